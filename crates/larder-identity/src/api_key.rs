@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
-use crate::tokens::token_hash;
+use crate::refresh::token_hash;
 
 const PREFIX: &str = "lk_";
 const ID_CHARS: usize = 16;

@@ -1,5 +1,5 @@
-//! Hashes and compares passwords: argon2id on a bounded number of threads, with memory that is reused; an unknown user takes
-//! as long as a known one.
+//! Hashes and compares passwords, those of other systems too: argon2id on a bounded number of threads, with memory that is
+//! reused; an unknown user takes as long as a known one.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -8,6 +8,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
+use crate::foreign;
 use crate::password::Password;
 
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
@@ -123,8 +124,10 @@ impl Passwords {
         let (password, stored) = (password.clone(), stored.map(str::to_owned));
         self.run(move |blocks| {
             let hash = stored.as_deref().or(DUMMY_HASH.as_deref());
-            let is_match =
-                hash.is_some_and(|hash| verify(password.expose().as_bytes(), hash, blocks).unwrap_or(false));
+            let mut matches =
+                |text: &str| hash.is_some_and(|hash| verify(text.as_bytes(), hash, blocks).unwrap_or(false));
+            // A hash of an earlier release is of the form that the client sent.
+            let is_match = matches(password.expose()) || password.expose_sent().is_some_and(&mut matches);
             is_match && stored.is_some()
         })
         .await
@@ -172,6 +175,9 @@ fn hash(password: &[u8], blocks: &mut Vec<Block>) -> Result<String, HashError> {
 
 /// Whether the password is the one that was hashed; the outputs are compared in constant time.
 fn verify(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Result<bool, HashError> {
+    if !stored.starts_with("$argon2") {
+        return Ok(foreign::verify(password, stored));
+    }
     let stored = PasswordHash::new(stored)?;
     let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Ok(false) };
     let algorithm = Algorithm::try_from(stored.algorithm.as_str())?;
@@ -261,6 +267,17 @@ mod tests {
         assert!(matches!(polled.await, Err(HashingError::Busy)));
         assert!(first.await.is_ok() && second.await.is_ok());
         assert!(passwords.hash(&password).await.is_ok(), "there is room again");
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_what_was_sent_in_another_form_still_matches() {
+        let passwords = Passwords::default();
+        let sent = "glu\u{308}ck und salz";
+        let old = hash(sent.as_bytes(), &mut Vec::new()).unwrap();
+        assert!(passwords.matches(&Password::parse(sent).unwrap(), Some(&old)).await.unwrap());
+        let new = passwords.hash(&Password::parse(sent).unwrap()).await.unwrap();
+        let other_keyboard = Password::parse("gl\u{fc}ck und salz").unwrap();
+        assert!(passwords.matches(&other_keyboard, Some(&new)).await.unwrap());
     }
 
     #[test]

@@ -8,9 +8,9 @@
 //! |---|---|
 //! | passwords | [`password`], [`hashing`] |
 //! | the second factor | [`second_factor`] parses codes, [`authenticator`] computes them, [`sealing`] encrypts the secret with a [`secret_key`] |
-//! | access and refresh tokens | [`tokens`], [`keys`] |
+//! | access and refresh tokens | [`tokens`], [`keys`], [`refresh`] |
 //! | API keys | [`api_key`] |
-//! | failed attempts | [`limits`] by address and account; [`network`] finds a client's address behind trusted proxies |
+//! | failed attempts | [`limits`] by address and account; [`network`] finds a client's address behind trusted proxies, [`device`] a device that is known |
 //! | errors | [`invalid`] for a refused text, [`failure`] for a fault of the mechanism |
 //!
 //! Every text from outside becomes a value of a type here, or an [`Invalid`](invalid::Invalid). No type that holds a
@@ -25,13 +25,16 @@
 
 pub mod api_key;
 pub mod authenticator;
+pub mod device;
 pub mod failure;
+mod foreign;
 pub mod hashing;
 pub mod invalid;
 pub mod keys;
 pub mod limits;
 pub mod network;
 pub mod password;
+pub mod refresh;
 pub mod sealing;
 pub mod second_factor;
 pub mod secret_key;

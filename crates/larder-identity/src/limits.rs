@@ -97,19 +97,21 @@ impl Attempt {
         self.give_back();
     }
 
-    fn and(mut self, later: Self) -> Self {
+    /// This attempt and a later one, which succeed or fail together.
+    pub fn and(mut self, later: Self) -> Self {
         self.taken.extend(later.taken);
-        Self { known: later.known, ..self }
+        Self { known: later.known.or(self.known.take()), ..self }
     }
 }
 
 /// All budgets; cheap to clone.
 ///
 /// ```
-/// # use larder_identity::limits::{FailureLimits, Limits, TooMany};
+/// # use larder_identity::limits::{FailureLimits, Kind, Limits, TooMany};
 /// # fn main() -> Result<(), TooMany> {
 /// let limits = Limits::new(FailureLimits::default());
-/// let attempt = limits.login("email ann@example.com", [192, 0, 2, 1].into())?;
+/// let address = [192, 0, 2, 1].into();
+/// let attempt = limits.from_address(Kind::Login, address)?.and(limits.account("email ann@example.com", address)?);
 /// // … the password is compared here; a wrong one drops the attempt …
 /// attempt.succeeded();
 /// # Ok(())
@@ -150,16 +152,15 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
     }
 
-    /// An attempt to log in. `account` is what the client sent, with its kind, so that no name of one kind equals a name
-    /// of another; whether a user has it is not known yet.
+    /// An attempt to log in to this account, after one from its address. `account` is the user's id, so that all of its
+    /// names share one budget, or the name that the client sent, if no user has it.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn login(&self, account: &str, address: IpAddr) -> Result<Attempt, TooMany> {
+    pub fn account(&self, account: &str, address: IpAddr) -> Result<Attempt, TooMany> {
         let everywhere = self.digest(&[b"account", account.as_bytes()]);
         let pair = self.digest(&[b"pair", &block(address), account.as_bytes()]);
-        let mut attempt = self.from_address(Kind::Login, address)?;
-        attempt.taken.push(taken(&self.pairs, pair)?);
+        let mut attempt = Attempt { taken: vec![taken(&self.pairs, pair)?], known: None };
         attempt.known = Some((self.known.clone(), pair));
         if self.known.get(&pair).is_none() {
             attempt.taken.push(taken(&self.accounts, everywhere)?);
@@ -167,21 +168,33 @@ impl Limits {
         Ok(attempt)
     }
 
-    /// An attempt at the second factor, after the right password.
+    /// An attempt to log in from a device that the account is known to use. Only this device's own failures count, so no
+    /// other client can lock it out, from any address.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn code(&self, user: Uuid) -> Result<Attempt, TooMany> {
-        let key = self.digest(&[b"code", user.to_string().as_bytes()]);
+    pub fn device(&self, device: Uuid) -> Result<Attempt, TooMany> {
+        let key = self.digest(&[b"device", device.as_bytes()]);
+        Ok(Attempt { taken: vec![taken(&self.pairs, key)?], known: None })
+    }
+
+    /// An attempt at the second factor, after the right password. A known device has a budget of its own.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn code(&self, user: Uuid, device: Option<Uuid>) -> Result<Attempt, TooMany> {
+        let device = device.unwrap_or_default();
+        let key = self.digest(&[b"code", user.as_bytes(), device.as_bytes()]);
         Ok(Attempt { taken: vec![taken(&self.codes, key)?], known: None })
     }
 
-    /// An attempt to confirm an action with the password, by a caller with a session.
+    /// An attempt to confirm an action with the password, in this session. Each session has a budget of its own: a thief of
+    /// one does not lock the owner out, who logs in again.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn confirm(&self, user: Uuid, address: IpAddr) -> Result<Attempt, TooMany> {
-        let key = self.digest(&[b"confirm", user.to_string().as_bytes()]);
+    pub fn confirm(&self, session: Uuid, address: IpAddr) -> Result<Attempt, TooMany> {
+        let key = self.digest(&[b"confirm", session.as_bytes()]);
         let attempt = self.from_address(Kind::Confirm, address)?;
         Ok(attempt.and(Attempt { taken: vec![taken(&self.codes, key)?], known: None }))
     }

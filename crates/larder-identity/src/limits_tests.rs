@@ -7,6 +7,11 @@ fn limits(per_address: u32, per_account: u32) -> Limits {
     Limits::new(FailureLimits { per_address: number(per_address), per_account: number(per_account) })
 }
 
+/// A login from an address that has sent no proof of a known device.
+fn login(limits: &Limits, account: &str, address: IpAddr) -> Result<Attempt, TooMany> {
+    Ok(limits.from_address(Kind::Login, address)?.and(limits.account(account, address)?))
+}
+
 fn named(name: &str) -> String {
     format!("email {name}@example.com")
 }
@@ -19,26 +24,46 @@ fn address(last: u8) -> IpAddr {
 fn failures_of_one_account_from_one_address_are_limited_and_success_costs_nothing() {
     let limits = limits(1_000, 3);
     for _ in 0..20 {
-        limits.login(&named("ann"), address(1)).unwrap().succeeded();
+        login(&limits, &named("ann"), address(1)).unwrap().succeeded();
     }
     for _ in 0..3 {
-        let _failed = limits.login(&named("ann"), address(1)).unwrap();
+        let _failed = login(&limits, &named("ann"), address(1)).unwrap();
     }
-    let Err(TooMany { retry_after }) = limits.login(&named("ann"), address(1)).map(drop) else {
+    let Err(TooMany { retry_after }) = login(&limits, &named("ann"), address(1)).map(drop) else {
         panic!("three failures were the limit");
     };
     assert!(retry_after > Duration::from_secs(200) && retry_after <= Duration::from_secs(300));
-    limits.login(&named("bea"), address(1)).unwrap().succeeded();
-    limits.login(&named("ann"), address(2)).unwrap().succeeded();
+    login(&limits, &named("bea"), address(1)).unwrap().succeeded();
+    login(&limits, &named("ann"), address(2)).unwrap().succeeded();
 }
 
 #[test]
 fn failures_from_other_addresses_do_not_lock_the_owner_out() {
     let limits = limits(1_000, 2);
-    limits.login(&named("ann"), address(250)).unwrap().succeeded();
-    let tried = (0..100).filter(|last| limits.login(&named("ann"), address(*last)).is_ok()).count();
+    login(&limits, &named("ann"), address(250)).unwrap().succeeded();
+    let tried = (0..100).filter(|last| login(&limits, &named("ann"), address(*last)).is_ok()).count();
     assert_eq!(tried, 20, "ten times as many as from one address");
-    limits.login(&named("ann"), address(250)).unwrap().succeeded();
+    login(&limits, &named("ann"), address(250)).unwrap().succeeded();
+}
+
+#[test]
+fn a_known_device_has_a_budget_that_no_other_client_can_use_up() {
+    let limits = limits(3, 2);
+    let (ann, device) = (Uuid::now_v7(), Uuid::now_v7());
+    while login(&limits, &ann.to_string(), address(1)).is_ok() {}
+    while limits.code(ann, None).is_ok() {}
+    limits.device(device).unwrap().succeeded();
+    limits.code(ann, Some(device)).unwrap().give_back();
+    let tried = (0..10).filter(|_| limits.device(device).is_ok()).count();
+    assert_eq!(tried, 2, "its own failures count");
+}
+
+#[test]
+fn each_session_has_a_budget_of_its_own() {
+    let limits = limits(1_000, 2);
+    let (stolen, own) = (Uuid::now_v7(), Uuid::now_v7());
+    assert_eq!((0..10).filter(|_| limits.confirm(stolen, address(1)).is_ok()).count(), 2);
+    limits.confirm(own, address(1)).unwrap().give_back();
 }
 
 #[test]
@@ -48,8 +73,9 @@ fn one_limit_holds_for_all_accounts_from_one_address_or_ipv6_network() {
     let tried = |kind| (0..10).filter(|last| limits.from_address(kind, customer(*last)).is_ok()).count();
     assert_eq!([tried(Kind::Refresh), tried(Kind::Register)], [5, 5]);
     let mapped = IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0201]);
-    let logins =
-        |last| limits.login(&named(&format!("user{last}")), if last % 2 == 0 { mapped } else { address(1) });
+    let logins = |last| {
+        login(&limits, &named(&format!("user{last}")), if last % 2 == 0 { mapped } else { address(1) })
+    };
     assert_eq!((0..10).filter(|last| logins(*last).is_ok()).count(), 5);
 }
 

@@ -1,25 +1,48 @@
 //! A password between a request and its hash.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::LazyLock;
+
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::invalid::Invalid;
 
 const CHARS: std::ops::RangeInclusive<usize> = 10..=256;
 
+/// The commonest passwords; the file says where they come from.
+static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("common_passwords.txt").lines();
+    lines.filter(|line| !line.starts_with('#')).collect()
+});
+
 /// A password of 10 to 256 characters. It can be neither printed nor serialised.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
+pub struct Password {
+    /// In the form NFKC of Unicode: two keyboards may send the same letters as different characters.
+    normal: String,
+    /// As it was sent, if that is something else: hashes of earlier releases are of this form.
+    sent: Option<String>,
+}
 
 impl Password {
-    /// Checks the length of a new password.
+    /// Checks a new password.
     ///
     /// # Errors
-    /// Fewer than 10 or more than 256 characters.
+    /// Fewer than 10 or more than 256 characters, a common password, or one character only.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
-        if CHARS.contains(&raw.chars().count()) {
-            Ok(Self(raw.to_owned()))
-        } else {
+        let password = Self::attempt(raw).map_err(|_| Invalid::new("must be 10 to 256 characters long"))?;
+        let folded = password.normal.to_lowercase();
+        let mut letters = folded.chars();
+        let first = letters.next();
+        if !CHARS.contains(&password.normal.chars().count()) {
             Err(Invalid::new("must be 10 to 256 characters long"))
+        } else if letters.all(|letter| Some(letter) == first) {
+            Err(Invalid::new("must not be one character, repeated"))
+        } else if COMMON.contains(folded.as_str()) {
+            Err(Invalid::new("is one of the commonest passwords; take several words"))
+        } else {
+            Ok(password)
         }
     }
 
@@ -28,16 +51,27 @@ impl Password {
     /// # Errors
     /// The text has more than 256 characters: the bound limits the cost of a hash.
     pub fn attempt(raw: &str) -> Result<Self, Invalid> {
-        if raw.chars().count() <= *CHARS.end() {
-            Ok(Self(raw.to_owned()))
-        } else {
-            Err(Invalid::new("must be at most 256 characters long"))
+        if raw.chars().count() > *CHARS.end() {
+            return Err(Invalid::new("must be at most 256 characters long"));
         }
+        let normal: String = raw.nfkc().collect();
+        let sent = (normal != raw).then(|| raw.to_owned());
+        Ok(Self { normal, sent })
+    }
+
+    /// Whether the password is this text, such as the user's own address, in any case of its letters.
+    pub fn is_same_as(&self, text: &str) -> bool {
+        self.normal.to_lowercase() == text.nfkc().collect::<String>().to_lowercase()
     }
 
     /// The secret itself, for hashing and comparing only.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.normal
+    }
+
+    /// The secret as it was sent, where that differs, for comparing with hashes of earlier releases and of other systems.
+    pub(crate) fn expose_sent(&self) -> Option<&str> {
+        self.sent.as_deref()
     }
 }
 
@@ -53,11 +87,37 @@ mod tests {
 
     #[test]
     fn passwords_are_bounded_and_hidden() {
-        for (chars, good) in [(0, false), (9, false), (10, true), (256, true), (257, false)] {
-            assert_eq!(Password::parse(&"ö".repeat(chars)).is_ok(), good, "{chars}");
+        for (chars, good) in [(0, false), (8, false), (9, true), (255, true), (256, false)] {
+            assert_eq!(Password::parse(&format!("a{}", "ö".repeat(chars))).is_ok(), good, "{chars}");
         }
         assert!(Password::attempt("").is_ok());
         assert!(Password::attempt(&"x".repeat(257)).is_err());
         assert_eq!(format!("{:?}", Password::parse("correct horse").unwrap()), "Password(…)");
+    }
+
+    #[test]
+    fn what_everybody_guesses_first_is_refused() {
+        assert!(COMMON.len() > 1_500 && !COMMON.iter().any(|line| line.chars().count() < 10));
+        for (raw, says) in [
+            ("qwertyuiop", "commonest"),
+            ("Basketball", "commonest"),
+            ("\u{ff11}234567890", "commonest"),
+            ("aaaaaaaaaaaa", "repeated"),
+            ("AaAaAaAaAaAa", "repeated"),
+        ] {
+            let invalid = Password::parse(raw).unwrap_err();
+            assert!(invalid.message().contains(says), "{raw}: {}", invalid.message());
+            assert!(Password::attempt(raw).is_ok(), "who has it already logs in");
+        }
+        assert!(Password::parse("basketball shoes").is_ok());
+        assert!(Password::parse("Ann.Lee@x.example").unwrap().is_same_as("ann.lee@X.example"));
+    }
+
+    #[test]
+    fn one_password_has_one_form() {
+        let composed = Password::parse("gl\u{fc}ck und salz").unwrap();
+        let decomposed = Password::parse("glu\u{308}ck und salz").unwrap();
+        assert_eq!(composed.expose(), decomposed.expose());
+        assert_eq!((composed.expose_sent(), decomposed.expose_sent()), (None, Some("glu\u{308}ck und salz")));
     }
 }

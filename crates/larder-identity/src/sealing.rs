@@ -32,6 +32,8 @@ pub enum Subject<'a> {
     SecondFactor(Uuid),
     /// The private key that signs access tokens under this name.
     SigningKey(&'a str),
+    /// The refresh token that follows another one.
+    RefreshToken,
 }
 
 impl fmt::Display for Subject<'_> {
@@ -39,6 +41,7 @@ impl fmt::Display for Subject<'_> {
         match self {
             Self::SecondFactor(user) => write!(f, "totp {user}"),
             Self::SigningKey(kid) => write!(f, "signing key {kid}"),
+            Self::RefreshToken => f.write_str("refresh token"),
         }
     }
 }

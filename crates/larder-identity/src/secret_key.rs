@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 
 use crate::invalid::Invalid;
 
@@ -21,6 +22,11 @@ impl SecretKey {
         bytes
             .map(Self)
             .ok_or_else(|| Invalid::new("must be 32 bytes in base64; openssl rand -base64 32 makes some"))
+    }
+
+    /// A key that only someone with `secret` can compute.
+    pub(crate) fn derived(purpose: &str, secret: &[u8]) -> Self {
+        Self(Sha256::new_with_prefix(purpose).chain_update([0]).chain_update(secret).finalize().into())
     }
 
     /// The bytes, for encrypting and decrypting only.

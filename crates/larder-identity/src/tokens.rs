@@ -78,7 +78,7 @@ const VERIFIED: usize = 10_000;
 /// # async fn main() -> Result<(), Failure> {
 /// let tokens: Tokens<_, Uuid> = Tokens::open(OneKey(SigningKey::generate()?), "urn:example:1", "example").await?;
 /// let (ann, session, now) = (Uuid::now_v7(), Uuid::now_v7(), SystemTime::now());
-/// let (token, valid_for) = tokens.issue(ann, session, 0, now, now + Duration::from_secs(3600)).await?;
+/// let (token, valid_for) = tokens.issue(ann, session, 0, Uuid::new_v4(), now, now + Duration::from_secs(3600)).await?;
 /// assert_eq!(valid_for, Duration::from_secs(15 * 60));
 /// assert_eq!(tokens.verify(&token).await.map(|claims| claims.sub), Some(ann));
 /// assert_eq!(tokens.verify("forged").await, None);
@@ -133,7 +133,8 @@ where
         &self.keys
     }
 
-    /// A token for a session, and how long it is valid: no longer than the session.
+    /// A token for a session, and how long it is valid: no longer than the session. The same arguments give the same token,
+    /// as long as the same key signs.
     ///
     /// # Errors
     /// It cannot be signed.
@@ -142,6 +143,7 @@ where
         sub: U,
         sid: Uuid,
         epoch: i64,
+        jti: Uuid,
         now: SystemTime,
         session_end: SystemTime,
     ) -> Result<(String, Duration), Failure> {
@@ -152,7 +154,7 @@ where
         let iat = seconds(now);
         let exp = (iat + ACCESS_TTL.as_secs()).min(seconds(session_end));
         let (iss, aud, client_id) = (self.issuer.clone(), self.audience.clone(), CLIENT.to_owned());
-        let claims = Claims { sub, sid, epoch, iss, aud, client_id, jti: Uuid::new_v4(), iat, exp };
+        let claims = Claims { sub, sid, epoch, iss, aud, client_id, jti, iat, exp };
         let token = encode(&header, &claims, &signer.key).map_err(Failure::new)?;
         Ok((token, Duration::from_secs(exp.saturating_sub(iat))))
     }
@@ -209,25 +211,4 @@ fn is_critical(token: &str) -> bool {
 /// Seconds since 1970.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// A refresh token, and the hash under which the database stores it. It cannot be serialised.
-pub struct RefreshToken {
-    /// For the client.
-    pub text: String,
-    /// For the database.
-    pub hash: String,
-}
-
-impl RefreshToken {
-    /// A new token of 256 random bits.
-    pub fn random() -> Self {
-        let text = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-        Self { hash: token_hash(&text), text }
-    }
-}
-
-/// SHA-256 in hex. The token is random, so it needs neither a salt nor a slow hash.
-pub fn token_hash(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

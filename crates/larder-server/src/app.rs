@@ -52,6 +52,9 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     for exposed in settings.database.exposed(&settings.database_url) {
         tracing::warn!("{exposed}");
     }
+    for guard in store.lost_guards().await? {
+        tracing::error!("{}", lost_guard(guard));
+    }
     let installation = store.installation().await?;
     let journal =
         Arc::new(store.journal(tables()).await.context("the journal of DATABASE_URL cannot be opened")?);
@@ -86,6 +89,14 @@ async fn entry_secrets(store: &Store, keys: &SecretKeys) -> anyhow::Result<Entry
         (Some(current), None) => EntrySecrets::new(current.expose())?,
         (None, _) => EntrySecrets::new(store.entry_secret().await?)?,
     })
+}
+
+/// What the loss of a trigger of the audit log means, for operators.
+pub(crate) fn lost_guard(guard: &str) -> String {
+    format!(
+        "the trigger {guard} of audit_log is missing, off or changed: written entries can be changed; \
+         create it again as migration 4 does"
+    )
 }
 
 fn all_declared_right(wrong: &[String]) -> anyhow::Result<()> {
@@ -155,6 +166,7 @@ pub async fn serve_routes(
 /// Stops the service's background work, then closes the database that this work uses.
 pub async fn close(service: &Service) {
     service.warming().stop().await;
+    service.write_incidents().await;
     service.store().close().await;
 }
 

@@ -6,8 +6,8 @@
 
 use larder_identity::authenticator::Authenticator;
 use larder_identity::keys::SigningKey;
+use larder_identity::refresh::RefreshToken;
 use larder_identity::sealing::SealedSecret;
-use larder_identity::tokens::RefreshToken;
 use larder_server::domain::api_key::{ApiKeySecret, ApiKeyState};
 use larder_server::domain::auth::AuthState;
 use larder_server::domain::password::Password;

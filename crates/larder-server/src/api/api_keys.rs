@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
-use crate::api::extract::{Json, Target, TargetKey};
-use crate::api::openapi::answers::{NotFound, Refused, RefusedBody};
+use crate::api::extract::{ClientAddress, Json, Target, TargetKey};
+use crate::api::openapi::answers::{NotFound, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::domain::api_key::{ApiKeyState, NewApiKey, Scope};
@@ -67,7 +67,7 @@ pub(crate) struct ApiKeyList {
     items: Vec<ApiKeyAnswer>,
 }
 
-/// Makes an API key for the caller. Only this answer shows it.
+/// Makes an API key for the caller, with its password and, if its second factor is on, a code. Only this answer shows it.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/api-keys",
@@ -81,17 +81,19 @@ pub(crate) struct ApiKeyList {
         NotFound,
         Refused,
         RefusedBody,
+        RefusedTooMany,
     )
 )]
 pub(crate) async fn create(
     State(service): State<Service>,
     caller: Caller,
+    ClientAddress(address): ClientAddress,
     Target(user): Target,
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let new = NewApiKey::parse(body)?;
     let name = new.name.as_str().to_owned();
-    let (key, state, receipt) = service.create_api_key(caller, caller.naming(user), new).await?;
+    let (key, state, receipt) = service.create_api_key(caller, caller.naming(user), new, address).await?;
     let location = format!("/api/v1/users/{}/api-keys/{}", state.user_id, state.id);
     let location = HeaderValue::from_str(&location).unwrap_or_else(|_| HeaderValue::from_static("/"));
     let about = ApiKeyAnswer::new(&state, &name, None);

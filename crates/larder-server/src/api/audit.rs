@@ -36,7 +36,7 @@ pub(crate) struct AuditEntry {
     action: String,
     /// The user that was acted on, who may be deleted by now.
     target_id: Option<UserId>,
-    /// Names of fields and numbers, never a field's value.
+    /// Names of fields, codes, roles and numbers, the request's `address` and `api_key`; never a field's value.
     #[schema(value_type = Object)]
     details: serde_json::Value,
 }

@@ -47,6 +47,11 @@ pub(crate) fn acknowledged(receipt: Receipt) -> [(HeaderName, HeaderValue); 1] {
 pub(crate) struct TokenAnswer {
     access_token: String,
     refresh_token: String,
+    /// After a login: a proof that this device belongs to the user. A login that sends it has a budget of failures of its
+    /// own, so that no other client locks this device out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    device_token: Option<String>,
     token_type: &'static str,
     /// Seconds until the access token expires.
     expires_in: u64,
@@ -56,6 +61,7 @@ fn granted(grant: Grant) -> impl IntoResponse {
     let answer = TokenAnswer {
         access_token: grant.access_token,
         refresh_token: grant.refresh_token,
+        device_token: grant.device_token,
         token_type: "Bearer",
         expires_in: grant.expires_in.as_secs(),
     };

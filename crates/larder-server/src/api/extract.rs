@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use larder::policy;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::api::bodies::{BodyLimit, is_too_slow};
 use crate::api::codes::Code;
@@ -21,9 +22,10 @@ use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::json::words;
 use crate::service::Service;
-use crate::service::access::Caller;
+use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
+use crate::store::origin::Origin;
 
 /// A body of JSON, parsed no further.
 pub(crate) struct Json(pub(crate) Value);
@@ -73,6 +75,22 @@ fn unread(
         StatusCode::PAYLOAD_TOO_LARGE => limit.exceeded(),
         _ if is_too_slow(error) => Problem::new(Code::BodyTooSlow),
         _ => Problem::new(otherwise),
+    }
+}
+
+/// A body of JSON that may be missing: then it has no fields.
+pub(crate) struct OptionalJson(pub(crate) Value);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // Either header announces a body (RFC 9112, 6.3). A client that sends neither sends none.
+        let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        if !is_chunked && declared_bytes(request.headers()).unwrap_or(0) == 0 {
+            return Ok(Self(Value::Object(serde_json::Map::new())));
+        }
+        Ok(Self(Json::from_request(request, state).await?.0))
     }
 }
 
@@ -169,6 +187,25 @@ impl<S: Send + Sync> FromRequestParts<S> for TargetKey {
     }
 }
 
+/// The user that a path names, and one of its sessions.
+pub(crate) struct TargetSession(pub(crate) UserRef, pub(crate) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for TargetSession {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let path = path.map_err(|_| Problem::new(Code::PathUnreadable));
+        let Path((user, session)) = path?;
+        let mut errors = ValidationErrors::default();
+        let user = errors.keep("id", user.parse());
+        let session =
+            Uuid::try_parse(&session).map_err(|_| Invalid::new("is not the id of a session: a UUID"));
+        let session = errors.keep("session_id", session);
+        user.zip(session).map(|(user, session)| Self(user, session)).ok_or_else(|| errors.into())
+    }
+}
+
 /// The client's address: the peer's, or, if the peer is a trusted proxy, the address that its header names.
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
@@ -204,9 +241,11 @@ impl FromRequestParts<Service> for Authenticated {
         if !ApiKeySecret::is_meant(credential) {
             // The form decides, not the header: an access token under X-API-Key is an access token too.
             let (caller, claims) = service.authenticate(credential).await?;
+            note(caller);
             return Ok(Authenticated { caller, expires_at: Some(claims.exp) });
         }
         let (caller, key) = service.authenticate_key(credential).await?;
+        note(caller);
         match needed_scope(parts) {
             Some(scope) if key.scopes.allow(scope) => {}
             Some(scope) => return Err(Problem::scope_missing(scope)),
@@ -217,6 +256,16 @@ impl FromRequestParts<Service> for Authenticated {
         }
         let expires_at = key.expires_at.map(|end| end.as_micros().unsigned_abs() / 1_000_000);
         Ok(Authenticated { caller, expires_at })
+    }
+}
+
+/// Notes the caller for the entries that this request leaves in the audit log.
+fn note(caller: Caller) {
+    let Some(origin) = Origin::present() else { return };
+    // A request has one credential. If a second extractor authenticates it again, the value is the same.
+    let _ = origin.caller.set(caller.id);
+    if let Credential::ApiKey(key) = caller.credential {
+        let _ = origin.key.set(key);
     }
 }
 

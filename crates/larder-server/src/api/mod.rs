@@ -11,6 +11,7 @@ pub(crate) mod codes;
 pub(crate) mod correlation;
 pub mod extract;
 pub mod health;
+pub mod incidents;
 pub mod lists;
 pub mod metrics;
 pub mod openapi;
@@ -21,6 +22,7 @@ pub mod preconditions;
 pub mod problem;
 pub mod profiles;
 pub(crate) mod scopes;
+pub mod sessions;
 pub mod statistics;
 pub mod tokens;
 pub mod totp;
@@ -41,6 +43,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .merge(lists::routes())
         .merge(statistics::routes())
         .merge(api_keys::routes())
+        .merge(sessions::routes())
         .merge(tokens::routes())
         .merge(totp::routes())
         .merge(bulk::routes())

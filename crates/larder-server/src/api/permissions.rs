@@ -83,7 +83,7 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
     path = "/api/v1/users/{id}/permissions/{permission}",
     operation_id = "grant_permission",
     tag = "permissions",
-    security(("bearer" = []), ("api_key" = ["write"])),
+    security(("bearer" = [])),
     params(
         UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),

@@ -163,6 +163,8 @@ impl IntoResponse for Problem {
         let (retry_after, needed_scope) = (self.retry_after, self.needed_scope);
         let code = self.code;
         let mut response = self.details(correlation::current_id()).into_response();
+        // For the layers that note refusals.
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());

@@ -11,14 +11,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
-use crate::api::extract::{Consistency, Json, Strength, Target};
+use crate::api::extract::{ClientAddress, Consistency, Json, Strength, Target};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::parts::digest_of;
 use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
-use crate::domain::body::{PatchProfileBody, PutProfileBody};
+use crate::domain::body::{Confirmation, PatchProfileBody, PutProfileBody};
 use crate::domain::parts::accessibility::Accessibility;
 use crate::domain::parts::full::FullProfile;
 use crate::domain::parts::languages::Language;
@@ -28,6 +28,7 @@ use crate::domain::text::Line;
 use crate::domain::user::{PublicUser, User};
 use crate::service::Service;
 use crate::service::access::Caller;
+use crate::service::confirming::Proof;
 use crate::service::error::ServiceError;
 
 /// Every route of this file.
@@ -117,11 +118,12 @@ pub(crate) async fn patch_profile(
     state: State<Service>,
     caller: Caller,
     target: Target,
+    address: ClientAddress,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let PatchProfileBody { patch } = PatchProfileBody::parse(body)?;
-    change(state, caller, target, headers, patch).await
+    change(state, caller, target, address, headers, patch).await
 }
 
 /// Replaces a profile; what is missing is cleared.
@@ -148,22 +150,26 @@ pub(crate) async fn put_profile(
     state: State<Service>,
     caller: Caller,
     target: Target,
+    address: ClientAddress,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let PutProfileBody { patch, read_only } = PutProfileBody::parse(body)?;
-    change(state, caller, target, headers, UserPatch { read_only, ..patch }).await
+    change(state, caller, target, address, headers, UserPatch { read_only, ..patch }).await
 }
 
 async fn change(
     State(service): State<Service>,
     caller: Caller,
     Target(user): Target,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     patch: UserPatch,
 ) -> Result<Response, Problem> {
     let expected = of_versions(&headers);
-    let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected).await?;
+    // A profile has no field whose change needs the password.
+    let proof = Proof { confirmation: Confirmation::default(), from };
+    let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected, proof).await?;
     let etag = [(header::ETAG, etag(user.version))];
     Ok((acknowledged(receipt), etag, Answer(PublicUser::from(&user))).into_response())
 }

@@ -13,18 +13,21 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::{acknowledged, location};
-use crate::api::extract::{Consistency, Json, Strength, Target};
+use crate::api::extract::{ClientAddress, Consistency, Json, OptionalJson, Strength, Target};
 use crate::api::openapi::answers::{
-    LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, Taken,
+    LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, RefusedTooMany, Taken,
 };
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
-use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
+use crate::domain::body::{
+    Confirmation, ConfirmationBody, CreateUserBody, LookupBody, PatchUserBody, PutUserBody,
+};
 use crate::domain::patch::UserPatch;
 use crate::domain::user::{PublicUser, User};
 use crate::service::Service;
 use crate::service::access::Caller;
+use crate::service::confirming::Proof;
 use crate::service::error::ServiceError;
 
 /// A user as one caller may see it.
@@ -162,7 +165,8 @@ pub(crate) async fn create(
     Ok((location, changed(StatusCode::CREATED, &user, receipt, caller)).into_response())
 }
 
-/// Changes some fields of a user.
+/// Changes some fields of a user. A caller that changes its own e-mail address, user name or telephone number sends its
+/// password and, if its second factor is on, a code.
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}",
@@ -176,21 +180,22 @@ pub(crate) async fn create(
         NotFound,
         Taken,
         Outdated,
-        Refused, RefusedBody,
+        Refused, RefusedBody, RefusedTooMany,
     )
 )]
 pub(crate) async fn patch(
     state: State<Service>,
     caller: Caller,
     target: Target,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PatchUserBody { patch } = PatchUserBody::parse(body)?;
-    change(state, caller, target, headers, patch).await
+    let PatchUserBody { patch, confirmation } = PatchUserBody::parse(body)?;
+    change(state, caller, target, headers, patch, Proof { confirmation, from }).await
 }
 
-/// Replaces a user.
+/// Replaces a user. The password is needed as for `PATCH`.
 ///
 /// The body may be what GET returned: a field that the caller cannot change is ignored if it has its present value, and refused
 /// by its name otherwise.
@@ -207,18 +212,20 @@ pub(crate) async fn patch(
         NotFound,
         Taken,
         Outdated,
-        Refused, RefusedBody,
+        Refused, RefusedBody, RefusedTooMany,
     )
 )]
 pub(crate) async fn put(
     state: State<Service>,
     caller: Caller,
     target: Target,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PutUserBody { patch, read_only } = PutUserBody::parse(body)?;
-    change(state, caller, target, headers, UserPatch { read_only, is_complete: true, ..patch }).await
+    let PutUserBody { patch, read_only, confirmation } = PutUserBody::parse(body)?;
+    let patch = UserPatch { read_only, is_complete: true, ..patch };
+    change(state, caller, target, headers, patch, Proof { confirmation, from }).await
 }
 
 async fn change(
@@ -227,13 +234,14 @@ async fn change(
     Target(user): Target,
     headers: HeaderMap,
     patch: UserPatch,
+    proof: Proof,
 ) -> Result<Response, Problem> {
     let expected = of_versions(&headers);
-    let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected).await?;
+    let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected, proof).await?;
     Ok(changed(StatusCode::OK, &user, receipt, caller))
 }
 
-/// Deletes a user.
+/// Deletes a user. A caller that deletes itself sends its password and, if its second factor is on, a code.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}",
@@ -241,22 +249,26 @@ async fn change(
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch, IfNoneMatch),
+    request_body(content = ConfirmationBody, description = "needed by a caller that deletes itself"),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
         NotFound,
         LastSuperadmin,
         Outdated,
-        Refused,
+        Refused, RefusedBody, RefusedTooMany,
     )
 )]
 pub(crate) async fn delete(
     State(service): State<Service>,
     caller: Caller,
     Target(user): Target,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
+    OptionalJson(body): OptionalJson,
 ) -> Result<Response, Problem> {
-    let expected = of_versions(&headers);
-    let receipt = service.delete(caller, caller.naming(user), &expected).await?;
+    let ConfirmationBody { confirmation } = ConfirmationBody::parse(body)?;
+    let (expected, proof) = (of_versions(&headers), Proof { confirmation, from });
+    let receipt = service.delete(caller, caller.naming(user), &expected, proof).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
 }
 
@@ -279,10 +291,12 @@ pub(crate) async fn activate(
     state: State<Service>,
     caller: Caller,
     target: Target,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check_admin()?;
-    change(state, caller, target, headers, UserPatch::active(true)).await
+    let proof = Proof { confirmation: Confirmation::default(), from };
+    change(state, caller, target, headers, UserPatch::active(true), proof).await
 }
 
 /// Deactivates a user, which ends its tokens. For admins.
@@ -305,8 +319,10 @@ pub(crate) async fn deactivate(
     state: State<Service>,
     caller: Caller,
     target: Target,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check_admin()?;
-    change(state, caller, target, headers, UserPatch::active(false)).await
+    let proof = Proof { confirmation: Confirmation::default(), from };
+    change(state, caller, target, headers, UserPatch::active(false), proof).await
 }

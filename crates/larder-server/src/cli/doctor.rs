@@ -6,6 +6,7 @@ use larder::cache::Cache;
 use larder_sql::database::Database;
 use larder_sql::journal::{Defect, SqlJournal};
 
+use crate::app;
 use crate::cached::classes::Cached;
 use crate::cached::journal::tables;
 use crate::service::signing_keys::UNSEALED;
@@ -30,6 +31,7 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let before = journal.defects();
     let after = if arguments.mend { journal.mend().await? } else { before.clone() };
     let wrong = find_declaration_errors(&database, &journal, &settings).await?;
+    let guards = Store::looking_at(&database).lost_guards().await?;
     database.close().await;
     notes(&settings)?;
     for defect in before.iter().filter(|defect| !after.contains(defect)) {
@@ -40,6 +42,12 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     }
     for one in &wrong {
         say!("misdeclared: {one}")?;
+    }
+    for guard in &guards {
+        println!("defect: {}", app::lost_guard(guard));
+    }
+    if !guards.is_empty() {
+        bail!("the audit log is not protected");
     }
     match after.len() + wrong.len() {
         0 => say!("The journal is complete: every change of a cached row is recorded."),

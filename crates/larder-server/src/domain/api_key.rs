@@ -7,10 +7,11 @@ pub use larder_identity::api_key::ApiKeySecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::fields::{NotNull, OrDefault, body};
+use crate::domain::body::{Confirmation, Confirming};
+use crate::domain::fields::{Field, Fields, NotNull, OrDefault, body};
 use crate::domain::identity::UserId;
 use crate::domain::invalid::Invalid;
 use crate::domain::json::{FromJson, List, component, from_json, text_of};
@@ -189,10 +190,40 @@ body! {
     pub struct NewApiKey {
         /// The key's name.
         pub name: ApiKeyName,
-        /// When the key expires: a time in the future. Default: it does not expire.
-        pub expires_at: Option<Timestamp> as Option<Future>,
+        /// When the key expires: a time in the future, or `null` for a key that does not expire. Default: in 90 days, unless
+        /// the service has another setting.
+        pub expires_at: Expiry as Expiry,
         /// Some of `read`, `write` and, for admins, `introspect`. Default: `read` and `write`.
         pub scopes: Scopes as OrDefault<NotNull<ScopeList>>,
+        /// The caller's password and, if its second factor is on, a code.
+        pub confirmation: Confirmation as Confirming,
+    }
+}
+
+/// When a new key expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// After the life that the settings give.
+    Default,
+    /// Not before it is deleted.
+    Never,
+    /// At this time.
+    At(Timestamp),
+}
+
+impl Field for Expiry {
+    type Value = Self;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<Self> {
+        Some(match fields.missing_or_null::<Future>(name) {
+            None => Self::Default,
+            Some(None) => Self::Never,
+            Some(Some(time)) => Self::At(time),
+        })
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        <Option<Future> as Field>::describe(body, name, about)
     }
 }
 
@@ -254,7 +285,9 @@ mod tests {
     fn a_new_key_reads_and_writes_unless_scopes_are_named() {
         let parse = NewApiKey::parse;
         let new = parse(json!({ "name": "ci" })).unwrap();
-        assert_eq!((new.scopes, new.expires_at), (Scopes::default(), None));
+        assert_eq!((new.scopes, new.expires_at), (Scopes::default(), Expiry::Default));
+        let endless = parse(json!({ "name": "ci", "expires_at": null })).unwrap();
+        assert_eq!(endless.expires_at, Expiry::Never);
         let new =
             parse(json!({ "name": "ci", "scopes": ["read"], "expires_at": "2999-01-01T00:00:00Z" })).unwrap();
         assert!(new.scopes.contains(Scope::Read) && !new.scopes.contains(Scope::Write));

@@ -75,10 +75,26 @@ actions! {
     PasswordChange = "password.change",
     /// A user logged in.
     SessionOpen = "session.open",
-    /// A user logged out.
+    /// A session was closed: by its user, or by an admin.
     SessionClose = "session.close",
+    /// A session ended because its user opened one more than allowed.
+    SessionEvict = "session.evict",
+    /// A session ended because it was not used for too long.
+    SessionIdle = "session.idle",
     /// A refresh token was used a second time, which ended its session.
     SessionReuse = "session.reuse",
+    /// A login failed: its password or code was wrong, or the user is inactive.
+    LoginFail = "login.fail",
+    /// An access token or an API key was refused: forged, expired, or of an ended session.
+    CredentialRefuse = "credential.refuse",
+    /// A request was refused because its sender lacks a right, or did not prove its password.
+    RequestRefuse = "request.refuse",
+    /// A request was refused because of too many failures before it.
+    RequestLimit = "request.limit",
+    /// Cached entries were dropped by hand.
+    CacheClear = "cache.clear",
+    /// A class of the cache was switched on or off.
+    CacheSwitch = "cache.switch",
     /// Preferences were changed.
     PreferencesUpdate = "preferences.update",
     /// The list of languages was replaced.
@@ -124,7 +140,8 @@ impl FromStr for Action {
 
 /// An entry of the log, before it is written. The store adds its time and its actor.
 ///
-/// It can hold nothing but names and numbers, because the log outlives the users that it is about.
+/// It holds names, codes, roles and numbers, the request's address and API key, and never the value of a field, because the
+/// log outlives the users that it is about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// What was done.
@@ -156,6 +173,13 @@ impl Event {
     #[must_use]
     pub fn number(mut self, name: &'static str, number: i64) -> Self {
         self.details.insert(name.to_owned(), json!(number));
+        self
+    }
+
+    /// Adds a word: a code, a role, an id or an address, never the value of a field.
+    #[must_use]
+    pub fn text(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.details.insert(name.to_owned(), Value::String(text.into()));
         self
     }
 

@@ -45,6 +45,8 @@ body! {
     pub struct PatchUserBody {
         /// The change.
         pub patch: UserPatch as Patched,
+        /// Needed if a caller changes its own e-mail address, user name or telephone number.
+        pub confirmation: Confirmation as Confirming,
     }
 }
 
@@ -57,6 +59,8 @@ body! {
         pub patch: UserPatch as Replaced,
         /// What it repeats.
         pub read_only: ReadOnly as OfUser,
+        /// Needed if a caller changes its own e-mail address, user name or telephone number.
+        pub confirmation: Confirmation as Confirming,
     }
 }
 
@@ -94,6 +98,19 @@ body! {
         pub password: Password as Attempt,
         /// For users with a second factor.
         pub factor: Option<SecondFactor> as Factor,
+        /// The `device_token` of an earlier login on this device: failures elsewhere do not lock the device out. An unknown
+        /// one is ignored.
+        pub device_token: Option<String> as Option<DeviceToken>,
+    }
+}
+
+body! {
+    /// What proves that the sender is the user, and not only holds a token of it.
+    #[schema(ConfirmationFields)]
+    #[derive(Debug)]
+    pub struct ConfirmationBody {
+        /// The password and the code.
+        pub confirmation: Confirmation as Confirming,
     }
 }
 
@@ -193,6 +210,47 @@ impl Field for Factor {
         let body = <Option<TotpCode> as Field>::describe(body, "totp_code", needed);
         let instead = "In place of `totp_code`.";
         <Option<RecoveryCode> as Field>::describe(body, "recovery_code", instead)
+    }
+}
+
+/// A password, and the code of a user with a second factor.
+#[derive(Debug, Clone, Default)]
+pub struct Confirmation {
+    /// The present password.
+    pub current_password: Option<Password>,
+    /// The code.
+    pub factor: Option<SecondFactor>,
+}
+
+/// `current_password`, and `totp_code` or `recovery_code`; each may be missing.
+pub(crate) enum Confirming {}
+
+impl Field for Confirming {
+    type Value = Confirmation;
+
+    fn take(fields: &mut Fields, _: &'static str) -> Option<Confirmation> {
+        let current_password = fields.optional::<Attempt>("current_password");
+        let factor = Factor::take(fields, "factor");
+        factor.map(|factor| Confirmation { current_password, factor })
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        let body = <Option<Attempt> as Field>::describe(body, "current_password", about);
+        Factor::describe(body, name, about)
+    }
+}
+
+/// The proof of a known device.
+pub(crate) enum DeviceToken {}
+
+from_json!(
+    DeviceToken => String, text_of, device_token, string().min_length(Some(1)).max_length(Some(TOKEN_BYTES))
+);
+
+fn device_token(raw: &str) -> Result<String, Invalid> {
+    match raw.len() {
+        1..=TOKEN_BYTES => Ok(raw.to_owned()),
+        _ => Err(Invalid::new("is not a device token")),
     }
 }
 

@@ -44,7 +44,7 @@ fn an_admin_creates_a_user_with_every_field() {
 
 #[test]
 fn patch_distinguishes_missing_from_null() {
-    let PatchUserBody { patch } =
+    let PatchUserBody { patch, .. } =
         PatchUserBody::parse(json!({"bio": null, "full_name": "Ann", "skills": null, "role": "admin"}))
             .unwrap();
     assert_eq!((&patch.bio, &patch.location), (&Patch::Clear, &Patch::Keep));

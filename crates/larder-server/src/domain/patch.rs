@@ -123,6 +123,12 @@ impl UserPatch {
         self.changes().map(|(name, _)| name).collect()
     }
 
+    /// Whether this change gives the user another e-mail address, user name or telephone number, with which it logs in.
+    pub(crate) fn changes_name_of(&self, user: &User) -> bool {
+        let after = self.applied(user);
+        (&after.email, &after.username, &after.phone) != (&user.email, &user.username, &user.phone)
+    }
+
     /// The fields in this change that only an admin may set.
     pub fn admin_fields(&self) -> Vec<&'static str> {
         self.changes().filter(|(_, set_by)| *set_by == SetBy::Manager).map(|(name, _)| name).collect()

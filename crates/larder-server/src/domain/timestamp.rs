@@ -49,6 +49,12 @@ impl Timestamp {
         let micros = i64::try_from(later.as_micros()).unwrap_or(i64::MAX);
         Self::from_micros(self.0.saturating_add(micros))
     }
+
+    /// This instant minus `earlier`.
+    pub fn before(self, earlier: Duration) -> Self {
+        let micros = i64::try_from(earlier.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_sub(micros))
+    }
 }
 
 impl From<SystemTime> for Timestamp {

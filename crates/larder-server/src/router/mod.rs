@@ -26,7 +26,7 @@ use crate::api::correlation::{self, REQUEST_ID, TRACEPARENT};
 use crate::api::metrics::requests::Requests;
 use crate::api::scopes::NeededScopes;
 use crate::api::{self, problem};
-use crate::api::{metrics, openapi};
+use crate::api::{incidents, metrics, openapi};
 use crate::dialects;
 use crate::router::paths::Templates;
 use crate::service::Service;
@@ -45,6 +45,7 @@ pub fn routes(service: Service, http: &Http) -> Router {
     let scopes = NeededScopes::of(&document);
     let limits = RouteLimits::of(&document, service.body_limits());
     let templates = Templates::of(&document);
+    let watched = service.clone();
     let router = router
         .merge(openapi::pages(document, &http.base_path))
         .fallback(problem::unknown_path)
@@ -53,6 +54,7 @@ pub fn routes(service: Service, http: &Http) -> Router {
         .with_state(service);
     let router = paths::with_and_without_slash(router, templates)
         .layer(Extension(scopes))
+        .layer(from_fn_with_state(watched, incidents::watch))
         .layer((RequestDecompressionLayer::new(), MapRequestBodyLayer::new(Body::new)))
         .layer(from_fn(problem::refuse_unknown_encoding))
         .layer(map_response(private))

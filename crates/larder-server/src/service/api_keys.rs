@@ -1,10 +1,12 @@
 //! API keys: created once, verified against a hash that is never cached, invalid as soon as they are deleted.
 
+use std::net::IpAddr;
+
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder_identity::tokens::token_hash;
+use larder_identity::refresh::token_hash;
 
-use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState, NewApiKey, Scope};
+use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState, Expiry, NewApiKey, Scope};
 use crate::domain::audit::Actor;
 use crate::domain::auth::AuthState;
 use crate::domain::identity::Identifier;
@@ -13,6 +15,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::{Caller, Credential};
+use crate::service::confirming::Proof;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::store::api_keys::{ApiKeyHash, ApiKeyInserted, ApiKeyRow};
@@ -90,12 +93,14 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`] if `named` is another user, if the caller uses an API key, if a scope is not for the
-    /// caller, or if the user has too many keys; and those of the database.
+    /// caller, if the password or the code is missing or wrong, or if the user has too many keys;
+    /// [`ServiceError::TooMany`], and those of the database.
     pub async fn create_api_key(
         &self,
         caller: Caller,
         named: Identifier,
         new: NewApiKey,
+        from: IpAddr,
     ) -> Result<(ApiKeySecret, ApiKeyState, Receipt), ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
@@ -105,10 +110,17 @@ impl Service {
         if new.scopes.contains(Scope::Introspect) || new.scopes.contains(Scope::Metrics) {
             caller.check_admin()?;
         }
+        let confirmation = new.confirmation.clone();
+        self.confirm(caller, &Proof { confirmation, from }).await?;
+        let expires_at = match new.expires_at {
+            Expiry::Default => Some(Timestamp::now().after(self.sessions.api_key_life)),
+            Expiry::Never => None,
+            Expiry::At(time) => Some(time),
+        };
         let insert = self.write(caller.actor(), move |tx| async move {
             let key = ApiKeySecret::random();
             let hash = ApiKeyHash(token_hash(key.expose()));
-            match tx.insert_api_key(caller.id, ApiKeyId::of(&key), &hash, new).await? {
+            match tx.insert_api_key(caller.id, ApiKeyId::of(&key), &hash, new, expires_at).await? {
                 ApiKeyInserted::Done(state) => Ok((key, state)),
                 ApiKeyInserted::NotFound => Err(ServiceError::NotFound),
                 ApiKeyInserted::TooMany => Err(ServiceError::Refused(Refusal::TooManyApiKeys)),

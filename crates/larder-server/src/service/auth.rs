@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder_identity::hashing::{HashingError, Passwords};
-use larder_identity::limits::Kind;
-use larder_identity::tokens::{RefreshToken, token_hash};
+use larder_identity::hashing::Passwords;
+use larder_identity::limits::{Attempt, Kind, TooMany};
+use larder_identity::refresh::{RefreshToken, token_hash};
 use uuid::Uuid;
 
 use crate::domain::audit::Actor;
 use crate::domain::auth::AuthState;
 use crate::domain::body::{LoginBody, PasswordBody, RegisterBody};
+use crate::domain::contact::Email;
+use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::password::Password;
 use crate::domain::permission::Rights;
 use crate::domain::timestamp::Timestamp;
@@ -22,10 +24,13 @@ use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::service::signing_keys::Claims;
+use crate::settings::sessions::SessionSettings;
+use crate::store::origin::Origin;
 use crate::store::passwords::{Login, PasswordSet};
-use crate::store::sessions::{NewSession, Opened, Rotated};
+use crate::store::refreshing::{Refresh, Rotated};
+use crate::store::sessions::{NewSession, Opened};
 
-/// How long a session lasts; refreshing does not prolong it.
+/// How long a session lasts at most; refreshing does not prolong it.
 const SESSION_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The result of a login or a refresh.
@@ -34,6 +39,8 @@ pub struct Grant {
     pub access_token: String,
     /// Valid for one refresh.
     pub refresh_token: String,
+    /// After a login: the proof that this device belongs to the user, for the next login.
+    pub device_token: Option<String>,
     /// How long the access token is valid.
     pub expires_in: Duration,
     /// What the invalidation of this write removed.
@@ -91,6 +98,7 @@ impl Service {
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
         // The attempt is not given back even on success: each call creates a user or discloses that one exists.
         drop(self.limits.from_address(Kind::Register, from)?);
+        check_not_own(&body.password, &body.user.email, "password")?;
         let hash = self.passwords.hash(&body.password).await?;
         self.insert(Actor::Nobody, body.user, Some(hash)).await
     }
@@ -102,21 +110,32 @@ impl Service {
     /// [`ServiceError::SecondFactorNeeded`] for a user with a second factor and [`ServiceError::Refused`] for an
     /// inactive user. [`ServiceError::TooMany`], and those of the database.
     pub async fn login(&self, body: LoginBody, from: IpAddr) -> Result<Grant, ServiceError> {
-        let attempt = self.limits.login(&body.identifier.with_kind(), from)?;
-        let login = self.store.credentials_for_login(&body.identifier).await?;
-        let hash = login.as_ref().map(|login| login.password_hash.as_str());
-        let is_right = match self.passwords.matches(&body.password, hash).await {
-            // Nothing was compared, so the attempt costs nothing.
-            Err(HashingError::Busy) => {
-                attempt.give_back();
-                return Err(ServiceError::HashingBusy);
-            }
-            compared => compared?,
+        let proven = body.device_token.as_deref().and_then(|proof| self.devices.verify(proof));
+        let first = match proven {
+            Some(device) => self.limits.device(device.id)?,
+            None => self.limits.from_address(Kind::Login, from)?,
         };
+        let login = self.store.credentials_for_login(&body.identifier).await?;
+        let user = login.as_ref().map(|login| login.user.id.as_uuid());
+        if let (Some(login), Some(origin)) = (&login, Origin::present()) {
+            // A request logs in once.
+            let _ = origin.target.set(login.user.id);
+        }
+        let device = proven.filter(|device| Some(device.user) == user).map(|device| device.id);
+        let attempt = match device {
+            Some(_) => first,
+            None => {
+                // All names of a user share one budget.
+                let account = user.map_or_else(|| body.identifier.with_kind(), |user| user.to_string());
+                self.attempt_as_unknown(first, proven.is_some(), &account, from)?
+            }
+        };
+        let hash = login.as_ref().map(|login| login.password_hash.as_str());
+        let (is_right, attempt) = self.compared(attempt, &body.password, hash).await?;
         let Some(login) = login.filter(|_| is_right) else {
             return Err(ServiceError::Refused(Refusal::LoginWrong));
         };
-        let granted = self.let_in(login, body).await;
+        let granted = self.let_in(login, body, device).await;
         match granted {
             Ok(_) => attempt.succeeded(),
             // The password was right, so no attempt at the password is spent. Codes have a budget of their own.
@@ -125,13 +144,39 @@ impl Service {
         granted
     }
 
-    async fn let_in(&self, login: Login, body: LoginBody) -> Result<Grant, ServiceError> {
+    /// An attempt of a device that is not known to this user. One that `is_known_elsewhere`, to another user, has taken nothing
+    /// from the address's budget yet.
+    fn attempt_as_unknown(
+        &self,
+        first: Attempt,
+        is_known_elsewhere: bool,
+        account: &str,
+        from: IpAddr,
+    ) -> Result<Attempt, TooMany> {
+        let first = match is_known_elsewhere {
+            true => first.and(self.limits.from_address(Kind::Login, from)?),
+            false => first,
+        };
+        Ok(first.and(self.limits.account(account, from)?))
+    }
+
+    async fn let_in(
+        &self,
+        login: Login,
+        body: LoginBody,
+        device: Option<Uuid>,
+    ) -> Result<Grant, ServiceError> {
         if !login.user.is_active {
             return Err(ServiceError::Refused(Refusal::AccountInactive));
         }
-        self.check_second_factor(login.user.id, body.factor).await?;
+        let user = login.user.id;
+        self.check_second_factor(user, body.factor, device).await?;
         self.rehash_if_outdated(&login, &body.password).await?;
-        self.open_session(login).await
+        let granted = self.open_session(login).await?;
+        // A known device keeps its proof.
+        let known = body.device_token.filter(|_| device.is_some());
+        let device_token = known.unwrap_or_else(|| self.devices.issue(user.as_uuid()));
+        Ok(Grant { device_token: Some(device_token), ..granted })
     }
 
     async fn rehash_if_outdated(&self, login: &Login, password: &Password) -> Result<(), ServiceError> {
@@ -150,10 +195,11 @@ impl Service {
     async fn open_session(&self, login: Login) -> Result<Grant, ServiceError> {
         let (user_id, epoch) = (login.user.id, login.epoch);
         let (sid, now) = (Uuid::now_v7(), Timestamp::now());
-        let RefreshToken { text: refresh_token, hash } = RefreshToken::random();
+        let first = RefreshToken::random();
+        let (hash, jti, most) = (first.hash.clone(), first.jti(), self.sessions.per_user);
         let expires_at = now.after(SESSION_TTL);
         let open = self.write(Actor::User(user_id), move |tx| async move {
-            let new = NewSession { id: sid, user_id, epoch, token_hash: &hash, now, expires_at };
+            let new = NewSession { id: sid, user_id, epoch, token_hash: &hash, now, expires_at, most };
             match tx.open_session(new).await? {
                 Opened::Done { .. } => Ok(()),
                 // The password changed during its comparison.
@@ -162,36 +208,48 @@ impl Service {
         });
         let ((), receipt) = open.await?;
         let (access_token, expires_in) =
-            self.tokens.issue(user_id, sid, epoch, now.into(), expires_at.into()).await?;
-        Ok(Grant { access_token, refresh_token, expires_in, receipt })
+            self.tokens.issue(user_id, sid, epoch, jti, now.into(), expires_at.into()).await?;
+        Ok(Grant { access_token, refresh_token: first.text, device_token: None, expires_in, receipt })
     }
 
-    /// Exchanges a refresh token for new tokens of the same session. If the refresh token was used before, the session
-    /// ends: two parties have the token.
+    /// Exchanges a refresh token for new tokens of the same session. Within the grace, a token that was used a moment ago
+    /// gets the same answer again, as two tabs of a browser send it at once. If it was used before that, the session ends: two
+    /// parties have the token.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and those of the database.
     pub async fn refresh(&self, token: String, from: IpAddr) -> Result<Grant, ServiceError> {
         let attempt = self.limits.from_address(Kind::Refresh, from)?;
-        let now = Timestamp::now();
-        let RefreshToken { text: refresh_token, hash: next } = RefreshToken::random();
+        let (now, next) = (Timestamp::now(), RefreshToken::random());
+        let (hash, next_hash, successor) = (token_hash(&token), next.hash.clone(), next.sealed_for(&token)?);
+        let SessionSettings { idle, grace, .. } = self.sessions;
         let rotate = self.write(Actor::Nobody, move |tx| async move {
-            match tx.rotate_refresh(&token_hash(&token), &next, now).await? {
-                Rotated::Done { session, user_id, epoch, expires_at } => {
-                    Ok((session, user_id, epoch, expires_at))
-                }
-                Rotated::Reused { session, user_id } => {
-                    tracing::warn!(%user_id, %session, "a refresh token came twice; its session has ended");
-                    Err(ServiceError::Refused(Refusal::SessionEnded))
-                }
-                Rotated::Unknown | Rotated::Expired => Err(ServiceError::Refused(Refusal::SessionEnded)),
-            }
+            let (hash, next_hash, successor) = (&hash, &next_hash, &successor);
+            Ok(tx.rotate_refresh(Refresh { hash, next_hash, successor, now, idle, grace }).await?)
         });
-        let ((session, user_id, epoch, expires_at), receipt) = rotate.await?;
-        let (access_token, expires_in) =
-            self.tokens.issue(user_id, session, epoch, now.into(), expires_at.into()).await?;
+        let (rotated, receipt) = rotate.await?;
+        let ended = ServiceError::Refused(Refusal::SessionEnded);
+        let (session, user_id, epoch, expires_at, issued_at, next) = match rotated {
+            Rotated::Done { session, user_id, epoch, expires_at } => {
+                (session, user_id, epoch, expires_at, now, next)
+            }
+            Rotated::Repeated { session, user_id, epoch, used_at, expires_at, successor } => {
+                let next = RefreshToken::opened(&token, &successor).ok_or(ended)?;
+                (session, user_id, epoch, expires_at, used_at, next)
+            }
+            Rotated::Reused { session, user_id } => {
+                tracing::warn!(%user_id, %session, "a refresh token came twice; its session has ended");
+                return Err(ended);
+            }
+            Rotated::Unknown | Rotated::Expired => return Err(ended),
+        };
+        let jti = next.jti();
+        let (access_token, life) =
+            self.tokens.issue(user_id, session, epoch, jti, issued_at.into(), expires_at.into()).await?;
         attempt.give_back();
-        Ok(Grant { access_token, refresh_token, expires_in, receipt })
+        let since = now.as_micros().saturating_sub(issued_at.as_micros()).unsigned_abs();
+        let expires_in = life.saturating_sub(Duration::from_micros(since));
+        Ok(Grant { access_token, refresh_token: next.text, device_token: None, expires_in, receipt })
     }
 
     /// Ends the caller's session.
@@ -218,6 +276,7 @@ impl Service {
         from: IpAddr,
     ) -> Result<Receipt, ServiceError> {
         let login = self.confirmed_by_password(caller, &body.current_password, from).await?;
+        check_not_own(&body.new_password, &login.user.email, "new_password")?;
         let hash = self.passwords.hash(&body.new_password).await?;
         let set = self.write(caller.actor(), move |tx| async move {
             match tx.set_password(caller.id, &hash, Some(login.epoch)).await? {
@@ -227,6 +286,21 @@ impl Service {
             }
         });
         Ok(set.await?.1)
+    }
+}
+
+/// Refuses a new password that is the user's own e-mail address.
+pub(crate) fn check_not_own(
+    password: &Password,
+    email: &Email,
+    field: &'static str,
+) -> Result<(), ServiceError> {
+    match password.is_same_as(email.as_str()) {
+        true => {
+            let invalid = Invalid::new("must not be the own e-mail address");
+            Err(ServiceError::Invalid(ValidationErrors::one(field, invalid)))
+        }
+        false => Ok(()),
     }
 }
 

@@ -3,9 +3,11 @@
 use larder::receipt::Receipt;
 
 use crate::domain::bulk::{BulkBody, ListedId};
+use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::users::check_gives;
 use crate::store::bulk_activity::BulkOutcome;
 
 impl Service {
@@ -23,7 +25,9 @@ impl Service {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
         self.write(caller.actor(), move |tx| async move {
-            let may_change = |user: &_| caller.check_change(user).is_ok();
+            let may_change = |user: &User| {
+                caller.check_change(user).is_ok() && (!is_active || check_gives(caller, user.role).is_ok())
+            };
             let outcomes = tx.set_active_of(&ids, is_active, may_change).await?;
             Ok(ids.into_iter().zip(outcomes).collect())
         })

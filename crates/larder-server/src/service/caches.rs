@@ -15,6 +15,7 @@ use larder::receipt::Receipt;
 
 use crate::cached::classes::keys_for;
 use crate::cached::journal::{entries_of, entries_of_id, entries_of_row, tags_of};
+use crate::domain::audit::Action;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
 use crate::domain::invalid::{Invalid, ValidationErrors};
@@ -103,7 +104,9 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Invalid`] if there is no such class.
     pub fn switch_class(&self, name: &str, is_on: bool) -> Result<(), ServiceError> {
-        self.cache.set_class_enabled(name, is_on).map_err(|error| refused("class", error))
+        self.cache.set_class_enabled(name, is_on).map_err(|error| refused("class", error))?;
+        self.note_intervention(Action::CacheSwitch, format!("{name} {}", if is_on { "on" } else { "off" }));
+        Ok(())
     }
 
     /// Invalidates what `what` names, on every instance.
@@ -133,6 +136,7 @@ impl Service {
 
     async fn send_by_hand(&self, caller: Caller, what: &Drop, invalidation: Invalidation) -> Receipt {
         let receipt = invalidation.send().await;
+        self.note_intervention(Action::CacheClear, what.as_str());
         tracing::info!(
             action = "cache_invalidation",
             cause = %Cause::ByHand,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use larder::receipt::Receipt;
 use larder_identity::limits::Kind;
-use larder_identity::tokens::token_hash;
+use larder_identity::refresh::token_hash;
 
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState};
 use crate::domain::audit::Actor;
@@ -15,7 +15,7 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::signing_keys::Claims;
-use crate::store::sessions::RefreshRow;
+use crate::store::refreshing::RefreshRow;
 
 /// A valid token.
 pub enum Worth {
@@ -69,7 +69,8 @@ impl Service {
             let user = user.filter(|user| user.admits(claims.sid, claims.epoch));
             return Ok(user.map(|user| Worth::Access(claims, user.role)));
         }
-        Ok(self.store.unused_refresh(&token_hash(token), now).await?.map(Worth::Refresh))
+        let idle_since = now.before(self.sessions.idle);
+        Ok(self.store.unused_refresh(&token_hash(token), now, idle_since).await?.map(Worth::Refresh))
     }
 
     /// The state of the API key in `raw`, if the database has its hash.

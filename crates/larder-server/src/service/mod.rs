@@ -7,8 +7,10 @@ pub mod audit;
 pub mod auth;
 pub mod bulk;
 pub mod caches;
+pub mod confirming;
 pub mod error;
 pub mod essentials;
+pub mod incidents;
 pub mod introspection;
 pub mod lists;
 pub mod permissions;
@@ -16,6 +18,7 @@ pub mod points;
 pub mod profiles;
 pub mod recent;
 pub mod refusal;
+pub mod sessions;
 pub mod signing_keys;
 pub mod totp;
 pub mod users;
@@ -29,6 +32,7 @@ use larder::introspection::RedisAnswer;
 use larder::introspection::server::RedisInfo;
 use larder::receipt::Receipt;
 use larder_identity::api_key::VerifiedKeys;
+use larder_identity::device::Devices;
 use larder_identity::hashing::Passwords;
 use larder_identity::limits::Limits;
 use larder_identity::sealing::Sealing;
@@ -40,11 +44,13 @@ use crate::domain::audit::Actor;
 use crate::domain::network::TrustedProxies;
 use crate::domain::timestamp::Timestamp;
 use crate::service::error::ServiceError;
+use crate::service::incidents::Incidents;
 use crate::service::recent::Recent;
 use crate::service::signing_keys::{SealedKeys, Tokens};
 use crate::service::warming::Warming;
 use crate::settings::oauth::OAuth;
 use crate::settings::security::{BodyLimits, Security};
+use crate::settings::sessions::SessionSettings;
 use crate::store::Store;
 use crate::store::writing::Writer;
 
@@ -69,8 +75,11 @@ pub struct Parts {
     noted_uses: quick_cache::sync::Cache<ApiKeyId, jiff::civil::Date>,
     sealing: Sealing,
     limits: Limits,
+    devices: Devices,
+    sessions: SessionSettings,
     proxies: TrustedProxies,
     body_limits: BodyLimits,
+    incidents: Incidents,
     recent_redis: Recent<RedisAnswer<RedisInfo>>,
 }
 
@@ -116,8 +125,11 @@ impl Service {
             noted_uses: quick_cache::sync::Cache::new(NOTED_USES),
             sealing,
             limits: Limits::new(security.limits),
+            devices: Devices::new(store.entry_secret().await?.as_bytes()),
+            sessions: security.sessions,
             proxies: security.proxies.clone(),
             body_limits: security.bodies,
+            incidents: Incidents::default(),
             recent_redis: Recent::default(),
             cache,
             store,

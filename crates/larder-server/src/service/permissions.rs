@@ -33,7 +33,7 @@ impl Service {
         Ok(self.cached.permissions(&user.id, consistency).await?)
     }
 
-    /// Grants a permission to a user that the caller manages. A permission that the user already has keeps its first
+    /// Grants a permission to a user that the caller manages, with a session. A permission that the user already has keeps its first
     /// grant.
     ///
     /// # Errors
@@ -45,6 +45,8 @@ impl Service {
         named: Identifier,
         permission: Permission,
     ) -> Result<(Grant, Receipt), ServiceError> {
+        // With a stolen API key a thief could otherwise give an account rights that outlive the key.
+        caller.session()?;
         loop {
             // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;

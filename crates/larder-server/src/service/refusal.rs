@@ -65,6 +65,7 @@ refusals! {
     LoginNeeded: Forbidden, "login_needed", "this needs a login; an API key is not enough";
     ScopeMissing: Forbidden, "scope_missing", "this API key does not have the scope that this request needs";
     AccountInactive: Forbidden, "account_inactive", "this account is deactivated";
+    PasswordNeeded: Forbidden, "password_needed", "this needs current_password, and with a second factor also a code";
     PasswordWrong: Forbidden, "password_wrong", "the current password is wrong";
     PasswordChanged: Forbidden, "password_changed", "the current password is wrong by now";
     CodeWrong: Forbidden, "code_wrong", "the code is wrong, or was used before";

@@ -7,9 +7,9 @@ use std::net::IpAddr;
 
 use larder::receipt::Receipt;
 use larder_identity::authenticator::Authenticator;
-use larder_identity::hashing::HashingError;
+use larder_identity::refresh::token_hash;
 use larder_identity::sealing::{SealedSecret, Sealing};
-use larder_identity::tokens::token_hash;
+use uuid::Uuid;
 
 use crate::domain::audit::Actor;
 use crate::domain::identity::{Identifier, UserId};
@@ -21,7 +21,6 @@ use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::store::Store;
-use crate::store::passwords::Login;
 use crate::store::totp::TotpRow;
 use crate::store::writing::{ByJournal, Writer};
 
@@ -72,9 +71,9 @@ impl Service {
         code: &TotpCode,
         from: IpAddr,
     ) -> Result<Vec<RecoveryCode>, ServiceError> {
-        caller.session()?;
+        let session = caller.session()?;
         let caller = self.present(caller).await?;
-        let attempt = self.limits.confirm(caller.id.as_uuid(), from)?;
+        let attempt = self.limits.confirm(session, from)?;
         let row = self.store.totp(caller.id).await?;
         let row = row.ok_or(ServiceError::Refused(Refusal::NothingToConfirm))?;
         if row.confirmed_at.is_some() {
@@ -108,19 +107,10 @@ impl Service {
         from: IpAddr,
     ) -> Result<Receipt, ServiceError> {
         self.confirmed_by_password(caller, password, from).await?;
-        let row = self.store.totp(caller.id).await?;
-        match row {
-            None => return Err(ServiceError::Refused(Refusal::SecondFactorAbsent)),
-            Some(row) if row.confirmed_at.is_some() => {
-                let needed = ServiceError::Refused(Refusal::CodeNeeded);
-                let attempt = self.limits.code(caller.id.as_uuid())?;
-                if !self.spend(caller.id, &row, factor.ok_or(needed)?).await? {
-                    return Err(ServiceError::Refused(Refusal::CodeWrong));
-                }
-                attempt.give_back();
-            }
-            Some(_) => {}
+        if self.store.totp(caller.id).await?.is_none() {
+            return Err(ServiceError::Refused(Refusal::SecondFactorAbsent));
         }
+        self.confirm_factor(caller.id, factor).await?;
         self.delete_totp(caller, caller.id).await
     }
 
@@ -159,10 +149,11 @@ impl Service {
         &self,
         user_id: UserId,
         factor: Option<SecondFactor>,
+        device: Option<Uuid>,
     ) -> Result<(), ServiceError> {
         let Some(row) = self.present_totp(user_id).await? else { return Ok(()) };
         let factor = factor.ok_or(ServiceError::SecondFactorNeeded)?;
-        let attempt = self.limits.code(user_id.as_uuid())?;
+        let attempt = self.limits.code(user_id.as_uuid(), device)?;
         if !self.spend(user_id, &row, factor).await? {
             return Err(ServiceError::Refused(Refusal::LoginCodeWrong));
         }
@@ -170,12 +161,12 @@ impl Service {
         Ok(())
     }
 
-    async fn present_totp(&self, user_id: UserId) -> Result<Option<TotpRow>, ServiceError> {
+    pub(crate) async fn present_totp(&self, user_id: UserId) -> Result<Option<TotpRow>, ServiceError> {
         Ok(self.store.totp(user_id).await?.filter(|row| row.confirmed_at.is_some()))
     }
 
     /// Spends a code: no code is accepted twice.
-    async fn spend(
+    pub(crate) async fn spend(
         &self,
         user_id: UserId,
         row: &TotpRow,
@@ -208,31 +199,6 @@ impl Service {
     ) -> Result<Option<i64>, ServiceError> {
         let authenticator = Authenticator::of(self.sealing.open(user_id.as_uuid(), secret)?)?;
         Ok(authenticator.step_of(code, now.into()).and_then(|step| i64::try_from(step).ok()))
-    }
-
-    /// The caller's login data, if it has a session and `password` is right.
-    pub(crate) async fn confirmed_by_password(
-        &self,
-        caller: Caller,
-        password: &Password,
-        from: IpAddr,
-    ) -> Result<Login, ServiceError> {
-        caller.session()?;
-        let caller = self.present(caller).await?;
-        let attempt = self.limits.confirm(caller.id.as_uuid(), from)?;
-        let login = self.store.credentials_for_login(&Identifier::Id(caller.id)).await?;
-        let stored = login.as_ref().map(|login| login.password_hash.as_str());
-        let is_right = match self.passwords.matches(password, stored).await {
-            // Nothing was compared, so the attempt costs nothing.
-            Err(HashingError::Busy) => {
-                attempt.give_back();
-                return Err(ServiceError::HashingBusy);
-            }
-            compared => compared?,
-        };
-        let login = login.filter(|_| is_right).ok_or(ServiceError::Refused(Refusal::PasswordWrong))?;
-        attempt.give_back();
-        Ok(login)
     }
 
     async fn delete_totp(&self, caller: Caller, user_id: UserId) -> Result<Receipt, ServiceError> {

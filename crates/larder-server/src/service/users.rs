@@ -3,6 +3,7 @@
 use larder::class::Answer;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
+use larder_identity::limits::Kind;
 
 use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;
@@ -13,6 +14,8 @@ use crate::domain::role::Role;
 use crate::domain::user::{NewUser, User};
 use crate::service::Service;
 use crate::service::access::Caller;
+use crate::service::auth::check_not_own;
+use crate::service::confirming::Proof;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::store::changes::{Deleted, Expected, Updated};
@@ -64,7 +67,10 @@ impl Service {
         caller.check_manage(body.user.role)?;
         check_gives(caller, body.user.role)?;
         let hash = match &body.password {
-            Some(password) => Some(self.passwords.hash(password).await?),
+            Some(password) => {
+                check_not_own(password, &body.user.email, "password")?;
+                Some(self.passwords.hash(password).await?)
+            }
             None => None,
         };
         self.insert(caller.actor(), body.user, hash).await
@@ -92,18 +98,21 @@ impl Service {
         });
     }
 
-    /// Changes a user if its version is as `expected`.
+    /// Changes a user if its version is as `expected`. A caller that changes its own
+    /// e-mail address, user name or telephone number confirms that with the password.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
-    /// [`ServiceError::VersionConflict`], and those of the database.
+    /// [`ServiceError::VersionConflict`], [`ServiceError::TooMany`], and those of the database.
     pub async fn update(
         &self,
         caller: Caller,
         named: Identifier,
         patch: UserPatch,
         expected: &Conditions<i64>,
+        proof: Proof,
     ) -> Result<(User, Receipt), ServiceError> {
+        let mut is_confirmed = false;
         loop {
             // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
@@ -124,7 +133,18 @@ impl Service {
                     check_gives(caller, role)?;
                 }
             }
-            let changed = self.update_as_judged(caller.actor(), target, patch, !expected.is_empty());
+            if patch.is_active == Some(true) && !target.is_active {
+                check_gives(caller, target.role)?;
+            }
+            if target.id == caller.id && patch.changes_name_of(&target) && !is_confirmed {
+                self.confirm(caller, &proof).await?;
+                if caller.role == Role::User {
+                    // As with registering, the attempt is not given back: the answer discloses whether a name is taken.
+                    drop(self.limits.from_address(Kind::Register, proof.from)?);
+                }
+                is_confirmed = true;
+            }
+            let changed = self.update_as_judged(caller.actor(), target, patch.clone(), !expected.is_empty());
             if let Some(changed) = changed.await? {
                 return Ok(changed);
             }
@@ -151,22 +171,29 @@ impl Service {
         Ok(user.map(|user| (user, receipt)))
     }
 
-    /// Deletes a user if its version is as `expected`.
+    /// Deletes a user if its version is as `expected`. A caller that deletes itself
+    /// confirms that with the password.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`], and those of
-    /// the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`],
+    /// [`ServiceError::TooMany`], and those of the database.
     pub async fn delete(
         &self,
         caller: Caller,
         named: Identifier,
         expected: &Conditions<i64>,
+        proof: Proof,
     ) -> Result<Receipt, ServiceError> {
+        let mut is_confirmed = false;
         loop {
             // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named).await?;
             check_version(&target, expected)?;
+            if target.id == caller.id && !is_confirmed {
+                self.confirm(caller, &proof).await?;
+                is_confirmed = true;
+            }
             if let Some(receipt) = self.delete_as_judged(caller.actor(), target, !expected.is_empty()).await?
             {
                 return Ok(receipt);
@@ -229,8 +256,8 @@ fn as_judged(target: &User, is_conditional: bool) -> Expected<'_> {
     if is_conditional { Expected::Version(target.version) } else { Expected::Judged(target) }
 }
 
-/// A caller that gives a role above `user` needs a session: with a stolen API key it could otherwise create an account
-/// that outlives the key.
-fn check_gives(caller: Caller, role: Role) -> Result<(), ServiceError> {
+/// A caller that gives a role above `user`, or activates a user with one, needs a session: with a stolen API key it could
+/// otherwise create an account that outlives the key.
+pub(crate) fn check_gives(caller: Caller, role: Role) -> Result<(), ServiceError> {
     if role > Role::User { caller.session().map(drop) } else { Ok(()) }
 }

@@ -8,6 +8,7 @@ pub mod oauth;
 pub mod presets;
 pub mod redis;
 pub mod security;
+pub mod sessions;
 pub mod sources;
 
 mod redact;

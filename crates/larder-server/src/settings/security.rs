@@ -10,14 +10,15 @@ use crate::domain::network::{ForwardedHeader, TrustedProxies};
 use crate::domain::secret_key::{SecretKey, SecretKeys};
 use crate::settings::bad::BadSetting;
 use crate::settings::oauth::{self, OAuth};
+use crate::settings::sessions::{self, SessionSettings};
 use crate::settings::sources::{Origin, Sources};
 
 /// How the service defends itself.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of second factors and of entries in Redis. Default none:
-    /// second factors are stored unencrypted, in the database that also holds the signing keys, and a secret of the database
-    /// authenticates the entries in Redis.
+    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of signing keys, of second factors and of entries in Redis.
+    /// Default none: signing keys and second factors are stored unencrypted, and a secret of the database authenticates the entries in
+    /// Redis.
     pub secret_keys: SecretKeys,
     /// `LARDER_FAILURES_PER_ADDRESS` and `LARDER_FAILURES_PER_ACCOUNT`: how many failed attempts are allowed.
     pub limits: FailureLimits,
@@ -29,6 +30,8 @@ pub struct Security {
     pub proxies: TrustedProxies,
     /// What access tokens say of their issuer and audience.
     pub oauth: OAuth,
+    /// How long sessions and API keys last.
+    pub sessions: SessionSettings,
 }
 
 /// How large the body of a request may be.
@@ -69,7 +72,8 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
     let proxies = TrustedProxies { networks, header };
     let secret_keys = secret_keys(sources)?;
     let (hashing, bodies) = (hashing(sources)?, bodies(sources)?);
-    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth: oauth::read(sources)? })
+    let (oauth, sessions) = (oauth::read(sources)?, sessions::read(sources)?);
+    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth, sessions })
 }
 
 fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {

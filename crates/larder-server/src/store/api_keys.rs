@@ -107,6 +107,7 @@ impl Writer {
         id: ApiKeyId,
         hash: &ApiKeyHash,
         new: NewApiKey,
+        expires_at: Option<Timestamp>,
     ) -> Result<ApiKeyInserted, StoreError> {
         let mut write = self.begin_for(user_id).await?;
         // The row lock keeps another writer from adding a key to this user, or deactivating it, before the commit.
@@ -116,7 +117,7 @@ impl Writer {
         if count(&mut write, user_id).await? >= KEYS_OF_USER {
             return Ok(ApiKeyInserted::TooMany);
         }
-        let (scopes, expires_at) = (new.scopes, new.expires_at);
+        let scopes = new.scopes;
         let state = ApiKeyState { id, user_id, scopes, created_at: Timestamp::now(), expires_at };
         sqlx::query(
             "INSERT INTO api_keys (id, user_id, name, key_hash, scopes, created_at, expires_at)

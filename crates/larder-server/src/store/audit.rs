@@ -1,6 +1,7 @@
 //! The audit log. Each entry is written in the transaction of the change that it describes, and is never modified. Admins
 //! read the log.
 
+use larder_sql::dialect::Dialect;
 use larder_sql::write::WriteTransaction;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -35,7 +36,35 @@ pub struct Entry {
     pub details: serde_json::Value,
 }
 
+/// The triggers that refuse every change of a written entry, as the migrations make them.
+const GUARDS: [(&str, &[&str]); 2] = [
+    (
+        "SELECT CAST(tgname AS TEXT) AS name FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+         WHERE tgrelid = 'audit_log'::regclass AND tgenabled = 'A' AND prosrc LIKE '%RAISE EXCEPTION%'",
+        &["audit_log_row_kept", "audit_log_kept"],
+    ),
+    (
+        "SELECT name FROM sqlite_schema
+         WHERE type = 'trigger' AND tbl_name = 'audit_log' AND sql LIKE '%RAISE(ABORT%'",
+        &["audit_log_unchanged", "audit_log_undeleted", "audit_log_unreplaced"],
+    ),
+];
+
 impl Store {
+    /// The triggers of the log that are missing, off, or refuse nothing: without them, a written entry can be changed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lost_guards(&self) -> Result<Vec<&'static str>, StoreError> {
+        let (query, wanted) = match self.database.dialect() {
+            Dialect::Postgres => GUARDS[0],
+            Dialect::Sqlite => GUARDS[1],
+        };
+        let rows = sqlx::query(query).fetch_all(self.database.read()).await?;
+        let present = rows.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>()?;
+        Ok(wanted.iter().copied().filter(|guard| !present.iter().any(|name| name == guard)).collect())
+    }
+
     /// Entries of the log, newest first: `limit` readable ones, if there are so many. The query's own limit is ignored.
     ///
     /// # Errors

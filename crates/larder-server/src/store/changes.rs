@@ -202,7 +202,11 @@ fn update_events(before: &User, after: &User, repaired: &[&'static str]) -> Vec<
     let mut fields = before.changed_fields(after);
     fields.extend(repaired.iter().filter(|field| !before.changed_fields(after).contains(field)));
     if !fields.is_empty() {
-        events.push(Event::on(Action::UserUpdate, after.id).fields(&fields));
+        let event = Event::on(Action::UserUpdate, after.id).fields(&fields);
+        events.push(match before.role == after.role {
+            true => event,
+            false => event.text("role_before", before.role.as_str()).text("role_after", after.role.as_str()),
+        });
     }
     match (before.is_active, after.is_active) {
         (false, true) => events.push(Event::on(Action::UserActivate, after.id)),

@@ -9,6 +9,7 @@ use larder_sql::write::WriteTransaction;
 use crate::domain::audit::{Actor, Event};
 use crate::domain::identity::UserId;
 use crate::store::error::StoreError;
+use crate::store::origin::Origin;
 use crate::store::unchanged::UnchangedRow;
 use crate::store::{Store, audit};
 
@@ -54,6 +55,8 @@ pub struct Writer {
     store: Store,
     /// The actor that the audit log names for its writes.
     actor: Actor,
+    /// The request that writes, for the audit log.
+    origin: Option<Arc<Origin>>,
     /// `None`: the journal publishes what this writer writes.
     recorder: Option<Recorder>,
 }
@@ -116,7 +119,8 @@ impl Store {
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let recorder = P::RECORDS.then(Recorder::default);
-        let writer = Writer { store: self.clone(), actor, recorder: recorder.clone() };
+        let origin = Origin::present();
+        let writer = Writer { store: self.clone(), actor, origin, recorder: recorder.clone() };
         let written = tokio::spawn(async move {
             let changed = change(writer).await;
             let recorded = recorder.map(|recorder| recorder.published()).unwrap_or_default();
@@ -169,7 +173,11 @@ impl Writer {
         mut write: WriteTransaction,
         events: &[Event],
     ) -> Result<(), StoreError> {
-        audit::record(&mut write, self.actor, events).await?;
+        let placed = |event: &Event| match &self.origin {
+            Some(origin) => origin.on(event.clone()),
+            None => event.clone(),
+        };
+        audit::record(&mut write, self.actor, &events.iter().map(placed).collect::<Vec<_>>()).await?;
         let Some(recorder) = &self.recorder else {
             write.commit().await?;
             return Ok(());

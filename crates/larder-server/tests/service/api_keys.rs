@@ -12,7 +12,7 @@ use crate::support::{eventually, within};
 const BOUND: Duration = Duration::from_secs(4);
 
 fn create(client: &Client, body: &Value) -> (Client, Value) {
-    let made = client.post("/api/v1/users/me/api-keys", body).expect(201).json();
+    let made = client.make_key(body).expect(201).json();
     (client.with_token(made["key"].as_str().unwrap()), made)
 }
 
@@ -111,7 +111,7 @@ fn an_ended_key_is_refused_on_every_instance(app: &TestApp) {
     let ann = app.again("ann");
     let (key, _) = create(&ann, &json!({ "name": "of a deleted user" }));
     assert_eq!(everywhere(&key), [200; 2]);
-    ann.delete("/api/v1/users/me").expect(204);
+    ann.delete_itself().expect(204);
     ended("user deleted", &key);
 }
 
@@ -158,6 +158,7 @@ const NEEDS: [(&str, &[&str]); 5] = [
             "GET /api/v1/users/{id}/points",
             "GET /api/v1/users/{id}/preferences",
             "GET /api/v1/users/{id}/profile",
+            "GET /api/v1/users/{id}/sessions",
             "GET /api/v1/users/{id}/stats",
             "GET /cache/stats",
             "GET /cache/test",
@@ -195,7 +196,6 @@ const NEEDS: [(&str, &[&str]); 5] = [
             "PUT /api/v1/users/{id}/interests",
             "PUT /api/v1/users/{id}/languages",
             "DELETE /api/v1/users/{id}/permissions/{permission}",
-            "PUT /api/v1/users/{id}/permissions/{permission}",
             "POST /api/v1/users/{id}/points",
             "PATCH /api/v1/users/{id}/preferences",
             "PUT /api/v1/users/{id}/preferences",
@@ -208,8 +208,6 @@ const NEEDS: [(&str, &[&str]); 5] = [
             "POST /v1.0/cache/clear/user/{user_id}",
             "POST /v1.0/cache/warm",
             "DELETE /v1.0/permissions/{id}/{permission}",
-            "POST /v1.0/permissions/{id}/{permission}",
-            "PUT /v1.0/permissions/{id}/{permission}",
             "POST /v1.0/points/{id}",
             "POST /v1.0/user/create",
             "DELETE /v1.0/user/delete/{id}",
@@ -231,7 +229,12 @@ const NEEDS: [(&str, &[&str]); 5] = [
             "POST /api/v1/auth/totp/enroll",
             "POST /api/v1/users/{id}/api-keys",
             "DELETE /api/v1/users/{id}/api-keys/{key_id}",
+            "PUT /api/v1/users/{id}/permissions/{permission}",
+            "DELETE /api/v1/users/{id}/sessions",
+            "DELETE /api/v1/users/{id}/sessions/{session_id}",
             "DELETE /api/v1/users/{id}/totp",
+            "POST /v1.0/permissions/{id}/{permission}",
+            "PUT /v1.0/permissions/{id}/{permission}",
         ],
     ),
 ];

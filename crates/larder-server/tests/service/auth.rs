@@ -127,7 +127,7 @@ fn a_login_grants_a_token_with_the_claims_of_the_contract(app: &TestApp) {
     let credentials = json!({ "username": "ann", "password": PASSWORD });
     let granted = app.stranger().post("/api/v1/auth/login", &credentials).expect(200);
     let body = granted.json();
-    assert_eq!(keys(&body), ["access_token", "expires_in", "refresh_token", "token_type"]);
+    assert_eq!(keys(&body), ["access_token", "device_token", "expires_in", "refresh_token", "token_type"]);
     assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
     let [header, claims] = decoded(&granted.field("access_token"));
     assert_eq!((&header["alg"], &header["typ"]), (&json!("EdDSA"), &json!("at+jwt")));

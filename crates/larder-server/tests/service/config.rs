@@ -32,7 +32,10 @@ fn config_shows_each_setting_where_it_came_from_and_no_secret() {
         "larder_preset = 'katiba360'\nuser_list_ttl = 45\nlarder_classes_off = ['profile']\n\
          [larder_admin]\npassword = '{SECRET}-of-the-admin'\n"
     );
-    std::fs::write(folder.path().join("larder.toml"), toml).unwrap();
+    let file = folder.path().join("larder.toml");
+    std::fs::write(&file, toml).unwrap();
+    // A file that others can read would get a warning with the time in it.
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let database = format!("postgres://larder:{SECRET}@db/larder?sslpassword={SECRET}");
     let direct = format!("postgres://larder:{SECRET}@server/larder");
     let redis = format!("redis://:{SECRET}@cache:6379");

@@ -27,7 +27,7 @@ impl Access {
         let renewed = second.stranger().post("/api/v1/auth/refresh", &body).expect(200);
         let session = opened.with_token(&renewed.field("access_token"));
         let session = Client { refresh_token: renewed.field("refresh_token"), ..session };
-        let key = session.post("/api/v1/users/me/api-keys", &json!({ "name": "ci" })).expect(201);
+        let key = session.make_key(&json!({ "name": "ci" })).expect(201);
         Self { key: session.with_token(&key.field("key")), session }
     }
 
@@ -72,7 +72,7 @@ fn ways_over_http(admin: &Client, end: &mut dyn FnMut(Way<'_>)) {
         ("academy-patch", &|user| patch(&academy(user))),
         ("academy-put", &|user| put(&academy(user), "academy-put")),
         ("academy-delete", &|user| drop(admin.delete(&academy(user)).expect(204))),
-        ("by-itself", &|user| drop(user.delete("/api/v1/users/me").expect(204))),
+        ("by-itself", &|user| drop(user.delete_itself().expect(204))),
     ];
     ways.into_iter().for_each(end);
 }

@@ -92,7 +92,7 @@ fn a_deleted_user_has_no_tokens(app: &TestApp) {
     let (ann, bea) = (app.user("ann"), app.user("bea"));
     assert_eq!([ann.validate(), bea.validate()], [200; 2]);
     app.admin().delete(&ann.path()).expect(204);
-    bea.delete("/api/v1/users/me").expect(204);
+    bea.delete_itself().expect(204);
     for user in [&ann, &bea] {
         assert_eq!(user.validate(), 401);
         assert_eq!(refresh_status(app, user), 401);

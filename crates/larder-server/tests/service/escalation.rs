@@ -33,8 +33,8 @@ fn the_last_active_superadmin_stays(app: &TestApp) {
     refused(boss.patch("/api/v1/users/me", &json!({ "role": "user" })));
     refused(boss.post("/api/v1/users/me/deactivate", &json!(null)));
     refused(boss.post(&format!("/v1.0/user/{}/deactivate", boss.id), &json!(null)));
-    refused(boss.delete("/api/v1/users/me"));
-    refused(boss.delete(&format!("/api/users/{}/", boss.id)));
+    refused(boss.delete_itself());
+    refused(boss.delete_with(&format!("/api/users/{}/", boss.id), &boss.confirmed(&json!({}))));
     let bulk = boss.post("/api/v1/users/bulk/deactivate", &json!({ "ids": [boss.id] })).expect(200).json();
     assert_eq!(bulk["results"][0]["outcome"], "forbidden", "{bulk}");
     assert_eq!(boss.validate(), 200);
@@ -49,7 +49,7 @@ fn the_last_active_superadmin_stays(app: &TestApp) {
 fn an_api_key_creates_no_user_with_a_higher_role(app: &TestApp) {
     let (boss, ann) = (app.admin(), app.user("ann"));
     let body = json!({ "name": "script", "scopes": ["read", "write"] });
-    let made = boss.post("/api/v1/users/me/api-keys", &body).expect(201);
+    let made = boss.make_key(&body).expect(201);
     let key = boss.with_token(&made.field("key"));
     let evil = |role: &str| {
         json!({ "email": format!("{role}@evil.example"), "username": format!("evil-{role}"),

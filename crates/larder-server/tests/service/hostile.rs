@@ -58,7 +58,8 @@ fn withstands(app: &TestApp, attack: impl Fn(&Client, &Client)) {
     admin.get("/api/v1/users/zqx-external").expect(404);
     admin.patch(&ann.path(), &json!({ "external_id": "zqx-external", "phone": "+19876501239" })).expect(200);
     admin.get("/api/v1/users/zqx-external").expect(200);
-    ann.patch("/api/v1/users/me", &json!({ "email": "zqx@zqx.example", "username": "zqx" })).expect(200);
+    ann.patch("/api/v1/users/me", &ann.confirmed(&json!({ "email": "zqx@zqx.example", "username": "zqx" })))
+        .expect(200);
     let taken = json!({ "email": "zqx@zqx.example", "username": "zqx2", "password": "zqx password" });
     app.stranger().post("/api/v1/auth/register", &taken).expect(409);
 

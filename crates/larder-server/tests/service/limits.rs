@@ -31,17 +31,21 @@ fn password_guesses_are_limited_alike_for_known_and_unknown_users(app: &TestApp)
     login(&json!({ "username": "ann", "password": PASSWORD })).expect(429);
     // The limit affects neither her session nor another user's login.
     assert_eq!(ann.validate(), 200);
-    app.user("bea");
+    let bea = app.user("bea");
     for _ in 0..12 {
         login(&json!({ "username": "bea", "password": PASSWORD })).expect(200);
     }
-    // The same limit applies to guesses of the current password with a stolen session.
+    // The same limit applies to guesses of the current password with a stolen session, and to this session alone.
     let change = || {
         let body = json!({ "current_password": "wrong horse battery", "new_password": "another password" });
-        ann.post("/api/v1/auth/password", &body).status
+        bea.post("/api/v1/auth/password", &body).status
     };
+    let again = app.login(&json!({ "username": "bea", "password": PASSWORD }));
     let statuses: Vec<_> = (0..12).map(|_| change()).collect();
     assert_eq!(statuses, [[403; 10].as_slice(), &[429; 2]].concat());
+    let right = json!({ "current_password": PASSWORD, "new_password": "another password" });
+    bea.post("/api/v1/auth/password", &right).expect(429);
+    again.post("/api/v1/auth/password", &right).expect(204);
 }
 
 #[test]
@@ -68,7 +72,9 @@ fn an_address_is_limited_and_only_trusted_proxies_name_another() {
     let app = Stack::sqlite_memory().with_setting("LARDER_FAILURES_PER_ADDRESS", "5").start();
     let claimed = |number: u32| {
         let (name, address) = (format!("user{number}"), format!("203.0.113.{number}"));
-        login_from(&app, ("x-forwarded-for", &address), &wrong(&name)).status
+        let mut body = wrong(&name);
+        body["device_token"] = json!("never issued");
+        login_from(&app, ("x-forwarded-for", &address), &body).status
     };
     let statuses: Vec<_> = (0..7).map(claimed).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429], "an untrusted client cannot set its address");
@@ -89,6 +95,41 @@ fn an_address_is_limited_and_only_trusted_proxies_name_another() {
     };
     let statuses: Vec<_> = (0..6).map(register).collect();
     assert_eq!(statuses, [201, 201, 201, 201, 201, 429]);
+}
+
+#[test]
+fn no_other_client_locks_out_a_device_that_the_owner_has_used() {
+    let limit = ("LARDER_FAILURES_PER_ACCOUNT", "2");
+    let app = Stack::sqlite_memory()
+        .with_setting(limit.0, limit.1)
+        .with_setting("LARDER_FAILURES_PER_ADDRESS", "10")
+        .start();
+    app.user("bea");
+    let (ann, other) = (json!({ "username": "ann", "password": PASSWORD }), app.second_instance());
+    app.user("ann");
+    let login = |on: &TestApp, body: &Value, device: &str| {
+        let mut body = body.clone();
+        body["device_token"] = device.into();
+        on.stranger().post("/api/v1/auth/login", &body)
+    };
+    let granted = login(&app, &ann, "never issued").expect(200);
+    let device = granted.field("device_token");
+    // The other client shares the owner's address, and uses up its budget and the account's.
+    let by_email = json!({ "email": "ann@example.com", "password": "wrong horse battery" });
+    let statuses = [wrong("ann"), by_email.clone(), wrong("ann"), by_email]
+        .map(|body| app.stranger().post("/api/v1/auth/login", &body).status);
+    assert_eq!(statuses, [401, 401, 429, 429], "all names of an account share one budget");
+    app.stranger().post("/api/v1/auth/login", &ann).expect(429);
+    let other_names = (0..20).map(|number| wrong(&format!("nobody{number}")));
+    let tried = other_names.filter(|body| app.stranger().post("/api/v1/auth/login", body).status == 401);
+    assert!(tried.count() < 10, "the address's budget is used up");
+    let again = login(&app, &ann, &device).expect(200);
+    assert_eq!(again.field("device_token"), device, "a known device keeps its token");
+    login(&other, &ann, &device).expect(200);
+    // It is no credential, helps with no other account, and its own failures count.
+    login(&app, &wrong("bea"), &device).expect(429);
+    let own: Vec<_> = (0..4).map(|_| login(&app, &wrong("ann"), &device).status).collect();
+    assert!(own.starts_with(&[401]) && own.ends_with(&[429, 429]), "{own:?}");
 }
 
 /// Returns the median.

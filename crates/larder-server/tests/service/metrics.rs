@@ -174,7 +174,7 @@ fn scrapes_are_for_admins_and_their_keys(app: &TestApp) {
     scrape(&app.admin());
     let key = |client: &Client, scope: &str| {
         let body = json!({ "name": scope, "scopes": [scope] });
-        client.post("/api/v1/users/me/api-keys", &body).expect(201).field("key")
+        client.make_key(&body).expect(201).field("key")
     };
     let reads = key(&boss, "read");
     scrape(&app.stranger().with_token(&reads));

@@ -11,7 +11,7 @@ use crate::support::client::Client;
 
 /// Creates each kind of secret of a user by using it, and returns them.
 fn used_secrets(app: &TestApp, ann: &Client) -> Vec<String> {
-    let key = ann.post("/api/v1/users/me/api-keys", &json!({ "name": "ci" })).expect(201).field("key");
+    let key = ann.make_key(&json!({ "name": "ci" })).expect(201).field("key");
     let with_key = ann.with_token(&key);
     for _ in 0..3 {
         with_key.get("/api/v1/users/me").expect(200);
@@ -97,7 +97,7 @@ fn no_client_sets_protected_fields(app: &TestApp) {
         refused(ann.put("/api/v1/users/me", &put).status);
         let mut key = json!({ "name": "ci" });
         key[name] = value.clone();
-        refused(ann.post("/api/v1/users/me/api-keys", &key).status);
+        refused(ann.make_key(&key).status);
         let mut login = json!({ "username": "ann", "password": PASSWORD });
         login[name] = value.clone();
         refused(app.stranger().post("/api/v1/auth/login", &login).status);

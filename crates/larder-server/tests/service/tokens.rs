@@ -14,7 +14,7 @@ fn introspected(by: &Client, token: &str) -> Value {
 
 fn api_key(client: &Client, scopes: &Value) -> String {
     let body = json!({ "name": "test", "scopes": scopes });
-    client.post("/api/v1/users/me/api-keys", &body).expect(201).field("key")
+    client.make_key(&body).expect(201).field("key")
 }
 
 fn introspection_reports_to_admins_whether_a_token_is_valid_now(app: &TestApp) {
@@ -33,7 +33,7 @@ fn introspection_reports_to_admins_whether_a_token_is_valid_now(app: &TestApp) {
     // A client without the right learns nothing; an API key needs the scope `introspect`.
     ann.token_form(INTROSPECT, &access).expect(403);
     app.stranger().token_form(INTROSPECT, &access).expect(401);
-    ann.post("/api/v1/users/me/api-keys", &json!({ "name": "x", "scopes": ["introspect"] })).expect(403);
+    ann.make_key(&json!({ "name": "x", "scopes": ["introspect"] })).expect(403);
     let asking = admin.with_token(&api_key(&admin, &json!(["introspect"])));
     assert_eq!(introspected(&asking, &access), worth);
     asking.get("/api/v1/users/me").expect(403);

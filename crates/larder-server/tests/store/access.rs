@@ -10,10 +10,11 @@ use larder_server::domain::role::Role;
 use larder_server::domain::timestamp::Timestamp;
 use larder_server::domain::user::{NewUser, User};
 use larder_server::store::passwords::PasswordSet;
-use larder_server::store::sessions::{NewSession, Opened, Rotated};
+use larder_server::store::refreshing::Rotated;
+use larder_server::store::sessions::{NewSession, Opened};
 use uuid::Uuid;
 
-use crate::bed::{Bed, contract, new, tx};
+use crate::bed::{Bed, contract, new, refresh, tx};
 
 contract!(
     login_finds_a_user_by_any_name,
@@ -30,7 +31,7 @@ async fn open(bed: &Bed, user: &User, epoch: i64) -> (Uuid, Opened) {
     let now = Timestamp::now();
     let expires_at = now.after(Duration::from_secs(3600));
     let token_hash = format!("token of {id}");
-    let new = NewSession { id, user_id: user.id, epoch, token_hash: &token_hash, now, expires_at };
+    let new = NewSession { id, user_id: user.id, epoch, token_hash: &token_hash, now, expires_at, most: 20 };
     (id, tx(&bed.store).await.open_session(new).await.unwrap())
 }
 
@@ -104,7 +105,7 @@ async fn deactivation_voids_tokens_for_good(bed: &Bed) {
     assert_eq!(open(bed, &user, 2).await.1, Opened::Outdated);
     let rotated = tx(&bed.store)
         .await
-        .rotate_refresh(&format!("token of {sid}"), "next", Timestamp::now())
+        .rotate_refresh(refresh(&format!("token of {sid}"), "next", Timestamp::now()))
         .await
         .unwrap();
     assert_eq!(rotated, Rotated::Expired);

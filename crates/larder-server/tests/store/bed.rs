@@ -1,13 +1,17 @@
 //! A fresh database for each test, a store on it, and SQL that bypasses the store.
 
+use std::time::Duration;
+
 use larder_server::domain::audit::Actor;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::Username;
 use larder_server::domain::patch::UserPatch;
+use larder_server::domain::timestamp::Timestamp;
 use larder_server::domain::user::{NewUser, User};
 use larder_server::store::Store;
 use larder_server::store::changes::Updated;
 use larder_server::store::error::StoreError;
+use larder_server::store::refreshing::Refresh;
 use larder_server::store::writing::{ByJournal, Writer};
 use larder_testbed::{Database, Postgres, Sqlite};
 use tokio::task::JoinSet;
@@ -30,6 +34,12 @@ macro_rules! contract {
     };
 }
 pub(crate) use contract;
+
+/// A refresh without a grace, in a session that is never idle.
+pub(crate) fn refresh<'a>(hash: &'a str, next_hash: &'a str, now: Timestamp) -> Refresh<'a> {
+    let (idle, grace) = (Duration::from_secs(1 << 30), Duration::ZERO);
+    Refresh { hash, next_hash, successor: "sealed", now, idle, grace }
+}
 
 enum Server {
     Sqlite(Sqlite),

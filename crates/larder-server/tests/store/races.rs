@@ -17,10 +17,11 @@ use larder_server::domain::user::NewUser;
 use larder_server::store::Store;
 use larder_server::store::changes::{Expected, Updated};
 use larder_server::store::error::StoreError;
-use larder_server::store::sessions::{NewSession, Opened, Rotated};
+use larder_server::store::refreshing::Rotated;
+use larder_server::store::sessions::{NewSession, Opened};
 use uuid::Uuid;
 
-use crate::bed::{Bed, at_once, contract, instance, new, tx};
+use crate::bed::{Bed, at_once, contract, instance, new, refresh, tx};
 
 contract!(
     one_current_token,
@@ -39,10 +40,10 @@ async fn one_current_token(bed: &Bed) {
     let now = Timestamp::now();
     let expires_at = now.after(Duration::from_secs(60));
     let id = Uuid::now_v7();
-    let session = NewSession { id, user_id: user.id, epoch: 1, token_hash: "t", now, expires_at };
+    let session = NewSession { id, user_id: user.id, epoch: 1, token_hash: "t", now, expires_at, most: 20 };
     assert!(matches!(tx(&bed.store).await.open_session(session).await.unwrap(), Opened::Done { .. }));
     let outcomes = at_once(bed, 8, |store, number| async move {
-        tx(&store).await.rotate_refresh("t", &format!("next {number}"), now).await.unwrap()
+        tx(&store).await.rotate_refresh(refresh("t", &format!("next {number}"), now)).await.unwrap()
     })
     .await;
     let won = outcomes.iter().filter(|outcome| matches!(outcome, Rotated::Done { .. })).count();
@@ -196,10 +197,10 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
     let now = Timestamp::now();
     let Some(state) = store.auth_state(user_id, now).await.unwrap() else { return };
     let (id, expires_at) = (Uuid::now_v7(), now.after(Duration::from_secs(60)));
-    let new = NewSession { id, user_id, epoch: state.epoch, token_hash: token, now, expires_at };
+    let new = NewSession { id, user_id, epoch: state.epoch, token_hash: token, now, expires_at, most: 20 };
     if let Opened::Done { .. } = tx(store).await.open_session(new).await.unwrap() {
-        tx(store).await.rotate_refresh(token, &format!("{token} next"), now).await.unwrap();
-        tx(store).await.rotate_refresh(token, "never", now).await.unwrap();
+        tx(store).await.rotate_refresh(refresh(token, &format!("{token} next"), now)).await.unwrap();
+        tx(store).await.rotate_refresh(refresh(token, "never", now)).await.unwrap();
         tx(store).await.end_session(id, now).await.unwrap();
     }
 }

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::{OpenApi as Document, RefOr, Server};
+use utoipa::openapi::{Content, OpenApi as Document, RefOr, Required, Server};
+
+/// The body that a caller needs only to delete itself. The annotation of a body cannot say that it may be missing.
+const OPTIONAL: &str = "/ConfirmationFields";
 
 const SCHEMAS: &str = "#/components/schemas/";
 
@@ -24,6 +27,17 @@ pub(super) fn completed(mut document: Document, base: &str) -> Document {
                 _ => needs,
             });
             describe(operation);
+            let may_be_missing = |content: &RefOr<Content>| match content {
+                RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) => {
+                    schema.ref_location.ends_with(OPTIONAL)
+                }
+                _ => false,
+            };
+            if let Some(RefOr::T(body)) = &mut operation.request_body
+                && body.content.values().any(may_be_missing)
+            {
+                body.required = Some(Required::False);
+            }
         }
     }
     let used = used(&serde_json::to_value(&document).unwrap_or_default());

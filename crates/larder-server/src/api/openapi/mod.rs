@@ -38,6 +38,7 @@ use crate::domain::parts::languages::{Language, Level};
         (name = "points", description = "The ledger of points, and the leaderboard that follows from it."),
         (name = "achievements", description = "Badges: awarding them and looking at them."),
         (name = "permissions", description = "What single users may do beyond their role."),
+        (name = "sessions", description = "Where a user is logged in, and ending that."),
         (name = "api keys", description = "Credentials for programs, which act for the user that made them."),
         (name = "audit", description = "Who changed what and when, as the transactions themselves wrote it."),
         (name = "cache", description = "The cache's health and counts, its entries, and invalidation by hand."),

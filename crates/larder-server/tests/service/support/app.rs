@@ -254,7 +254,8 @@ impl TestApp {
         let granted = self.stranger().post("/api/v1/auth/login", credentials).expect(200);
         let client = self.stranger().with_token(&granted.field("access_token"));
         let id = client.get("/api/v1/auth/validate").expect(200).field("user_id");
-        Client { id, refresh_token: granted.field("refresh_token"), ..client }
+        let password = credentials["password"].as_str().unwrap_or_default().to_owned();
+        Client { id, refresh_token: granted.field("refresh_token"), password, ..client }
     }
 
     /// Opens another session of a user that [`TestApp::user`] registered.

@@ -188,12 +188,20 @@ pub(crate) struct Client {
     pub(crate) refresh_token: String,
     /// The user's id; empty for a client without a token.
     pub(crate) id: String,
+    /// The password with which it logged in; empty for a client without a token.
+    pub(crate) password: String,
 }
 
 impl Client {
     /// Returns a client without a token.
     pub(crate) fn stranger(address: SocketAddr) -> Self {
-        Self { address, token: None, refresh_token: String::new(), id: String::new() }
+        Self {
+            address,
+            token: None,
+            refresh_token: String::new(),
+            id: String::new(),
+            password: String::new(),
+        }
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Self {
@@ -255,6 +263,30 @@ impl Client {
     #[track_caller]
     pub(crate) fn delete(&self, path: &str) -> Answer {
         self.send(Request::new("DELETE", path))
+    }
+
+    #[track_caller]
+    pub(crate) fn delete_with(&self, path: &str, body: &Value) -> Answer {
+        self.send(Request::new("DELETE", path).json(body))
+    }
+
+    /// Adds this client's password, as actions that a token alone may not do need it.
+    pub(crate) fn confirmed(&self, body: &Value) -> Value {
+        let mut body = body.clone();
+        body["current_password"] = self.password.clone().into();
+        body
+    }
+
+    /// Makes an API key of this user.
+    #[track_caller]
+    pub(crate) fn make_key(&self, body: &Value) -> Answer {
+        self.post("/api/v1/users/me/api-keys", &self.confirmed(body))
+    }
+
+    /// Deletes this user itself.
+    #[track_caller]
+    pub(crate) fn delete_itself(&self) -> Answer {
+        self.delete_with("/api/v1/users/me", &self.confirmed(&serde_json::json!({})))
     }
 
     #[track_caller]

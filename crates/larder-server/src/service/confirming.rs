@@ -1,0 +1,92 @@
+//! Actions that need the password, and the code of a user with a second factor: a stolen access token is not enough for
+//! them.
+
+use std::net::IpAddr;
+
+use larder_identity::hashing::HashingError;
+use larder_identity::limits::Attempt;
+
+use crate::domain::body::Confirmation;
+use crate::domain::identity::{Identifier, UserId};
+use crate::domain::password::Password;
+use crate::domain::second_factor::SecondFactor;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
+use crate::store::passwords::Login;
+
+/// What a request proves about its sender besides its token.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// The password and the code, if the request has them.
+    pub confirmation: Confirmation,
+    /// The client's address, from whose budget an attempt takes.
+    pub from: IpAddr,
+}
+
+impl Service {
+    /// Checks the password and, if the caller has a second factor, the code.
+    ///
+    /// # Errors
+    /// [`ServiceError::Refused`] for an API key, without a password or code, and for a wrong one;
+    /// [`ServiceError::TooMany`], and those of the database.
+    pub(crate) async fn confirm(&self, caller: Caller, proof: &Proof) -> Result<(), ServiceError> {
+        caller.session()?;
+        let Confirmation { current_password, factor } = &proof.confirmation;
+        let needed = ServiceError::Refused(Refusal::PasswordNeeded);
+        self.confirmed_by_password(caller, current_password.as_ref().ok_or(needed)?, proof.from).await?;
+        self.confirm_factor(caller.id, factor.clone()).await
+    }
+
+    /// Checks the code of a user with a second factor, after the right password.
+    pub(crate) async fn confirm_factor(
+        &self,
+        user_id: UserId,
+        factor: Option<SecondFactor>,
+    ) -> Result<(), ServiceError> {
+        let Some(row) = self.present_totp(user_id).await? else { return Ok(()) };
+        let factor = factor.ok_or(ServiceError::Refused(Refusal::CodeNeeded))?;
+        let attempt = self.limits.code(user_id.as_uuid(), None)?;
+        if !self.spend(user_id, &row, factor).await? {
+            return Err(ServiceError::Refused(Refusal::CodeWrong));
+        }
+        attempt.give_back();
+        Ok(())
+    }
+
+    /// The caller's login data, if it has a session and `password` is right.
+    pub(crate) async fn confirmed_by_password(
+        &self,
+        caller: Caller,
+        password: &Password,
+        from: IpAddr,
+    ) -> Result<Login, ServiceError> {
+        let session = caller.session()?;
+        let caller = self.present(caller).await?;
+        let attempt = self.limits.confirm(session, from)?;
+        let login = self.store.credentials_for_login(&Identifier::Id(caller.id)).await?;
+        let stored = login.as_ref().map(|login| login.password_hash.as_str());
+        let (is_right, attempt) = self.compared(attempt, password, stored).await?;
+        let login = login.filter(|_| is_right).ok_or(ServiceError::Refused(Refusal::PasswordWrong))?;
+        attempt.give_back();
+        Ok(login)
+    }
+
+    /// Whether `password` is the one behind `hash`; gives the attempt back if the queue of the hashers is full, because
+    /// nothing was compared then.
+    pub(crate) async fn compared(
+        &self,
+        attempt: Attempt,
+        password: &Password,
+        hash: Option<&str>,
+    ) -> Result<(bool, Attempt), ServiceError> {
+        match self.passwords.matches(password, hash).await {
+            Err(HashingError::Busy) => {
+                attempt.give_back();
+                Err(ServiceError::HashingBusy)
+            }
+            compared => Ok((compared?, attempt)),
+        }
+    }
+}

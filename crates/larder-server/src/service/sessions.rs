@@ -1,0 +1,61 @@
+//! A user's sessions: listed and ended, one or all.
+
+use larder::receipt::Receipt;
+use uuid::Uuid;
+
+use crate::domain::identity::Identifier;
+use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::store::sessions::SessionRow;
+
+impl Service {
+    /// The live sessions of a user, for the user itself and for callers that manage the user; those first that were used
+    /// last.
+    ///
+    /// # Errors
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    pub async fn sessions(&self, caller: Caller, named: Identifier) -> Result<Vec<SessionRow>, ServiceError> {
+        let caller = self.present(caller).await?;
+        let user = self.target(caller, &named).await?;
+        let now = Timestamp::now();
+        Ok(self.store.sessions_of(user.id, now, now.before(self.sessions.idle)).await?)
+    }
+
+    /// Ends a session of a user, for the user itself and for callers that manage the user.
+    ///
+    /// # Errors
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], also if the session has ended; and those of the database.
+    pub async fn end_session(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        session: Uuid,
+    ) -> Result<Receipt, ServiceError> {
+        caller.session()?;
+        let caller = self.present(caller).await?;
+        let user_id = self.target(caller, &named).await?.id;
+        let end = self.write(caller.actor(), move |tx| async move {
+            match tx.end_session_of(user_id, session, Timestamp::now()).await? {
+                true => Ok(()),
+                false => Err(ServiceError::NotFound),
+            }
+        });
+        Ok(end.await?.1)
+    }
+
+    /// Ends every session of a user, the caller's own too if it is the user.
+    ///
+    /// # Errors
+    /// As [`Service::end_session`].
+    pub async fn end_sessions(&self, caller: Caller, named: Identifier) -> Result<Receipt, ServiceError> {
+        caller.session()?;
+        let caller = self.present(caller).await?;
+        let user_id = self.target(caller, &named).await?.id;
+        let end = self.write(caller.actor(), move |tx| async move {
+            Ok(tx.end_sessions_of(user_id, Timestamp::now()).await?)
+        });
+        Ok(end.await?.1)
+    }
+}

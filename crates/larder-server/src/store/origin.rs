@@ -1,0 +1,54 @@
+//! Where a request comes from, for the entries that it leaves in the audit log.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use crate::domain::api_key::ApiKeyId;
+use crate::domain::audit::Event;
+use crate::domain::identity::UserId;
+
+tokio::task_local! {
+    /// The origin of the request that the present task serves. Each write reads it when it begins, so no use case has to hand
+    /// it on.
+    static PRESENT: Arc<Origin>;
+}
+
+/// Where a request comes from. What is not known when it arrives is set once, when it is.
+#[derive(Debug)]
+pub struct Origin {
+    /// The client's address.
+    pub address: IpAddr,
+    /// The user that the request's credential authenticates.
+    pub caller: OnceLock<UserId>,
+    /// The API key with which the request came.
+    pub key: OnceLock<ApiKeyId>,
+    /// The user that a failed request concerns, such as that of a login.
+    pub target: OnceLock<UserId>,
+}
+
+impl Origin {
+    /// A request from this address.
+    pub fn of(address: IpAddr) -> Arc<Self> {
+        let (caller, key, target) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Arc::new(Self { address, caller, key, target })
+    }
+
+    /// Runs `serving` as the request that comes from here.
+    pub async fn scope<F: Future>(self: Arc<Self>, serving: F) -> F::Output {
+        PRESENT.scope(self, serving).await
+    }
+
+    /// The origin of the request that this task serves; `None` for a command line and for background work.
+    pub fn present() -> Option<Arc<Self>> {
+        PRESENT.try_with(Arc::clone).ok()
+    }
+
+    /// The event with the address and the API key.
+    pub(super) fn on(&self, event: Event) -> Event {
+        let event = event.text("address", self.address.to_canonical().to_string());
+        match self.key.get() {
+            Some(key) => event.text("api_key", key.to_string()),
+            None => event,
+        }
+    }
+}
