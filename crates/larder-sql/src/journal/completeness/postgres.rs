@@ -310,21 +310,18 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
         defects.push(Defect::new(format!("the table {:?} is not there (a name has no schema)", table.name)));
         return Ok(());
     };
-    let relkind = text("relkind")?;
-    if !matches!(relkind.as_deref(), Some("r" | "p")) {
+    if !matches!(text("relkind")?.as_deref(), Some("r" | "p")) {
         defects
             .push(Defect::new(format!("{name} is not a table, so what changes behind it is not journalled")));
         return Ok(());
     }
     let Some(enabled) = text("row_enabled")? else {
         let defect = Defect::new(format!("{name} has no trigger {ROW_TRIGGER}"));
-        if !is_root && !flag(row, "is_partition")? {
-            // An inheriting table is not declared, so there is no declaration from which to create its triggers.
-            defects.push(defect);
-        } else if is_root || defects.iter().all(|known| known.remedy() != Some(&create())) {
-            // The trigger of a partitioned table is one of each partition too, so one line stands for all of them.
-            defects.push(defect.mended_by(create()));
-        }
+        // An inheriting table has no declaration. The remedy of a partitioned table mends its partitions too.
+        let is_declared = is_root || flag(row, "is_partition")?;
+        let defect = if is_declared { defect.mended_by(create()) } else { defect };
+        let is_listed = is_declared && defects.iter().any(|known| known.remedy() == defect.remedy());
+        defects.extend((!is_listed).then_some(defect));
         return Ok(());
     };
     defects.extend(of_firing(&name, ROW_TRIGGER, &enabled));
