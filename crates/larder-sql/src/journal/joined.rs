@@ -167,8 +167,10 @@ impl SqlJournal {
         };
         let database = Database::open(&options.pool_size(POOL_SIZE_MIN)).await?;
         let journal = Self::open(&database, tables).await?;
-        if let ApplicationPool::Postgres(pool) = pool {
-            journal.check_places(pool).await?;
+        match pool {
+            ApplicationPool::Postgres(pool) => journal.check_places(pool).await?,
+            #[cfg(feature = "sqlite")]
+            ApplicationPool::Sqlite(_) => {}
         }
         Ok(journal)
     }
