@@ -80,20 +80,15 @@ pub fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
     let read = || settings::read(config.as_deref());
     let ran = match command {
-        Command::Serve(arguments) => {
-            read().and_then(|settings| run(false, settings.log_format, serve::run(arguments, settings)))
-        }
-        Command::Migrate(arguments) => {
-            read().and_then(|settings| run(false, settings.log_format, migrate::run(arguments, settings)))
-        }
-        Command::Doctor(arguments) => {
-            read().and_then(|settings| run(false, settings.log_format, doctor::run(arguments, settings)))
-        }
-        Command::Keys(arguments) => {
-            read().and_then(|settings| run(false, settings.log_format, keys::run(arguments, settings)))
-        }
+        Command::Serve(arguments) => read().and_then(|settings| run(serve::run(arguments, settings))),
+        Command::Migrate(arguments) => read().and_then(|settings| run(migrate::run(arguments, settings))),
+        Command::Doctor(arguments) => read().and_then(|settings| run(doctor::run(arguments, settings))),
+        Command::Keys(arguments) => read().and_then(|settings| run(keys::run(arguments, settings))),
         Command::Config => read().and_then(|settings| settings::show(&settings)),
-        Command::Demo(arguments) => run(true, LogFormat::Text, demo::run(arguments)),
+        Command::Demo(arguments) => {
+            logging::begin(true, LogFormat::Text);
+            run(demo::run(arguments))
+        }
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,13 +100,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Begins to log, and runs a command to its end.
-fn run(
-    is_quiet: bool,
-    format: LogFormat,
-    command: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
-    logging::begin(is_quiet, format);
+/// Runs a command to its end.
+fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }
 

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use larder_sql::exposure;
 
+use crate::cli::logging;
 use crate::settings::Settings;
 use crate::settings::sources::{Effective, Origin, Sources, check_names};
 
-/// The settings from the environment and from the file: `file`, else the one that `LARDER_CONFIG` names.
+/// The settings from the environment and from the file: `file`, else the one that `LARDER_CONFIG` names. Begins to log as
+/// they say.
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     check_names(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
     let sources = Sources::new(|name| std::env::var(name).ok());
@@ -17,6 +19,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
         None => sources,
     };
     let settings = Settings::read(sources)?;
+    logging::begin(false, settings.log_format);
     if let Some(path) = file.or(of_environment.as_deref())
         && settings.effective.iter().any(is_secret_of_file)
         && let Some(mode) = exposure::mode(path)

@@ -60,8 +60,7 @@ fn a_refusal_says_in_its_challenge_what_is_wrong_with_the_token(app: &TestApp) {
     let ended = app.user("ann");
     ended.post("/api/v1/auth/logout", &json!({})).expect(204);
     assert_eq!(challenge(&ended, validate()), invalid);
-    let made =
-        admin.post("/api/v1/users/me/api-keys", &json!({ "name": "r", "scopes": ["read"] })).expect(201);
+    let made = admin.make_key(&json!({ "name": "r", "scopes": ["read"] })).expect(201);
     let reading = stranger.with_token(&made.field("key"));
     let create = Request::new("POST", "/api/v1/users").json(&json!({}));
     let insufficient = (403, "Bearer error=\"insufficient_scope\", scope=\"write\"".to_owned());
@@ -70,7 +69,7 @@ fn a_refusal_says_in_its_challenge_what_is_wrong_with_the_token(app: &TestApp) {
 
 fn a_client_introspects_with_basic(app: &TestApp) {
     let (admin, stranger) = (app.admin(), app.stranger());
-    let made = admin.post("/api/v1/users/me/api-keys", &json!({ "name": "rs", "scopes": ["introspect"] }));
+    let made = admin.make_key(&json!({ "name": "rs", "scopes": ["introspect"] }));
     let (id, key) = (made.field("id"), made.field("key"));
     let basic = |path: &str, id: &str, key: &str| {
         let client = STANDARD.encode(format!("{id}:{key}"));
@@ -82,7 +81,7 @@ fn a_client_introspects_with_basic(app: &TestApp) {
     };
     let worth = stranger.send(basic(INTROSPECT, &id, &key)).expect(200).json();
     assert_eq!((&worth["active"], &worth["sub"]), (&json!(true), &json!(admin.id)));
-    let other = admin.post("/api/v1/users/me/api-keys", &json!({ "name": "other" })).field("id");
+    let other = admin.make_key(&json!({ "name": "other" })).field("id");
     for (id, key) in
         [(id.as_str(), "wrong"), (&other, &key), ("", &key), (&id, admin.token.as_ref().unwrap())]
     {
@@ -95,8 +94,7 @@ fn a_client_introspects_with_basic(app: &TestApp) {
         elsewhere.header("authorization", &format!("Basic {}", STANDARD.encode(format!("{id}:{key}"))));
     stranger.send(elsewhere.clone()).refuses(401, "credential_missing");
     // A scheme of a proxy in front does not hide the key in its own header.
-    let reading =
-        admin.post("/api/v1/users/me/api-keys", &json!({ "name": "r", "scopes": ["read"] })).field("key");
+    let reading = admin.make_key(&json!({ "name": "r", "scopes": ["read"] })).field("key");
     stranger.send(elsewhere.header("x-api-key", &reading)).expect(200);
 }
 

@@ -38,7 +38,7 @@ fn a_key_for_metrics_reads_nothing_else_and_metrics_describe_the_process() {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let body = json!({ "name": "prometheus", "scopes": ["metrics"] });
     ann.post("/api/v1/users/me/api-keys", &body).expect(403);
-    let key = admin.post("/api/v1/users/me/api-keys", &body).expect(201).field("key");
+    let key = admin.make_key(&body).expect(201).field("key");
     let scraper = app.stranger().with_token(&key);
     scraper.get("/api/v1/users/me").refuses(403, "scope_missing");
     let scraped = scraper.get("/metrics").expect(200);

@@ -34,7 +34,8 @@ fn while_redis_hangs_writes_are_queued_and_own_writes_seen(app: &TestApp) {
     }
     app.stack.redis().pause().unwrap();
     for round in 0..4 {
-        let body = json!({ "bio": format!("hung {round}"), "username": format!("ann{round}") });
+        let body =
+            ann.confirmed(&json!({ "bio": format!("hung {round}"), "username": format!("ann{round}") }));
         let written = in_time("a write", || ann.patch("/api/v1/users/me", &body)).expect(200);
         assert_eq!(written.header("cache-invalidation"), Some("queued"));
         let read = in_time("a read", || ann.get("/api/v1/users/me")).expect(200);

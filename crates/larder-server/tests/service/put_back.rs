@@ -8,7 +8,7 @@ use crate::support::client::Client;
 fn what_get_returns_can_be_put_back(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let about = json!({ "bio": "mine", "skills": ["rust"], "phone": "+12425550123" });
-    ann.patch("/api/v1/users/me", &about).expect(200);
+    ann.patch("/api/v1/users/me", &ann.confirmed(&about)).expect(200);
     admin.patch(&ann.path(), &json!({ "external_id": "staff-9" })).expect(200);
     let fresh =
         |client: &Client, path: &str| client.get(&format!("{path}?consistency=fresh")).expect(200).json();

@@ -81,7 +81,12 @@ impl Larder {
 
     fn spawn(mut command: Command, arguments: &[&str], folder: &Path, settings: &[(&str, &str)]) -> Self {
         command.args(arguments).current_dir(folder).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(settings.iter().copied());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        if arguments.contains(&"serve") {
+            // No load balancer has to notice the stop.
+            command.env("LARDER_STOP_DELAY", "0");
+        }
+        command.envs(settings.iter().copied());
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let watchdog = Command::new("sh")
