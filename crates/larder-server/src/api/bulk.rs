@@ -102,7 +102,7 @@ async fn set_active(
         .collect();
     let mut changed: Vec<_> =
         results.iter().filter(|one| one.outcome == Outcome::Changed).filter_map(|one| one.user_id).collect();
-    // The same user may have been named twice.
+    // The request may name one user twice; `changed` counts it once.
     changed.sort();
     changed.dedup();
     Ok((acknowledged(receipt), Answer(BulkAnswer { changed: changed.len(), results })))

@@ -46,7 +46,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Its entity tag. Two views of one version have two, because they differ in their fields.
+    /// The view's entity tag. The two views of one version have different tags, because they have different fields.
     fn tag(&self) -> String {
         match self {
             Self::Whole(user) => user.version.to_string(),
@@ -135,7 +135,7 @@ pub(crate) async fn lookup(
 ) -> Result<Response, Problem> {
     let LookupBody { identifier } = LookupBody::parse(body)?;
     let answer = service.look_up(caller, &identifier, consistency).await?;
-    // RFC 9110: the conditions of a POST do not concern its answer, so the request's headers are not used.
+    // The conditions in the headers of a POST do not concern its answer (RFC 9110), so the headers are left out here.
     shown(&answer, caller, &HeaderMap::new())
 }
 
