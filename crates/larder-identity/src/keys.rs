@@ -30,9 +30,9 @@ const KEYS_AGE: Duration = Duration::from_secs(60);
 /// so one more read costs little.
 const SIGNING_AGE: Duration = Duration::from_secs(1);
 
-/// How long a new key is published before it signs. Every instance publishes the key within [`KEYS_AGE`]. Clients such
-/// as the library jose read the published keys again at most every 30 s. So when a client gets the first token of the
-/// new key, it can read that key.
+/// How long a new key is published before it signs. Every instance publishes the key within 60 s (`KEYS_AGE`). Clients
+/// such as the library jose read the published keys again at most every 30 s. So when a client gets the first token of
+/// the new key, it can read that key.
 pub const PUBLISHED_AHEAD: Duration = Duration::from_secs(KEYS_AGE.as_secs() + 60);
 
 /// The least time between two reads of the keys. Tokens that name unknown keys cause reads; with this pause they cost
@@ -45,7 +45,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long an access token is valid, unless its session ends earlier.
 pub(crate) const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 
-/// How long a retired key verifies: the life of a token, plus twice [`KEYS_AGE`], the time within which other instances
+/// How long a retired key verifies: the life of a token (15 minutes), plus twice the 60 s within which other instances
 /// read the retirement.
 ///
 /// A store that rotates keys may delete a key that was retired longer ago.
@@ -221,7 +221,7 @@ impl<S: KeyStore> KeyRing<S> {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The keys as they were at most [`KEYS_AGE`] ago; older ones only while the database does not answer.
+    /// The keys as they were at most 60 s ago; older ones only while the database does not answer.
     pub async fn recent(&self) -> Arc<Keys> {
         if self.present().read_at.elapsed() > KEYS_AGE {
             return self.read_again().await;

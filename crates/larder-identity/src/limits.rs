@@ -26,7 +26,7 @@ use crate::network::block;
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
 /// How long it takes until the used-up budget of an account is full again.
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
-/// An account may fail this many times as often from all addresses together as from one address.
+/// An account's budget for all addresses together is this many times its budget for one address.
 const ADDRESSES: u32 = 10;
 /// The most keys for which one table keeps budgets, at some 100 bytes each.
 const KEPT: usize = 100_000;

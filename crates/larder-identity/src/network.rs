@@ -106,7 +106,8 @@ impl TrustedProxies {
             if !self.trusts(client) {
                 break;
             }
-            // The proxy hides its peer, or the hop is no address: earlier hops cannot be trusted.
+            // The proxy hides its peer, or the hop is no address: the search ends, because earlier hops cannot be
+            // trusted.
             let Some(address) = self.address(hop) else { break };
             client = address.to_canonical();
         }

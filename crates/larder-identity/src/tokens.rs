@@ -34,7 +34,8 @@ pub struct Claims<U> {
     pub sub: U,
     /// The session to which the token belongs.
     pub sid: Uuid,
-    /// The user's epoch when the token was issued. If the user's epoch differs now, the token is no longer valid.
+    /// The user's epoch when the token was issued. The service changes a user's epoch to end all tokens of the user: a
+    /// token is valid only while the epoch in the database is equal.
     pub epoch: i64,
     /// The issuer that the service gave to [`Tokens::open`].
     pub iss: String,

@@ -58,8 +58,9 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let installation = store.installation().await?;
     let journal =
         Arc::new(store.journal(tables()).await.context("the journal of DATABASE_URL cannot be opened")?);
-    // Checked before the cache is built: the build makes the same check, and its error would name Redis's settings. If the query
-    // itself fails, its error is dropped here, because the check below asks the database again and returns the error.
+    // The declarations are checked before the cache is built. The build makes the same check, but its error would name
+    // Redis's settings. If the query itself fails, its error is dropped here, because the check below asks the database
+    // again and returns the error.
     all_declared_right(&journal.declaration_errors().await.unwrap_or_default())?;
     // The installation's name shows operators whose keys these are. It does not separate the entries of two databases,
     // or of two copies of one database: for that, the journal puts the identity of its database into every key.
@@ -107,8 +108,8 @@ fn all_declared_right(wrong: &[String]) -> anyhow::Result<()> {
 }
 
 async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Option<CreatedAdmin>> {
-    // This check only spares every later start the password hash. `create_superadmin_if_empty` decides: it checks again under a
-    // lock, because two instances can start at once.
+    // This check only saves later starts the cost of a password hash. `create_superadmin_if_empty` decides: it checks
+    // again under a lock, because two instances can start at once.
     if service.store().total(&Default::default()).await? > 0 {
         return Ok(None);
     }

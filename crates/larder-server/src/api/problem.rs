@@ -103,7 +103,7 @@ impl From<ServiceError> for Problem {
             E::Unreadable { .. } => Code::ValueUnreadable,
         };
         if let E::Unavailable(source) | E::Internal(source) = &error {
-            // A failure is logged here, where it becomes an answer, and nowhere else.
+            // The cause is logged here, where the error becomes an answer, and nowhere else.
             tracing::error!(%error, cause = chain(&**source), "request failed");
         }
         if matches!(error, E::Unreadable { .. }) {

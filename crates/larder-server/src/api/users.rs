@@ -158,7 +158,8 @@ pub(crate) async fn create(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    // Checked before the body is parsed: a caller that may not create users learns nothing from the body's errors.
+    // The role is checked before the body is parsed, so that a caller that may not create users learns nothing from the
+    // body's errors.
     caller.check_admin()?;
     let (user, receipt) = service.create(caller, CreateUserBody::parse(body)?).await?;
     let location = [(header::LOCATION, location(user.id))];

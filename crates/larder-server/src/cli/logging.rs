@@ -16,8 +16,8 @@ pub(super) fn begin(is_quiet: bool, format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(is_coloured)
-        // A line that cannot be written is lost. Otherwise tracing would report the failure on standard error, the same
-        // stream, and that report would panic.
+        // If standard error cannot be written, the line is lost. With `true`, tracing would report that on standard
+        // error too, and this report would panic.
         .log_internal_errors(false)
         .with_writer(stderr);
     match format {

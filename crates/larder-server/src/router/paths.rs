@@ -50,7 +50,7 @@ pub(super) fn with_and_without_slash(router: Router, templates: Templates) -> Ro
     })
 }
 
-/// The path with a slash added at its end, or with the slash that it has removed.
+/// The path without the slash at its end, or with one if it has none.
 fn other(uri: &Uri) -> Option<Uri> {
     let path = match uri.path().strip_suffix('/') {
         Some(without) => without.to_owned(),

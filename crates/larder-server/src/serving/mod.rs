@@ -55,7 +55,7 @@ const BUFFERED_BYTES: usize = 128 * 1024;
 /// The shortest time between two log lines about refused connections.
 const NOTED: time::Duration = time::Duration::from_secs(10);
 
-/// What the connections of one service have in common.
+/// What all connections of a service use: its routes, its settings, and whether it has been stopped.
 #[derive(Clone)]
 struct Site {
     routes: watch::Receiver<Router>,

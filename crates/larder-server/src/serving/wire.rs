@@ -1,5 +1,5 @@
-//! The bytes of one connection: when a request begins, how long a client may take to read an answer, and how a connection is
-//! closed on which the client may still be sending.
+//! The bytes of one connection: when a request begins, how long a client may take to read an answer, and how the
+//! service closes a connection on which the client may still be sending.
 //!
 //! If the service closes a socket while bytes of the client are unread or on their way, TCP resets the connection. A
 //! reset destroys what the client has not read yet, which may be the answer. So such a connection is closed in stages:
