@@ -170,8 +170,8 @@ impl Limits {
         Ok(attempt)
     }
 
-    /// An attempt to log in from a device that the account is known to use. Only this device's own failures count, so no
-    /// other client can lock it out, from any address.
+    /// An attempt to log in from a device that the account is known to use. Only this device's own failures count, so
+    /// no other client can lock it out, from any address.
     ///
     /// # Errors
     /// [`TooMany`].

@@ -110,7 +110,8 @@ where
     S: KeyStore,
     U: Serialize + DeserializeOwned + Clone,
 {
-    /// Reads the keys; creates the first one if there is none. Only tokens of this issuer for this audience are accepted.
+    /// Reads the keys; creates the first one if there is none. Only tokens of this issuer for this audience are
+    /// accepted.
     ///
     /// # Errors
     /// Those of the store, and a [`Failure`] if no key in it signs.
@@ -135,8 +136,8 @@ where
         &self.keys
     }
 
-    /// A token for a session, and how long it is valid: no longer than the session. The same arguments give the same token,
-    /// as long as the same key signs.
+    /// A token for a session, and how long it is valid: no longer than the session. The same arguments give the same
+    /// token, as long as the same key signs.
     ///
     /// # Errors
     /// It cannot be signed.
@@ -162,7 +163,8 @@ where
     }
 
     /// The claims of a token, if one of this service's keys signed it, its audience and issuer are right, it has not
-    /// expired, and its life is no longer than one that this service gives. The caller checks whether its session still exists.
+    /// expired, and its life is no longer than one that this service gives. The caller checks whether its session still
+    /// exists.
     pub async fn verify(&self, token: &str) -> Option<Claims<U>> {
         if token.len() > TOKEN_BYTES {
             return None;

@@ -31,7 +31,8 @@ use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 use crate::store::error::StoreError;
 
-/// How long requests in flight may take after a stop. Then serving ends, so that no stalled request keeps the process alive.
+/// How long requests in flight may take after a stop. Then serving ends, so that no stalled request keeps the process
+/// alive.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The superadmin that this start created.
@@ -82,8 +83,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     Ok((service, admin))
 }
 
-/// The secrets that authenticate entries: `LARDER_SECRET_KEY` if it is set, else a secret from the database. A program that can
-/// write to Redis, but cannot read this secret, can forge no entry.
+/// The secrets that authenticate entries: `LARDER_SECRET_KEY` if it is set, else a secret from the database. A program
+/// that can write to Redis, but cannot read this secret, can forge no entry.
 async fn entry_secrets(store: &Store, keys: &SecretKeys) -> anyhow::Result<EntrySecrets> {
     Ok(match (&keys.current, &keys.other) {
         (Some(current), Some(other)) => EntrySecrets::new(current.expose())?.and(other.expose())?,
@@ -192,8 +193,8 @@ pub struct StopSignals {
     hung_up: Option<tokio::signal::unix::Signal>,
 }
 
-/// Handles Ctrl-C, SIGTERM and SIGHUP from this call on. Call it early: until then, each signal ends the process at once and
-/// leaves its work unfinished.
+/// Handles Ctrl-C, SIGTERM and SIGHUP from this call on. Call it early: until then, each signal ends the process at
+/// once and leaves its work unfinished.
 ///
 /// # Errors
 /// The operating system refuses to register a handler.

@@ -25,8 +25,8 @@ use crate::store::error::StoreError;
 /// between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 
-/// Why the service is not ready: the error of the last attempt; empty before the first has failed. No guard of the mutex lives
-/// across an `.await`, so that a blocking mutex suffices.
+/// Why the service is not ready: the error of the last attempt; empty before the first has failed. No guard of the
+/// mutex lives across an `.await`, so that a blocking mutex suffices.
 #[derive(Clone, Default)]
 pub struct Reason(Arc<Mutex<String>>);
 
@@ -40,8 +40,8 @@ impl Reason {
     }
 }
 
-/// The routes until the service is open: `/livez` answers 200, `/readyz` answers 503 with the reason, the OpenAPI document can
-/// be read, and every other path answers 503.
+/// The routes until the service is open: `/livez` answers 200, `/readyz` answers 503 with the reason, the OpenAPI
+/// document can be read, and every other path answers 503.
 pub fn routes(reason: Reason, http: &Http) -> Router {
     let router = Router::new()
         .route("/livez", get(health::livez))

@@ -1,7 +1,7 @@
 //! Gives the refusals of hyper's parser the form that every other refusal has: problem+json.
 //!
-//! hyper answers a request that it cannot parse before any route sees it, with a status and no body. Every answer of the router has
-//! an `X-Request-Id`, so a head without one is hyper's own.
+//! hyper answers a request that it cannot parse before any route sees it, with a status and no body. Every answer of
+//! the router has an `X-Request-Id`, so a head without one is hyper's own.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -56,7 +56,7 @@ fn is_id(id: &[u8]) -> bool {
 }
 
 impl Trace {
-    /// Parses `traceparent`: `00-<trace>-<parent>-<flags>`. A later version may have more fields; then the first four count.
+    /// Parses `traceparent`: `00-<trace>-<parent>-<flags>`. If a later version has more fields, the first four count.
     fn parse(value: &str) -> Option<Self> {
         let fields: Vec<_> = value.split('-').collect();
         let [version, id, parent, flags, more @ ..] = fields.as_slice() else { return None };

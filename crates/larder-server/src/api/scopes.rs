@@ -1,4 +1,5 @@
-//! Which scope an operation needs from an API key. The operation's annotation declares it: `security(…, ("api_key" = ["read"]))`.
+//! Which scope an operation needs from an API key. The operation's annotation declares it:
+//! `security(…, ("api_key" = ["read"]))`.
 //!
 //! Invariant: an API key is admitted only to an operation that declares exactly one scope, and only with that scope.
 

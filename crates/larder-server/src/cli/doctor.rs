@@ -56,8 +56,8 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     }
 }
 
-/// The declaration errors: what the service's tables and classes declare and this database contradicts. Each of them prevents
-/// the service's start.
+/// The declaration errors: what the service's tables and classes declare and this database contradicts. Each of them
+/// prevents the service's start.
 async fn find_declaration_errors(
     database: &Database,
     journal: &SqlJournal,

@@ -1,4 +1,5 @@
-//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder keys`, `larder config` and `larder demo`.
+//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder keys`, `larder config` and
+//! `larder demo`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 

@@ -3,8 +3,8 @@
 //! Invariants:
 //! - `begun_is_answered`: after a stop, the service still answers each request of which it has read at least one byte,
 //!   and begins no other request;
-//! - `no_lost_answer`: a connection on which the client may still be sending is closed in stages (`wire.rs`), because a plain
-//!   close would reset it and destroy the answer;
+//! - `no_lost_answer`: a connection on which the client may still be sending is closed in stages (`wire.rs`), because a
+//!   plain close would reset it and destroy the answer;
 //! - `bounded_clients`: each step of a request has a time-out, and the number of connections is bounded, in total and
 //!   for each address.
 
@@ -79,7 +79,8 @@ pub(crate) async fn serve(
     let mut noted: Option<Instant> = None;
     let mut stop = pin!(stop);
     loop {
-        // If the process, or the system, has no descriptor left in spite of the reserve, `accept` waits a second and tries again.
+        // If the process, or the system, has no descriptor left in spite of the reserve, `accept` waits a second and
+        // tries again.
         let (stream, peer) = tokio::select! {
             accepted = Listener::accept(&mut listener) => accepted,
             () = &mut stop => break,

@@ -18,14 +18,14 @@ const RESERVE: u32 = 96;
 /// The bounds of connections. Without them a client could hold memory and descriptors without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionSettings {
-    /// `LARDER_CONNECTIONS`: the most connections at once. Default `None`: as many as the process has descriptors for, less a
-    /// reserve, and at most 10,000.
+    /// `LARDER_CONNECTIONS`: the most connections at once. Default `None`: as many as the process has descriptors for,
+    /// less a reserve, and at most 10,000.
     pub max: Option<u32>,
     /// Descriptors that connections of clients never take: as many as the pools of the database and of Redis may hold,
     /// and 96 for files and for refused connections.
     pub reserved_descriptors: u32,
-    /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). It does not apply to trusted
-    /// proxies, from which all clients come. Default 256.
+    /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). It does not apply to
+    /// trusted proxies, from which all clients come. Default 256.
     pub max_per_address: u32,
     /// `LARDER_HEAD_TIMEOUT`: the time from the first byte of a request to the end of its headers; for the first
     /// request, from the opening of the connection. Default 15 s.
@@ -42,7 +42,8 @@ pub struct ConnectionSettings {
     /// `LARDER_CLOSE_TIMEOUT`: how long the service reads and discards what a client still sends after it was refused.
     /// Default 10 s.
     pub close_timeout: Duration,
-    /// `LARDER_STOP_DELAY`: how long the service accepts connections after SIGTERM, while `/readyz` answers 503. Default 5 s.
+    /// `LARDER_STOP_DELAY`: how long the service accepts connections after SIGTERM, while `/readyz` answers 503.
+    /// Default 5 s.
     pub stop_delay: Duration,
 }
 

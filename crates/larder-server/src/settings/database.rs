@@ -24,7 +24,8 @@ pub struct DatabaseSettings {
     pub direct_url: Option<String>,
     /// `DATABASE_POOLER`: `none` or `transaction`. Default none.
     pub pooler: Pooler,
-    /// `DATABASE_POOL_SIZE`: the most connections to PostgreSQL that an instance opens, the journal's included. Default 21.
+    /// `DATABASE_POOL_SIZE`: the most connections to PostgreSQL that an instance opens, the journal's included. Default
+    /// 21.
     pub pool_size: Option<u32>,
 }
 

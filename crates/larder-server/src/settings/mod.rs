@@ -43,7 +43,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How Redis is reached. Default none: entries are kept in memory alone.
     pub redis: Option<RedisSettings>,
-    /// `LARDER_NAMESPACE`: the namespace with which the service's keys in Redis begin. Default `larder`, or the preset's.
+    /// `LARDER_NAMESPACE`: the namespace with which the service's keys in Redis begin. Default `larder`, or the
+    /// preset's.
     pub namespace: String,
     /// How long each class keeps its entries, and whether it starts switched on.
     pub policies: Policies,

@@ -1,4 +1,5 @@
-//! Where settings come from: variables of the environment, a TOML file, a preset. A setting has the same name in all of them.
+//! Where settings come from: variables of the environment, a TOML file, a preset. A setting has the same name in all of
+//! them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -129,7 +130,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The environment alone, read through `lookup`, such as `|name| std::env::var(name).ok()`. An empty value counts as unset.
+    /// The environment alone, read through `lookup`, such as `|name| std::env::var(name).ok()`. An empty value counts
+    /// as unset.
     pub fn new(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
         Self {
             lookup: Box::new(lookup),

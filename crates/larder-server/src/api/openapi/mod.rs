@@ -52,7 +52,8 @@ use crate::domain::parts::languages::{Language, Level};
 )]
 pub(crate) struct Base;
 
-/// The kinds of credentials: an access token, an API key, and, for introspection, an API key as an OAuth client's id and secret.
+/// The kinds of credentials: an access token, an API key, and, for introspection, an API key as the id and the secret
+/// of an OAuth client.
 struct Credentials;
 
 impl Modify for Credentials {
