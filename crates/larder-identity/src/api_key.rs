@@ -1,4 +1,4 @@
-//! API keys: a public id and a secret in one text, and the keys that were compared with their hash before.
+//! API keys: a public id and a secret in one text, and a memory of the keys that matched their stored hash.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ const SECRET_CHARS: usize = 43;
 /// How many verified keys one process remembers, at some 100 bytes each.
 const VERIFIED: usize = 10_000;
 
-/// A complete key: `lk_`, the id, `_`, and 256 random bits. It can be neither printed nor serialised.
+/// A complete key: `lk_`, the id, `_`, and 256 random bits. The key can be neither printed nor serialised.
 ///
 /// ```
 /// # use larder_identity::{api_key::ApiKeySecret, tokens::token_hash};
@@ -44,7 +44,7 @@ impl ApiKeySecret {
         raw.starts_with(PREFIX)
     }
 
-    /// Parses a key. Whether the key exists is checked in the database.
+    /// Parses a key. The caller checks in the database whether the key exists.
     pub fn parse(raw: &str) -> Option<Self> {
         let rest = raw.strip_prefix(PREFIX)?;
         let (id, secret) = rest.split_at_checked(ID_CHARS)?;
@@ -55,12 +55,12 @@ impl ApiKeySecret {
         (shaped && is_hex).then(|| Self { id, text: raw.to_owned() })
     }
 
-    /// The public part: the key has it as 16 hexadecimal digits.
+    /// The public id, which is in the key as 16 hexadecimal digits.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Whether `stored` is the hash of this key; takes the same time for every hash.
+    /// Whether `stored` is the hash of this key. The comparison takes the same time for every hash.
     pub fn has_hash(&self, stored: &str) -> bool {
         verify_slices_are_equal(stored.as_bytes(), token_hash(&self.text).as_bytes()).is_ok()
     }
@@ -77,8 +77,9 @@ impl fmt::Debug for ApiKeySecret {
     }
 }
 
-/// The keys that this process compared with their stored hash. `V` names one stored hash: its key's id and creation time, say.
-/// The store must not allow the hash of a `V` to change; the caller checks at each request that the `V` still exists.
+/// The keys that matched their stored hash in this process, so that the same key is not compared again. `V` identifies
+/// one stored hash, for example by the id and the creation time of its key. The hash that a `V` identifies must never
+/// change in the store. The caller checks at each request that the `V` still exists.
 pub struct VerifiedKeys<V>(Cache<[u8; 32], V>);
 
 impl<V: Clone + PartialEq> VerifiedKeys<V> {

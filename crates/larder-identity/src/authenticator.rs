@@ -11,7 +11,7 @@ use crate::second_factor::TotpCode;
 /// The length that RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
 
-/// A secret that a user's app shares with the service. It can be neither printed nor serialised.
+/// A secret that a user's app shares with the service. The secret can be neither printed nor serialised.
 ///
 /// ```
 /// # use std::time::{Duration, UNIX_EPOCH};
@@ -34,12 +34,12 @@ impl Authenticator {
     /// A new random secret.
     ///
     /// # Errors
-    /// None occurs: the secret has the recommended length.
+    /// There is none in practice, because the secret has the recommended length.
     pub fn random() -> Result<Self, Failure> {
         Self::of(rand::random::<[u8; SECRET_BYTES]>().to_vec())
     }
 
-    /// From the secret that was stored.
+    /// The authenticator of a stored secret.
     ///
     /// # Errors
     /// The secret is too short.
@@ -67,8 +67,8 @@ impl Authenticator {
         )
     }
 
-    /// The time step to which a code belongs: the one at `now`, the one before or the one after. The caller accepts each
-    /// step once.
+    /// The time step to which a code belongs: the one at `now`, the one before or the one after; else `None`. The
+    /// caller accepts each step only once, so that a code that another person has seen cannot be used again.
     pub fn step_of(&self, code: &TotpCode, now: SystemTime) -> Option<u64> {
         let now = now.duration_since(UNIX_EPOCH).ok()?;
         self.totp.check(code.expose(), now.as_secs())

@@ -1,7 +1,9 @@
-//! Known devices: a login proves that a device belongs to an account, and the proof is sent with the next login.
+//! Known devices. After a login the device gets a proof that it belongs to the account, and sends this proof with its
+//! next login.
 //!
-//! A proof is no credential. It moves the attempts of a device to a budget of their own, so that another client that uses up the
-//! budgets of an account, or of an address, does not lock the owner out.
+//! A proof is no credential. If a login sends one, only the failures of its own device count
+//! ([`limits`](crate::limits)). So a client that uses up the budget of an account or of an address does not lock out
+//! the owner of the account.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -13,7 +15,7 @@ use crate::secret_key::SecretKey;
 const PREFIX: &str = "ld_";
 const ID_BYTES: usize = 16;
 
-/// Issues and verifies proofs. Processes with the same secret accept each other's.
+/// Issues and verifies proofs. Processes with the same secret accept the proofs of each other.
 pub struct Devices(hmac::Key);
 
 /// A device that is known to belong to a user.
@@ -26,7 +28,7 @@ pub struct KnownDevice {
 }
 
 impl Devices {
-    /// With a secret of at least 256 random bits.
+    /// Derives the key of the proofs from `secret`, which has at least 256 random bits.
     pub fn new(secret: &[u8]) -> Self {
         let key = SecretKey::derived("larder devices", secret);
         Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
@@ -40,7 +42,7 @@ impl Devices {
         format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The device of a proof; `None` if this service did not issue it.
+    /// The device that a proof names; `None` if no process with this secret issued the proof.
     pub fn verify(&self, proof: &str) -> Option<KnownDevice> {
         let bytes = URL_SAFE_NO_PAD.decode(proof.strip_prefix(PREFIX)?).ok()?;
         let (named, tag) = bytes.split_at_checked(2 * ID_BYTES)?;

@@ -1,6 +1,6 @@
-//! Faults of the mechanisms themselves.
+//! Failures that no input caused.
 
-/// A mechanism failed without a fault of the input: no randomness, no memory, an unusable key. It shows the cause.
+/// A failure that no input caused: no randomness, no memory, an unusable key. Its message is that of the cause.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Failure(Box<dyn std::error::Error + Send + Sync>);

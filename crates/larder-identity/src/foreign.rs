@@ -1,5 +1,5 @@
-//! Password hashes that other systems made: bcrypt and PBKDF2, as Django and passlib write them. They verify, and count as
-//! outdated, so that the login replaces them.
+//! Password hashes that other systems made: bcrypt and PBKDF2, as Django and passlib write them. Passwords can be
+//! compared with them. They count as outdated, so that the service replaces them at the next login.
 
 use std::num::NonZeroU32;
 
@@ -9,18 +9,18 @@ use base64::alphabet::Alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, STANDARD};
 use sha2::{Digest as _, Sha256};
 
-/// The most iterations of PBKDF2 and the greatest cost of bcrypt that are computed: a hash in the database must not hold a
-/// thread for minutes. Django 5.2 has 1,000,000, and bcrypt's usual cost is 12.
+/// The most iterations of PBKDF2 and the greatest cost of bcrypt that this module computes: a hash in the database must
+/// not occupy a thread for minutes. Django 5.2 uses 1,000,000 iterations, and bcrypt's usual cost is 12.
 const ITERATIONS: u32 = 10_000_000;
 const COST: u32 = 16;
 
-/// Whether `password` has this hash; `false` for a form that is unknown.
+/// Whether `password` has this hash; `false` if the format of the hash is unknown.
 pub(crate) fn verify(password: &[u8], stored: &str) -> bool {
     let verified = match stored.split_once('$') {
         Some(("pbkdf2_sha256", rest)) => django(PBKDF2_HMAC_SHA256, password, rest),
         Some(("pbkdf2_sha1", rest)) => django(PBKDF2_HMAC_SHA1, password, rest),
         Some(("bcrypt", hash)) => bcrypt(password, hash),
-        // Django hashes first, because bcrypt reads 72 bytes.
+        // Django hashes the password with SHA-256 first, because bcrypt reads only the first 72 bytes.
         Some(("bcrypt_sha256", hash)) => bcrypt(hex(password).as_bytes(), hash),
         Some(("", rest)) => match rest.split_once('$') {
             Some(("pbkdf2-sha512", rest)) => passlib(PBKDF2_HMAC_SHA512, password, rest),
@@ -58,7 +58,7 @@ fn compare(
     hash: &[u8],
 ) -> Option<bool> {
     let iterations = iterations.parse::<NonZeroU32>().ok().filter(|number| number.get() <= ITERATIONS)?;
-    // A shorter hash would match by chance.
+    // A shorter hash could match another password by chance.
     let is_long_enough = hash.len() >= 20;
     Some(is_long_enough && pbkdf2::verify(algorithm, iterations, salt, password, hash).is_ok())
 }

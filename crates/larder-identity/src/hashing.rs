@@ -1,5 +1,5 @@
-//! Hashes and compares passwords, those of other systems too: argon2id on a bounded number of threads, with memory that is
-//! reused; an unknown user takes as long as a known one.
+//! Hashes passwords with argon2id, and compares passwords with hashes, those of other systems too. A bounded number of
+//! threads does this work, in memory that is reused. A comparison takes as long for an unknown user as for a known one.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ const COST: (u32, u32, u32) = (19_456, 2, 1);
 /// The most hashers by default. Each keeps its 19 MiB, so that all keep less than 64 MiB.
 const HASHERS: usize = 3;
 
-/// How many passwords wait by default: some two seconds of work for two cores.
+/// How many passwords wait by default: on two cores they take less than a second.
 const QUEUE: usize = 64;
 
 /// The hash that replaces a missing one: a comparison with it takes as long as a real one, and [`Passwords::matches`]
@@ -28,10 +28,10 @@ static DUMMY_HASH: LazyLock<Option<String>> =
 /// How much work and memory hashing may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashingLimits {
-    /// How many passwords are hashed at once. Each takes one core for some 20 ms, so more than one a core would make all
-    /// slower, and keeps 19 MiB. Default: one a core, and at most 3.
+    /// How many passwords are hashed at once. Each takes one core for about 20 ms, so more of them than cores would
+    /// make all slower. Each hasher keeps 19 MiB. Default: one for each core, and at most 3.
     pub hashers: usize,
-    /// How many more may wait; beyond that a caller gets [`HashingError::Busy`]. Default 64.
+    /// How many more passwords may wait; beyond that a caller gets [`HashingError::Busy`]. Default 64.
     pub queue: usize,
 }
 
@@ -45,7 +45,7 @@ impl Default for HashingLimits {
 /// Why a password was not hashed or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum HashingError {
-    /// As many passwords wait as are allowed. Nothing was computed, and a retry may succeed.
+    /// The queue is full. Nothing was computed, and a retry may succeed.
     #[error("too many passwords are being hashed")]
     Busy,
     /// There is no randomness or memory.
@@ -53,7 +53,7 @@ pub enum HashingError {
     Failed(#[from] Failure),
 }
 
-/// Hashes and compares; cheap to clone.
+/// Hashes and compares passwords; cheap to clone.
 ///
 /// ```
 /// # use larder_identity::{hashing::Passwords, password::Password};
@@ -69,14 +69,15 @@ pub enum HashingError {
 /// ```
 #[derive(Clone)]
 pub struct Passwords {
-    /// One permit for each that is hashed or waits.
+    /// One permit for each password that is being hashed or waits.
     room: Arc<Semaphore>,
     hashers: Arc<Semaphore>,
     memory: Arc<Memory>,
 }
 
-/// The memory of hashers that do not work now, at most one for each. It is kept because the allocator would not return it: each
-/// thread that has hashed once would keep 19 MiB of its own. The lock is held to push or pop; no other lock is taken meanwhile.
+/// The memory of the hashers that are idle, at most one list of blocks for each hasher. They keep it, because the
+/// allocator would not return it to the system: each thread that has hashed once would keep 19 MiB. The lock is held to
+/// push or pop; no other lock is taken meanwhile.
 #[derive(Default)]
 struct Memory(Mutex<Vec<Vec<Block>>>);
 
@@ -96,7 +97,7 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Hashes within these limits. Without a hasher nothing could be hashed, so there is at least one.
+    /// Passwords with these limits. There is at least one hasher, even if `hashers` is 0.
     pub fn new(limits: HashingLimits) -> Self {
         let hashers = limits.hashers.max(1);
         Self {
@@ -116,7 +117,7 @@ impl Passwords {
         Ok(hashed.map_err(Failure::new)?)
     }
 
-    /// Whether `password` is the one that was hashed. Without a hash the answer is `false`, after the same time.
+    /// Whether `stored` is the hash of `password`. If `stored` is `None`, the answer is `false` after the same time.
     ///
     /// # Errors
     /// The queue is full, or a comparison cannot be made.
@@ -126,7 +127,8 @@ impl Passwords {
             let hash = stored.as_deref().or(DUMMY_HASH.as_deref());
             let mut matches =
                 |text: &str| hash.is_some_and(|hash| verify(text.as_bytes(), hash, blocks).unwrap_or(false));
-            // A hash of an earlier release is of the form that the client sent.
+            // An earlier release hashed the text as the client sent it, without normalisation, so that text is compared
+            // too.
             let is_match = matches(password.expose()) || password.expose_sent().is_some_and(&mut matches);
             is_match && stored.is_some()
         })
@@ -146,7 +148,7 @@ impl Passwords {
         let place = self.room.clone().try_acquire_owned().map_err(|_| HashingError::Busy)?;
         let permit = self.hashers.clone().acquire_owned().await.map_err(Failure::new)?;
         let memory = self.memory.clone();
-        // The work owns the permits: a cancelled caller does not stop the work, so it must not free its permits either.
+        // The work owns the permits: if the caller is cancelled, the work continues on its thread and still needs them.
         let work = move || {
             let _permits = (place, permit);
             memory.with(work)
@@ -186,7 +188,8 @@ fn verify(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Result<bool
     Ok(computed(algorithm, version, &params, password, salt, blocks)? == *expected)
 }
 
-/// Computes a hash in `blocks`. A hash of another cost than ours, which other software made, may need more: that is freed again.
+/// Computes a hash in `blocks`. A hash that other software made at a higher cost may need more memory, which is freed
+/// afterwards.
 fn computed(
     algorithm: Algorithm,
     version: Version,
@@ -228,7 +231,7 @@ mod tests {
         assert_ne!(hash, passwords.hash(&right).await.unwrap(), "each hash has a salt of its own");
     }
 
-    /// Known answers, so that hashes which this or other software stored keep their meaning.
+    /// Hashes that the crate `argon2` makes at other costs verify here, and the hashes made here verify there.
     #[tokio::test]
     async fn hashes_of_other_software_and_costs_are_compared() {
         let passwords = Passwords::default();
@@ -258,7 +261,7 @@ mod tests {
         let password = Password::parse("correct horse").unwrap();
         let all = (0..3).map(|_| passwords.hash(&password)).map(Box::pin);
         let [mut first, mut second, mut third] = all.collect::<Vec<_>>().try_into().ok().unwrap();
-        // The first poll takes the place.
+        // The first poll of each future takes its permit.
         let polled = std::future::poll_fn(|context| {
             assert!(first.as_mut().poll(context).is_pending());
             assert!(second.as_mut().poll(context).is_pending());

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Invalid(Cow<'static, str>);
 
 impl Invalid {
-    /// The message must not contain the value: it may be a secret.
+    /// Makes the error from a message, which must not contain the value: the value may be a secret.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
         Self(message.into())
     }

@@ -1,8 +1,8 @@
 //! The keys that sign and verify access tokens, as this process last read them.
 //!
-//! A key is published before it signs: a rotation retires the signing key in the future, and its successor signs from
-//! then on. Of the keys that are not retired yet, the oldest signs. A key verifies until the last token that it may have
-//! signed has expired.
+//! A key is published before it signs. A rotation adds the next key, and sets `retired_at` of the present one to an
+//! instant in the future; from that instant on the next key signs. Of the keys that are not retired yet, the oldest
+//! signs. A key verifies until the last token that it may have signed has expired.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,19 +22,21 @@ use crate::failure::Failure;
 
 const ALGORITHM: &str = "EdDSA";
 
-/// Keys that were read longer ago than this are read again before they sign or verify.
+/// The age at which keys in memory are read again.
 const KEYS_AGE: Duration = Duration::from_secs(60);
 
-/// Keys that were read longer ago than this are read again before they sign, so that no token gets a key that an
-/// emergency rotation deleted. A token is issued with writes to the same database, so one more read costs little.
+/// The age at which keys in memory are read again before one of them signs. So at most for this long after an emergency
+/// rotation a token is signed with a key that the rotation deleted. A token is issued with writes to the same database,
+/// so one more read costs little.
 const SIGNING_AGE: Duration = Duration::from_secs(1);
 
-/// How long a new key is published before it signs. Every instance publishes it within [`KEYS_AGE`]. Clients such as jose
-/// then read the published keys again at most every 30 s, so none of them meets a token whose key it cannot get.
+/// How long a new key is published before it signs. Every instance publishes the key within 60 s (`KEYS_AGE`). Clients
+/// such as the library jose read the published keys again at most every 30 s. So when a client gets the first token of
+/// the new key, it can read that key.
 pub const PUBLISHED_AHEAD: Duration = Duration::from_secs(KEYS_AGE.as_secs() + 60);
 
-/// The least time between two reads of the keys, however many tokens name an unknown key: such tokens cost the database
-/// at most four reads a second.
+/// The least time between two reads of the keys. Tokens that name unknown keys cause reads; with this pause they cost
+/// the database at most four reads a second.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The least time between two background reads while the database does not answer.
@@ -43,8 +45,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long an access token is valid, unless its session ends earlier.
 pub(crate) const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 
-/// How long a retired key verifies: the life of a token plus twice the time in which other instances read the
-/// retirement.
+/// How long a retired key verifies: the life of a token (15 minutes), plus twice the 60 s within which other instances
+/// read the retirement.
 ///
 /// A store that rotates keys may delete a key that was retired longer ago.
 pub const RETIRED: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());
@@ -60,7 +62,7 @@ pub struct SigningKey {
     pub private_key: String,
     /// When it was created.
     pub created_at: SystemTime,
-    /// From when on it only verifies, which may be in the future; `None` for the newest key.
+    /// The instant from which the key only verifies; it may be in the future. `None` for the newest key.
     pub retired_at: Option<SystemTime>,
 }
 
@@ -97,7 +99,7 @@ pub trait KeyStore: Send + Sync + 'static {
     fn signing_keys(&self) -> impl Future<Output = Result<Vec<SigningKey>, Self::Error>> + Send;
 
     /// Stores `key` unless a key of its algorithm signs already, and returns every key. If several instances start at
-    /// once, one key is stored, and each of them gets that key.
+    /// once, the store keeps one of their keys and returns it to all of them.
     fn insert_signing_key_if_none(
         &self,
         key: SigningKey,
@@ -143,7 +145,7 @@ impl Keys {
         for key in keys.iter().filter(|key| key.algorithm == ALGORITHM) {
             let document = STANDARD.decode(&key.private_key).unwrap_or_default();
             let Ok(pair) = Ed25519KeyPair::from_pkcs8(&document) else {
-                // Only tokens of this key become invalid. The warning appears once a minute, as often as keys are read.
+                // Only tokens of this key become invalid. Each read of the keys logs this warning again.
                 tracing::warn!(kid = key.kid, "a signing key in the database cannot be read and is left out");
                 continue;
             };
@@ -172,7 +174,7 @@ impl Keys {
         Ok(Self { signing, verifying, read_at })
     }
 
-    /// The key that signs now; `None` only if there is no key that is not retired, which no read returns.
+    /// The key that signs now; `None` if every key is retired, which `Keys::of` refuses.
     pub(crate) fn signer(&self) -> Option<&Signer> {
         let now = SystemTime::now();
         self.signing.iter().find(|signer| signer.retired_at.is_none_or(|retired| retired > now))
@@ -197,7 +199,7 @@ impl Keys {
     }
 }
 
-/// The keys of the store, read again as needed.
+/// The keys of the store, which are read again as they age.
 pub struct KeyRing<S> {
     store: S,
     /// Held only to clone or replace the `Arc`, never across an `await`.
@@ -219,7 +221,7 @@ impl<S: KeyStore> KeyRing<S> {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The keys as they were at most a minute ago; older ones only while the database does not answer.
+    /// The keys as they were at most 60 s ago; older ones only while the database does not answer.
     pub async fn recent(&self) -> Arc<Keys> {
         if self.present().read_at.elapsed() > KEYS_AGE {
             return self.read_again().await;
@@ -235,9 +237,9 @@ impl<S: KeyStore> KeyRing<S> {
         self.present()
     }
 
-    /// Whether the key with this name verifies, by the keys in memory and without a wait. If these are older than
-    /// [`KEYS_AGE`], a task reads them again in the background, so that no request waits for a database that is away.
-    /// So the answer rests on keys that were at most [`KEYS_AGE`] old at the previous call.
+    /// Whether the key with this name verifies, according to the keys in memory: this call never waits for the
+    /// database. If these keys are older than [`KEYS_AGE`], a background task reads them again, and later calls use
+    /// what it read.
     pub(crate) fn knows(self: &Arc<Self>, kid: &str) -> bool {
         let present = self.present();
         // If another task holds the lock, it is reading the keys already.
@@ -262,7 +264,7 @@ impl<S: KeyStore> KeyRing<S> {
         self.read_again().await
     }
 
-    /// Reads the keys as they are after this call began.
+    /// The keys as they were after this call began. If the database does not answer, those in memory.
     pub async fn read_again(&self) -> Arc<Keys> {
         let asked = Instant::now();
         let mut last = self.reading.lock().await;
@@ -279,7 +281,7 @@ impl<S: KeyStore> KeyRing<S> {
         };
         match read {
             Ok(keys) => *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
-            // The keys in memory still sign and verify.
+            // The keys in memory stay, and still sign and verify.
             Err(error) => tracing::warn!(%error, "the signing keys cannot be read again"),
         }
         self.present()
@@ -326,7 +328,7 @@ mod tests {
         assert_eq!(ring.public().len(), 3, "each of them is published");
     }
 
-    /// A store that is away once the first key is stored.
+    /// A store that takes the first key, and answers no read after that.
     struct Away;
 
     impl KeyStore for Away {

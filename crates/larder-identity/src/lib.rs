@@ -1,8 +1,8 @@
 //! Mechanisms of identity: parsing, hashing, sealing, limiting, signing.
 //!
-//! For a service that has users. It stores nothing: the service keeps hashes, sealed secrets and keys in its own
-//! database. Signing keys are read through the port [`KeyStore`](keys::KeyStore); everything else takes and returns plain
-//! values: a user is a UUID, an account a text, an instant a `SystemTime`.
+//! This crate is for a service that has users. The crate stores nothing: the service keeps hashes, sealed secrets and
+//! keys in its own database. Signing keys are read through the port [`KeyStore`](keys::KeyStore); everything else takes
+//! and returns plain values: a user is a UUID, an account a text, an instant a `SystemTime`.
 //!
 //! | for | module |
 //! |---|---|

@@ -26,9 +26,9 @@ use crate::network::block;
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
 /// How long it takes until the used-up budget of an account is full again.
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
-/// An account may fail this many times as often from all addresses together as from one address.
+/// An account's budget for all addresses together is this many times its budget for one address.
 const ADDRESSES: u32 = 10;
-/// The greatest number of keys whose budgets of one size are kept at once, at some 100 bytes each.
+/// The most keys for which one table keeps budgets, at some 100 bytes each.
 const KEPT: usize = 100_000;
 
 /// How many failed attempts are allowed before the next one is refused and has to wait.
@@ -56,7 +56,7 @@ pub struct TooMany {
     pub retry_after: Duration,
 }
 
-/// A salted hash, so that memory does not disclose whose budget it is.
+/// The key of a budget: a salted hash of an address or account, so that a dump of memory does not disclose these.
 type Digest = [u8; 32];
 
 /// What an attempt from an address is for; each kind has a budget of its own.
@@ -74,7 +74,8 @@ pub enum Kind {
     Tokens,
 }
 
-/// The units that an attempt took. A dropped attempt has failed: its units stay taken.
+/// The units that an attempt took from its budgets. If this value is dropped, the attempt has failed: its units stay
+/// taken.
 #[must_use]
 pub struct Attempt {
     taken: Vec<(Arc<Budget>, Digest)>,
@@ -89,7 +90,7 @@ impl Attempt {
         }
     }
 
-    /// As [`Attempt::give_back`]; also remembers that this account logs in from this address.
+    /// Gives the units back, and remembers that this account logs in from this address.
     pub fn succeeded(self) {
         if let Some((known, pair)) = &self.known {
             known.insert(*pair, ());
@@ -97,7 +98,7 @@ impl Attempt {
         self.give_back();
     }
 
-    /// This attempt and a later one, which succeed or fail together.
+    /// Combines this attempt with a later one: both succeed or fail together.
     pub fn and(mut self, later: Self) -> Self {
         self.taken.extend(later.taken);
         Self { known: later.known.or(self.known.take()), ..self }
@@ -152,8 +153,9 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
     }
 
-    /// An attempt to log in to this account, after one from its address. `account` is the user's id, so that all of its
-    /// names share one budget, or the name that the client sent, if no user has it.
+    /// An attempt to log in to this account; the caller takes one from the address first. `account` is the user's id,
+    /// so that all names of a user share one budget. If no user has the name that the client sent, `account` is that
+    /// name.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -168,8 +170,8 @@ impl Limits {
         Ok(attempt)
     }
 
-    /// An attempt to log in from a device that the account is known to use. Only this device's own failures count, so no
-    /// other client can lock it out, from any address.
+    /// An attempt to log in from a device that the account is known to use. Only this device's own failures count, so
+    /// no other client can lock it out, from any address.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -188,8 +190,8 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.codes, key)?], known: None })
     }
 
-    /// An attempt to confirm an action with the password, in this session. Each session has a budget of its own: a thief of
-    /// one does not lock the owner out, who logs in again.
+    /// An attempt to confirm an action with the password, in this session. Each session has a budget of its own. So a
+    /// thief of one session cannot lock the owner out: the owner logs in again and gets another session.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -247,7 +249,8 @@ impl Budget {
     }
 }
 
-/// When each budget will be full again, as governor counts it. governor's own stores cannot give a unit back.
+/// For each key, the time at which its budget is full again, as governor counts it. governor's own stores cannot give a
+/// unit back, so this one replaces them.
 #[derive(Clone, Default)]
 struct Spent(Arc<Mutex<HashMap<Digest, Nanos>>>);
 

@@ -31,8 +31,8 @@ impl FromStr for Network {
             return Err(invalid());
         }
         let mask = u128::MAX.checked_shl(own_bits - length).unwrap_or(0);
-        // IPv4 addresses are the last 32 bits of ::ffff:0:0/96, so an IPv4 mask covers the 96 bits before them. Only
-        // the mask of `::/0` is 0.
+        // IPv4 addresses are the last 32 bits of ::ffff:0:0/96, so the mask of an IPv4 network has the 96 bits before
+        // them too. Only the mask of `::/0` is 0.
         let mask = if own_bits == 32 { mask | !u128::from(u32::MAX) } else { mask };
         Ok(Self { base: bits(address) & mask, mask })
     }
@@ -46,7 +46,8 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// The addresses that count as one customer: one IPv4 address, or one IPv6 network of 64 bits.
+/// The block of addresses that count as one client: one IPv4 address, or one IPv6 network of 64 bits, which one
+/// customer of a provider usually has.
 pub fn block(address: IpAddr) -> [u8; 16] {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -54,8 +55,8 @@ pub fn block(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// The header in which proxies name the client. Only one header is read: a proxy passes the other one on as the client
-/// sent it.
+/// The header in which proxies name the client. Only one of the two is read, because a proxy that writes one passes the
+/// other on as the client sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`.
@@ -90,7 +91,7 @@ impl FromStr for ForwardedHeader {
 /// The proxies that are trusted, and the header that they write.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies {
-    /// Default: none. Without one, the peer's address counts, whatever a header says.
+    /// Default: none. Then the client's address is the peer's, and the header is not read.
     pub networks: Vec<Network>,
     /// Default: `X-Forwarded-For`.
     pub header: ForwardedHeader,
@@ -105,7 +106,8 @@ impl TrustedProxies {
             if !self.trusts(client) {
                 break;
             }
-            // The proxy hides its peer, or the hop is no address: earlier hops cannot be trusted.
+            // The proxy hides its peer, or the hop is no address: the search ends, because earlier hops cannot be
+            // trusted.
             let Some(address) = self.address(hop) else { break };
             client = address.to_canonical();
         }

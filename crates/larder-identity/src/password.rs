@@ -1,4 +1,4 @@
-//! A password between a request and its hash.
+//! A password that a request sent, before it is hashed.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,12 +16,13 @@ static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     lines.filter(|line| !line.starts_with('#')).collect()
 });
 
-/// A password of 10 to 256 characters. It can be neither printed nor serialised.
+/// A password of at most 256 characters, and of at least 10 if it is a new one. It can be neither printed nor
+/// serialised.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password {
-    /// In the form NFKC of Unicode: two keyboards may send the same letters as different characters.
+    /// The password in Unicode's form NFKC, because two keyboards may send the same letter as different characters.
     normal: String,
-    /// As it was sent, if that is something else: hashes of earlier releases are of this form.
+    /// The password as it was sent, if that differs: earlier releases hashed this form.
     sent: Option<String>,
 }
 
@@ -59,7 +60,7 @@ impl Password {
         Ok(Self { normal, sent })
     }
 
-    /// Whether the password is this text, such as the user's own address, in any case of its letters.
+    /// Whether the password is this text, such as the user's own address; upper and lower case count as equal.
     pub fn is_same_as(&self, text: &str) -> bool {
         self.normal.to_lowercase() == text.nfkc().collect::<String>().to_lowercase()
     }
@@ -69,7 +70,8 @@ impl Password {
         &self.normal
     }
 
-    /// The secret as it was sent, where that differs, for comparing with hashes of earlier releases and of other systems.
+    /// The password as it was sent, if that differs, to compare it with hashes of earlier releases and of other
+    /// systems.
     pub(crate) fn expose_sent(&self) -> Option<&str> {
         self.sent.as_deref()
     }

@@ -1,4 +1,5 @@
-//! Refresh tokens: random, stored as hashes. A token that was used a moment ago still leads to its successor.
+//! Refresh tokens: random, stored as hashes. A token that was used a moment ago still returns its successor, so that a
+//! client that lost the answer can repeat its request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,8 +28,9 @@ impl RefreshToken {
         Self { hash: token_hash(&text), text }
     }
 
-    /// This token, sealed so that only a client with `previous` can have it again. The database keeps this beside the hash of
-    /// `previous`; a thief of the database has neither token.
+    /// This token, encrypted with a key that is derived from `previous`: only a client that has `previous` can get this
+    /// token again. The database keeps the result beside the hash of `previous`, so a thief of the database can read
+    /// neither token.
     ///
     /// # Errors
     /// There is no randomness.
@@ -42,7 +44,8 @@ impl RefreshToken {
         String::from_utf8(opened).ok().map(Self::of)
     }
 
-    /// The id of the access token that is granted with this token: a repeated answer has the same one.
+    /// The id of the access token that is granted with this token. It is derived from this token, so a repeated answer
+    /// has the same id.
     pub fn jti(&self) -> Uuid {
         let digest: [u8; 32] = Sha256::new_with_prefix("jti").chain_update(&self.text).finalize().into();
         let (half, _) = digest.split_at(16);
@@ -50,12 +53,13 @@ impl RefreshToken {
     }
 }
 
-/// SHA-256 in hex. The token is random, so it needs neither a salt nor a slow hash.
+/// The hash of a token: SHA-256 in hexadecimal. The token is random, so it needs neither a salt nor a slow hash.
 pub fn token_hash(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The key is derived from a token of 256 random bits, so it needs no slow derivation.
+/// Encryption with a key that is derived from `previous`. That token has 256 random bits, so the derivation need not be
+/// slow.
 fn sealing(previous: &str) -> Sealing {
     let key = SecretKey::derived("larder refresh", previous.as_bytes());
     Sealing::new(&SecretKeys { current: Some(key), other: None })

@@ -24,15 +24,15 @@ impl fmt::Debug for SealedSecret {
     }
 }
 
-/// Whose secret it is. The name is authenticated with the secret: a sealed secret that is copied to another row does not
-/// open there.
+/// What a secret belongs to. Its name is authenticated with the secret, so a sealed secret that is copied to another
+/// row cannot be opened there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject<'a> {
     /// The second factor of this user.
     SecondFactor(Uuid),
     /// The private key that signs access tokens under this name.
     SigningKey(&'a str),
-    /// The refresh token that follows another one.
+    /// A refresh token that replaces another one.
     RefreshToken,
 }
 
@@ -74,7 +74,7 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// With these keys; without any, secrets are stored in base64.
+    /// Encrypts and decrypts with these keys. Without a key, secrets are stored in base64.
     pub fn new(keys: &SecretKeys) -> Self {
         Self { keys: keys.current.iter().chain(&keys.other).cloned().collect() }
     }
@@ -84,8 +84,8 @@ impl Sealing {
         !self.keys.is_empty()
     }
 
-    /// The form that replaces a stored one: `None` if it was sealed with the first key already, if there is no key, or if
-    /// it is malformed.
+    /// The new form of a stored secret, sealed with the first key. `None` if the first key sealed it already, if there
+    /// is no key, or if it is malformed.
     ///
     /// # Errors
     /// No key opens it; the message names the setting.
@@ -96,7 +96,8 @@ impl Sealing {
     ) -> Result<Option<SealedSecret>, Failure> {
         let subject = subject.into();
         if !is_shaped(stored) {
-            // A malformed secret proves nothing about the keys, so it is no error. Only what needs this secret fails.
+            // A malformed secret proves nothing about the keys, so it is no error here; only a later use of this secret
+            // fails.
             tracing::warn!(%subject, "a secret in the database cannot be read and is left out");
             return Ok(None);
         }
@@ -128,7 +129,7 @@ impl Sealing {
     /// The secret of a stored form: decrypts a sealed one, decodes a plain one.
     ///
     /// # Errors
-    /// It is malformed, was sealed for another subject, or no key opens it; then the message names the setting.
+    /// The secret is malformed, or no key opens it for this subject. In the second case the message names the setting.
     pub fn open<'a>(
         &self,
         subject: impl Into<Subject<'a>>,

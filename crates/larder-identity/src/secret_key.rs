@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::invalid::Invalid;
 
-/// 32 random bytes. It can be neither printed nor serialised.
+/// 32 random bytes. A key can be neither printed nor serialised.
 #[derive(Clone)]
 pub struct SecretKey([u8; 32]);
 
@@ -24,7 +24,7 @@ impl SecretKey {
             .ok_or_else(|| Invalid::new("must be 32 bytes in base64; openssl rand -base64 32 makes some"))
     }
 
-    /// A key that only someone with `secret` can compute.
+    /// A key for one purpose, derived from `secret` with SHA-256.
     pub(crate) fn derived(purpose: &str, secret: &[u8]) -> Self {
         Self(Sha256::new_with_prefix(purpose).chain_update([0]).chain_update(secret).finalize().into())
     }
@@ -40,7 +40,7 @@ impl SecretKey {
 pub struct SecretKeys {
     /// Encrypts and decrypts. Without it, secrets are stored unencrypted.
     pub current: Option<SecretKey>,
-    /// Decrypts.
+    /// Only decrypts.
     pub other: Option<SecretKey>,
 }
 

@@ -17,13 +17,14 @@ use crate::keys::{ACCESS_TTL, KeyRing, KeyStore};
 
 /// The audience of the tokens, unless the service names another.
 pub const AUDIENCE: &str = "larder";
-/// The client of the tokens: RFC 9068 requires one, and the service issues tokens to users, not to registered clients.
+/// The claim `client_id` of the tokens: RFC 9068 requires it, and the service issues tokens to users, not to registered
+/// clients.
 const CLIENT: &str = "larder";
 /// RFC 9068: marks an access token, so that no other JWT of this service is accepted as one.
 const TYPE: &str = "at+jwt";
 /// How much the clock of another instance may be ahead.
 const SKEW: Duration = Duration::from_secs(60);
-/// Longer inputs are refused before they are decoded.
+/// The longest token; a longer text is refused before it is decoded.
 const TOKEN_BYTES: usize = 2048;
 
 /// The claims of an access token; `U` is the service's id of a user.
@@ -31,15 +32,16 @@ const TOKEN_BYTES: usize = 2048;
 pub struct Claims<U> {
     /// The id of the user that the token authenticates.
     pub sub: U,
-    /// The session it belongs to.
+    /// The session to which the token belongs.
     pub sid: Uuid,
-    /// The user's epoch when the token was issued. If the user's epoch differs now, the token is no longer valid.
+    /// The user's epoch when the token was issued. The service changes a user's epoch to end all tokens of the user: a
+    /// token is valid only while the epoch in the database is equal.
     pub epoch: i64,
-    /// The issuer: the installation, because the service's address depends on the network of the client.
+    /// The issuer that the service gave to [`Tokens::open`].
     pub iss: String,
     /// The audience.
     pub aud: String,
-    /// The client that the token was issued to: always the service itself. A token of an earlier release has none.
+    /// The client that the token was issued to: always `larder`. A token of an earlier release has none.
     #[serde(default)]
     pub client_id: String,
     /// The unique id of this token.
@@ -90,9 +92,9 @@ pub struct Tokens<S, U> {
     issuer: String,
     audience: String,
     validation: Validation,
-    /// The claims of a token by its SHA-256, once its signature has been verified: verifying it again took a quarter of
-    /// the time of a request that memory answers. The map stays in this process and replaces only the signature check:
-    /// every request checks the key, the expiry and the session.
+    /// The claims of tokens whose signature was verified, by the token's SHA-256. Without this map, the check of the
+    /// signature would be a quarter of the time of a request that memory answers. The map replaces only that check:
+    /// every request still checks the key, the expiry and the session.
     verified: Cache<[u8; 32], Arc<Verified<U>>>,
 }
 
@@ -108,7 +110,8 @@ where
     S: KeyStore,
     U: Serialize + DeserializeOwned + Clone,
 {
-    /// Reads the keys; creates the first one if there is none. Only tokens of this issuer for this audience are accepted.
+    /// Reads the keys; creates the first one if there is none. Only tokens of this issuer for this audience are
+    /// accepted.
     ///
     /// # Errors
     /// Those of the store, and a [`Failure`] if no key in it signs.
@@ -133,8 +136,8 @@ where
         &self.keys
     }
 
-    /// A token for a session, and how long it is valid: no longer than the session. The same arguments give the same token,
-    /// as long as the same key signs.
+    /// A token for a session, and how long it is valid: no longer than the session. The same arguments give the same
+    /// token, as long as the same key signs.
     ///
     /// # Errors
     /// It cannot be signed.
@@ -160,7 +163,8 @@ where
     }
 
     /// The claims of a token, if one of this service's keys signed it, its audience and issuer are right, it has not
-    /// expired, and its life is no longer than one that this service gives. The caller checks whether its session still exists.
+    /// expired, and its life is no longer than one that this service gives. The caller checks whether its session still
+    /// exists.
     pub async fn verify(&self, token: &str) -> Option<Claims<U>> {
         if token.len() > TOKEN_BYTES {
             return None;
@@ -190,8 +194,8 @@ where
     }
 }
 
-/// Whether a token's life is one that [`Tokens::issue`] gives: a stolen key signs no token that lives longer, nor one for
-/// later.
+/// Whether a token's life is one that [`Tokens::issue`] gives. So a thief of a key can sign no token that lives longer,
+/// and none that begins later.
 fn lives_as_issued<U>(claims: &Claims<U>) -> bool {
     let is_issued = claims.iat <= seconds(SystemTime::now() + SKEW);
     is_issued && claims.exp.checked_sub(claims.iat).is_some_and(|life| life <= ACCESS_TTL.as_secs())

@@ -31,7 +31,8 @@ use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 use crate::store::error::StoreError;
 
-/// How long requests in flight may take after a stop. Then serving ends, so that no stalled request keeps the process alive.
+/// How long requests in flight may take after a stop. Then serving ends, so that no stalled request keeps the process
+/// alive.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The superadmin that this start created.
@@ -58,11 +59,12 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let installation = store.installation().await?;
     let journal =
         Arc::new(store.journal(tables()).await.context("the journal of DATABASE_URL cannot be opened")?);
-    // Checked before the cache is built: the build makes the same check, and its error would name Redis's settings. If the query
-    // itself fails, its error is dropped here, because the check below asks the database again and returns the error.
+    // The declarations are checked before the cache is built. The build makes the same check, but its error would name
+    // Redis's settings. If the query itself fails, its error is dropped here, because the check below asks the database
+    // again and returns the error.
     all_declared_right(&journal.declaration_errors().await.unwrap_or_default())?;
-    // The installation's name shows an operator whose keys these are. It is not what keeps the entries of two databases (or of
-    // two copies of one) apart: the journal puts the identity of its database into every key.
+    // The installation's name shows operators whose keys these are. It does not separate the entries of two databases,
+    // or of two copies of one database: for that, the journal puts the identity of its database into every key.
     let mut builder =
         Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal.clone());
     builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
@@ -74,15 +76,15 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     }
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
     let service = Service::open(store, cache.clone(), &settings.policies, &settings.security).await?;
-    // Only declaration errors prevent a start. A defect that can be mended while the service runs degrades the cache instead,
-    // and its health names it.
+    // Only declaration errors (a table or a class contradicts the database) prevent a start. A defect of the journal,
+    // which can be mended while the service runs, degrades the cache, and the cache's health names it.
     all_declared_right(&journal.find_declaration_errors(&cache).await.map_err(StoreError::from)?)?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
 }
 
-/// The secrets that authenticate entries: `LARDER_SECRET_KEY` if it is set, else a secret from the database. A program that can
-/// write to Redis, but cannot read this secret, can forge no entry.
+/// The secrets that authenticate entries: `LARDER_SECRET_KEY` if it is set, else a secret from the database. A program
+/// that can write to Redis, but cannot read this secret, can forge no entry.
 async fn entry_secrets(store: &Store, keys: &SecretKeys) -> anyhow::Result<EntrySecrets> {
     Ok(match (&keys.current, &keys.other) {
         (Some(current), Some(other)) => EntrySecrets::new(current.expose())?.and(other.expose())?,
@@ -91,7 +93,7 @@ async fn entry_secrets(store: &Store, keys: &SecretKeys) -> anyhow::Result<Entry
     })
 }
 
-/// What the loss of a trigger of the audit log means, for operators.
+/// The message for operators about a trigger of the audit log that is lost.
 pub(crate) fn lost_guard(guard: &str) -> String {
     format!(
         "the trigger {guard} of audit_log is missing, off or changed: written entries can be changed; \
@@ -107,8 +109,8 @@ fn all_declared_right(wrong: &[String]) -> anyhow::Result<()> {
 }
 
 async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Option<CreatedAdmin>> {
-    // This check only spares every later start the password hash. `create_superadmin_if_empty` decides: it checks again under a
-    // lock, because two instances can start at once.
+    // This check only saves later starts the cost of a password hash. `create_superadmin_if_empty` decides: it checks
+    // again under a lock, because two instances can start at once.
     if service.store().total(&Default::default()).await? > 0 {
         return Ok(None);
     }
@@ -129,7 +131,8 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
 /// Serves with the default settings of HTTP until `stop` resolves, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()> + Send + 'static) {
     let (_routes, routes) = watch::channel(router::routes(service.clone(), &Http::default()));
-    // The clients of such a program are often its own, on one address.
+    // A program that embeds the service often sends all requests itself, from one address, so the limit for one address
+    // is off.
     let settings = ConnectionSettings { max_per_address: u32::MAX, ..ConnectionSettings::default() };
     serve_routes(listener, routes, settings, service.proxies().clone(), stop).await;
     close(&service).await;
@@ -175,7 +178,7 @@ pub async fn close(service: &Service) {
 pub enum StopSignal {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM, or SIGHUP because the terminal was closed: there is nothing to reload.
+    /// SIGTERM, or SIGHUP because the terminal was closed. SIGHUP reloads nothing.
     Terminate,
 }
 
@@ -185,13 +188,13 @@ pub struct StopSignals {
     interrupted: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminated: tokio::signal::unix::Signal,
-    /// `None`: it stays ignored.
+    /// `None`: SIGHUP stays ignored.
     #[cfg(unix)]
     hung_up: Option<tokio::signal::unix::Signal>,
 }
 
-/// Handles Ctrl-C, SIGTERM and SIGHUP from this call on. Call it early: until then, each signal ends the process at once and
-/// leaves its work unfinished.
+/// Handles Ctrl-C, SIGTERM and SIGHUP from this call on. Call it early: until then, each signal ends the process at
+/// once and leaves its work unfinished.
 ///
 /// # Errors
 /// The operating system refuses to register a handler.
@@ -200,7 +203,7 @@ pub fn signals() -> std::io::Result<StopSignals> {
     {
         use tokio::signal::unix::{SignalKind, signal};
         let (interrupted, terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        // `nohup` starts a program with this signal ignored, and then it stays so.
+        // `nohup` starts a program with SIGHUP ignored, and the service keeps it ignored.
         let hung_up = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(StopSignals { interrupted, terminated, hung_up })
     }
@@ -209,7 +212,7 @@ pub fn signals() -> std::io::Result<StopSignals> {
 }
 
 impl StopSignals {
-    /// The next of them.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> StopSignal {
         #[cfg(unix)]
         {
@@ -227,17 +230,17 @@ impl StopSignals {
         }
         #[cfg(not(unix))]
         {
-            // An error means that the process cannot receive Ctrl-C.
+            // An error means that the process cannot receive Ctrl-C; then the service stops at once.
             let _ = tokio::signal::ctrl_c().await;
             StopSignal::Interrupt
         }
     }
 }
 
-/// As [`signals`]; the future resolves at the first of them.
+/// Handles the same signals as [`signals`]. The future resolves at the first of them.
 ///
 /// # Errors
-/// As [`signals`].
+/// The operating system refuses to register a handler.
 pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut signals = signals()?;
     Ok(async move {
@@ -245,7 +248,8 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'sta
     })
 }
 
-/// Whether this process was started with SIGHUP ignored. Only Linux says that without `unsafe`; elsewhere it counts as not ignored.
+/// Whether this process was started with SIGHUP ignored. Without `unsafe`, only Linux shows that; on other systems
+/// SIGHUP counts as not ignored.
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     const SIGHUP: u64 = 1 << 0;

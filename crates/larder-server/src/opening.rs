@@ -20,12 +20,13 @@ use crate::settings::Settings;
 use crate::settings::http::Http;
 use crate::store::error::StoreError;
 
-/// The first and the longest pause between two attempts. Each pause doubles the one before, so that a database that is restarting
-/// is not flooded, and has a jitter of 25 %: at most 3.75 s pass from a failed attempt to the next.
+/// The first and the longest pause between two attempts. Each pause is twice as long as the one before, so that a
+/// database that is restarting is not flooded. A jitter makes it up to 25 % shorter or longer, so at most 3.75 s pass
+/// between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 
-/// Why the service is not ready: the error of the last attempt; empty before the first has failed. No guard of the mutex lives
-/// across an `.await`, so that a blocking mutex suffices.
+/// Why the service is not ready: the error of the last attempt; empty before the first has failed. No guard of the
+/// mutex lives across an `.await`, so that a blocking mutex suffices.
 #[derive(Clone, Default)]
 pub struct Reason(Arc<Mutex<String>>);
 
@@ -39,8 +40,8 @@ impl Reason {
     }
 }
 
-/// The routes until the service is open: `/livez` answers 200, `/readyz` answers 503 with the reason, the OpenAPI document can
-/// be read, and every other path answers 503.
+/// The routes until the service is open: `/livez` answers 200, `/readyz` answers 503 with the reason, the OpenAPI
+/// document can be read, and every other path answers 503.
 pub fn routes(reason: Reason, http: &Http) -> Router {
     let router = Router::new()
         .route("/livez", get(health::livez))
@@ -66,11 +67,12 @@ async fn not_yet() -> Problem {
     Problem::new(Code::Starting)
 }
 
-/// Opens the service, and retries while its database cannot be reached. Logs a reason when it differs from the last one, and
-/// calls `waits` after each failed attempt.
+/// Opens the service, and retries while its database cannot be reached. Logs the error of an attempt if it differs from
+/// the last one, and calls `waits` after each failed attempt.
 ///
 /// # Errors
-/// What a retry does not cure: a schema that cannot be used, a key that does not open the second factors, …
+/// An error that a retry does not cure, for example a schema that cannot be used, or a secret key that does not decrypt
+/// the second factors.
 pub async fn open(
     settings: &Settings,
     reason: &Reason,

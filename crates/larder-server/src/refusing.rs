@@ -1,7 +1,7 @@
 //! Gives the refusals of hyper's parser the form that every other refusal has: problem+json.
 //!
-//! hyper answers a request that it cannot parse before any route sees it, with a status and no body. Every answer of the router has
-//! an `X-Request-Id`, so a head without one is hyper's own.
+//! hyper answers a request that it cannot parse before any route sees it, with a status and no body. Every answer of
+//! the router has an `X-Request-Id`, so a head without one is hyper's own.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::api::problem::Problem;
 /// A connection on which hyper's own refusals are replaced.
 pub(crate) struct Refusing<S> {
     stream: S,
-    /// What is written in place of a refusal, and how much of it is written already.
+    /// The bytes that replace a refusal, and how many of them are written already.
     instead: Option<(Vec<u8>, usize)>,
 }
 
@@ -25,7 +25,7 @@ impl<S: AsyncWrite + Unpin> Refusing<S> {
         Self { stream, instead: None }
     }
 
-    /// Writes the replacement of these bytes; `None`: they are no refusal of hyper's.
+    /// If `bytes` are a refusal by hyper, writes their replacement; otherwise returns `None`.
     fn poll_replaced(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
         if self.instead.is_none() {
             self.instead = Some((replacement(bytes)?, 0));
@@ -48,7 +48,7 @@ impl<S: AsyncWrite + Unpin> Refusing<S> {
     }
 }
 
-/// The problem in place of a head that hyper wrote by itself.
+/// The answer that replaces a head that hyper wrote by itself; `None` if `bytes` are no such head.
 fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 ").or_else(|| bytes.strip_prefix(b"HTTP/1.0 "))?;
     let code = match status.get(..3)? {
@@ -114,7 +114,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Refusing<S> {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A refusal is one head without a body, and so one part.
+        // hyper writes a refusal as one part: a head without a body.
         if let [head] = parts
             && let Some(written) = self.poll_replaced(context, head)
         {

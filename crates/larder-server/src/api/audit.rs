@@ -75,7 +75,8 @@ pub(crate) async fn list(
     caller: Caller,
     Params(params): Params<AuditParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    // Checked before the parameters are parsed: a caller that may not read the log learns nothing from their errors.
+    // The permission is checked before the parameters are parsed, so that a caller that may not read the log learns
+    // nothing from their errors.
     caller.check_permission(Right::ReadAudit)?;
     let page = service.audit(caller, &AuditQuery::parse(&params)?).await?;
     Ok(Answer(AuditList {

@@ -37,7 +37,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(change_password))
 }
 
-/// The header with which every write is acknowledged.
+/// The header `Cache-Invalidation`, which the answer to every write has.
 pub(crate) fn acknowledged(receipt: Receipt) -> [(HeaderName, HeaderValue); 1] {
     [(CACHE_INVALIDATION, cache_invalidation(receipt))]
 }
@@ -94,7 +94,7 @@ pub(crate) async fn register(
 
 /// The `Location` of a user.
 pub(crate) fn location(id: UserId) -> HeaderValue {
-    // A UUID is a legal header value.
+    // A path with a UUID is a legal header value, so the fallback is never used.
     HeaderValue::from_str(&format!("/api/v1/users/{id}")).unwrap_or_else(|_| HeaderValue::from_static("/"))
 }
 

@@ -1,7 +1,8 @@
-//! How large a request's body may be, and how late.
+//! How many bytes the body of a request may have, and the error of a body that arrives too late.
 //!
-//! Invariant: what may be sent without a credential is small. The limit of an operation follows from the OpenAPI document,
-//! so that a canonical operation has the same limit under an older system's path.
+//! Invariant: an operation that needs no credential takes only a small body (default 16 KiB). The limit of an operation
+//! follows from the OpenAPI document, which also has the paths of older systems; so an operation of `api/` has the same
+//! limit under each of its paths.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -68,7 +69,8 @@ impl RouteLimits {
 
     fn limit(&self, method: &Method, path: &str) -> BodyLimit {
         let is_open = self.open.get(path).is_some_and(|methods| methods.contains(method));
-        // What logs in, and what changes a password or a second factor, is small as well.
+        // The operations under `auth` (log in, change a password or a second factor) take a small body even if they
+        // need a credential.
         let is_small = is_open || path.split('/').any(|segment| segment == "auth");
         BodyLimit(if is_small { self.limits.auth_bytes } else { self.limits.bytes })
     }
@@ -83,7 +85,7 @@ pub(crate) async fn limit(State(limits): State<RouteLimits>, mut request: Reques
     next.run(request).await
 }
 
-/// Whether an error is that of a body that did not arrive in time.
+/// Whether the error, or one of its sources, is [`BodyTooSlow`].
 pub(crate) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

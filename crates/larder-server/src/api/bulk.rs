@@ -93,7 +93,8 @@ async fn set_active(
     Json(body): Json,
     is_active: bool,
 ) -> Result<impl IntoResponse, Problem> {
-    // Checked before the body is parsed: a caller that may not do this learns nothing from the body's errors.
+    // The role is checked before the body is parsed, so that a caller that may not do this learns nothing from the
+    // body's errors.
     caller.check_admin()?;
     let (outcomes, receipt) = service.set_active_of(caller, BulkBody::parse(body)?, is_active).await?;
     let results: Vec<_> = outcomes
@@ -102,7 +103,7 @@ async fn set_active(
         .collect();
     let mut changed: Vec<_> =
         results.iter().filter(|one| one.outcome == Outcome::Changed).filter_map(|one| one.user_id).collect();
-    // The same user may have been named twice.
+    // The request may name one user twice; `changed` counts it once.
     changed.sort();
     changed.dedup();
     Ok((acknowledged(receipt), Answer(BulkAnswer { changed: changed.len(), results })))

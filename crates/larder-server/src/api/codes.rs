@@ -1,12 +1,13 @@
-//! The codes of all problems: stable names by which a client distinguishes two problems of one status. `docs/problems.md` lists
-//! them, and the OpenAPI document names them in the schema `Problem`.
+//! The codes of all problems: a client distinguishes two problems with the same HTTP status by their codes, which never
+//! change. `docs/problems.md` lists them, and the OpenAPI document names them in the schema `Problem`.
 
 use axum::http::StatusCode;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use crate::service::refusal::{Refusal, RefusalKind};
 
-/// One row for each problem that is no refusal of the service: variant, status, code, text.
+/// Each row defines one problem: variant, status, code, text. The refusals of the service are defined in `refusals!` of
+/// `service/refusal.rs`.
 macro_rules! codes {
     ($($variant:ident: $status:ident, $name:literal, $text:literal;)+) => {
         /// Which problem an answer reports.
@@ -30,7 +31,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The member `code`; never renamed.
+            /// The member `code` of the answer. A code is never renamed, because clients compare it.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     Code::Refused(refusal) => refusal.code(),
@@ -38,7 +39,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The member `detail`, unless the answer has one of its own.
+            /// The member `detail` of the answer, unless `Problem::with_detail` sets another one.
             pub(crate) fn text(self) -> &'static str {
                 match self {
                     Code::Refused(refusal) => refusal.text(),
@@ -93,7 +94,7 @@ codes! {
 }
 
 impl Code {
-    /// All, by status.
+    /// All codes, sorted by status.
     fn all() -> Vec<Code> {
         let refusals = Refusal::ALL.iter().map(|refusal| Code::Refused(*refusal));
         let mut all: Vec<Code> = refusals.chain(Code::OTHERS.iter().copied()).collect();
@@ -101,14 +102,14 @@ impl Code {
         all
     }
 
-    /// The member `type` of RFC 9457. It is a URN, because the service has no address of its own: it names the problem and
-    /// leads nowhere.
+    /// The member `type` of RFC 9457. The value is a URN and not a URL, because the service has no public page to which
+    /// a URL could lead.
     pub(crate) fn type_uri(self) -> String {
         format!("urn:problem-type:larder:{}", self.name().replace('_', "-"))
     }
 }
 
-/// The schema of the member `code`: one of all codes.
+/// The schema of the member `code`: a string that is one of the codes.
 pub(crate) fn schema() -> Schema {
     let names = Code::all().into_iter().map(Code::name);
     Schema::Object(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build())
@@ -132,7 +133,7 @@ mod tests {
         }
     }
 
-    /// With `LARDER_WRITE_PROBLEMS=1` it writes the table instead.
+    /// With `LARDER_WRITE_PROBLEMS=1` this test writes the table instead of comparing it.
     #[test]
     fn the_page_of_problems_lists_every_code() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/problems.md");

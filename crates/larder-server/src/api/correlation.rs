@@ -1,5 +1,5 @@
-//! Correlates requests with logs: each request has an id, and the trace that its sender names (W3C Trace Context). Both are in the
-//! answer, in problems and in the log.
+//! Correlates requests with the log: each request has an id, and the trace that its sender names (W3C Trace Context).
+//! The headers of the answer and the log have both; the body of a problem has the id.
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -9,20 +9,21 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 use uuid::Uuid;
 
-/// The id of a request: as the client sent it, if it is one, else a new one.
+/// The header with the id of a request. If the client sends a valid id (`is_id`), the service keeps it; otherwise it
+/// makes a new one.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The trace and the span of the sender, and in the answer the span of the service.
+/// The header with the trace: in a request it names the sender's span, in the answer the service's span.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// A longer id could fill the log.
+/// The longest id that the service accepts from a client; longer ones could fill the log.
 const ID_BYTES: usize = 128;
 
 tokio::task_local! {
-    /// The id of the request that this task answers. A problem reads it where it becomes an answer.
+    /// The id of the request that this task answers. A `Problem` reads it when it is turned into an HTTP answer.
     static CURRENT: HeaderValue;
 }
 
-/// What identifies a request; an extension of the request.
+/// The id and the trace of a request. The layer stores them in the request's extensions.
 #[derive(Clone)]
 pub(crate) struct Correlation {
     id: HeaderValue,
@@ -47,14 +48,15 @@ impl Correlation {
     }
 }
 
-/// Letters, digits and some marks: an id goes into logs, where quotes or line ends would forge a line.
+/// Whether the id has only letters, digits and some punctuation. The log contains the id, and with quotes or line
+/// breaks a client could forge a line of the log.
 fn is_id(id: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:/+=@-".contains(byte);
     (1..=ID_BYTES).contains(&id.len()) && id.iter().all(allowed)
 }
 
 impl Trace {
-    /// Parses `traceparent`: `00-<trace>-<parent>-<flags>`. A later version may have more fields; then the first four count.
+    /// Parses `traceparent`: `00-<trace>-<parent>-<flags>`. If a later version has more fields, the first four count.
     fn parse(value: &str) -> Option<Self> {
         let fields: Vec<_> = value.split('-').collect();
         let [version, id, parent, flags, more @ ..] = fields.as_slice() else { return None };
@@ -64,7 +66,7 @@ impl Trace {
         let is_known = is_hex(version, 2) && *version != "ff" && (*version != "00" || more.is_empty());
         let is_set = |text: &str| text.bytes().any(|byte| byte != b'0');
         (is_known && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2) && is_set(id) && is_set(parent))
-            // All zeros is no span.
+            // A span id of zeros only is invalid, so the random one is at least 1.
             .then(|| Self {
                 id: (*id).to_owned(),
                 flags: (*flags).to_owned(),
@@ -77,7 +79,7 @@ impl Trace {
     }
 }
 
-/// The layer: it reads or makes the ids, and sets them in the answer.
+/// The layer that reads or creates the ids and sets them in the headers of the answer.
 pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
     let correlation = Correlation::of(request.headers());
     request.extensions_mut().insert(correlation.clone());
@@ -90,13 +92,13 @@ pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// The id of the request that is being answered; `None` outside of one.
+/// The id of the request that this task answers; `None` in a task that answers no request.
 pub(crate) fn current_id() -> Option<String> {
     CURRENT.try_with(|id| id.to_str().ok().map(str::to_owned)).ok().flatten()
 }
 
-/// The span of a request in the log: method, route and ids, but neither path nor query: a path may hold an external id, and a query
-/// anything.
+/// The span of a request in the log, with method, route and ids. It has neither the path nor the query, because both
+/// may hold personal data, for example an external id.
 pub(crate) fn span<B>(request: &axum::http::Request<B>) -> Span {
     let route = request.extensions().get::<MatchedPath>().map_or("", |path| path.as_str());
     let span = tracing::info_span!("request", method = %request.method(), route, request_id = Empty, trace_id = Empty);

@@ -1,4 +1,4 @@
-//! What handlers extract from a request; each extractor refuses a bad request with a problem that says why.
+//! Extractors: what handlers take from a request. An extractor answers a bad request with a problem that says why.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -27,7 +27,7 @@ use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::store::origin::Origin;
 
-/// A body of JSON, parsed no further.
+/// A body of JSON as a [`Value`]; the handler parses its fields.
 pub(crate) struct Json(pub(crate) Value);
 
 impl<S: Send + Sync> FromRequest<S> for Json {
@@ -37,7 +37,8 @@ impl<S: Send + Sync> FromRequest<S> for Json {
         if !is_json(request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())) {
             return Err(Problem::new(Code::BodyNotSentAsJson));
         }
-        // The declared length is checked before the body is read, so that no client has to send a body that is refused.
+        // `Content-Length` is checked before the body is read, so that a client need not send a body that the service
+        // refuses.
         let limit = limit(&request)?;
         if declared_bytes(request.headers()).is_some_and(|bytes| !limit.allows(bytes)) {
             return Err(limit.exceeded());
@@ -46,7 +47,7 @@ impl<S: Send + Sync> FromRequest<S> for Json {
         let bytes =
             bytes.map_err(|rejection| unread(&rejection, rejection.status(), limit, Code::BodyUnreadable))?;
         serde_json::from_slice(&bytes).map(Json).map_err(|error| {
-            // serde_json's own message may quote the body.
+            // serde_json's own message is not shown, because it may quote the body.
             let what = match error.classify() {
                 serde_json::error::Category::Eof => "ends too early",
                 _ if error.to_string().starts_with("recursion limit") => "is nested too deeply",
@@ -59,12 +60,12 @@ impl<S: Send + Sync> FromRequest<S> for Json {
     }
 }
 
-/// The limit that the layer of `bodies.rs` gave the request.
+/// The limit that the layer in `bodies.rs` stored in the request's extensions.
 fn limit(request: &Request) -> Result<BodyLimit, Problem> {
     request.extensions().get().copied().ok_or_else(|| Problem::new(Code::Failed))
 }
 
-/// Why a body was not read: it is too large, too slow, or otherwise not readable.
+/// The problem of a body that was not read: too large, too slow, or unreadable for another reason.
 fn unread(
     error: &(dyn std::error::Error + 'static),
     status: StatusCode,
@@ -78,14 +79,14 @@ fn unread(
     }
 }
 
-/// A body of JSON that may be missing: then it has no fields.
+/// A body of JSON that may be missing; a missing body counts as `{}`.
 pub(crate) struct OptionalJson(pub(crate) Value);
 
 impl<S: Send + Sync> FromRequest<S> for OptionalJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        // Either header announces a body (RFC 9112, 6.3). A client that sends neither sends none.
+        // A request has a body only if it has one of these two headers (RFC 9112, 6.3).
         let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
         if !is_chunked && declared_bytes(request.headers()).unwrap_or(0) == 0 {
             return Ok(Self(Value::Object(serde_json::Map::new())));
@@ -104,7 +105,7 @@ fn is_json(content_type: Option<&str>) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// The parameters behind the `?`, as `T` names them.
+/// The parameters of the query string, deserialised into `T`.
 pub(crate) struct Params<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Params<T> {
@@ -145,7 +146,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Strength {
     }
 }
 
-/// The one variable segment of a path, parsed no further.
+/// The one variable segment of a path, as the client sent it.
 pub(crate) struct Segment(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
@@ -224,10 +225,10 @@ impl FromRequestParts<Service> for ClientAddress {
     }
 }
 
-/// The sender of a request. Every route extracts it, except those that need no login.
+/// The authenticated sender of a request. Every route that needs a login extracts this, or only its `caller`.
 pub(crate) struct Authenticated {
     pub(crate) caller: Caller,
-    /// In seconds since 1970; `None` for a key that does not expire.
+    /// When the credential expires, in seconds since 1970; `None` for an API key that does not expire.
     pub(crate) expires_at: Option<u64>,
 }
 
@@ -239,7 +240,8 @@ impl FromRequestParts<Service> for Authenticated {
         let client = client_credential(parts)?;
         let credential = client.as_deref().or_else(|| credential(&parts.headers)).ok_or(missing)?;
         if !ApiKeySecret::is_meant(credential) {
-            // The form decides, not the header: an access token under X-API-Key is an access token too.
+            // The prefix of the credential decides, not the header: the service also accepts an access token in
+            // `X-API-Key`.
             let (caller, claims) = service.authenticate(credential).await?;
             note(caller);
             return Ok(Authenticated { caller, expires_at: Some(claims.exp) });
@@ -249,7 +251,7 @@ impl FromRequestParts<Service> for Authenticated {
         match needed_scope(parts) {
             Some(scope) if key.scopes.allow(scope) => {}
             Some(scope) => return Err(Problem::scope_missing(scope)),
-            // An operation that declares no scope needs a session, which no key has.
+            // An operation that declares no scope admits no API key: `session` fails for every API key.
             None => {
                 caller.session()?;
             }
@@ -259,17 +261,17 @@ impl FromRequestParts<Service> for Authenticated {
     }
 }
 
-/// Notes the caller for the entries that this request leaves in the audit log.
+/// Stores the caller in the request's `Origin`, from which the entries of the audit log take it.
 fn note(caller: Caller) {
     let Some(origin) = Origin::present() else { return };
-    // A request has one credential. If a second extractor authenticates it again, the value is the same.
+    // `set` fails if a value is stored already. That is the same value, because a request has only one credential.
     let _ = origin.caller.set(caller.id);
     if let Credential::ApiKey(key) = caller.credential {
         let _ = origin.key.set(key);
     }
 }
 
-/// The scope that an API key needs for this request; `None`: no API key may send it.
+/// The scope that an API key needs for this request; `None`: the operation admits no API key.
 fn needed_scope(parts: &Parts) -> Option<Scope> {
     let route = parts.extensions.get::<MatchedPath>()?;
     parts.extensions.get::<NeededScopes>()?.needed(&parts.method, route.as_str())
@@ -283,7 +285,7 @@ impl FromRequestParts<Service> for Caller {
     }
 }
 
-/// The token of a body that is a form, as OAuth clients send it.
+/// The token in a form, the body with which OAuth clients introspect or revoke it.
 pub(crate) struct TokenForm(pub(crate) String);
 
 /// The fields of a form with a token.
@@ -299,7 +301,7 @@ pub(crate) struct TokenFormBody {
     _hint: Option<String>,
 }
 
-/// The longest text that is looked up as a token; every token of ours is shorter.
+/// The longest text that is looked up as a token; every token of this service is shorter.
 const TOKEN_BYTES: usize = 4096;
 
 impl<S: Send + Sync> FromRequest<S> for TokenForm {
@@ -320,16 +322,17 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     }
 }
 
-/// The credential in `Authorization`, or in `X-API-Key` if the first has none of ours: a proxy in front of the service may have a
-/// scheme of its own there.
+/// The credential in `Authorization: Bearer`, else the one in `X-API-Key`. `Authorization` may have another scheme,
+/// which a proxy in front of the service uses for itself.
 fn credential(headers: &HeaderMap) -> Option<&str> {
     let values = headers.get_all(header::AUTHORIZATION).iter();
     let bearer = values.filter_map(|value| bearer(value.to_str().ok()?)).next();
     bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
 }
 
-/// The API key of a client that authenticates as RFC 7662 has it for introspection: its id and secret are the key's id and the key.
-/// `None`: another route, or no such header.
+/// The API key with which an OAuth client authenticates for introspection (RFC 7662): in `Authorization: Basic`, the
+/// key's id is the user name and the key is the password. `None`: the operation is another one, or the request has no
+/// such header.
 fn client_credential(parts: &Parts) -> Result<Option<String>, ServiceError> {
     if needed_scope(parts) != Some(Scope::Introspect) {
         return Ok(None);
@@ -337,7 +340,7 @@ fn client_credential(parts: &Parts) -> Result<Option<String>, ServiceError> {
     let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(encoded) = value.and_then(|value| of_scheme(value, "basic")) else { return Ok(None) };
     let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    // RFC 6749 has both form-encoded; ids and keys consist of characters that this leaves as they are.
+    // RFC 6749 form-encodes both. That changes no character of an id or a key, so there is nothing to decode.
     let client = decoded.as_deref().and_then(|decoded| decoded.split_once(':'));
     let is_own = |(id, key): &(&str, &str)| {
         let parsed = ApiKeySecret::parse(key).map(|key| ApiKeyId::of(&key).to_string());
@@ -349,7 +352,7 @@ fn client_credential(parts: &Parts) -> Result<Option<String>, ServiceError> {
     }
 }
 
-/// What follows the scheme, whose case does not matter.
+/// The text behind `scheme`; upper and lower case are equal in a scheme.
 fn of_scheme<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
     let (sent, rest) = value.split_once(' ')?;
     sent.eq_ignore_ascii_case(scheme).then(|| rest.trim())

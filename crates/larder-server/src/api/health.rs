@@ -25,19 +25,19 @@ pub(crate) struct Alive {
     status: &'static str,
 }
 
-/// How far a stop is.
+/// The stages of the process's stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopStage {
     /// Nothing has asked for a stop.
     Running,
-    /// The service still accepts connections and answers, and is not ready: so load balancers send their requests elsewhere
-    /// before it closes its port.
+    /// The service still accepts connections and answers requests, but `/readyz` answers 503. So load balancers send
+    /// their requests elsewhere before the service closes its port.
     Unready,
-    /// It accepts no more connections.
+    /// The service accepts no new connections.
     Stopping,
 }
 
-/// How far the stop of this process is.
+/// The present stage of this process's stop, for `/readyz`.
 #[derive(Clone)]
 pub(crate) struct Stage(pub(crate) watch::Receiver<StopStage>);
 
@@ -72,12 +72,13 @@ pub(crate) async fn readyz(
     State(service): State<Service>,
     stage: Option<Extension<Stage>>,
 ) -> Result<impl IntoResponse, Problem> {
-    // A service within another program has no stage: that program says when it stops.
+    // A service that another program embeds has no stage: that program decides when it stops.
     if stage.is_some_and(|Extension(Stage(stage))| *stage.borrow() != StopStage::Running) {
         return Err(Problem::new(Code::Stopping));
     }
     let answers = match service.store().ping().await {
-        // A database can be read and not written: a disk was full, a file became read-only, a connection is stuck.
+        // A database can answer reads and refuse writes, for example if its disk is full, its file is read-only, or a
+        // connection hangs.
         Ok(()) => service.store().ping_writer().await,
         failed => failed,
     };

@@ -1,4 +1,4 @@
-//! Notes the refusals of every route: who was refused what, from where.
+//! Records the refused requests of every route for the audit log: the caller, the address, and the code of the refusal.
 
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::StatusCode;
@@ -10,7 +10,8 @@ use crate::api::extract::ClientAddress;
 use crate::service::Service;
 use crate::store::origin::Origin;
 
-/// Serves a request with its origin, and notes it if it is refused with 401, 403 or 429.
+/// Answers a request with its [`Origin`] (the client's address and the caller), and records it if the answer is a 401,
+/// 403 or 429.
 pub(crate) async fn watch(State(service): State<Service>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let address = match ClientAddress::from_request_parts(&mut parts, &service).await {

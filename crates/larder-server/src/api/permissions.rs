@@ -1,4 +1,5 @@
-//! `/api/v1/users/{id}/permissions`: granting and revoking permissions, which let a user do what is otherwise for admins.
+//! `/api/v1/users/{id}/permissions`: granting and revoking permissions, which let a user do what is otherwise for
+//! admins.
 
 use axum::Json as Answer;
 use axum::extract::rejection::PathRejection;

@@ -1,5 +1,6 @@
-//! `ETag`, `If-None-Match` and `If-Match` (RFC 9110): a user's version, or the digest of a part, as its entity tag. A view of a user
-//! that lacks fields has a tag of its own, so that a 304 never makes a client keep a view with other fields.
+//! `ETag`, `If-None-Match` and `If-Match` (RFC 9110). The entity tag of a user is its version; that of a part of a
+//! profile is its digest. A view of a user that lacks fields has another tag than the complete view, so that no client
+//! gets a 304 for a view with other fields.
 
 use std::fmt::Display;
 
@@ -12,22 +13,22 @@ use crate::domain::conditions::Conditions;
 /// The entity tag of a version or a digest.
 pub(crate) fn etag(state: impl Display) -> HeaderValue {
     let quoted = format!("\"{state}\"");
-    // Digits and letters between quotes are a legal header value.
+    // Digits and letters between quotes are a legal header value, so the fallback is never used.
     HeaderValue::from_str(&quoted).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
-/// What the conditions of a read say of its answer.
+/// The result of a read's conditions.
 pub(crate) enum Wanted {
-    /// The answer.
+    /// The client gets the answer.
     Answer,
-    /// 304: the client has it.
+    /// The client has the answer already and gets a 304.
     Nothing,
 }
 
-/// Checks the conditions of a read whose answer has this tag, as RFC 9110 orders them.
+/// Checks the conditions of a read whose answer has the tag of `state`, in the order that RFC 9110 requires.
 ///
 /// # Errors
-/// 412: `If-Match` names other states only.
+/// 412 if `If-Match` names only other states.
 pub(crate) fn wanted(headers: &HeaderMap, state: impl Display) -> Result<Wanted, Problem> {
     let state = state.to_string();
     let mut expected = tags(headers, &header::IF_MATCH).peekable();
@@ -41,7 +42,7 @@ pub(crate) fn wanted(headers: &HeaderMap, state: impl Display) -> Result<Wanted,
     }
     let is_known = tags(headers, &header::IF_NONE_MATCH).any(|tag| match tag {
         Tag::Any => true,
-        // Weak comparison, as RFC 9110 asks for here.
+        // `If-None-Match` uses weak comparison (RFC 9110): a weak tag matches too.
         Tag::Strong(value) | Tag::Weak(value) => value == state,
     });
     Ok(if is_known { Wanted::Nothing } else { Wanted::Answer })
@@ -64,7 +65,8 @@ fn conditions<T>(headers: &HeaderMap, parse: impl Fn(&str) -> Option<T>) -> Cond
         let one_of = conditions.one_of.get_or_insert_default();
         match tag {
             Tag::Any => is_any = true,
-            // A tag that is none of ours names no state, so that alone it makes the condition false.
+            // A tag that does not parse matches no state. If `If-Match` has only such tags, `one_of` is empty and the
+            // condition fails.
             Tag::Strong(value) => one_of.extend(parse(value)),
             // Strong comparison: a weak tag never matches.
             Tag::Weak(_) => {}

@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 problem+json: ours, axum's own rejections, and panics.
+//! Errors as `application/problem+json` (RFC 9457): those of the service, axum's rejections, and panics.
 
 use std::any::Any;
 
@@ -23,16 +23,16 @@ pub struct Problem {
     code: Code,
     detail: String,
     errors: Option<ValidationErrors>,
-    /// In seconds.
+    /// The value of `Retry-After`, in seconds.
     retry_after: Option<u64>,
     /// The scope that the API key lacks.
     needed_scope: Option<&'static str>,
 }
 
-/// Our extension of RFC 9457: a code, and one message for each wrong field.
+/// The members of the answer that this service adds to those of the crate `problem_details`.
 #[derive(Serialize)]
 struct Extension {
-    /// A member of RFC 9457; it is here because the library takes no URN.
+    /// RFC 9457 defines this member; it is here because the crate accepts no URN.
     r#type: String,
     code: &'static str,
     /// The id of the request, as in `X-Request-Id`.
@@ -43,17 +43,17 @@ struct Extension {
 }
 
 impl Problem {
-    /// A problem that concerns no single field, with what the code's row says of it.
+    /// A problem that concerns no single field; its detail is the text of its code.
     pub(crate) fn new(code: Code) -> Self {
         Self { code, detail: code.text().to_owned(), errors: None, retry_after: None, needed_scope: None }
     }
 
-    /// The same problem with what is particular about this request.
+    /// The same problem with a detail about this request.
     pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
     }
 
-    /// As RFC 9457 has it.
+    /// The body of the answer, in the form of RFC 9457.
     pub(crate) fn details(self, request_id: Option<String>) -> ProblemDetails<impl Serialize> {
         let extension = Extension {
             r#type: self.code.type_uri(),
@@ -103,7 +103,7 @@ impl From<ServiceError> for Problem {
             E::Unreadable { .. } => Code::ValueUnreadable,
         };
         if let E::Unavailable(source) | E::Internal(source) = &error {
-            // A failure is logged here, where it becomes an answer, and nowhere else.
+            // The cause is logged here, where the error becomes an answer, and nowhere else.
             tracing::error!(%error, cause = chain(&**source), "request failed");
         }
         if matches!(error, E::Unreadable { .. }) {
@@ -122,12 +122,12 @@ impl From<ServiceError> for Problem {
             _ => None,
         };
         let retry_after = match &error {
-            // Rounded up, so that a client that returns then is not too early.
+            // Rounded up, so that a client that waits this long does not return too early.
             E::TooMany { retry_after } => Some(retry_after.as_secs() + 1),
             _ => None,
         };
         let problem = match &error {
-            // They name the field.
+            // The texts of these errors name the field, so they are the detail.
             E::Taken { .. } | E::Unreadable { .. } => Self::new(code).with_detail(error.to_string()),
             _ => Self::new(code),
         };
@@ -163,7 +163,7 @@ impl IntoResponse for Problem {
         let (retry_after, needed_scope) = (self.retry_after, self.needed_scope);
         let code = self.code;
         let mut response = self.details(correlation::current_id()).into_response();
-        // For the layers that note refusals.
+        // The layers that record refusals read the code here.
         response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
@@ -193,7 +193,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The layer in front of the one that decodes bodies: refuses a body that is encoded in another way.
+/// A layer that refuses a body whose encoding is neither `gzip` nor `identity`. It runs before the layer that decodes
+/// bodies.
 pub(crate) async fn refuse_unknown_encoding(request: Request, next: Next) -> Response {
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
     let is_known = match (encodings.next(), encodings.next()) {
@@ -217,7 +218,8 @@ pub(crate) async fn unknown_method() -> Problem {
     Problem::new(Code::MethodUnknown)
 }
 
-/// The answer when a handler panicked. It does not show the panic's message, which was printed and may hold anything.
+/// The answer if a handler panicked. It does not show the message of the panic, which may contain values of the
+/// request; Rust prints that message on standard error.
 pub(crate) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
     Problem::new(Code::Failed).into_response()
 }

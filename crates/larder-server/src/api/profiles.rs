@@ -1,4 +1,5 @@
-//! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what every user may see of a user, and its complete profile.
+//! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what every user may see of a user, and its complete
+//! profile.
 
 use axum::Json as Answer;
 use axum::extract::State;

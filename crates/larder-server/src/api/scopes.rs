@@ -1,4 +1,5 @@
-//! Which scope an operation needs from an API key. The operation's annotation declares it: `security(…, ("api_key" = ["read"]))`.
+//! Which scope an operation needs from an API key. The operation's annotation declares it:
+//! `security(…, ("api_key" = ["read"]))`.
 //!
 //! Invariant: an API key is admitted only to an operation that declares exactly one scope, and only with that scope.
 
@@ -11,8 +12,8 @@ use utoipa::openapi::OpenApi as Document;
 
 use crate::domain::api_key::Scope;
 
-/// The scope of each operation, by path and method; cheap to clone. It is read from the finished document, so that a canonical
-/// operation has the same scope under an older system's path.
+/// The scope of each operation, by path and method; cheap to clone. It is read from the complete OpenAPI document,
+/// which also has the paths of older systems; so an operation of `api/` has the same scope under each of its paths.
 #[derive(Clone, Default)]
 pub(crate) struct NeededScopes(Arc<HashMap<String, Vec<(Method, Scope)>>>);
 
@@ -32,15 +33,15 @@ impl NeededScopes {
         Self(Arc::new(paths.collect()))
     }
 
-    /// The scope that a key needs; `None`: no API key may do this.
+    /// The scope that a key needs; `None`: the operation admits no API key.
     pub(crate) fn needed(&self, method: &Method, path: &str) -> Option<Scope> {
-        // The router answers HEAD by the operation of GET.
+        // The router answers HEAD with the operation of GET.
         let method = if method == Method::HEAD { &Method::GET } else { method };
         self.0.get(path)?.iter().find(|(of, _)| of == method).map(|(_, scope)| *scope)
     }
 }
 
-/// The one scope of the one requirement that allows API keys.
+/// The scope that an operation declares for API keys; `None` if it declares no scope or more than one.
 fn declared(security: &Value) -> Option<Scope> {
     let mut scopes = security.as_array()?.iter().filter_map(|requirement| requirement.get("api_key"));
     match (scopes.next()?.as_array()?.as_slice(), scopes.next()) {

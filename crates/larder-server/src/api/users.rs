@@ -46,7 +46,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Its entity tag. Two views of one version have two, because they differ in their fields.
+    /// The view's entity tag. The two views of one version have different tags, because they have different fields.
     fn tag(&self) -> String {
         match self {
             Self::Whole(user) => user.version.to_string(),
@@ -135,7 +135,7 @@ pub(crate) async fn lookup(
 ) -> Result<Response, Problem> {
     let LookupBody { identifier } = LookupBody::parse(body)?;
     let answer = service.look_up(caller, &identifier, consistency).await?;
-    // RFC 9110: the conditions of a POST do not concern its answer, so the request's headers are not used.
+    // The conditions in the headers of a POST do not concern its answer (RFC 9110), so the headers are left out here.
     shown(&answer, caller, &HeaderMap::new())
 }
 
@@ -158,7 +158,8 @@ pub(crate) async fn create(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    // Checked before the body is parsed: a caller that may not create users learns nothing from the body's errors.
+    // The role is checked before the body is parsed, so that a caller that may not create users learns nothing from the
+    // body's errors.
     caller.check_admin()?;
     let (user, receipt) = service.create(caller, CreateUserBody::parse(body)?).await?;
     let location = [(header::LOCATION, location(user.id))];

@@ -56,8 +56,8 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     }
 }
 
-/// The declaration errors: what the service's tables and classes declare and this database contradicts. Each of them prevents
-/// the service's start.
+/// The declaration errors: what the service's tables and classes declare and this database contradicts. Each of them
+/// prevents the service's start.
 async fn find_declaration_errors(
     database: &Database,
     journal: &SqlJournal,
@@ -69,7 +69,8 @@ async fn find_declaration_errors(
     Ok(journal.find_declaration_errors(&cache).await?)
 }
 
-/// What is no defect of the journal, and worth knowing.
+/// Prints notes about what is no defect of the journal: files that other users can read, and a secret key that is not
+/// set.
 fn notes(settings: &Settings) -> anyhow::Result<()> {
     for exposed in settings.database.exposed(&settings.database_url) {
         say!("note: {exposed}")?;

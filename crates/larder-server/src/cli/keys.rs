@@ -32,7 +32,8 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let options = settings.database.options(&settings.database_url);
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let sealing = Sealing::new(&settings.security.secret_keys);
-    // A key that this process cannot seal as the service does would be unreadable to the service, or readable to others.
+    // Fails if this process has another secret key than the service. With another key, the service could not open the
+    // new signing key; without one, the signing key would be stored unencrypted.
     signing_keys::reseal_keys(&store, &sealing).await?;
     let Keys::Rotate { now } = arguments.command;
     let said = if now { replace(&store, sealing).await } else { rotate(&store, sealing).await };

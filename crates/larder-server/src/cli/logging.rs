@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::settings::LogFormat;
 
-/// Begins to log in this form: at the levels in `RUST_LOG`, else at those of the command.
+/// Starts the log in this format. `RUST_LOG` sets the levels; without it, `is_quiet` chooses them.
 pub(super) fn begin(is_quiet: bool, format: LogFormat) {
     // By default each invalidation is logged, with its cause and what it dropped.
     let default = if is_quiet { "warn" } else { "info,sqlx=warn,larder::engine::invalidate=debug" };
@@ -16,7 +16,8 @@ pub(super) fn begin(is_quiet: bool, format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(is_coloured)
-        // A line that cannot be written is lost; a message about that would go the same way, and panic there.
+        // If standard error cannot be written, the line is lost. With `true`, tracing would report that on standard
+        // error too, and this report would panic.
         .log_internal_errors(false)
         .with_writer(stderr);
     match format {

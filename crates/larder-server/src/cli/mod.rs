@@ -1,8 +1,9 @@
-//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder keys`, `larder config` and `larder demo`.
+//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder keys`, `larder config` and
+//! `larder demo`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
-/// Prints a line on standard output, as `println!` does, but returns an error instead of a panic.
+/// Prints a line on standard output. Where `println!` would panic, it returns an error.
 macro_rules! say {
     ($($what:tt)*) => {
         $crate::cli::print(format_args!($($what)*))
@@ -93,7 +94,7 @@ pub fn main() -> ExitCode {
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If standard error is closed, the exit code still says it.
+            // If standard error is closed, the exit code alone reports the failure.
             let _ = writeln!(std::io::stderr(), "larder: {error:#}");
             ExitCode::FAILURE
         }
@@ -108,7 +109,7 @@ fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> 
 /// Prints a line on standard output.
 ///
 /// # Errors
-/// It cannot be written. A reader that is gone, as in `larder config | head -1`, has read what it wanted: that is no error.
+/// The line cannot be written. A broken pipe is no error: in `larder config | head -1` the reader ends after one line.
 fn print(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
     match writeln!(std::io::stdout().lock(), "{line}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -24,7 +24,8 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     let mut signals = app::signals()?;
     let stop_delay = settings.connections.stop_delay;
     tokio::spawn(async move {
-        // Ctrl-C comes from a person, who waits; SIGTERM comes with a change at load balancers, which takes a while.
+        // Only SIGTERM delays the stop, because load balancers take a while to send requests elsewhere. Ctrl-C comes
+        // from a person who waits, so it stops the service at once.
         if signals.next().await == StopSignal::Terminate && !stop_delay.is_zero() {
             stopping.send_replace(StopStage::Unready);
             tracing::info!(?stop_delay, "stopping: not ready, and still accepting connections");
@@ -36,7 +37,8 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
         }
         stopping.send_replace(StopStage::Stopping);
     });
-    // Bound before the database gets its superadmin: if the bind failed later, the generated password would be lost.
+    // The port is bound before the database gets its superadmin: if the bind failed later, the generated password would
+    // be lost.
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("LARDER_LISTEN={} cannot be listened on", settings.listen))?;
@@ -49,7 +51,8 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     if let Some(opened) = open(&settings, &reason, address, asked(stopped.clone())).await? {
         let service = opened.service.clone();
         let all_routes = router::routes(service.clone(), &settings.http).layer(Extension(Stage(stopped)));
-        // Replaced before the announcement, so that a client that waits for it is served. The dropped value is the start's routes.
+        // The routes are replaced before the announcement is printed, so that a client that waits for the announcement
+        // is served. The dropped value is the routes of the start.
         drop(routes.send_replace(all_routes));
         opened.announce(address);
         service.keep_warm();
@@ -66,11 +69,11 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
 struct Opened {
     service: Service,
     admin: Option<CreatedAdmin>,
-    /// Whether the line was printed that the service listens and waits for its database.
+    /// Whether the service has printed that it listens and waits for its database.
     has_waited: bool,
 }
 
-/// Opens the service; `None` if a signal asked for a stop before that was done.
+/// Opens the service; `None` if a signal asked for a stop before the service was open.
 async fn open(
     settings: &Settings,
     reason: &Reason,
@@ -111,15 +114,16 @@ impl Opened {
     }
 }
 
-/// A service keeps serving if standard output cannot be written: nothing that it prints there is needed to go on.
+/// Logs that a line could not be printed on standard output. The service does not depend on these lines, so it keeps
+/// serving.
 fn announced(printed: anyhow::Result<()>) {
     if let Err(error) = printed {
         tracing::warn!(%error, "an announcement is lost");
     }
 }
 
-/// Resolves when no more connections are to be accepted.
+/// Resolves when the service has to stop accepting connections.
 async fn asked(mut stopped: watch::Receiver<StopStage>) {
-    // An error means that the sender is gone, and it is dropped only after it has sent the stop.
+    // An error means that the sender is gone. The sender is dropped only after it has sent `Stopping`.
     let _ = stopped.wait_for(|stage| *stage == StopStage::Stopping).await;
 }

@@ -8,8 +8,8 @@ use crate::cli::logging;
 use crate::settings::Settings;
 use crate::settings::sources::{Effective, Origin, Sources, check_names};
 
-/// The settings from the environment and from the file: `file`, else the one that `LARDER_CONFIG` names. Begins to log as
-/// they say.
+/// Reads the settings from the environment and from a file: `file`, else the one that `LARDER_CONFIG` names. Begins
+/// to log as they say.
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     check_names(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
     let sources = Sources::new(|name| std::env::var(name).ok());
@@ -30,7 +30,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-/// Whether a value from the file is, or holds, a secret: such values are shown with a placeholder.
+/// Whether the value comes from the file and is, or holds, a secret: such values are shown with the placeholder `…`.
 fn is_secret_of_file(one: &Effective) -> bool {
     matches!(one.origin, Origin::File(_)) && one.value.contains('…')
 }

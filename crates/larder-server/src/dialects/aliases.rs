@@ -1,4 +1,5 @@
-//! Tables of aliases: operations that an older system has under another path, unchanged otherwise.
+//! Aliases: an older system has an operation of `api/` under another path. A row of a table gives the operation that
+//! path.
 
 use axum::handler::Handler;
 use utoipa::openapi::path::{PathItem, Paths};
@@ -7,12 +8,12 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use crate::api::openapi::operations;
 use crate::service::Service;
 
-/// What `routes!` makes: handlers with their methods and their annotations.
+/// The result of `routes!`: handlers with their methods and their annotations.
 pub(super) type Operations = UtoipaMethodRouter<Service>;
 
-/// Routes of the system that `tag` names. A row is a path and the operations that it has there: their methods, parameters, bodies,
-/// answers and scopes are those of their annotations, and the path has the same variable segments. The router panics at the
-/// start if two rows have one path and one method.
+/// The routes of the older system that `tag` names. A row is a path and the operations that it has. An operation keeps
+/// the methods, parameters, bodies, answers and scopes of its annotation, and the path has the same variable segments.
+/// If two rows have the same path and method, the router panics at the start of the service.
 pub(super) fn aliases<const ROWS: usize>(
     tag: &str,
     rows: [(&str, Operations); ROWS],
@@ -22,7 +23,8 @@ pub(super) fn aliases<const ROWS: usize>(
         annotated.paths.into_values().for_each(|of| item.merge_operations(of));
         for (_, operation) in operations(&mut item) {
             operation.tags = Some(vec![tag.to_owned()]);
-            // A name is unique in the document. An alias of another system's operation loses that system's name.
+            // An `operation_id` is unique in the document, so the alias gets one that begins with its own tag. If the
+            // operation is a handler of the ITT Hotel API, that system's prefix is removed first.
             let name = operation.operation_id.take().unwrap_or_default();
             let name = name.strip_prefix("hita_").unwrap_or(&name);
             operation.operation_id = Some(format!("{}_{name}", tag.to_lowercase()));
@@ -33,7 +35,7 @@ pub(super) fn aliases<const ROWS: usize>(
     })
 }
 
-/// Operations of which PUT answers POST too; `put` is its handler.
+/// Adds POST to operations that have PUT: both methods call the handler `put`.
 pub(super) fn and_post<H, T>((schemas, mut annotated, handlers): Operations, put: H) -> Operations
 where
     H: Handler<T, Service>,

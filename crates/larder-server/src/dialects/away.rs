@@ -22,13 +22,13 @@ pub(crate) struct Unavailable {
     pub(super) detail: Option<&'static str>,
 }
 
-/// What the dialects' routes add to the document's components.
+/// The schema that the dialects add to the OpenAPI document.
 #[derive(OpenApi)]
 #[openapi(components(schemas(Unavailable)))]
 pub(super) struct Components;
 
-/// The two forms of 503: if Redis is away, the body that the hotel's document prints; else a problem, as on every other
-/// route.
+/// The two forms of a 503. If Redis is away, the body is the one that the document of the ITT Hotel API prints;
+/// otherwise it is a problem, as on every other route.
 pub(crate) struct RedisAway;
 
 impl IntoResponses for RedisAway {

@@ -1,4 +1,5 @@
-//! The generic user-management cache: `/cache`, answered as the hotel answers `/v1.0/cache`.
+//! The routes `/cache` of the generic user-management system. The handlers are those of the ITT Hotel API
+//! (`/v1.0/cache`).
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

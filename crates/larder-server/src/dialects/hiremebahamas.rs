@@ -62,7 +62,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
     })
 }
 
-/// Bytes as Redis writes them: `2.50M`.
+/// Formats a number of bytes as Redis does in INFO: `2.50M`.
 fn human(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
     match UNITS.into_iter().find(|(unit, _)| bytes >= *unit) {

@@ -19,7 +19,7 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 
-/// The most users in one answer, and in each of the canonical pages that it is composed of.
+/// The most users in one answer, which is composed of canonical pages with [`PAGE`] users each.
 const MOST: usize = 1_000;
 const PAGE: usize = 100;
 

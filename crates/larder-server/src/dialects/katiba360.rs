@@ -1,4 +1,4 @@
-//! katiba360: users drop what is cached of themselves, and admins what is cached of all users.
+//! katiba360: a user drops its own cached entries, and an admin the leaderboard and the recent achievements.
 
 use axum::Json as Answer;
 use axum::extract::State;

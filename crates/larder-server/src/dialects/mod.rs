@@ -1,5 +1,5 @@
-//! The paths and answers of five earlier systems, each as its document prints them: tables of aliases of the operations in `api/`,
-//! and handlers where the answer differs.
+//! The paths and answers of five older systems, each as its document prints them. If a route answers like an operation
+//! of `api/`, a row of a table gives that operation a second path; otherwise the route has a handler here.
 
 mod aliases;
 mod away;
@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::dialects::away::Components;
 use crate::service::Service;
 
-/// The routes of all of them.
+/// The routes of all five systems.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::with_openapi(Components::openapi())
         .merge(generic::routes())

@@ -32,13 +32,13 @@ use crate::router::paths::Templates;
 use crate::service::Service;
 use crate::settings::http::{Http, Origins};
 
-/// A smaller answer fits into one packet uncompressed.
+/// Smaller answers are not compressed, because each fits into one packet.
 const COMPRESSED_BYTES: u64 = 1024;
 
 /// How long a browser may remember what a preflight allowed.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
-/// All routes on a service, as the settings of HTTP have them.
+/// The router of a service: all routes, with the prefix and the CORS origins of `http`.
 pub fn routes(service: Service, http: &Http) -> Router {
     let requests = Requests::new();
     let (router, document) = described(requests.clone()).split_for_parts();
@@ -60,15 +60,16 @@ pub fn routes(service: Service, http: &Http) -> Router {
         .layer(map_response(private))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
-            // A compressed answer is another representation, so a strong tag would be a wrong one; without it no client could write
-            // conditionally. Answers with a tag are small.
+            // An answer with an `ETag` is not compressed. Its tag would be wrong for the compressed form, and without a
+            // tag no client could write conditionally. Such answers are small.
             DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES)).and(has_no_tag),
         ))
         .layer(TraceLayer::new_for_http().make_span_with(correlation::span));
     around(router.layer(from_fn_with_state(requests, metrics::requests::count)), http)
 }
 
-/// What is outermost also before the service is open: the ids of requests, CORS, the prefix of paths.
+/// Adds the outermost layers: the ids of requests, CORS, the prefix of paths. The routes that answer before the service
+/// is open (`opening.rs`) have them too.
 pub(crate) fn around(router: Router, http: &Http) -> Router {
     let router = router.layer(from_fn(correlation::correlate));
     let router = match cors(&http.cors_origins) {
@@ -78,7 +79,7 @@ pub(crate) fn around(router: Router, http: &Http) -> Router {
     paths::under(&http.base_path, router)
 }
 
-/// `/openapi.json` and `/docs`, which need no service.
+/// `/openapi.json` and `/docs`, which can be served before the service is open.
 pub(crate) fn pages(http: &Http) -> Router {
     openapi::pages(described(Requests::new()).into_openapi(), &http.base_path)
 }
@@ -87,8 +88,8 @@ fn has_no_tag(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) ->
     !headers.contains_key(header::ETAG)
 }
 
-/// What pages of other origins may send and read; `None` if no origin may. Credentials are in a header that the page sets, and never
-/// in cookies, so no answer allows the browser to add any.
+/// The CORS layer: what pages of other origins may send and read; `None` if no origin may. It does not allow cookies
+/// (`Access-Control-Allow-Credentials`), because clients send credentials in a header.
 fn cors(origins: &Origins) -> Option<CorsLayer> {
     const SENT: [HeaderName; 9] = [
         header::AUTHORIZATION,
@@ -129,14 +130,15 @@ fn described(requests: Requests) -> OpenApiRouter<Service> {
         .merge(metrics::routes(requests))
 }
 
-/// Lets no cache between the service and its client store an answer, because answers hold personal data. A browser may keep an answer
-/// with a tag: it asks before each use, and the tag saves the transfer.
+/// Sets `Cache-Control`. Answers hold personal data, so no cache between the service and the client may store one. A
+/// browser may store an answer with an `ETag`: `no-cache` makes it revalidate before each use, and a 304 saves the
+/// transfer.
 pub(crate) async fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let mut cache_control = HeaderValue::from_static("private, no-store");
     if headers.contains_key(header::ETAG) {
         cache_control = HeaderValue::from_static("private, no-cache");
-        // The same path shows different callers different views.
+        // Different callers get different views under the same path.
         headers.append(header::VARY, HeaderValue::from_static("authorization, x-api-key"));
     }
     headers.insert(header::CACHE_CONTROL, cache_control);

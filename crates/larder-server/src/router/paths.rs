@@ -13,7 +13,7 @@ use utoipa::openapi::OpenApi as Document;
 use crate::api::problem;
 use crate::router::private;
 
-/// The paths of the document, with their variable segments.
+/// The paths of the OpenAPI document, such as `/api/v1/users/{id}`.
 #[derive(Clone)]
 pub(super) struct Templates(Arc<[String]>);
 
@@ -31,8 +31,8 @@ impl Templates {
     }
 }
 
-/// A path that the router does not know is answered as the same path with a slash at its end, or without one, if the router knows
-/// that. It is no redirect, because clients repeat a redirected POST as a GET.
+/// If the router does not know a path, but knows it with a slash added or removed at its end, it answers that path. It
+/// sends no redirect, because clients repeat a redirected POST as a GET.
 pub(super) fn with_and_without_slash(router: Router, templates: Templates) -> Router {
     let known = router.clone();
     router.fallback(move |mut request: Request| {
@@ -50,7 +50,7 @@ pub(super) fn with_and_without_slash(router: Router, templates: Templates) -> Ro
     })
 }
 
-/// The same path with a slash at its end, or without the one that it has.
+/// The path without the slash at its end, or with one if it has none.
 fn other(uri: &Uri) -> Option<Uri> {
     let path = match uri.path().strip_suffix('/') {
         Some(without) => without.to_owned(),
@@ -59,7 +59,8 @@ fn other(uri: &Uri) -> Option<Uri> {
     with_path(uri, &path)
 }
 
-/// All routes under a prefix; every path outside of it is unknown. Paths in an answer's headers get the prefix.
+/// Serves all routes under the prefix `base`; a path without the prefix is unknown. The paths in the headers of answers
+/// get the prefix.
 pub(super) fn under(base: &str, router: Router) -> Router {
     if base.is_empty() {
         return router;
@@ -90,7 +91,7 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// `Location: /api/…` and `Link: </api/…>` with the prefix.
+/// Adds the prefix to the paths in `Location: /api/…` and `Link: </api/…>`.
 fn rebased(mut response: Response, base: &str) -> Response {
     for (name, before) in [(header::LOCATION, ""), (header::LINK, "<")] {
         let value = response.headers().get(&name).and_then(|value| value.to_str().ok());
@@ -117,7 +118,7 @@ mod tests {
         let toggled = |uri: &'static str| other(&Uri::from_static(uri)).unwrap().to_string();
         assert_eq!(toggled("/a/x/?q=1"), "/a/x?q=1");
         assert_eq!(toggled("/b"), "/b/");
-        // Without its slash, the root has no path left.
+        // The root without its slash is empty, so `other` may return `None` or the root itself.
         assert!(other(&Uri::from_static("/")).is_none_or(|uri| uri.path() == "/"));
     }
 }

@@ -1,4 +1,5 @@
-//! The body of a request: it has to arrive in time, and what no handler read of it is known after the answer.
+//! The body of a request. Reading it fails at a deadline; after the answer, the connection gets the part that no
+//! handler read.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,22 +12,26 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::api::bodies::BodyTooSlow;
 
-/// The largest rest of a body that is read and discarded before the answer, so that the connection can be reused.
+/// If a handler leaves at most this much of a body unread, the service reads and discards that rest before it writes
+/// the answer, so that the connection can be reused.
 const DRAINED_BYTES: u64 = 64 * 1024;
 
-/// How long this may delay an answer. Most clients have sent a small body by the time at which it is refused.
+/// How long the service waits for such a rest. Most clients have sent a small body before it is refused, so the wait is
+/// usually short.
 const DRAINING: Duration = Duration::from_secs(1);
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a handler left of a body. The lock is held for an assignment only; no other lock is taken meanwhile.
+/// The part of a body that a handler left unread: [`TimedBody`] stores it here when it is dropped. The lock is held for
+/// an assignment only; no other lock is taken meanwhile.
 #[derive(Clone, Default)]
 pub(super) struct Rest(Arc<Mutex<Option<Incoming>>>);
 
 impl Rest {
-    /// Drains a small rest. Returns whether the connection has to be closed because a rest stays unread.
+    /// Reads and discards a small rest. Returns whether the connection has to be closed because a rest stays unread.
     ///
-    /// A client that waits for `100 Continue` has sent nothing, and reads the answer instead: a read would call it to send.
+    /// If the client waits for `100 Continue`, nothing is read: a read would make hyper send `100 Continue`, and then
+    /// the client would send the body.
     pub(super) async fn settle(self, waits_for_continue: bool) -> bool {
         let rest = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut rest) = rest.filter(|rest| !rest.is_end_stream()) else { return false };
@@ -46,13 +51,13 @@ impl Rest {
     }
 }
 
-/// A body that fails at its deadline.
+/// A body whose reading fails with [`BodyTooSlow`] at its deadline.
 pub(super) struct TimedBody {
     /// `None` only during the drop.
     inner: Option<Incoming>,
     rest: Rest,
     deadline: Instant,
-    /// Made at the first wait: most bodies are there at once.
+    /// Created at the first wait, because most bodies have arrived completely at the first poll.
     timer: Option<Pin<Box<Sleep>>>,
 }
 

@@ -1,9 +1,9 @@
 //! How many connections the process has descriptors for.
 
-/// The most connections if no setting says how many.
+/// The most connections if `LARDER_CONNECTIONS` is not set.
 const CONNECTIONS: usize = 10_000;
 
-/// The most connections at once: what is wanted, as far as there are descriptors.
+/// The most connections at once: `wanted`, or fewer if the process has fewer descriptors beside `reserve`.
 pub(super) fn connections_max(wanted: Option<u32>, reserve: u32) -> usize {
     bounded(wanted, reserve as usize, raised())
 }
@@ -11,7 +11,7 @@ pub(super) fn connections_max(wanted: Option<u32>, reserve: u32) -> usize {
 fn bounded(wanted: Option<u32>, reserve: usize, descriptors: Option<usize>) -> usize {
     let wanted_or_usual = wanted.map_or(CONNECTIONS, |wanted| wanted as usize);
     let Some(descriptors) = descriptors else { return wanted_or_usual };
-    // With very few descriptors, half are kept in reserve.
+    // Connections get at least half of the descriptors, even if the reserve is larger than the other half.
     let max = wanted_or_usual.min(descriptors.saturating_sub(reserve).max(descriptors / 2)).max(1);
     if wanted.is_some_and(|wanted| max < wanted as usize) {
         tracing::warn!(
@@ -23,8 +23,8 @@ fn bounded(wanted: Option<u32>, reserve: usize, descriptors: Option<usize>) -> u
     max
 }
 
-/// The limit on open files, after the soft one was raised to the hard one. The soft one is 1,024 on many systems for the sake
-/// of programs that use `select`, which this one does not. `None`: there is no limit.
+/// Raises the soft limit on open files to the hard limit and returns it; `None`: there is no limit. Many systems set
+/// the soft limit to 1,024 for programs that use `select`; this program does not use it.
 #[cfg(unix)]
 fn raised() -> Option<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

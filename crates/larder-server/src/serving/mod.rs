@@ -1,11 +1,12 @@
 //! Accepts and serves connections, closes those whose client is too slow, and ends all of them gracefully.
 //!
 //! Invariants:
-//! - `begun_is_answered`: after a stop, a request of which at least one byte was read is still answered, and a request of which
-//!   no byte was read is not begun;
-//! - `no_lost_answer`: a connection on which the client may still be sending is closed in stages (`wire.rs`), because a plain
-//!   close would reset it and destroy the answer;
-//! - `bounded_clients`: each step of a request has a time-out, and connections are bounded in all and for each address.
+//! - `begun_is_answered`: after a stop, the service still answers each request of which it has read at least one byte,
+//!   and begins no other request;
+//! - `no_lost_answer`: a connection on which the client may still be sending is closed in stages (`wire.rs`), because a
+//!   plain close would reset it and destroy the answer;
+//! - `bounded_clients`: each step of a request has a time-out, and the number of connections is bounded, in total and
+//!   for each address.
 
 mod body;
 mod descriptors;
@@ -47,14 +48,14 @@ use crate::serving::room::{Place, Room};
 use crate::serving::wire::Wire;
 use crate::settings::connections::ConnectionSettings;
 
-/// The most bytes of a head, which hyper keeps until it is complete; a longer one is refused with 431. It is also the most of an
-/// answer that waits to be written.
+/// The size of hyper's buffers. hyper keeps a head until it is complete, so a longer head is answered with 431. As many
+/// bytes of an answer may wait to be written.
 const BUFFERED_BYTES: usize = 128 * 1024;
 
-/// How often the log says at most that connections are refused.
+/// The shortest time between two log lines about refused connections.
 const NOTED: time::Duration = time::Duration::from_secs(10);
 
-/// What the connections of one service have in common.
+/// What all connections of a service use: its routes, its settings, and whether it has been stopped.
 #[derive(Clone)]
 struct Site {
     routes: watch::Receiver<Router>,
@@ -62,8 +63,8 @@ struct Site {
     stopped: watch::Receiver<bool>,
 }
 
-/// Serves until `stop` resolves, then lets requests in flight end. Each request is answered by the routes that are current when
-/// its head is complete.
+/// Serves until `stop` resolves, then lets requests in flight end. When the head of a request is complete, the routes
+/// that are current at that moment answer it.
 pub(crate) async fn serve(
     mut listener: TcpListener,
     routes: watch::Receiver<Router>,
@@ -78,7 +79,8 @@ pub(crate) async fn serve(
     let mut noted: Option<Instant> = None;
     let mut stop = pin!(stop);
     loop {
-        // If the process, or the system, has no descriptor left in spite of the reserve, `accept` waits a second and tries again.
+        // If the process, or the system, has no descriptor left in spite of the reserve, `accept` waits a second and
+        // tries again.
         let (stream, peer) = tokio::select! {
             accepted = Listener::accept(&mut listener) => accepted,
             () = &mut stop => break,
@@ -94,14 +96,14 @@ pub(crate) async fn serve(
             }
         }
     }
-    // The listener is dropped first, so that no connection is accepted while the open ones finish. Each of these holds a
-    // receiver, so that `closed` resolves when the last one has ended; our own receiver would keep it waiting.
+    // The listener is dropped first, so that no connection is accepted while the open ones finish. `closed` resolves
+    // when there is no receiver of `stopping`: each open connection has one, and so has `site`, which is dropped here.
     drop((listener, site));
     stopping.send_replace(true);
     stopping.closed().await;
 }
 
-/// The answer to a connection that finds no room, as it is written.
+/// The bytes of the 503 for a connection that finds no room.
 async fn no_room() -> Vec<u8> {
     let (head, body) = Problem::new(Code::ConnectionsFull).into_response().into_parts();
     // A problem's body is in memory and small, so reading it cannot fail.
@@ -148,7 +150,8 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
         }
     });
     let wire = Wire::new(stream, progress.clone(), settings.write_timeout, settings.close_timeout);
-    // hyper's own time-out of a head runs between two requests too, so the time-outs are in `until_answered`.
+    // hyper's own time-out for a head would also run between two requests, so it is off; `until_answered` has the
+    // time-outs.
     let mut http = http1::Builder::new();
     http.header_read_timeout(None).max_buf_size(BUFFERED_BYTES);
     let connection = http.serve_connection(TokioIo::new(Refusing::new(wire)), answer);
@@ -157,8 +160,8 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
     }
 }
 
-/// Drives a connection to its end. It ends early if a client takes too long for a head or between two requests. After a stop, it
-/// ends at the next moment at which no request is being read or answered.
+/// Drives a connection to its end. The connection ends early if the client takes too long to send a head or to begin
+/// its next request. After a stop, it ends at the next moment at which no request is being read or answered.
 async fn until_answered<C: GracefulConnection>(
     connection: C,
     progress: Progress,
@@ -185,13 +188,15 @@ async fn until_answered<C: GracefulConnection>(
                 };
                 timer.as_mut().reset(time::Instant::now() + limit);
             }
-            // A body and an answer have time-outs of their own, and a close in stages too.
+            // This timer counts in these three phases only. `TimedBody` has the time-out of a body, and `Wire` those of
+            // an answer and of a close in stages.
             let is_waiting = matches!(phase, Phase::New | Phase::Head | Phase::Idle);
             if is_waiting && timer.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Ok(()));
             }
             is_stopping = is_stopping || stopped.as_mut().poll(context).is_ready();
-            // hyper counts a connection as idle until a head is complete: a shutdown now would close it without an answer.
+            // In the phase `Head` the shutdown waits: hyper counts the connection as idle until the head is complete,
+            // and would close it without an answer.
             if !is_stopping || is_ending || phase == Phase::Head {
                 return Poll::Pending;
             }

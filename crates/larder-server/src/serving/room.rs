@@ -1,4 +1,5 @@
-//! How many connections there are: in all and from one address. One that finds no room is answered 503 and closed.
+//! Bounds the number of connections, in total and from one address. A connection beyond a bound gets a 503 and is
+//! closed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,17 +12,18 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// The most connections that are being refused at once. Each holds a descriptor of the reserve; more are closed at once.
+/// The most connections to which a 503 is being written at once. Each holds a descriptor of the reserve. Further ones
+/// are closed without an answer.
 const REFUSALS: usize = 32;
 
-/// How long a refusal may take, and how many bytes of the request are read meanwhile, so that the answer is not destroyed by a
-/// reset: the request of an ordinary client is there already.
+/// How long a refusal may take, and how many bytes of the request the service reads and discards meanwhile. A close
+/// with unread bytes would reset the connection and destroy the answer (`wire.rs`).
 const REFUSAL: (Duration, usize) = (Duration::from_millis(500), 64 * 1024);
 
-/// The connections of each address. The lock is held for one look-up; no other lock is taken meanwhile.
+/// The number of connections of each address. The lock is held for one look-up; no other lock is taken meanwhile.
 type Held = Arc<Mutex<HashMap<[u8; 16], u32>>>;
 
-/// The room for connections.
+/// The bounds, and the open connections that count against them.
 pub(super) struct Room {
     all: Arc<Semaphore>,
     held: Held,
@@ -59,7 +61,7 @@ impl Room {
 
     /// A place for a connection from `peer`.
     pub(super) fn admit(&self, peer: IpAddr) -> Result<Place, Full> {
-        // Through a trusted proxy come the connections of many clients, so its address has no limit of its own.
+        // A trusted proxy forwards the connections of many clients, so the limit for one address does not apply to it.
         let of_address = match self.proxies.trusts(peer) {
             true => None,
             false => Some(self.count(peer).ok_or(Full::OfAddress)?),
@@ -86,7 +88,8 @@ impl Room {
         Some((self.held.clone(), key))
     }
 
-    /// Answers 503 and closes, in a task of its own; if too many are being refused, closes at once.
+    /// Answers 503 and closes the connection, in a task of its own. If [`REFUSALS`] such tasks are running, it closes
+    /// the connection without an answer.
     pub(super) fn refuse(&self, mut stream: TcpStream) {
         let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
         let refusal = self.refusal.clone();
@@ -104,7 +107,7 @@ impl Room {
                 }
                 std::io::Result::Ok(())
             });
-            // A client that went away, or goes on sending, is closed all the same.
+            // After an error or the time-out the connection is closed too, so the result does not matter.
             let _ = refused.await;
         });
     }
@@ -118,7 +121,8 @@ impl Drop for Place {
     }
 }
 
-/// Counts a connection less; an address without one is forgotten, so that the table is as small as the connections are few.
+/// Counts one connection less. An address that has none left is removed, so that the table never has more rows than
+/// there are connections.
 fn uncount(held: &Held, key: [u8; 16]) {
     let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(count) = held.get_mut(&key) {

@@ -1,9 +1,10 @@
-//! The bytes of one connection: when a request begins, how long a client may take to read an answer, and how a connection is
-//! closed on which the client may still be sending.
+//! The bytes of one connection: when a request begins, how long a client may take to read an answer, and how the
+//! service closes a connection on which the client may still be sending.
 //!
-//! A close with unread bytes in the socket, or before bytes that are on their way, resets the connection. A reset destroys what
-//! the client has not read yet, which may be the answer. So such a connection is closed in stages: the service closes its own
-//! half, then reads and discards until the client closes the other, within bounds of bytes and time.
+//! If the service closes a socket while bytes of the client are unread or on their way, TCP resets the connection. A
+//! reset destroys what the client has not read yet, which may be the answer. So such a connection is closed in stages:
+//! the service closes its own half, then reads and discards until the client closes the other half, within bounds of
+//! bytes and time.
 
 use std::io;
 use std::pin::Pin;
@@ -16,14 +17,16 @@ use tokio::time::{Sleep, sleep};
 
 use crate::serving::progress::{Phase, Progress};
 
-/// The most bytes that are read and discarded of one refused client: more than the largest body that a proxy sends before it
-/// reads the answer, if the proxy has a limit of its own of 1 to 10 MiB.
+/// The most bytes of one refused client that the service reads and discards. Some proxies send a complete body before
+/// they read the answer. Their own limit for a body is usually 1 to 10 MiB, so this limit is larger.
 const DISCARDED_BYTES: usize = 16 << 20;
 
-/// How much a client has to read within the write time-out: some bytes an hour would keep an answer in memory for ever.
+/// How many bytes of an answer a client has to read within the write time-out. Without this minimum, a client that
+/// reads some bytes an hour would keep an answer in memory for ever.
 const WRITTEN_BYTES: usize = 16 * 1024;
 
-/// A connection that observes its own progress.
+/// The TCP stream of a connection. It reports what it reads and writes to `progress`, and applies the time-outs of
+/// writing and closing.
 pub(super) struct Wire {
     stream: TcpStream,
     progress: Progress,
@@ -33,7 +36,7 @@ pub(super) struct Wire {
     closing: Option<Closing>,
 }
 
-/// An answer that the client does not read fast enough.
+/// A write that waits until the client has read enough.
 struct Writing {
     timer: Pin<Box<Sleep>>,
     written_bytes: usize,
@@ -55,7 +58,7 @@ impl Wire {
         Self { stream, progress, write_timeout, close_timeout, writing: None, closing: None }
     }
 
-    /// Fails the write if the client has taken the write time-out for less than [`WRITTEN_BYTES`].
+    /// Fails the write if the client has read less than [`WRITTEN_BYTES`] within the write time-out.
     fn bounded(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -76,8 +79,8 @@ impl Wire {
                     .writing
                     .get_or_insert_with(|| Writing { timer: Box::pin(sleep(timeout)), written_bytes: 0 });
                 ready!(writing.timer.as_mut().poll(context));
-                // Without it the kernel would keep the unread bytes, and try for many minutes to send them. An error means that
-                // the connection is gone.
+                // With a linger of 0 the kernel drops the unread bytes when the socket is closed; otherwise it would
+                // try for many minutes to send them. An error means that the connection is gone.
                 let _ = self.stream.set_zero_linger();
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
@@ -112,7 +115,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes after it has written all that it has.
+        // hyper flushes after it has written everything, so no write waits for the client.
         self.writing = None;
         Pin::new(&mut self.stream).poll_flush(context)
     }

@@ -12,35 +12,38 @@ const SECONDS_MAX: f64 = 3600.0;
 /// The most connections that a setting may ask for.
 const CONNECTIONS_MAX: u32 = 1_000_000;
 
-/// Descriptors for everything but connections and pools.
+/// Descriptors for everything that is neither a connection of a client nor in a pool.
 const RESERVE: u32 = 96;
 
-/// The bounds of connections. Without them a client could hold memory and descriptors as long as it likes.
+/// The bounds of connections. Without them a client could hold memory and descriptors without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionSettings {
-    /// `LARDER_CONNECTIONS`: the most connections at once. Default `None`: as many as the process has descriptors for, less a
-    /// reserve, and at most 10,000.
+    /// `LARDER_CONNECTIONS`: the most connections at once. Default `None`: as many as the process has descriptors for,
+    /// less a reserve, and at most 10,000.
     pub max: Option<u32>,
-    /// Descriptors that connections never take: for the pools of the database and of Redis, as large as they are set, and 96 for
-    /// files and for the answers to connections that find no room.
+    /// Descriptors that connections of clients never take: as many as the pools of the database and of Redis may hold,
+    /// and 96 for files and for refused connections.
     pub reserved_descriptors: u32,
-    /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). It does not apply to trusted
-    /// proxies, from which all clients come. Default 256.
+    /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). It does not apply to
+    /// trusted proxies, from which all clients come. Default 256.
     pub max_per_address: u32,
-    /// `LARDER_HEAD_TIMEOUT`: from the first byte of a request, or from the opening of the connection, to the end of its
-    /// headers. Default 15 s.
+    /// `LARDER_HEAD_TIMEOUT`: the time from the first byte of a request to the end of its headers; for the first
+    /// request, from the opening of the connection. Default 15 s.
     pub head_timeout: Duration,
-    /// `LARDER_BODY_TIMEOUT`: from the end of the headers to the end of the body. Default 30 s.
+    /// `LARDER_BODY_TIMEOUT`: the time from the end of the headers to the end of the body. Default 30 s.
     pub body_timeout: Duration,
-    /// `LARDER_WRITE_TIMEOUT`: how long a client may take for 16 KiB of an answer, or for its rest. Default 30 s.
+    /// `LARDER_WRITE_TIMEOUT`: how long a client may take to read 16 KiB of an answer, or its rest if that is smaller.
+    /// Default 30 s.
     pub write_timeout: Duration,
-    /// `LARDER_IDLE_TIMEOUT`: how long a connection stays open between two requests. Default 75 s, which is more than the 60 s
-    /// of common load balancers: the side that sends requests has to close first, or a request meets a closed connection.
+    /// `LARDER_IDLE_TIMEOUT`: how long a connection stays open between two requests. Default 75 s, which is more than
+    /// the 60 s of common load balancers. The load balancer has to close first: if the service did, a request on its
+    /// way would meet a closed connection.
     pub idle_timeout: Duration,
     /// `LARDER_CLOSE_TIMEOUT`: how long the service reads and discards what a client still sends after it was refused.
     /// Default 10 s.
     pub close_timeout: Duration,
-    /// `LARDER_STOP_DELAY`: how long the service accepts connections after SIGTERM, while `/readyz` answers 503. Default 5 s.
+    /// `LARDER_STOP_DELAY`: how long the service accepts connections after SIGTERM, while `/readyz` answers 503.
+    /// Default 5 s.
     pub stop_delay: Duration,
 }
 

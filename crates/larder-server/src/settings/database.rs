@@ -19,11 +19,13 @@ const POOL_SIZE_MAX: u32 = 1000;
 /// How to reach the database, besides its URL.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct DatabaseSettings {
-    /// `DATABASE_DIRECT_URL`: reaches the server without the pooler, for commands about the schema. Default none: `DATABASE_URL`.
+    /// `DATABASE_DIRECT_URL`: the server without the pooler, for commands about the schema. Default: none, and these
+    /// commands use `DATABASE_URL`.
     pub direct_url: Option<String>,
     /// `DATABASE_POOLER`: `none` or `transaction`. Default none.
     pub pooler: Pooler,
-    /// `DATABASE_POOL_SIZE`: the most connections to PostgreSQL that an instance opens, the journal's included. Default 21.
+    /// `DATABASE_POOL_SIZE`: the most connections to PostgreSQL that an instance opens, the journal's included. Default
+    /// 21.
     pub pool_size: Option<u32>,
 }
 
@@ -38,9 +40,10 @@ impl DatabaseSettings {
         }
     }
 
-    /// The database's files that others than their owner can read or replace, each with the remedy.
+    /// The database's files that other users of the system can read or replace: one line for each, with the command
+    /// that changes its mode.
     pub fn exposed(&self, url: &str) -> Vec<String> {
-        // A URL that cannot be used was refused when the settings were read.
+        // There is no error here: `Settings::read` has refused a URL that cannot be used.
         let files = Database::exposed_files(url).unwrap_or_default();
         let line = |(path, mode): (PathBuf, u32)| {
             let (path, narrow) = (path.display(), if path.is_dir() { "0700" } else { "0600" });
@@ -51,7 +54,7 @@ impl DatabaseSettings {
 }
 
 impl std::fmt::Debug for DatabaseSettings {
-    // The URL may hold a password.
+    // `direct_url` is left out, because it may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DatabaseSettings")
             .field("pooler", &self.pooler)

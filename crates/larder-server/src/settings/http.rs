@@ -10,7 +10,7 @@ const ORIGINS: &str =
 const BASE: &str =
     "must begin with a slash and not end with one, of letters, digits and . _ ~ -, such as /larder";
 
-/// How the service appears over HTTP.
+/// The settings of HTTP.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Http {
     /// `LARDER_CORS_ORIGINS`: the origins whose pages may read answers. Default none.
@@ -22,9 +22,9 @@ pub struct Http {
 /// The origins whose pages may read answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
-    /// These.
+    /// These origins.
     List(Vec<HeaderValue>),
-    /// All.
+    /// All origins.
     Any,
 }
 
@@ -52,7 +52,8 @@ fn origins(raw: &str) -> Option<Origins> {
     entries.map(origin).collect::<Option<_>>().map(Origins::List)
 }
 
-/// A scheme, a host and perhaps a port, as a browser sends them in `Origin`: in lower case, without the scheme's own port.
+/// Checks an origin: a scheme, a host and perhaps a port, spelled as browsers send it in `Origin`, in lower case and
+/// without the default port.
 fn origin(raw: &str) -> Option<HeaderValue> {
     let uri: Uri = raw.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);

@@ -43,7 +43,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How Redis is reached. Default none: entries are kept in memory alone.
     pub redis: Option<RedisSettings>,
-    /// `LARDER_NAMESPACE`: the namespace with which the service's keys in Redis begin. Default `larder`, or the preset's.
+    /// `LARDER_NAMESPACE`: the namespace with which the service's keys in Redis begin. Default `larder`, or the
+    /// preset's.
     pub namespace: String,
     /// How long each class keeps its entries, and whether it starts switched on.
     pub policies: Policies,
@@ -51,9 +52,9 @@ pub struct Settings {
     pub admin: FirstAdmin,
     /// How many connections there may be, and how long each step of a request may take.
     pub connections: ConnectionSettings,
-    /// How the service defends itself.
+    /// The limits, the trusted proxies, the secret keys, and how long sessions last.
     pub security: Security,
-    /// How it appears over HTTP.
+    /// The prefix of all paths, and the origins whose pages may read answers.
     pub http: Http,
     /// `LARDER_LOG_FORMAT`: `text` or `json`. Default text.
     pub log_format: LogFormat,
@@ -81,8 +82,8 @@ pub struct FirstAdmin {
 }
 
 impl Settings {
-    /// The setting that commands about the schema use, and its URL: `DATABASE_DIRECT_URL` if it is set, so that no pooler is
-    /// between them and the server.
+    /// The name and the URL of the setting that commands about the schema use: `DATABASE_DIRECT_URL` if it is set, so
+    /// that no pooler is between these commands and the server; else `DATABASE_URL`.
     pub fn database_for_schema(&self) -> (&'static str, &str) {
         match &self.database.direct_url {
             Some(direct) => ("DATABASE_DIRECT_URL", direct),

@@ -12,10 +12,11 @@ const NAME: &str = "LARDER_ISSUER";
 const ISSUER: &str = "must be the service's https address without a slash at its end, a query and a fragment, such as \
                       https://id.example.com; http is allowed for a loopback address";
 
-/// What access tokens say of their issuer and audience.
+/// The issuer and the audience that access tokens name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuth {
-    /// `LARDER_ISSUER`: the service's public address, which tokens name as their issuer. Default none: they name the installation.
+    /// `LARDER_ISSUER`: the service's public address, which tokens name as their issuer. Default: none, and tokens name
+    /// the installation.
     pub issuer: Option<String>,
     /// `LARDER_AUDIENCE`: the audience of access tokens. Default `larder`.
     pub audience: String,
@@ -49,7 +50,8 @@ pub(super) fn read(sources: &Sources) -> Result<OAuth, BadSetting> {
     Ok(OAuth { issuer: Some(value), audience })
 }
 
-/// RFC 8414: a URL with https and without query and fragment. Clients compare it byte by byte, so it has one form only.
+/// Whether this is an issuer as RFC 8414 requires: an https URL without query and fragment. Clients compare issuers
+/// byte by byte, so only one spelling of an address is accepted.
 fn is_issuer(raw: &str) -> bool {
     let Ok(uri) = raw.parse::<Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };

@@ -45,7 +45,7 @@ pub const PRESETS: &[Preset] = &[
     },
 ];
 
-/// The preset of this name; none for an empty one.
+/// The preset of this name; `None` for an empty name.
 ///
 /// # Errors
 /// There is no such preset; the text names those that exist.

@@ -7,7 +7,8 @@ pub(super) fn url(raw: &str) -> String {
     let Some((scheme, rest)) = raw.split_once("://") else {
         return HIDDEN.to_owned();
     };
-    // The last `@` counts, and it is searched before the `?`: a password may hold both without encoding.
+    // A password may hold `@` and `?` without encoding, so the last `@` ends it, and the query is searched behind that
+    // `@`.
     let (user, rest) = match rest.rsplit_once('@') {
         Some((_, host)) => (format!("{HIDDEN}@"), host),
         None => (String::new(), rest),

@@ -21,9 +21,10 @@ const PARTS: [&str; 6] =
 pub struct RedisSettings {
     /// The complete URL; it may hold a password.
     pub url: String,
-    /// The variable that errors about this URL name.
+    /// The name of the variable for error messages about this URL.
     pub name: &'static str,
-    /// `REDIS_POOL_SIZE`: the most connections that introspection has to Redis; all other work uses the tracked one. Default 10.
+    /// `REDIS_POOL_SIZE`: the most connections that introspection opens to Redis; all other work uses the one tracked
+    /// connection. Default 10.
     pub pool_size: u32,
     /// `REDIS_POOL_TIMEOUT`: how long introspection waits for one of these connections. Default 5 s.
     pub pool_timeout: Duration,
@@ -82,7 +83,7 @@ fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetting> {
         return Err(BadSetting::secret(name, allowed));
     }
     sources.note(name, redact::url(&url), origin);
-    // Parsed even if the URL names a database already: a bad value is refused also where it has no effect.
+    // `REDIS_DB` is parsed even if the URL names a database: a bad value is refused although it has no effect.
     let database = database(sources)?;
     Ok(match database {
         Some(database) if !names_a_database(&url) => {
@@ -132,7 +133,7 @@ fn database(sources: &Sources) -> Result<Option<u32>, BadSetting> {
 fn names_a_database(url: &str) -> bool {
     let address = url.split('?').next().unwrap_or_default();
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
-    // Searched behind the user and the password: a password may hold a slash without encoding.
+    // The slash is searched behind the user and the password, because a password may hold a slash without encoding.
     let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     rest.split_once('/').is_some_and(|(_, database)| !database.is_empty())
 }
@@ -158,7 +159,7 @@ mod tests {
 
     const SECRET: &str = "zqx:/@?#%";
 
-    /// What is set, the URL that follows from it, and the variable that errors about it name.
+    /// The variables that are set, and what is expected: the URL and the variable that errors about it name.
     type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>);
 
     fn url(pairs: &[(&str, &str)]) -> Option<(String, &'static str)> {

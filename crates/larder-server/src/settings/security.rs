@@ -1,4 +1,4 @@
-//! The settings of the service's defences: limits, proxies, and the key of the second factors.
+//! The settings of the service's defences: limits, trusted proxies, secret keys, and how long sessions last.
 
 use std::num::NonZeroU32;
 
@@ -13,22 +13,23 @@ use crate::settings::oauth::{self, OAuth};
 use crate::settings::sessions::{self, SessionSettings};
 use crate::settings::sources::{Origin, Sources};
 
-/// How the service defends itself.
+/// The settings of the service's defences.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of signing keys, of second factors and of entries in Redis.
-    /// Default none: signing keys and second factors are stored unencrypted, and a secret of the database authenticates the entries in
-    /// Redis.
+    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys that encrypt signing keys and second factors, and
+    /// authenticate the entries in Redis. Default: none. Then signing keys and second factors are stored unencrypted,
+    /// and a secret from the database authenticates the entries.
     pub secret_keys: SecretKeys,
     /// `LARDER_FAILURES_PER_ADDRESS` and `LARDER_FAILURES_PER_ACCOUNT`: how many failed attempts are allowed.
     pub limits: FailureLimits,
-    /// How many passwords are hashed at once, and how many wait for that.
+    /// How many passwords are hashed at once, and how many more may wait.
     pub hashing: HashingLimits,
     /// How large the body of a request may be.
     pub bodies: BodyLimits,
-    /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
+    /// `LARDER_TRUSTED_PROXIES`: networks separated by commas, default none. `LARDER_FORWARDED_HEADER`: the header in
+    /// which these proxies name the client.
     pub proxies: TrustedProxies,
-    /// What access tokens say of their issuer and audience.
+    /// The issuer and the audience that access tokens name.
     pub oauth: OAuth,
     /// How long sessions and API keys last.
     pub sessions: SessionSettings,
@@ -37,9 +38,10 @@ pub struct Security {
 /// How large the body of a request may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimits {
-    /// `LARDER_BODY_BYTES`: the most bytes of a body, where a credential is needed. Default 1 MiB.
+    /// `LARDER_BODY_BYTES`: the most bytes of a body if the operation needs a credential. Default 1 MiB.
     pub bytes: usize,
-    /// `LARDER_AUTH_BODY_BYTES`: the most bytes where none is needed, and under `auth`. Default 16 KiB.
+    /// `LARDER_AUTH_BODY_BYTES`: the most bytes of a body if the operation needs none, or is under `auth`. Default 16
+    /// KiB.
     pub auth_bytes: usize,
 }
 

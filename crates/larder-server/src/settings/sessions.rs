@@ -14,9 +14,10 @@ pub struct SessionSettings {
     pub per_user: u32,
     /// `LARDER_SESSION_IDLE_SECONDS`: a session that was not refreshed for this long has ended. Default 604800, a week.
     pub idle: Duration,
-    /// `LARDER_REFRESH_GRACE_SECONDS`: how long a used refresh token leads to its successor again. Default 10; 0: never.
+    /// `LARDER_REFRESH_GRACE_SECONDS`: for how long after its use a refresh token still returns the same successor.
+    /// Default 10; with 0 it never does.
     pub grace: Duration,
-    /// `LARDER_API_KEY_DAYS`: the life of an API key that is made without an end. Default 90.
+    /// `LARDER_API_KEY_DAYS`: the life of an API key that is created without an expiry. Default 90.
     pub api_key_life: Duration,
 }
 
@@ -41,7 +42,8 @@ pub(super) fn read(sources: &Sources) -> Result<SessionSettings, BadSetting> {
     };
     let defaults = SessionSettings::default();
     let per_user = number("LARDER_SESSIONS_PER_USER", u64::from(defaults.per_user), 1, 1_000)?;
-    // An idle session ends at its next refresh. With at least the life of an access token, none outlives its session.
+    // The least is 900 s, the life of an access token: when a session has been idle for that long, the access token of
+    // its last refresh has expired.
     let idle = number("LARDER_SESSION_IDLE_SECONDS", defaults.idle.as_secs(), 900, 30 * DAY)?;
     let grace = number("LARDER_REFRESH_GRACE_SECONDS", defaults.grace.as_secs(), 0, 60)?;
     let days = number("LARDER_API_KEY_DAYS", defaults.api_key_life.as_secs() / DAY, 1, 3_650)?;

@@ -1,4 +1,5 @@
-//! Where settings come from: variables of the environment, a TOML file, a preset. A setting has the same name in all of them.
+//! Where settings come from: variables of the environment, a TOML file, a preset. A setting has the same name in all of
+//! them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -129,7 +130,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The environment alone, read through `lookup`, such as `|name| std::env::var(name).ok()`. An empty value counts as unset.
+    /// The environment alone, read through `lookup`, such as `|name| std::env::var(name).ok()`. An empty value counts
+    /// as unset.
     pub fn new(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
         Self {
             lookup: Box::new(lookup),
@@ -145,7 +147,8 @@ impl Sources {
     /// The file cannot be read, is no TOML, or holds a name that is no setting.
     pub fn with_file(self, path: &Path) -> Result<Self, BadSetting> {
         let shown = path.display().to_string();
-        // Read here and parsed in `with_toml`, which drops the parser's message: it may quote a line, and with it a secret.
+        // The file is read here and parsed in `with_toml`. That drops the parser's message, which may quote a line with
+        // a secret.
         let text = std::fs::read_to_string(path)
             .map_err(|error| BadSetting::new("LARDER_CONFIG", &shown, format!("cannot be read: {error}")))?;
         self.with_toml(&shown, &text)
@@ -179,7 +182,7 @@ impl Sources {
     /// The value that is set under this name: in the environment, else in the file.
     pub(super) fn find(&self, name: &'static str) -> Option<Found> {
         let filled = |value: &String| !value.trim().is_empty();
-        // A secret that was made with `echo`, or mounted from a file, ends with a line's end that is no part of it.
+        // A secret that `echo` wrote, or that is mounted from a file, ends with a line break that is no part of it.
         let found = |value: &str, origin| {
             Some(Found { name, value: value.trim_end_matches(['\r', '\n']).to_owned(), origin })
         };
@@ -217,7 +220,7 @@ impl Sources {
     }
 }
 
-/// Checks the names of variables of the environment: one that begins like ours and is no setting is a mistake.
+/// Checks the names of environment variables: a name that begins with `LARDER_` and is no setting is a mistake.
 ///
 /// # Errors
 /// The first such name, with the setting that it resembles.
@@ -234,11 +237,12 @@ pub fn check_names(names: impl Iterator<Item = String>) -> Result<(), BadSetting
         Some((0..=3, known)) => format!("did you mean {known}?"),
         _ => "`larder config` shows every setting".to_owned(),
     };
-    // The value may be a secret.
+    // The value is not shown, because it may be a secret.
     Err(BadSetting::secret(&name, format!("is no setting; {hint}")))
 }
 
-/// Kubernetes gives every container of a namespace such variables for a service that is called `larder`.
+/// Whether Kubernetes has set this variable: for a service that is called `larder`, it sets `LARDER_SERVICE_HOST`,
+/// `LARDER_PORT` and others in every container of the namespace.
 fn is_of_kubernetes(name: &str) -> bool {
     let rest = name.trim_start_matches("LARDER_");
     rest == "SERVICE_HOST" || rest.starts_with("SERVICE_PORT") || rest == "PORT" || rest.starts_with("PORT_")
@@ -260,8 +264,8 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// Flattens tables and lists: `[redis] host = …` becomes `redis_host`, and a list becomes its texts joined by commas. A value
-/// that has no such text becomes `None`.
+/// Flattens tables and lists: `[redis] host = …` becomes `redis_host`, and a list becomes its texts joined by commas. A
+/// value that cannot be written as text becomes `None`.
 fn flatten(name: &str, value: Value, flat: &mut Vec<(String, Option<String>)>) {
     match value.kind {
         ValueKind::Table(table) => {

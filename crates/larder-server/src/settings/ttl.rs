@@ -1,4 +1,5 @@
-//! How long each class keeps its entries and whether it starts switched on, from the variables of five systems.
+//! How long each class keeps its entries and whether it starts switched on. Several variables can set one time, because
+//! five older systems named it differently.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,8 +19,8 @@ fn variables() -> BTreeSet<&'static str> {
     CLASSES.iter().flat_map(|row| row.variables.iter().copied()).chain([GENERAL]).collect()
 }
 
-/// The policy of every class: its time to live is that of the most specific variable that is set, else of the preset's most
-/// specific one, else the class's own default.
+/// The policy of every class. Its time to live comes from the most specific variable that is set, else from the most
+/// specific one of the preset, else it is the class's own default.
 pub(super) fn read(sources: &Sources) -> Result<Policies, BadSetting> {
     // A bad value is refused even if a more specific variable wins over it.
     for name in variables() {
@@ -102,7 +103,7 @@ mod tests {
         (ttl.as_secs(), origin.to_string())
     }
 
-    /// Variables, a file, a class; its time to live and where that came from.
+    /// Environment variables, a TOML file, a class, and what is expected: the time to live and its origin.
     type Row = (Pairs<'static>, &'static str, &'static ClassRow, u64, &'static str);
 
     const TABLE: &[Row] = &[

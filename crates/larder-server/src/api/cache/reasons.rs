@@ -36,12 +36,12 @@ impl From<health::Reason> for Reason {
 }
 
 impl Reason {
-    /// Without `detail`, for callers that need not be logged in.
+    /// The reasons without `detail`, for routes that need no login.
     pub(crate) fn public(reasons: Vec<health::Reason>) -> Vec<Self> {
         reasons.into_iter().map(|reason| Self { detail: None, ..Self::from(reason) }).collect()
     }
 
-    /// With `detail`, for admins.
+    /// The reasons with `detail`, for routes of admins.
     pub(crate) fn detailed(reasons: Vec<health::Reason>) -> Vec<Self> {
         reasons.into_iter().map(Self::from).collect()
     }

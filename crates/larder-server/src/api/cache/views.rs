@@ -1,4 +1,4 @@
-//! What the cache's routes answer.
+//! The bodies of the answers under `/api/v1/cache`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,14 +37,14 @@ pub(crate) struct CacheHealth {
 }
 
 impl CacheHealth {
-    /// `reasons` converts the reasons, and so decides whether their details are shown.
+    /// `reasons` is `Reason::public` or `Reason::detailed`; only the latter keeps the details of the reasons.
     pub(crate) fn of(
         cache: &Cache,
         redis: &RedisAnswer<RedisInfo>,
         age: Duration,
         reasons: fn(Vec<health::Reason>) -> Vec<Reason>,
     ) -> Self {
-        // Read once, so that state and reasons are of one instant.
+        // One call returns state and reasons, so that both describe the same instant.
         let now = cache.health_report();
         let told = match redis {
             RedisAnswer::Value(info) => Some(info),

@@ -17,7 +17,7 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::store::Store;
 
-/// Every route of this file; `requests` holds what is counted of the service's requests.
+/// Every route of this file; `requests` holds the counts of the service's requests.
 pub(crate) fn routes(requests: Requests) -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(scrape)).layer(Extension(requests))
 }
@@ -42,7 +42,7 @@ pub(crate) async fn scrape(
     Ok(([(CONTENT_TYPE, larder_prometheus::CONTENT_TYPE)], text))
 }
 
-/// The version that runs, and the statements of its database.
+/// Two metrics of the service itself: its version, and how many statements it sent to its database.
 fn of_the_service(store: &Store) -> String {
     let (version, statements) = (env!("CARGO_PKG_VERSION"), store.statements());
     format!(

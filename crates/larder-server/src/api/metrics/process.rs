@@ -1,6 +1,6 @@
-//! What the operating system says of this process, under the names that every Prometheus client uses.
+//! Figures of the operating system about this process, under the names that Prometheus client libraries use.
 
-/// The figures of this moment, in the text format; empty where the system has no `/proc`.
+/// The present figures, in the text format; empty on systems without `/proc`.
 #[cfg(target_os = "linux")]
 pub(super) fn text() -> String {
     use std::fmt::Write as _;
@@ -21,7 +21,7 @@ pub(super) fn text() -> String {
     ];
     let mut text = String::new();
     for (name, kind, help, value) in figures {
-        // A figure that cannot be read is left out: 0 would be a wrong one.
+        // A figure that cannot be read is left out, because 0 would be wrong.
         if let Some(value) = value {
             // Writing to a `String` cannot fail.
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");

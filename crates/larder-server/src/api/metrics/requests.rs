@@ -1,6 +1,7 @@
 //! Counting requests: how many by method, route and status, how long they took, how many are in flight.
 //!
-//! Invariant: the routes bound the number of series. All unknown methods share one label value, and so do all unknown paths.
+//! Invariant: the number of routes bounds the number of time series. All unknown methods share one label value, and so
+//! do all unknown paths.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,15 +17,16 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 const IN_FLIGHT: &str = "larder_http_requests_in_flight";
 const DURATION: &str = "larder_http_request_duration_seconds";
 
-/// In seconds: a hit in memory takes a fraction of a millisecond, a database that does not answer a few seconds.
+/// The upper bounds of the buckets in seconds: from a hit in memory, a fraction of a millisecond, to a database that
+/// does not answer, a few seconds.
 const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
-/// The recorder keeps each duration until an upkeep counts it into the buckets. A scrape does that; if there are no scrapes,
-/// every 4,096th request does, so that memory stays bounded.
+/// The recorder keeps each duration in memory until an upkeep adds it to the buckets. A scrape does an upkeep. Every
+/// 4,096th request does one too, so that memory stays bounded without scrapes.
 const KEPT: u64 = 4_096;
 
-/// What is counted of the requests of one service; cheap to clone. It has its own recorder and not the process's global one,
-/// because several services may live in one process.
+/// The counts of one service's requests; cheap to clone. They have a recorder of their own instead of the process's
+/// global one, because several services may run in one process.
 #[derive(Clone)]
 pub(crate) struct Requests(Arc<Counted>);
 
@@ -69,7 +71,8 @@ impl Requests {
     }
 }
 
-/// Counts a request as in flight until this is dropped: when it is answered, or when its client disconnects.
+/// Counts a request as in flight until this value is dropped, which happens when the request is answered or its client
+/// disconnects.
 struct InFlight<'a>(&'a Gauge);
 
 impl<'a> InFlight<'a> {

@@ -44,8 +44,8 @@ const SCOPE: Headers =
     &[("WWW-Authenticate", "`Bearer error=\"insufficient_scope\"` if an API key lacks a scope")];
 const PAUSE: Headers = &[("Retry-After", "in seconds")];
 
-/// Types for the annotations: each means some answers, which are problems. A row is a status, a description, and
-/// headers.
+/// Defines types for the `responses(…)` of annotations. Each type means one or more answers, all of them problems. A
+/// row is one answer: its status, its description and its headers.
 macro_rules! answers {
     ($($(#[$doc:meta])+ $name:ident { $($status:literal, $description:expr $(, $headers:ident)?;)+ })+) => {$(
         $(#[$doc])+
@@ -138,7 +138,7 @@ answers! {
     }
 }
 
-/// The caller has the present state already.
+/// 304: the caller has the present state already.
 pub(crate) struct NotModified;
 
 impl IntoResponses for NotModified {

@@ -1,5 +1,5 @@
-//! Completes the document where the routes' annotations say nothing: where the service is, which operations are open, what each
-//! needs, descriptions of statuses. Removes schemas that no operation uses.
+//! Adds to the OpenAPI document what the annotations of the routes leave out: the URL of the server, the credentials
+//! that each operation needs, and descriptions of statuses. Removes schemas that no operation uses.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,19 @@ use serde_json::Value;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{Content, OpenApi as Document, RefOr, Required, Server};
 
-/// The body that a caller needs only to delete itself. The annotation of a body cannot say that it may be missing.
+/// The schema of a body that may be missing, because only a caller that deletes itself needs it. An annotation cannot
+/// declare a body as optional.
 const OPTIONAL: &str = "/ConfirmationFields";
 
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// The document, completed, of a service whose paths all begin with `base`.
+/// Completes the document of a service whose paths all begin with `base`.
 pub(super) fn completed(mut document: Document, base: &str) -> Document {
-    // Relative, so that it is right behind every proxy that keeps the path.
+    // A relative URL is right behind every proxy that keeps the path.
     document.servers = Some(vec![Server::new(if base.is_empty() { "/" } else { base })]);
     for item in document.paths.paths.values_mut() {
         for (_, operation) in operations(item) {
-            // An empty list says that the operation is open; a missing one says nothing.
+            // In OpenAPI an empty list says that the operation needs no credential; a missing list says nothing.
             operation.security.get_or_insert_default();
             let needs = needs(operation);
             operation.description = Some(match operation.description.take() {

@@ -18,7 +18,7 @@ use crate::api::openapi::completed::completed;
 pub(crate) use crate::api::openapi::completed::operations;
 use crate::domain::parts::languages::{Language, Level};
 
-/// What every route's annotation builds on: title, tags, credentials, the shape of an error.
+/// The parts of the document that belong to no single route: title, tags, kinds of credentials, the schema of an error.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -52,7 +52,8 @@ use crate::domain::parts::languages::{Language, Level};
 )]
 pub(crate) struct Base;
 
-/// The kinds of credentials: an access token, an API key, and, for introspection, an API key as an OAuth client's id and secret.
+/// The kinds of credentials: an access token, an API key, and, for introspection, an API key as the id and the secret
+/// of an OAuth client.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -69,7 +70,7 @@ impl Modify for Credentials {
 
 /// `/openapi.json`, and under `/docs` a page to browse it, served from this binary. `base` is the prefix of all paths.
 pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: Document, base: &str) -> Router<S> {
-    // The page names the document relative to itself, so that it finds the document under every prefix.
+    // The page refers to the document by a relative URL, so that it finds the document under every prefix.
     let pages: Router<S> = SwaggerUi::new("/docs")
         .url("/openapi.json", completed(document, base))
         .config(Config::from("../openapi.json"))
@@ -77,7 +78,7 @@ pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: Document, base: 
     pages.layer(map_response(guarded))
 }
 
-/// Forbids a page to load anything from another origin, and every site to frame the page.
+/// Sets a Content-Security-Policy: the page loads nothing from another origin, and no site may frame it.
 async fn guarded(mut response: Response) -> Response {
     let policy = HeaderValue::from_static(
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \

@@ -7,8 +7,8 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use crate::domain::identity::id_of_user;
 use crate::domain::json::string;
 
-/// Types for the annotations: each means one parameter. A row is where it is sent, its name, its schema, its description and,
-/// if it has one, an example.
+/// Defines types for the `params(…)` of annotations. Each type means one parameter. A row has its place in the request,
+/// its name, its schema, its description and, optionally, an example.
 macro_rules! parameters {
     ($(
         $(#[doc = $doc:literal])+
@@ -19,7 +19,7 @@ macro_rules! parameters {
 
         impl IntoParams for $name {
             fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-                // utoipa declares every parameter of a path as required.
+                // A parameter of a path stays required: utoipa ignores this call for it.
                 let parameter = ParameterBuilder::new()
                     .parameter_in(ParameterIn::$place)
                     .required(Required::False)

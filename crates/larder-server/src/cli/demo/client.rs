@@ -1,4 +1,5 @@
-//! A minimal HTTP client: it shares the machine's cores with the service that it measures, so its own cost has to be small.
+//! A minimal HTTP client: it shares the machine's cores with the service that it measures, so its own cost has to be
+//! small.
 
 use std::net::SocketAddr;
 

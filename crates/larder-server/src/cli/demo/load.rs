@@ -1,4 +1,5 @@
-//! The load: some users are asked for far more often than others, and one request in a hundred writes.
+//! The load of the demo: requests ask for some users far more often than for others, and one request in a hundred
+//! writes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,14 +20,14 @@ use crate::cli::demo::people::{ADMIN_EMAIL, Crowd, PASSWORD};
 use crate::domain::user::User;
 use crate::service::Service;
 
-/// Clients; each has one request in flight.
+/// How many clients send requests; each has one request in flight.
 const CLIENTS: u64 = 32;
-/// Users who are logged in; each request comes from one of them.
+/// How many users log in. A request comes from one of them, or from the admin.
 const SESSIONS: usize = 64;
-/// The exponent of Zipf's law; near 1 is what web traffic shows (Breslau et al., INFOCOM 1999).
+/// The exponent of Zipf's law; web traffic shows values near 1 (Breslau et al., INFOCOM 1999).
 const SKEW: f64 = 1.0;
 
-/// A load that can be driven several times.
+/// A load that can run several times.
 pub(crate) struct Load {
     address: SocketAddr,
     scene: Arc<Scene>,
@@ -38,7 +39,7 @@ struct Scene {
     sessions: Vec<String>,
 }
 
-/// What one drive measured.
+/// What one run of the load measured.
 pub(crate) struct Measured {
     pub(crate) elapsed: Duration,
     pub(crate) latency_micros: Histogram<u64>,
@@ -73,7 +74,7 @@ impl Load {
         self.scene.crowd.users.len()
     }
 
-    /// Sends requests for `span`. An answer with another status than 200 fails the drive.
+    /// Sends requests for `span`. The run fails at an answer with another status than 200.
     pub(crate) async fn drive(
         &self,
         name: &str,

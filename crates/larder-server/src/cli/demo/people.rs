@@ -25,20 +25,21 @@ use crate::service::Service;
 use crate::store::writing::ByJournal;
 
 pub(crate) const ADMIN_EMAIL: &str = "admin@larder.example";
-/// The password of every user, the admin included: the demo listens on the loopback alone.
+/// The password of every user, the admin included. It can be public, because the demo listens on the loopback address
+/// alone.
 pub(crate) const PASSWORD: &str = "larder-demo-2026";
 
 const BATCH: usize = 1_000;
 /// The most users that are read back from a larger database; the load needs no more.
 const GATHERED_MAX: usize = 20_000;
 
-/// The users that the load is about.
+/// The users that the load reads and changes.
 pub(crate) struct Crowd {
     pub(crate) users: Vec<User>,
 }
 
 impl Crowd {
-    /// Fills an empty database, and reads back the users that the load is about.
+    /// Fills the database if it is empty, and reads back the users that the load reads and changes.
     pub(crate) async fn gather(service: &Service, wanted: u32) -> anyhow::Result<Self> {
         let store = service.store();
         let login = store.credentials_for_login(&Identifier::Email(Email::parse(ADMIN_EMAIL)?)).await?;

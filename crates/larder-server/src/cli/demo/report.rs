@@ -1,4 +1,4 @@
-//! The demo's table, and the invitation to try it by hand.
+//! The demo's table, and the text that shows requests to try by hand.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table};
 use crate::cli::demo::load::Measured;
 use crate::cli::demo::people::{ADMIN_EMAIL, PASSWORD};
 
-/// One load, without the cache and with it.
+/// The measurements of one load, with the cache off and with it on.
 pub(crate) struct Report {
     pub(crate) off: Measured,
     pub(crate) on: Measured,
@@ -75,7 +75,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// What to try next.
+/// The text with requests that a person can try next.
 pub(crate) fn invitation(address: SocketAddr) -> String {
     let base = format!("http://{address}/api/v1");
     format!(

@@ -1,4 +1,4 @@
-//! `/v1.0/cache`, as "Cache Management Documentation" prints it.
+//! The routes `/v1.0/cache`. Their answers are those that the hotel's document "Cache Management Documentation" prints.
 
 use std::collections::BTreeMap;
 
@@ -49,14 +49,14 @@ fn unavailable(detail: Option<&'static str>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Answer(body)).into_response()
 }
 
-/// What answers: Redis, with its own figures, or memory alone.
+/// The tier whose figures the answer shows: Redis, or memory if no Redis is configured.
 pub(crate) enum Backend {
     Redis(Box<RedisInfo>),
     Memory,
 }
 
 impl Backend {
-    /// What answers; `None` while Redis is configured and away.
+    /// `None` if a configured Redis does not answer.
     pub(crate) fn of(redis: RedisAnswer<RedisInfo>) -> Option<Self> {
         match redis {
             RedisAnswer::Value(info) => Some(Self::Redis(Box::new(info))),
@@ -76,7 +76,7 @@ impl Backend {
         self.redis().is_none().then_some("memory")
     }
 
-    /// In per cent, to two decimals.
+    /// The hit rate in per cent, rounded to two decimals.
     fn hit_rate(&self, service: &Service) -> f64 {
         let percent = match self {
             Self::Redis(info) => info.hit_rate_percent(),
@@ -85,7 +85,7 @@ impl Backend {
         rounded(percent)
     }
 
-    /// `reasons` converts the reasons, and so decides whether their details are shown.
+    /// `reasons` is `Reason::public` or `Reason::detailed`; only the latter keeps the details of the reasons.
     fn info(&self, service: &Service, reasons: fn(Vec<health::Reason>) -> Vec<Reason>) -> CacheInfo {
         let redis = self.redis();
         let now = service.cache().health_report();
@@ -111,7 +111,7 @@ impl KeyCounts {
         let count = |class: &str| by_class.get(class).copied().unwrap_or(0);
         let [user_stats_keys, user_list_keys, user_details_keys, dashboard_stats_keys] =
             ["user_stats", "user_list", "user_details", "dashboard_stats"].map(count);
-        // The total of these four classes, as the document adds them up; the canonical answer counts all classes.
+        // The hotel's document counts these four classes only; the canonical answer counts all classes.
         let total_keys = user_stats_keys + user_list_keys + user_details_keys + dashboard_stats_keys;
         Self { user_stats_keys, user_list_keys, user_details_keys, dashboard_stats_keys, total_keys }
     }
@@ -202,7 +202,7 @@ pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Res
     Ok(Answer(Stats { success: true, cache_info, key_counts }).into_response())
 }
 
-/// The answer to an invalidation: success if it reached every tier; else 503, with what was done in spite of that.
+/// The answer to an invalidation: 200 if it reached every tier, else 503 with a detail that says what was done.
 fn dropped(receipt: Receipt, message: String) -> Response {
     let said = match (receipt.delivery(), receipt.is_journalled()) {
         (Delivery::Sent, _) => Answer(Done { success: true, message }).into_response(),

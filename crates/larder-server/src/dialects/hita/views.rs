@@ -1,4 +1,4 @@
-//! The answers of `/v1.0/cache`: they have every field that the document prints, as it prints them.
+//! The answers of `/v1.0/cache`, with every field of the hotel's document under the same name.
 
 use serde::Serialize;
 use utoipa::ToSchema;
