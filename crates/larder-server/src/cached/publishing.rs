@@ -1,4 +1,4 @@
-//! Implements the store's publisher with the cache.
+//! Publishes a write by invalidating in the cache what it touched.
 
 use larder::cache::Cache;
 use larder::receipt::Receipt;
