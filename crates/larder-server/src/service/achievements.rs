@@ -43,8 +43,8 @@ impl Service {
         }
     }
 
-    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
-    /// function checks them again.
+    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
+    /// checks them again.
     async fn award_as_judged(
         &self,
         caller: Caller,
@@ -64,7 +64,7 @@ impl Service {
         Ok(achievement.map(|achievement| (achievement, receipt)))
     }
 
-    /// A user, and its achievements, newest first.
+    /// A user with its achievements, newest first.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and those of the database.

@@ -1,4 +1,5 @@
-//! API keys: created once, verified against a hash that is never cached, invalid as soon as they are deleted.
+//! API keys. A key is shown once, when it is created. Its hash is never cached, and a key is invalid as soon as it is
+//! deleted.
 
 use std::net::IpAddr;
 
@@ -27,7 +28,8 @@ impl Service {
     /// [`ServiceError::Refused`], and those of the database.
     pub async fn authenticate_key(&self, raw: &str) -> Result<(Caller, ApiKeyState), ServiceError> {
         let key = ApiKeySecret::parse(raw).ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
-        // As with tokens: a cached answer may admit a caller, but only an answer from the database may refuse one.
+        // A cached answer may be older than the key. So a cached answer may admit a caller, but only an answer from the
+        // database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
             let Some(state) = self.cached.api_key(&ApiKeyId::of(&key), consistency).await?.value else {
                 continue;
@@ -49,18 +51,20 @@ impl Service {
         self.proven(&key, caller, state).await
     }
 
-    /// Compares the key with its stored hash unless this process has done so before, and notes its use.
+    /// Compares the key with its stored hash, unless this process verified the key before. Then notes the use of the
+    /// key.
     async fn proven(
         &self,
         key: &ApiKeySecret,
         caller: Caller,
         state: ApiKeyState,
     ) -> Result<(Caller, ApiKeyState), ServiceError> {
-        // The database does not allow the hash of a key to change, so a verified key stays right as long as a key with this
-        // id and creation time exists. Each request checks that it does.
+        // The database does not allow the hash of a key to change, so a verified key stays right as long as a key with
+        // this id and creation time exists. The `state` that each request reads shows that it exists.
         let this = (state.id, state.created_at);
         if !self.verified_keys.contains(key, &this) {
-            // The hash is read from the database each time: its type cannot be the value of a class.
+            // The hash is read from the database and never cached: its type cannot be serialised, so it cannot be the
+            // value of a class.
             let stored = self.store.api_key_hash(state.id).await?;
             if !stored.is_some_and(|stored| key.has_hash(&stored.0)) {
                 return Err(ServiceError::Refused(Refusal::ApiKeyInvalid));
@@ -71,7 +75,7 @@ impl Service {
         Ok((caller, state))
     }
 
-    /// Notes the day of a use, at most once a day per process. The request does not wait for it.
+    /// Stores the day of a use in the background, for each key at most once a day per process.
     fn note_use(&self, id: ApiKeyId) {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         if self.noted_uses.get(&id) == Some(today) {

@@ -16,8 +16,8 @@ use crate::service::error::{ListError, ServiceError};
 use crate::service::refusal::Refusal;
 
 impl Service {
-    /// A page of users. The caller's role decides which users are listed, counted and found. The page holds entire
-    /// users; the caller of this function shows of each what the role may see.
+    /// A page of users. The caller's role decides which users are listed, counted and found. The page holds all fields
+    /// of each user; the API layer shows only those that the role may see.
     ///
     /// # Errors
     /// [`ListError::Invalid`], and those of the database.

@@ -54,10 +54,10 @@ use crate::settings::sessions::SessionSettings;
 use crate::store::Store;
 use crate::store::writing::Writer;
 
-/// How many API keys' last uses one process remembers, at some 50 bytes each.
+/// For how many API keys one process remembers the last noted use, with about 50 bytes each.
 const NOTED_USES: usize = 10_000;
 
-/// The service; cheap to clone, since every request clones it more than once.
+/// The service. A clone is one `Arc`, because every request clones the service more than once.
 #[derive(Clone)]
 pub struct Service(Arc<Parts>);
 
@@ -71,7 +71,7 @@ pub struct Parts {
     tokens: Tokens,
     issuer: Option<String>,
     verified_keys: VerifiedKeys<(ApiKeyId, Timestamp)>,
-    /// The day on which this process last noted a use of the key.
+    /// For each API key, the day on which this process last noted a use.
     noted_uses: quick_cache::sync::Cache<ApiKeyId, jiff::civil::Date>,
     sealing: Sealing,
     limits: Limits,
@@ -176,8 +176,9 @@ impl Service {
         &self.passwords
     }
 
-    /// Writes as `actor`: runs `change` to its end, even if the caller is cancelled, and publishes what it touched
-    /// before it returns. If `change` returns an error after a commit, the commit is published nevertheless.
+    /// Runs `change` as `actor`, publishes (invalidates) what it touched, and then returns. `change` runs to its end
+    /// even if the caller is cancelled. If `change` returns an error after a commit, the commit is published
+    /// nevertheless.
     pub(crate) async fn write<T, F>(
         &self,
         actor: Actor,

@@ -32,8 +32,8 @@ impl Service {
     /// for itself.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], also if the balance would leave its bounds or another booking has the key;
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], also if the balance would leave its bounds or another booking has the same
+    /// idempotency key; [`ServiceError::NotFound`], and those of the database.
     pub async fn book_points(
         &self,
         caller: Caller,
@@ -54,8 +54,8 @@ impl Service {
         }
     }
 
-    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
-    /// function checks them again.
+    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
+    /// checks them again.
     async fn book_as_judged(
         &self,
         caller: Caller,

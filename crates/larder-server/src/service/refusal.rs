@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a refusal follows from.
+/// The kind of reason for a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
     /// The credentials are missing, or identify no user.
@@ -24,17 +24,17 @@ macro_rules! refusals {
         }
 
         impl Refusal {
-            /// All, in order of declaration.
+            /// All refusals, in the order of their declaration.
             pub const ALL: &[Refusal] = &[$(Refusal::$variant),+];
 
-            /// What it follows from.
+            /// The kind of its reason.
             pub fn kind(self) -> RefusalKind {
                 match self {
                     $(Refusal::$variant => RefusalKind::$kind,)+
                 }
             }
 
-            /// Its name in answers; never renamed.
+            /// The name of the refusal in answers. It never changes, because clients compare it.
             pub fn code(self) -> &'static str {
                 match self {
                     $(Refusal::$variant => $code,)+

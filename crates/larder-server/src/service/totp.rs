@@ -1,7 +1,7 @@
-//! The second factor: enrolment, confirmation, check at login, removal.
+//! The second factor (TOTP): enrolment, confirmation, check at login, removal.
 //!
-//! Turning it on or off ends no session: each session was opened with what was required then, and the user has just
-//! proved the password.
+//! Turning the second factor on or off ends no session: each session was opened with the proofs that were required
+//! then, and the user has just proved the password.
 
 use std::net::IpAddr;
 
@@ -29,9 +29,9 @@ const ISSUER: &str = "larder";
 
 /// What an authenticator app needs; shown once.
 pub struct Enrollment {
-    /// In base32, for typing.
+    /// The secret in base32, for typing.
     pub secret: String,
-    /// `otpauth://…`, for a QR code.
+    /// The secret as `otpauth://…`, for a QR code.
     pub uri: String,
 }
 
@@ -63,7 +63,7 @@ impl Service {
     /// Turns the second factor on, with a code of the authenticator. Returns the recovery codes, which are shown once.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong code, or if no enrolment waits for it,
+    /// [`ServiceError::Refused`] for a wrong code, or if no enrolment waits for its confirmation,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn confirm_totp(
         &self,
@@ -97,8 +97,8 @@ impl Service {
     /// Turns the caller's second factor off.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong password or code, or if none is on,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`] for a wrong password or code, or if no second factor is on, [`ServiceError::TooMany`],
+    /// and those of the database.
     pub async fn remove_totp(
         &self,
         caller: Caller,
@@ -165,7 +165,7 @@ impl Service {
         Ok(self.store.totp(user_id).await?.filter(|row| row.confirmed_at.is_some()))
     }
 
-    /// Spends a code: no code is accepted twice.
+    /// Marks a code as used, so that it is not accepted a second time. Returns whether the code was valid and unused.
     pub(crate) async fn spend(
         &self,
         user_id: UserId,
@@ -189,7 +189,8 @@ impl Service {
         Ok(is_spent)
     }
 
-    /// The time step to which a code belongs: the present one, the one before or the one after.
+    /// The time step to which a code belongs: the present step, the previous or the next one. `None`: it belongs to
+    /// none of them.
     fn step_of(
         &self,
         user_id: UserId,
