@@ -89,7 +89,7 @@ macro_rules! classes {
                 $(#[doc = $doc])+
                 ///
                 /// # Errors
-                /// Those of the database.
+                /// Errors of the database.
                 pub async fn $class(
                     &self,
                     $key: &$key_type,

@@ -48,7 +48,7 @@ impl Policies {
     /// Opens a class. `begin` makes the class's builder from its name and may set options of the builder, such as tags.
     ///
     /// # Errors
-    /// Those of [`ClassBuilder::open`].
+    /// Errors of [`ClassBuilder::open`].
     pub fn open<'a, K, V>(
         &self,
         row: &ClassRow,

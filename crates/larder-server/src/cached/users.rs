@@ -18,7 +18,7 @@ impl Cached {
     /// not, both entries are read again, first fresh, then from the database.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn find(&self, by: &Identifier, consistency: Consistency) -> Result<Answer<User>, Error> {
         for consistency in [consistency, Consistency::Fresh] {
             if let Some(answer) = self.find_once(by, consistency).await? {

@@ -13,7 +13,7 @@ use crate::domain::permission::Permission;
 /// The originator of a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Actor {
-    /// No user is logged in: a registration, the first start, a command line.
+    /// There is no logged-in user, as in a registration, the first start or a command line.
     #[default]
     Nobody,
     /// This user.

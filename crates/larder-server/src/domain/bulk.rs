@@ -28,7 +28,7 @@ impl ListedId {
             .map_err(|_| Invalid::new("is not an id; expected a UUID of version 7 or an external id"))
     }
 
-    /// The id as it was sent; a UUID in lower case.
+    /// The id as the client sent it; a UUID is in lower case.
     pub fn shown(&self) -> String {
         match self {
             Self::Id(id) => id.to_string(),

@@ -80,7 +80,7 @@ impl ExternalId {
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let shaped = (1..=64).contains(&raw.len())
             && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-            // A URL normalises the segments `.` and `..` away.
+            // At least one letter or digit is required, because URL parsers remove the path segments `.` and `..`.
             && raw.bytes().any(|byte| byte.is_ascii_alphanumeric());
         if !shaped {
             return Err(Invalid::new("must be 1 to 64 letters, digits, dots, underscores or dashes"));
@@ -173,7 +173,8 @@ pub enum Identifier {
 }
 
 impl Identifier {
-    /// The value after its kind, so that identifiers of two kinds never have one text. It is personal data, never shown.
+    /// The kind followed by the value, so that identifiers of two kinds never have the same text. The text is personal
+    /// data and must not be shown.
     pub fn with_kind(&self) -> String {
         match self {
             Self::Id(id) => format!("id {id}"),

@@ -13,7 +13,8 @@ use crate::domain::sort::{Sort, SortBy};
 
 const MAX_LIMIT: u32 = 100;
 const DEFAULT_LIMIT: u32 = 25;
-/// The deepest row of a page by number: the database walks over all rows before the page. A cursor needs no such walk.
+/// The number of the last row that a page by number can show. It has a limit because the database reads all rows before
+/// the page. A page after a cursor needs no such read.
 const MAX_PAGED_ROWS: u64 = 10_000;
 
 /// How many items one answer has at most: 1 to 100, by default 25.
@@ -224,8 +225,8 @@ fn status(raw: &str, audience: Role) -> Result<bool, Invalid> {
     }
 }
 
-/// An order by address discloses the addresses, and its cursors hold one. So it is allowed only if the readers see
-/// them.
+/// The order by e-mail address discloses addresses, and its cursors hold one. So this order is allowed only if the
+/// readers may see the address of every listed user.
 fn sort(raw: &str, filter: Filter, audience: Role) -> Result<Sort, Invalid> {
     let sort: Sort = raw.parse()?;
     let is_shown = match audience {

@@ -69,14 +69,15 @@ macro_rules! user_patch {
         #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
         pub struct UserPatch {
             $(pub $name: <$type as Column>::Change,)+
-            /// What the request says of the fields that it cannot change.
+            /// The fields that no request can change, as far as the request repeats them.
             pub read_only: ReadOnly,
             /// Whether the request has the complete user, as GET shows it: then it may repeat fields that only an admin may set.
             pub is_complete: bool,
         }
 
         impl UserPatch {
-            /// Each field in this change, and who may set it. A field that has its new value already is included.
+            /// Each field in this change, and who may set it. A field whose new value equals its present value is
+            /// included.
             fn changes(&self) -> impl Iterator<Item = (&'static str, SetBy)> {
                 let kept = Self::default();
                 let fields = [$((stringify!($name), SetBy::$set_by, self.$name != kept.$name)),+];
@@ -90,7 +91,7 @@ macro_rules! user_patch {
                 user
             }
 
-            /// The change without the fields of [`UserPatch::admin_fields`] that have their new value already.
+            /// Removes each field of [`UserPatch::admin_fields`] whose new value equals the value in `before`.
             #[must_use]
             pub(crate) fn without_kept_admin_fields(mut self, before: &User) -> Self {
                 let after = self.applied(before);
@@ -118,7 +119,7 @@ impl UserPatch {
         Self { is_active: Some(is_active), ..Self::default() }
     }
 
-    /// The fields in this change, including those that have their new value already.
+    /// The fields in this change, including those whose new value equals the present one.
     pub(crate) fn fields(&self) -> Vec<&'static str> {
         self.changes().map(|(name, _)| name).collect()
     }

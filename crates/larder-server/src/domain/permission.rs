@@ -21,7 +21,7 @@ impl Permission {
     }
 }
 
-/// 1 to 64 lower-case letters, digits, dots, underscores and dashes.
+/// Checks that the text has 1 to 64 lower-case letters, digits, dots, underscores and dashes.
 pub(crate) fn slug(raw: &str) -> Result<String, Invalid> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     match (1..=64).contains(&raw.len()) && raw.bytes().all(allowed) {
@@ -72,7 +72,7 @@ impl Rights {
         )
     }
 
-    /// Whether `right` is among them.
+    /// Whether `right` is one of these rights.
     pub fn hold(self, right: Right) -> bool {
         Right::ALL.iter().zip(self.0).any(|(each, held)| held && *each == right)
     }

@@ -54,7 +54,8 @@ impl IdempotencyKey {
     /// Checks the text; upper and lower case differ.
     ///
     /// # Errors
-    /// The text has other characters or a length out of bounds, or it begins like the service's own keys.
+    /// The text has other characters or a length out of bounds, or it begins with `achievement:`, as the service's own
+    /// keys do.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let shaped = (1..=100).contains(&raw.len())
             && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
@@ -185,7 +186,7 @@ impl LedgerQuery {
     }
 }
 
-/// An entry's id has the form of a user's id.
+/// Parses the id of a ledger entry. Like a user's id it is a UUID of version 7, so [`UserId::parse`] checks it.
 fn cursor(raw: &str) -> Result<Uuid, Invalid> {
     let id = UserId::parse(raw).map(UserId::as_uuid);
     id.map_err(|_| {

@@ -54,7 +54,7 @@ macro_rules! text_type {
 }
 pub(crate) use text_type;
 
-/// Implements [`Text`] and `FromJson` for a type that has the functions already.
+/// Implements [`Text`] and `FromJson` for a type that has its own `as_str`, `stored` and `parse`.
 macro_rules! text {
     ([$($generic:tt)*] $name:ty, $schema:expr) => {
         impl<$($generic)*> $crate::domain::text::Text for $name {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::invalid::Invalid;
 
-/// The beginning of the year 1. RFC 3339 has four digits and no sign for a year, so it can show no negative one.
+/// The beginning of the year 1. In RFC 3339 a year has four digits and no sign, so it cannot be negative.
 const FIRST_MICROS: i64 = -62_135_596_800_000_000;
 /// The last midnight that the calendar library can show in every time zone: 9999-12-30.
 const LAST_MICROS: i64 = 253_402_128_000_000_000;

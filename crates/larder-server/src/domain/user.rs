@@ -82,7 +82,7 @@ macro_rules! users {
                 Self { $($name: initial!($($needed)? $($initial)?),)+ }
             }
 
-            /// The user that this becomes under `id` at `now`.
+            /// The user that is created from this, with the id `id` and the creation time `now`.
             pub(crate) fn created(self, id: UserId, now: Timestamp) -> User {
                 User {
                     id,

@@ -25,7 +25,7 @@ impl Service {
     /// The caller that an API key authenticates, with the key's state and scopes.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn authenticate_key(&self, raw: &str) -> Result<(Caller, ApiKeyState), ServiceError> {
         let key = ApiKeySecret::parse(raw).ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
         // A cached answer may be older than the key. So a cached answer may admit a caller, but only an answer from the
@@ -98,7 +98,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Refused`] if `named` is another user, if the caller uses an API key, if a scope is not for the
     /// caller, if the password or the code is missing or wrong, or if the user has too many keys;
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn create_api_key(
         &self,
         caller: Caller,
@@ -137,7 +137,7 @@ impl Service {
     /// The keys of a user, without their secrets: for the user itself and for callers that manage the user.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn api_keys(&self, caller: Caller, named: Identifier) -> Result<Vec<ApiKeyRow>, ServiceError> {
         let caller = self.present(caller).await?;
         let User { id, .. } = self.target(caller, &named).await?;
@@ -147,7 +147,7 @@ impl Service {
     /// Deletes a key of a user: for the user itself and for callers that manage the user.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn delete_api_key(
         &self,
         caller: Caller,

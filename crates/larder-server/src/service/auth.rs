@@ -52,7 +52,7 @@ impl Service {
     /// epoch (a counter that each change of the password raises).
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
         let claims = self.tokens.verify(token).await;
         let claims = claims.ok_or(ServiceError::Refused(Refusal::AccessTokenInvalid))?;
@@ -95,7 +95,7 @@ impl Service {
     /// Registers a user. The request needs no authentication.
     ///
     /// # Errors
-    /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
         // `drop` spends the attempt even if the call succeeds: each call creates a user or discloses that one exists.
         drop(self.limits.from_address(Kind::Register, from)?);
@@ -219,7 +219,7 @@ impl Service {
     /// the same time. If the token was used earlier, the session ends, because a thief may have the token.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn refresh(&self, token: String, from: IpAddr) -> Result<Grant, ServiceError> {
         let attempt = self.limits.from_address(Kind::Refresh, from)?;
         let (now, next) = (Timestamp::now(), RefreshToken::random());
@@ -257,7 +257,7 @@ impl Service {
     /// Ends the caller's session.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for an API key, and those of the database.
+    /// [`ServiceError::Refused`] for an API key, and errors of the database.
     pub async fn logout(&self, caller: Caller) -> Result<Receipt, ServiceError> {
         let session = caller.session()?;
         let end = self.write(caller.actor(), move |tx| async move {
@@ -270,7 +270,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`] if the current password is wrong or the caller uses an API key,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn change_password(
         &self,
         caller: Caller,

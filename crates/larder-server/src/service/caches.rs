@@ -32,7 +32,7 @@ impl Service {
     /// The caller, if the database says now that it is an admin. No cached role decides here.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn present_admin(&self, caller: Caller) -> Result<Caller, ServiceError> {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
@@ -95,7 +95,7 @@ impl Service {
     /// Sends one entry through every tier.
     ///
     /// # Errors
-    /// Those of the cache.
+    /// Errors of the cache.
     pub async fn self_test(&self) -> Result<SelfTest, ServiceError> {
         Ok(self.cache.self_test().await?)
     }
@@ -113,7 +113,7 @@ impl Service {
     /// Invalidates what `what` names, on every instance.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] if `what` names no class or an invalid pattern, and those of the database.
+    /// [`ServiceError::Invalid`] if `what` names no class or an invalid pattern, and errors of the database.
     pub async fn drop_by_hand(&self, caller: Caller, what: &Drop) -> Result<Receipt, ServiceError> {
         let touches = match what {
             Drop::Everything => vec![Touch::Everything],

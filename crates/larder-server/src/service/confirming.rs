@@ -30,7 +30,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`] if the caller uses an API key, or if the password or the needed code is missing or
-    /// wrong; [`ServiceError::TooMany`], and those of the database.
+    /// wrong; [`ServiceError::TooMany`], and errors of the database.
     pub(crate) async fn confirm(&self, caller: Caller, proof: &Proof) -> Result<(), ServiceError> {
         caller.session()?;
         let Confirmation { current_password, factor } = &proof.confirmation;

@@ -20,7 +20,7 @@ impl Service {
     /// entry in a tier stays as it is, and a read joins a load in progress. Returns the names of the classes.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn warm_essential(&self) -> Result<Vec<&'static str>, ServiceError> {
         let (day, consistency) = (Day::today(), Consistency::Bounded);
         self.cached.user_stats(&day, consistency).await?;

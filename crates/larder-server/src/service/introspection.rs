@@ -43,7 +43,7 @@ impl Service {
     /// may call this.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn introspect(
         &self,
         caller: Caller,
@@ -87,7 +87,7 @@ impl Service {
     /// client that has the token may revoke it; it needs no other credential. An unknown token is no error (RFC 7009).
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn revoke_token(&self, token: String, from: IpAddr) -> Result<Receipt, ServiceError> {
         let attempt = self.limits.from_address(Kind::Tokens, from)?;
         let service = self.clone();

@@ -95,7 +95,7 @@ impl Service {
     /// Opens the service on a database and a cache; creates the first signing key if there is none.
     ///
     /// # Errors
-    /// Those of the database, and an error if the secret key does not open the secrets in the database.
+    /// Errors of the database, and an error if the secret key does not open the secrets in the database.
     pub async fn open(
         store: Store,
         cache: Cache,

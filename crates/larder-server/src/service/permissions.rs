@@ -18,7 +18,7 @@ impl Service {
     /// A user's permissions, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn permissions(
         &self,
         caller: Caller,
@@ -37,8 +37,8 @@ impl Service {
     /// permission, the first grant stays.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], also if the user has 100 permissions already; [`ServiceError::NotFound`], and
-    /// those of the database.
+    /// [`ServiceError::Refused`], also if the user has 100 permissions already; [`ServiceError::NotFound`], and errors
+    /// of the database.
     pub async fn grant(
         &self,
         caller: Caller,
@@ -70,7 +70,7 @@ impl Service {
     /// Revokes a permission of a user that the caller manages. It is no error if the user does not have it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn revoke(
         &self,
         caller: Caller,

@@ -24,7 +24,7 @@ impl Service {
     /// client often reads it next.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn profile(
         &self,
         named: &Identifier,
@@ -54,7 +54,7 @@ impl Service {
     /// A user with every part of its profile, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn full_profile(
         &self,
         caller: Caller,
@@ -72,7 +72,7 @@ impl Service {
     /// A part of a profile, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn part<P: CachedPart>(
         &self,
         caller: Caller,
@@ -87,7 +87,7 @@ impl Service {
     /// Changes a part if its state fulfils `expected`.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and errors of the
     /// database.
     pub async fn update_part<P: CachedPart>(
         &self,

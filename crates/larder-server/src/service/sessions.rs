@@ -15,7 +15,7 @@ impl Service {
     /// first.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn sessions(&self, caller: Caller, named: Identifier) -> Result<Vec<SessionRow>, ServiceError> {
         let caller = self.present(caller).await?;
         let user = self.target(caller, &named).await?;
@@ -26,7 +26,8 @@ impl Service {
     /// Ends a session of a user, for the user itself and for callers that manage the user.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], also if the session has ended; and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], also if the session has ended; and errors of the
+    /// database.
     pub async fn end_session(
         &self,
         caller: Caller,

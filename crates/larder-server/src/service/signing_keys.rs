@@ -84,7 +84,7 @@ fn stored(secret: &SealedSecret, plain: &str) -> String {
 /// with it now.
 ///
 /// # Errors
-/// [`ServiceError::Internal`] with the name of the setting, and those of the database.
+/// [`ServiceError::Internal`] with the name of the setting, and errors of the database.
 pub(crate) async fn reseal_keys(store: &Store, sealing: &Sealing) -> Result<(), ServiceError> {
     for SigningKey { kid, private_key, .. } in store.signing_keys().await? {
         let secret = match private_key.starts_with(SEALED) {
@@ -145,7 +145,7 @@ impl Service {
     /// Publishes a new key; see [`rotate`]. For superadmins with a session.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn rotate_keys(&self, caller: Caller) -> Result<(Rotation, Receipt), ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;

@@ -39,8 +39,8 @@ impl Service {
     /// Begins an enrolment. Logins need the second factor only after a code has confirmed it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong password, or if a second factor is on already,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`] for a wrong password, or if a second factor is on already, [`ServiceError::TooMany`],
+    /// and errors of the database.
     pub async fn enroll_totp(
         &self,
         caller: Caller,
@@ -64,7 +64,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`] for a wrong code, or if no enrolment waits for its confirmation,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn confirm_totp(
         &self,
         caller: Caller,
@@ -98,7 +98,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`] for a wrong password or code, or if no second factor is on, [`ServiceError::TooMany`],
-    /// and those of the database.
+    /// and errors of the database.
     pub async fn remove_totp(
         &self,
         caller: Caller,
@@ -117,7 +117,7 @@ impl Service {
     /// Turns off the second factor of another user, who has lost it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn reset_totp(&self, caller: Caller, named: Identifier) -> Result<Receipt, ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
@@ -134,7 +134,7 @@ impl Service {
     /// How many recovery codes the caller has left; `None` if its second factor is off.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn totp_of(&self, caller: Caller) -> Result<Option<i64>, ServiceError> {
         let row = self.present_totp(caller.id).await?;
         Ok(row.map(|row| row.recovery_codes))
@@ -143,8 +143,8 @@ impl Service {
     /// Checks the second factor at login, after the password was right.
     ///
     /// # Errors
-    /// [`ServiceError::SecondFactorNeeded`], [`ServiceError::Refused`] for a wrong code,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::SecondFactorNeeded`], [`ServiceError::Refused`] for a wrong code, [`ServiceError::TooMany`], and
+    /// errors of the database.
     pub(crate) async fn check_second_factor(
         &self,
         user_id: UserId,
@@ -212,7 +212,7 @@ impl Service {
 /// encrypted with it now.
 ///
 /// # Errors
-/// [`ServiceError::Internal`] with the name of the setting, and those of the database.
+/// [`ServiceError::Internal`] with the name of the setting, and errors of the database.
 pub(crate) async fn reseal_secrets(store: &Store, sealing: &Sealing) -> Result<(), ServiceError> {
     for (user, secret) in store.totp_secrets().await? {
         let Some(sealed) = sealing.reseal(user.as_uuid(), &secret)? else { continue };

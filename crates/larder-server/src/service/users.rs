@@ -24,7 +24,7 @@ impl Service {
     /// The user with an identifier.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn find(
         &self,
         by: &Identifier,
@@ -39,7 +39,7 @@ impl Service {
     /// has them.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn look_up(
         &self,
         caller: Caller,
@@ -57,7 +57,7 @@ impl Service {
     /// Creates a user as an admin.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::Taken`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::Taken`], and errors of the database.
     pub async fn create(
         &self,
         caller: Caller,
@@ -104,7 +104,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
-    /// [`ServiceError::VersionConflict`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::VersionConflict`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn update(
         &self,
         caller: Caller,
@@ -179,7 +179,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`],
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn delete(
         &self,
         caller: Caller,

@@ -43,17 +43,17 @@ pub struct Recorded {
     /// The touched entries and tags. They are known before each commit, so they are published even if the commit's
     /// answer is lost.
     pub touches: Vec<Touch>,
-    /// The ids of the changes in the journal. They are known only after the commit: an id says that its change is
-    /// committed.
+    /// The ids of the changes in the journal. They are known only after the commit, so an id here means that its change
+    /// is committed.
     pub changes: Vec<ChangeId>,
-    /// The rows that the write found as it would have made them.
+    /// The rows that already had the state that the write would give them.
     pub unchanged: Vec<UnchangedRow>,
 }
 
 /// A store that may write, as one actor. Only [`Store::write`] makes one.
 pub struct Writer {
     store: Store,
-    /// The actor that the audit log names for its writes.
+    /// The actor that the audit log names for the writes of this writer.
     actor: Actor,
     /// The request that writes, for the audit log.
     origin: Option<Arc<Origin>>,
@@ -63,7 +63,7 @@ pub struct Writer {
 
 #[derive(Clone, Default)]
 struct Recorder(
-    /// Shared by a writer and its publication. The lock is never held across an `await`.
+    /// A writer and its publication share this. The lock is never held across an `await`.
     Arc<Mutex<Recording>>,
 );
 
@@ -82,7 +82,7 @@ impl Recorder {
     /// Records what a transaction touched, just before its commit.
     ///
     /// # Errors
-    /// [`StoreError::Published`] if the writer outlived its closure: the publication is over.
+    /// [`StoreError::Published`] if the writer outlived its closure: then the publication has happened already.
     fn before_commit(&self, touches: Vec<Touch>) -> Result<(), StoreError> {
         let mut recording = self.lock();
         if recording.is_published {
@@ -92,7 +92,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Takes what is recorded. From now on, `commit` is refused.
+    /// Takes what is recorded. After this call, [`Recorder::before_commit`] returns an error.
     fn published(&self) -> Recorded {
         let mut recording = self.lock();
         recording.is_published = true;
@@ -105,7 +105,7 @@ impl Store {
     /// that disconnects between the commit and the publication must not leave an old value cached.
     ///
     /// # Errors
-    /// Those of `change`, and [`StoreError::ShuttingDown`].
+    /// Errors of `change`, and [`StoreError::ShuttingDown`].
     pub async fn write<T, E, P, F>(
         &self,
         actor: Actor,
@@ -124,7 +124,7 @@ impl Store {
         let written = tokio::spawn(async move {
             let changed = change(writer).await;
             let recorded = recorder.map(|recorder| recorder.published()).unwrap_or_default();
-            // Published even after an error: a commit whose answer was lost may have succeeded.
+            // Publishes even after an error: a commit whose answer was lost may have succeeded.
             let receipt = publisher.publish(recorded).await;
             Ok((changed?, receipt))
         });
