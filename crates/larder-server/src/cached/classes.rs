@@ -269,7 +269,7 @@ classes! {
         keys_for: Admins,
     }
 
-    /// A user's permissions by name, for display. The authentication state decides what a caller may do, not this class.
+    /// A user's permissions, sorted by name, for display only. The class `auth_state` decides what a caller may do.
     permissions: UserId => Vec<Grant> {
         load: |store, id| store.permissions(*id),
         touched_by: [Entry("permissions", &["user_id"])],

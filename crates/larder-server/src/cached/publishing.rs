@@ -1,4 +1,4 @@
-//! Publishes a write by invalidating in the cache what it touched.
+//! Implements [`Publisher`] for the cache: a write is published when the entries that it touched are invalidated.
 
 use larder::cache::Cache;
 use larder::receipt::Receipt;

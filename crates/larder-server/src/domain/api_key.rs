@@ -1,4 +1,4 @@
-//! API keys: the public id, and what a key may be used for.
+//! API keys: the public id of a key, and its scopes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -161,7 +161,7 @@ impl FromStr for Scopes {
     }
 }
 
-/// The state of a key, as cached. It holds neither the key nor its hash.
+/// The state of a key, as cached. It contains neither the key nor the hash of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKeyState {
     /// The key's public id.

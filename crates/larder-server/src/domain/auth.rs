@@ -7,7 +7,7 @@ use crate::domain::identity::UserId;
 use crate::domain::permission::Permission;
 use crate::domain::role::Role;
 
-/// The conditions under which a token of this user is valid. It holds no secret, so it may be cached.
+/// The state that decides whether a token of this user is valid. It contains no secret, so it may be cached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthState {
     /// The user.

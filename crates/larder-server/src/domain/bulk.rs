@@ -10,9 +10,9 @@ use crate::domain::json::{List, from_json, text_of};
 /// A user in a list, by id or by external id. `me` is not allowed in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListedId {
-    /// By the id of this service.
+    /// The user's id in this service.
     Id(UserId),
-    /// By the id of another system.
+    /// The user's id in another system.
     External(ExternalId),
 }
 

@@ -127,9 +127,9 @@ impl Username {
 pub enum UserRef {
     /// The caller.
     Me,
-    /// By the id of this service.
+    /// The user's id in this service.
     Id(UserId),
-    /// By the id of another system.
+    /// The user's id in another system.
     External(ExternalId),
 }
 
@@ -160,15 +160,15 @@ pub(crate) fn id_of_user() -> ObjectBuilder {
 /// Anything that names exactly one user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identifier {
-    /// By the id of this service.
+    /// The user's id in this service.
     Id(UserId),
-    /// By the id of another system.
+    /// The user's id in another system.
     External(ExternalId),
-    /// By e-mail address.
+    /// The user's e-mail address.
     Email(Email),
-    /// By user name.
+    /// The user's user name.
     Username(Username),
-    /// By telephone number.
+    /// The user's telephone number.
     Phone(Phone),
 }
 

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{
 
 use crate::domain::invalid::Invalid;
 
-/// A kind of JSON value: what it parses to, and its schema.
+/// A kind of JSON value: the type of its parsed value, how it is parsed, and its schema.
 pub(crate) trait FromJson {
     /// The parsed value.
     type Value;

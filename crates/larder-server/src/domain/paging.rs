@@ -84,17 +84,16 @@ impl Default for Page {
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Position {
-    /// At the page with this number.
+    /// The page has this number.
     Page(Page),
-    /// After a cursor.
+    /// The page begins after this cursor.
     Cursor(Cursor),
 }
 
 /// One page of a list of users.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListQuery {
-    /// The role of the readers. Users and fields that this role may not see are neither listed, nor counted, nor
-    /// searched.
+    /// The role of the readers. Only users and fields that this role may see are listed, counted and searched.
     pub audience: Role,
     /// How many users at most.
     pub limit: Limit,
@@ -163,7 +162,7 @@ impl ListQuery {
     /// Parses the parameters of a list for readers of a role.
     ///
     /// # Errors
-    /// Every parameter that is invalid, or that asks for what these readers may not see.
+    /// Every parameter that is invalid, or that asks for data that these readers may not see.
     pub fn parse(params: &ListParams, audience: Role) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let limit = params.limit.as_deref().and_then(|raw| errors.keep("limit", Limit::parse(raw)));

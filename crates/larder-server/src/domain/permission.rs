@@ -1,4 +1,5 @@
-//! Permissions: names that allow a user what otherwise only admins may do.
+//! Permissions: a permission is a name that allows a user to do something for which it would otherwise need to be an
+//! admin.
 
 use serde::{Deserialize, Serialize};
 

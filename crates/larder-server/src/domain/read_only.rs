@@ -1,4 +1,5 @@
-//! The fields of a user that no request changes. A body may repeat them as they are, so that what GET returned can be PUT back.
+//! The fields of a user that no request changes. A body may repeat their present values, so that a client can PUT the
+//! body that GET returned.
 
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::invalid::Invalid;
 
 const MOST_CHARS: usize = 100;
-/// From this many characters on, a term is found anywhere in a text. A shorter term would be found in too many texts.
+/// A term with at least this many characters is found anywhere in a text. A shorter term would be found in too many
+/// texts.
 const CHARS_ANYWHERE: usize = 3;
 
 /// A term of 1 to 100 characters, in lower case. One or two characters find users whose user name or e-mail address

@@ -143,7 +143,7 @@ pub struct UserStatistics {
 }
 
 impl UserStatistics {
-    /// The statistics on `day`, from the counts of that day and its sign-ups and those of the days before.
+    /// The statistics on `day`, from the counts on that day and from the sign-ups of that day and the days before.
     pub(crate) fn of(day: Day, counts: &[Count], sign_ups: &[SignUps]) -> Self {
         let users = |is_meant: &dyn Fn(&Count) -> bool| {
             counts.iter().filter(|count| is_meant(count)).map(|count| count.users).sum::<i64>()
@@ -193,9 +193,9 @@ pub struct PersonalStats {
     pub id: UserId,
     /// When the user was created.
     pub member_since: Timestamp,
-    /// When its row last changed.
+    /// When the user's row last changed.
     pub updated_at: Timestamp,
-    /// Its points.
+    /// The user's points.
     pub points: i64,
     /// When the user opened its latest session that is still stored. Expired sessions stay stored for some time.
     pub last_login_at: Option<Timestamp>,

@@ -18,8 +18,8 @@ pub trait Text: Sized {
 /// Defines a newtype over `String`. A value from a request is made only by the type's own `parse`; with `@bare`, by its
 /// own `new`, and the type is no [`Text`].
 ///
-/// `Debug` hides the text, because it is personal data and could reach logs. `Deserialize` trusts its source: it is for
-/// what larder itself wrote (cached entries), never for the body of a request.
+/// `Debug` hides the text, because it is personal data and could reach logs. `Deserialize` does not check the text. It
+/// is only for cached entries, which larder wrote itself, and never for the body of a request.
 macro_rules! text_type {
     (@bare $(#[$doc:meta])* $name:ident) => {
         #[derive(

@@ -26,14 +26,15 @@ impl Timestamp {
     /// Parses RFC 3339.
     ///
     /// # Errors
-    /// The text is anything else.
+    /// The text is not in the form of RFC 3339.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let moment = raw.parse::<jiff::Timestamp>();
         let moment = moment.map_err(|_| Invalid::new("must be a time such as 2030-01-31T12:00:00Z"))?;
         Ok(Self::from_micros(moment.as_microsecond()))
     }
 
-    /// From microseconds since 1970; an instant outside the years 1 to 9999 becomes the nearest one inside.
+    /// The instant of this number of microseconds since 1970. An instant outside the years 1 to 9999 becomes the
+    /// nearest instant inside.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(FIRST_MICROS, LAST_MICROS))
     }

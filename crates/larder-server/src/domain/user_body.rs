@@ -109,7 +109,8 @@ fn describe_one<C: Change>(
     C::describe(body, name, missing)
 }
 
-/// Declares kinds of fields: the columns that a body sets, by the groups that set them, and what the body holds.
+/// Declares kinds of fields. A kind names the groups of columns that a body sets, what happens to missing columns of
+/// each group, and the value that the body holds.
 macro_rules! columns {
     ($($(#[doc = $doc:literal])+ $name:ident => $value:ty, $held:expr, [$($set_by:ident: $missing:ident),+];)+) => {$(
         $(#[doc = $doc])+

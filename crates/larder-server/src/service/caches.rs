@@ -110,7 +110,7 @@ impl Service {
         Ok(())
     }
 
-    /// Invalidates what `what` names, on every instance.
+    /// Invalidates the entries that `what` names, on every instance.
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] if `what` names no class or an invalid pattern, and errors of the database.

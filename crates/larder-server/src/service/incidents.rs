@@ -28,7 +28,7 @@ const KEPT: usize = 100;
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Incident {
     action: Action,
-    /// The code of a refusal, or what was done.
+    /// The code of the refusal, or the intervention in the cache.
     what: String,
     actor: Option<UserId>,
     target: Option<UserId>,

@@ -1,4 +1,4 @@
-//! Use cases: what the API and the command line do, independent of HTTP.
+//! Use cases: the actions that the API and the command line offer, independent of HTTP.
 
 pub mod access;
 pub mod achievements;
@@ -156,12 +156,13 @@ impl Service {
         &self.limits
     }
 
-    /// The proxies whose statement of a client's address is trusted.
+    /// The proxies that are trusted if they report the address of a client.
     pub fn proxies(&self) -> &TrustedProxies {
         &self.proxies
     }
 
-    /// The public address that tokens name as their issuer; `None`: it is not configured, and they name the installation.
+    /// The public address that tokens name as their issuer. `None`: no address is configured, so tokens name the
+    /// installation.
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }

@@ -45,7 +45,7 @@ impl Service {
         named: Identifier,
         permission: Permission,
     ) -> Result<(Grant, Receipt), ServiceError> {
-        // With a stolen API key a thief could otherwise give an account rights that outlive the key.
+        // A session is required, because the thief of an API key could give an account rights that outlive the key.
         caller.session()?;
         loop {
             // If the user changes between this check and the write, the rights are checked again.

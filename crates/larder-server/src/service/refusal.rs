@@ -41,7 +41,7 @@ macro_rules! refusals {
                 }
             }
 
-            /// What is wrong and what is allowed.
+            /// The text for people: what is wrong and what is allowed.
             pub fn text(self) -> &'static str {
                 match self {
                     $(Refusal::$variant => $text,)+

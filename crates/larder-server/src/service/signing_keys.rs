@@ -153,7 +153,7 @@ impl Service {
         let service = self.clone();
         self.write(caller.actor(), move |tx| async move {
             let rotation = rotate(&tx, &service.sealing).await?;
-            // This instance publishes the new key at once, the others within a minute.
+            // This instance publishes the new key at once. The other instances publish it within a minute.
             service.tokens.keys().read_again().await;
             tracing::info!(kid = rotation.kid, by = %caller.id, "signing key rotated");
             Ok(rotation)

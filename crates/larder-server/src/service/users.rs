@@ -21,7 +21,7 @@ use crate::service::refusal::Refusal;
 use crate::store::changes::{Deleted, Expected, Updated};
 
 impl Service {
-    /// The user with an identifier.
+    /// The user that has this identifier.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and errors of the database.
@@ -34,9 +34,9 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// The user that a caller looks up. Only admins may learn who has an e-mail address or a telephone number. Any
-    /// other caller finds only itself by them. Neither the answer nor the time until it discloses whether another user
-    /// has them.
+    /// The user that a caller looks up. Only admins may learn who has an e-mail address or a telephone number. For any
+    /// other caller, such a look-up reads only the caller's own row. So neither the answer nor its duration discloses
+    /// whether another user has the address or number.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and errors of the database.

@@ -1,4 +1,4 @@
-//! Awards achievements, and reads those of one user and the newest of all users.
+//! Awards achievements, reads the achievements of one user, and reads the newest achievements of all users.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,7 +42,8 @@ pub enum Awarded {
 }
 
 impl Writer {
-    /// Awards an achievement to a user whose role still is `judged`. Triggers of the database book its points.
+    /// Awards an achievement to a user whose role still is `judged`, the role by which the caller's rights were
+    /// checked. Triggers of the database book its points.
     ///
     /// # Errors
     /// Errors of the database.

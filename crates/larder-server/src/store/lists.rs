@@ -52,7 +52,7 @@ impl Store {
         }
     }
 
-    /// At most `most` rows of the page.
+    /// The rows of the page, at most `most` of them.
     async fn page(&self, list: &ListQuery, most: i64) -> Result<Vec<Option<User>>, StoreError> {
         let limit = i64::from(list.limit.get());
         let before = match list.position {

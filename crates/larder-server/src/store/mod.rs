@@ -73,18 +73,18 @@ impl Store {
         Self::open_with(&DatabaseOptions::new(url)).await
     }
 
-    /// As [`Store::open`], with further options of the connections.
+    /// Opens the store as [`Store::open`] does, with further options of the connections.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// The same errors as [`Store::open`].
     pub async fn open_with(options: &DatabaseOptions) -> Result<Self, StoreError> {
         Ok(Self::migrated(options).await?.0)
     }
 
-    /// As [`Store::open_with`]; also returns what was migrated.
+    /// Opens the store as [`Store::open_with`] does. Also returns what was migrated.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// The same errors as [`Store::open`].
     pub async fn migrated(options: &DatabaseOptions) -> Result<(Self, MigrationOutcome), StoreError> {
         let database = Database::open(options).await?;
         let migrated = database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;

@@ -1,4 +1,4 @@
-//! Where a request comes from, for the entries that it leaves in the audit log.
+//! The origin of a request, which is added to the entries of the audit log that the request causes.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};

@@ -58,7 +58,7 @@ impl Store {
 }
 
 impl Writer {
-    /// Grants a permission to a user whose role still is `judged`.
+    /// Grants a permission to a user whose role still is `judged`, the role by which the caller's rights were checked.
     ///
     /// # Errors
     /// Errors of the database.
@@ -109,7 +109,7 @@ impl Writer {
         Ok(Granted::Done(grant))
     }
 
-    /// Revokes a permission of a user whose role still is `judged`.
+    /// Revokes a permission of a user whose role still is `judged`, the role by which the caller's rights were checked.
     ///
     /// # Errors
     /// Errors of the database.

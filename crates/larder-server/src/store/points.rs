@@ -63,7 +63,8 @@ pub struct Ledger {
 }
 
 impl Writer {
-    /// Books points for a user whose role still is `judged`. The same booking under the same key is made once.
+    /// Books points for a user whose role still is `judged`, the role by which the caller's rights were checked. The
+    /// same booking under the same key is made once.
     ///
     /// # Errors
     /// Errors of the database.
@@ -118,7 +119,8 @@ impl Writer {
         .execute(write.statement())
         .await;
         match inserted.map_err(StoreError::from) {
-            // A booking for another user, whose row this transaction does not lock, took the key meanwhile.
+            // Since the check, a booking for another user has taken the key: this transaction does not lock the row of
+            // that user.
             Err(StoreError::Taken { .. }) => return Ok(Booked::KeyTaken),
             inserted => inserted?,
         };

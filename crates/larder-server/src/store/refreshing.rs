@@ -83,13 +83,13 @@ pub enum Rotated {
 /// An unused refresh token, without the token itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRow {
-    /// Its session.
+    /// The session of the token.
     pub session: Uuid,
     /// The user.
     pub user_id: UserId,
-    /// Since when it is valid.
+    /// Since when the token is valid.
     pub issued_at: Timestamp,
-    /// When its session expires.
+    /// When the session expires.
     pub expires_at: Timestamp,
 }
 
@@ -158,7 +158,7 @@ impl Writer {
 }
 
 impl Store {
-    /// The user to whose session a refresh token belongs, whether or not the token was used.
+    /// The user of the session to which a refresh token belongs, whether or not the token was used.
     ///
     /// # Errors
     /// Errors of the database.

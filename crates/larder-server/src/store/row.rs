@@ -82,7 +82,7 @@ pub(crate) fn bind<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx:
         .bind(user.updated_at.as_micros()))
 }
 
-/// A row, and those of its columns that cannot be read.
+/// A row, and the names of its columns that cannot be read.
 struct Reading<'r> {
     row: &'r AnyRow,
     unreadable: Vec<&'static str>,

@@ -2,10 +2,11 @@
 //! second method uses the index of the searched columns, which serves a rare term.
 //!
 //! Invariants:
-//! - `one_order`: both methods return the same users in the same order, newest first, so either may answer any page;
-//! - `bounded`: the first method reads a bounded number of rows. The second one runs only if the first found less than
-//!   one page in those rows, so what it collects and sorts is a small share of all users. On SQLite it also runs for
-//!   each term with a letter outside ASCII.
+//! - `one_order`: both methods return the same users in the same order, newest first, so one page may come from the
+//!   first method and the next page from the second;
+//! - `bounded`: the first method reads a bounded number of rows. The second method runs only if the first method found
+//!   less than one page in these rows. So the users that the second method collects and sorts are a small share of all
+//!   users. On SQLite the second method also runs for each term with a letter outside ASCII.
 
 use larder_sql::dialect::Dialect;
 
@@ -105,8 +106,8 @@ fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm, most: i64) ->
 
 fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
-    // MATERIALIZED hides the order and the limit from the planner; otherwise it could scan all users instead of the
-    // index.
+    // MATERIALIZED hides the order and the limit from the planner, so that the planner uses the index. Otherwise the
+    // planner could scan all users.
     sql.push("SELECT listed_id, place FROM (WITH found AS MATERIALIZED (");
     let columns = "id AS listed_id, created_at AS place";
     let condition = match (term.is_found_anywhere(), dialect) {

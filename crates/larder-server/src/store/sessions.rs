@@ -142,7 +142,7 @@ impl Writer {
             self.found_unchanged(|| UnchangedRow::belonging_to(user_id, "sessions"));
         }
         let count = i64::try_from(ended).unwrap_or(i64::MAX);
-        // Without a live session nothing ended, so the audit log gets no entry.
+        // If no session was live, none ended, so the audit log gets no entry.
         let event = (ended > 0).then(|| Event::on(Action::SessionClose, user_id).number("count", count));
         self.commit(write, event.as_slice()).await
     }

@@ -78,7 +78,8 @@ impl Writer {
         self.commit(write, &[]).await
     }
 
-    /// Begins an enrolment and replaces an unconfirmed one. Returns `false` if a second factor is confirmed already.
+    /// Begins an enrolment. If there is an unconfirmed enrolment, this one replaces it. Returns `false` if a second
+    /// factor is confirmed already.
     ///
     /// # Errors
     /// Errors of the database.

@@ -18,12 +18,12 @@ pub struct UnchangedRow {
 }
 
 impl UnchangedRow {
-    /// A row that would be inserted or deleted, known by this column.
+    /// A row that the write would insert or delete, identified by this column.
     pub(super) fn known_by(table: &'static str, column: &'static str, text: &impl ToString) -> Self {
         Self { table, columns: vec![(column, text.to_string())], updated: None }
     }
 
-    /// A row that belongs to this user and names it in `user_id`.
+    /// A row of `table` whose column `user_id` has this user's id, and which the write would insert or delete.
     pub(super) fn belonging_to(user_id: UserId, table: &'static str) -> Self {
         Self::known_by(table, "user_id", &user_id)
     }
@@ -34,7 +34,7 @@ impl UnchangedRow {
     }
 }
 
-/// The columns of `users` by which entries are found, with their texts; those that are NULL are left out.
+/// The columns of `users` by which entries are found, with their texts. A column that is NULL is left out.
 pub fn key_columns(user: &User) -> Vec<(&'static str, String)> {
     let mut columns = vec![
         ("id", user.id.to_string()),

@@ -46,7 +46,7 @@ impl Store {
         Ok(row.as_ref().map(row::as_read).transpose()?.map(|read| read.user))
     }
 
-    /// The users with these ids, in no order. Users that do not exist or cannot be read are left out.
+    /// The users with these ids, in any order. Users that do not exist or cannot be read are left out.
     ///
     /// # Errors
     /// Errors of the database.

@@ -21,7 +21,7 @@ pub trait Publisher: Send + 'static {
     /// Whether a write records what it touches. Recording costs one more statement before each commit.
     const RECORDS: bool = true;
 
-    /// Publishes what was recorded.
+    /// Publishes what the write recorded.
     fn publish(self, recorded: Recorded) -> impl Future<Output = Self::Receipt> + Send;
 }
 
@@ -70,7 +70,7 @@ struct Recorder(
 #[derive(Default)]
 struct Recording {
     recorded: Recorded,
-    /// The publication has taken the recorded touches: what is recorded later would not be published.
+    /// Whether the publication has taken the recorded touches. A touch that is recorded later would not be published.
     is_published: bool,
 }
 
@@ -79,7 +79,7 @@ impl Recorder {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records what a transaction touched, just before its commit.
+    /// Records what a transaction touched. The transaction calls this just before its commit.
     ///
     /// # Errors
     /// [`StoreError::Published`] if the writer outlived its closure: then the publication has happened already.
@@ -166,8 +166,8 @@ impl Writer {
 
     /// Writes `events` into the audit log, commits, and records what the transaction touched.
     ///
-    /// This is the only way to commit, so no write can omit the log by mistake: `&[]` says that this write gets no
-    /// entry, and a comment beside it says why.
+    /// This is the only way to commit, so no write can omit the log by mistake. If a write gets no entry in the log,
+    /// its code passes `&[]`, and a comment beside it has the reason.
     pub(super) async fn commit(
         &self,
         mut write: WriteTransaction,

@@ -104,7 +104,7 @@ pub(crate) use settings;
 /// however often. The database keeps no version of a part, because another program could forget to increase it.
 ///
 /// # Errors
-/// Only if the value cannot be serialised as JSON.
+/// The value cannot be serialised as JSON.
 pub fn digest(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let bytes = Sha256::digest(serde_json::to_vec(value)?);
     let mut text = String::with_capacity(2 * DIGEST_BYTES);
