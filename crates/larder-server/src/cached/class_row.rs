@@ -23,7 +23,8 @@ pub struct ClassRow {
     pub keys_for: KeysFor,
 }
 
-/// A table of which changed rows touch entries of a class. The first field is the name of the table.
+/// A table whose changed rows touch entries of a class, and which entries they touch. The first field is the name of
+/// the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TouchedBy {
     /// A change of a row touches the entry whose key's parts are the values of these columns, in this order.
@@ -43,7 +44,7 @@ impl TouchedBy {
         }
     }
 
-    /// Adds to the declaration of [the table](Self::table) that its rows touch entries of this class.
+    /// Adds these touches to `table`, the declaration of [the table](Self::table) for the journal.
     pub(super) fn declare(&self, class: &str, table: Table) -> Table {
         match self {
             Self::Entry(_, columns) => table.entry(class, *columns),

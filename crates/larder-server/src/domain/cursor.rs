@@ -16,10 +16,10 @@ use crate::domain::user::User;
 
 const CURSOR_VERSION: u8 = 2;
 const SCOPE_BYTES: usize = 8;
-/// Longer inputs are refused before they are decoded; the longest place is an e-mail address.
+/// A longer text is refused before it is decoded. The limit is enough for the longest place, an e-mail address.
 const CURSOR_TEXT_BYTES: usize = 400;
 
-/// The lists for which a cursor is valid: one filter, sort and search.
+/// The list for which a cursor is valid: its filter, its sort and its search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
     sort: Sort,

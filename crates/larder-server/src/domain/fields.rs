@@ -133,8 +133,8 @@ macro_rules! one_of {
 }
 pub(crate) use one_of;
 
-/// A field of a body, or several fields with a rule in common. A [`FromJson`] is a required field, and an `Option` of one
-/// may be missing or null.
+/// A field of a body, or several fields with a rule in common. A [`FromJson`] is a required field, and an `Option` of
+/// one may be missing or null.
 pub(crate) trait Field {
     /// What the body holds.
     type Value;

@@ -12,7 +12,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::json::{component, from_json, string, text_of};
 use crate::domain::text::text_type;
 
-/// Words that are routes beside `/users/{id}`, so they cannot be external ids.
+/// Words that have another meaning after `/users/`, such as `/users/me`, so they cannot be external ids.
 const RESERVED: [&str; 6] = ["me", "lookup", "statistics", "cache", "bulk", "superadmin"];
 const CANONICAL_UUID_BYTES: usize = 36;
 

@@ -201,7 +201,7 @@ impl ListQuery {
         Ok(Self { audience, limit, position: position.unwrap_or_default(), filter, sort, search })
     }
 
-    /// The lists for which this list's cursors are valid.
+    /// The scope of this list's cursors: they are valid for lists with the same scope.
     pub fn scope(&self) -> Scope {
         Scope::new(self.filter, self.sort, self.search.as_ref())
     }

@@ -20,7 +20,7 @@ pub enum Patch<T> {
 
 /// A field that a change may set.
 pub trait Column {
-    /// The type of its change; the default keeps the field.
+    /// The type of the change of the field; the default keeps the field.
     type Change: Default;
 
     /// Applies the change.
@@ -71,7 +71,8 @@ macro_rules! user_patch {
             $(pub $name: <$type as Column>::Change,)+
             /// The fields that no request can change, as far as the request repeats them.
             pub read_only: ReadOnly,
-            /// Whether the request has the complete user, as GET shows it: then it may repeat fields that only an admin may set.
+            /// Whether the request has the complete user, as GET shows it. Then the request may repeat fields that only
+            /// an admin may set.
             pub is_complete: bool,
         }
 
@@ -84,7 +85,7 @@ macro_rules! user_patch {
                 fields.into_iter().filter(|(_, _, is_set)| *is_set).map(|(name, set_by, _)| (name, set_by))
             }
 
-            /// The user after this change; the database sets its times and version.
+            /// The user after this change, with the earlier times and version: the database sets these.
             pub(crate) fn applied(&self, before: &User) -> User {
                 let mut user = before.clone();
                 $(user.$name.apply(&self.$name);)+

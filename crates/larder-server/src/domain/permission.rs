@@ -34,13 +34,13 @@ pub(crate) fn slug(raw: &str) -> Result<String, Invalid> {
 /// A right for which the service itself checks a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// `points.write`: books points for all users but oneself.
+    /// `points.write`: the user may book points for all other users.
     WritePoints,
-    /// `achievements.award`: awards achievements to all users but oneself.
+    /// `achievements.award`: the user may award achievements to all other users.
     AwardAchievements,
-    /// `statistics.read`: reads the statistics over all users.
+    /// `statistics.read`: the user may read the statistics over all users.
     ReadStatistics,
-    /// `audit.read`: reads the audit log.
+    /// `audit.read`: the user may read the audit log.
     ReadAudit,
 }
 

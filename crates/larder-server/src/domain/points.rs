@@ -93,7 +93,7 @@ impl Booking {
     /// Parses a body and the header `Idempotency-Key`, if there is one.
     ///
     /// # Errors
-    /// Every field that is wrong, missing or unknown; two different keys.
+    /// Every field that is wrong, missing or unknown; also a key in the body that differs from the key in the header.
     pub fn parse_with_header(body: Value, header: Option<&str>) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
         if let Some(header) = header {
@@ -104,8 +104,8 @@ impl Booking {
     }
 }
 
-/// An idempotency key in a request. Its bounds are not those of the component `IdempotencyKey`, because the service's own
-/// keys are longer.
+/// An idempotency key in a request. Its bounds differ from the bounds of the component `IdempotencyKey`, because the
+/// service's own keys are longer.
 enum SentKey {}
 
 from_json!(
@@ -186,7 +186,7 @@ impl LedgerQuery {
     }
 }
 
-/// Parses the id of a ledger entry. Like a user's id it is a UUID of version 7, so [`UserId::parse`] checks it.
+/// Parses the id of a ledger entry. It is a UUID of version 7, so the function that parses a user's id also parses it.
 fn cursor(raw: &str) -> Result<Uuid, Invalid> {
     let id = UserId::parse(raw).map(UserId::as_uuid);
     id.map_err(|_| {

@@ -9,7 +9,7 @@ use crate::domain::user::User;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// How many days the statistics cover, including the present one.
+/// How many days the statistics cover, including the present day.
 pub(crate) const DAYS: u16 = 30;
 
 /// A day in UTC. JSON has its date, `2026-11-21`; compact formats have its number since 1970.

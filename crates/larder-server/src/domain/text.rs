@@ -15,8 +15,8 @@ pub trait Text: Sized {
     fn stored(text: String) -> Self;
 }
 
-/// Defines a newtype over `String`. A value from a request is made only by the type's own `parse`; with `@bare`, by its
-/// own `new`, and the type is no [`Text`].
+/// Defines a newtype over `String`. The type has to define `parse`, the only function that makes a value from a
+/// request. With `@bare`, it has to define `new` instead, and it does not implement [`Text`].
 ///
 /// `Debug` hides the text, because it is personal data and could reach logs. `Deserialize` does not check the text. It
 /// is only for cached entries, which larder wrote itself, and never for the body of a request.

@@ -1,4 +1,5 @@
-//! The user: as stored and cached, as other users may see it, and before it is created.
+//! The types of a user: [`User`] is stored and cached, [`PublicUser`] is what other users may see, and [`NewUser`] is a
+//! user before its creation.
 
 use serde::{Deserialize, Serialize};
 

@@ -70,8 +70,8 @@ impl Change for Option<Skills> {
     }
 }
 
-/// Declares how every column is parsed and described. The row `bio: Option<text::Bio>, Profile, …` is parsed by `patch.bio
-/// = Change::read(fields, "bio", missing)` if `set_by` is `Profile`.
+/// Declares how every column is parsed and described. The row `bio: Option<text::Bio>, Profile, …` is parsed by
+/// `patch.bio = Change::read(fields, "bio", missing)` if `set_by` is `Profile`.
 macro_rules! user_fields {
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
         /// Parses the columns that the given groups set.
@@ -137,8 +137,8 @@ columns! {
     Created => NewUser, |patch: UserPatch| patch.new_user(), [Own: Cleared, Profile: Cleared, Manager: Stays];
     /// Some columns of a user.
     Patched => UserPatch, Some, [Own: Stays, Manager: Stays, Profile: Stays];
-    /// All columns of a user. Those that only an admin may set stay if they are missing, so that users can PUT the columns
-    /// that they may edit.
+    /// All columns of a user. Those that only an admin may set stay if they are missing, so that users can PUT the
+    /// columns that they may edit.
     Replaced => UserPatch, Some, [Own: Cleared, Manager: Stays, Profile: Cleared];
     /// Some columns of a profile.
     ProfilePatched => UserPatch, Some, [Profile: Stays];

@@ -64,7 +64,8 @@ impl Caller {
         self.id == user.id || self.manages(user.role)
     }
 
-    /// An admin manages every user but superadmins; a superadmin manages every user.
+    /// Whether the caller manages users of this role. An admin manages every user except superadmins; a superadmin
+    /// manages every user.
     fn manages(&self, role: Role) -> bool {
         match self.role {
             Role::User => false,

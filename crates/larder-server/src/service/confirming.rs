@@ -55,7 +55,7 @@ impl Service {
         Ok(())
     }
 
-    /// The caller's login data, if it has a session and `password` is right.
+    /// The caller's login data, if the caller has a session and `password` is right.
     pub(crate) async fn confirmed_by_password(
         &self,
         caller: Caller,

@@ -1,4 +1,5 @@
-//! Why the service refuses a request that is valid in itself: by the caller's identity, its rights, or the present state.
+//! Why the service refuses a request that is valid in itself: by the caller's identity, its rights, or the present
+//! state.
 
 use std::fmt;
 

@@ -110,7 +110,8 @@ impl Writer {
         expires_at: Option<Timestamp>,
     ) -> Result<ApiKeyInserted, StoreError> {
         let mut write = self.begin_for(user_id).await?;
-        // The row lock keeps another writer from adding a key to this user, or deactivating it, before the commit.
+        // Until the commit, the row lock keeps other writers from adding a key to this user and from deactivating the
+        // user.
         if !row::locked(&mut write, user_id).await?.is_some_and(|user| user.is_active) {
             return Ok(ApiKeyInserted::NotFound);
         }

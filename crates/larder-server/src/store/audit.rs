@@ -1,5 +1,5 @@
-//! The audit log. Each entry is written in the transaction of the change that it describes, and is never modified. Admins
-//! read the log.
+//! The audit log. Each entry is written in the transaction of the change that it describes, and is never modified.
+//! Admins read the log.
 
 use larder_sql::dialect::Dialect;
 use larder_sql::write::WriteTransaction;
@@ -24,13 +24,13 @@ const COLUMNS: usize = 6;
 pub struct Entry {
     /// The id, a UUIDv7: later entries of one instance have higher ids.
     pub id: Uuid,
-    /// When it was written.
+    /// When the entry was written.
     pub at: Timestamp,
-    /// The user that did it; `None` if no user was logged in. The user may be deleted by now.
+    /// The user that acted; `None` if no user was logged in. The user may be deleted by now.
     pub actor_id: Option<UserId>,
     /// What was done; see [`Action`].
     pub action: String,
-    /// The user to which it was done. The user may be deleted by now.
+    /// The user that the action concerns. The user may be deleted by now.
     pub target_id: Option<UserId>,
     /// A JSON object; [`Event`] says what it may hold.
     pub details: serde_json::Value,

@@ -71,7 +71,8 @@ impl Store {
     /// The users whose `listed_id` and `place` a statement selects, in the list's order; `None` for a user that cannot
     /// be read.
     pub(super) async fn listed(&self, mut sql: Sql, sort: Sort) -> Result<Vec<Option<User>>, StoreError> {
-        // CROSS JOIN makes SQLite keep the order of the tables, so it looks up only the users that the statement found.
+        // CROSS JOIN makes SQLite keep the order of the tables, so SQLite looks up only the users that the statement
+        // found.
         sql.text = format!(
             concat!(
                 "SELECT ",

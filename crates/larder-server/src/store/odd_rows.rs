@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_secs(3600);
 /// If `NOTED` has this many rows, the rows that were logged longer ago than `PAUSE` are removed. If there are none, all
 /// rows are removed. This limits the memory for a table full of odd rows.
 const MOST_NOTED: usize = 1024;
-/// How many bytes of the digest of an id the log shows, if it must not show the id.
+/// If the log must not show an id, it shows this many bytes of the digest of the id.
 const DIGEST_BYTES: usize = 6;
 
 /// When each row was last logged. There is one map per process, because a process has one log. The lock is held for one

@@ -180,8 +180,8 @@ impl Store {
         Ok(row.map(|row| row::parsed(&row, "session_id")).transpose()?)
     }
 
-    /// The refresh token with this hash, if it can still be used: its session lives, and the token was issued later than
-    /// `idle_since`.
+    /// The refresh token with this hash, if it can still be used: its session lives, and the token was issued later
+    /// than `idle_since`.
     ///
     /// # Errors
     /// Errors of the database.
@@ -239,8 +239,8 @@ async fn use_token(write: &mut WriteTransaction, refresh: &Refresh<'_>) -> Resul
     Ok(())
 }
 
-/// The sealed successor of a used token, if the token was used within the grace and its successor is the current token. The
-/// successor was issued at the instant at which the token was used.
+/// The sealed successor of a used token, if the token was used within the grace and its successor is the current token.
+/// The successor was issued at the instant at which the token was used.
 async fn successor(
     write: &mut WriteTransaction,
     session: Uuid,

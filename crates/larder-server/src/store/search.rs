@@ -113,7 +113,8 @@ fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) ->
     let condition = match (term.is_found_anywhere(), dialect) {
         (true, Dialect::Sqlite) => {
             let (matched, condition) = by_match(&mut sql, list.audience, term);
-            // CROSS JOIN makes SQLite keep the order of the tables, so it begins with the users that the index found.
+            // CROSS JOIN makes SQLite keep the order of the tables, so SQLite begins with the users that the index
+            // found.
             sql.push(&format!(
                 "SELECT DISTINCT {columns} FROM ({matched}) AS matched CROSS JOIN users WHERE "
             ));

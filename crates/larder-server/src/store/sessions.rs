@@ -106,7 +106,7 @@ impl Writer {
         Ok(Opened::Done { ended })
     }
 
-    /// Ends one live session of this user. Returns whether there was one.
+    /// Ends a live session of this user. Returns whether the session was live.
     ///
     /// # Errors
     /// Errors of the database.

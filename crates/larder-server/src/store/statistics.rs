@@ -1,5 +1,5 @@
-//! Statistics over all users, from the counts that triggers keep: they read a bounded number of rows, however many
-//! users there are.
+//! Statistics over all users, from the counts that triggers keep. Each statement reads a bounded number of rows,
+//! however many users there are.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
