@@ -43,7 +43,8 @@ const LEADERBOARD_READS: &[&str] = &["id", "username", "full_name", "avatar_url"
 const RECENT_ACHIEVEMENTS_READ: &[&str] = &["id", "username", "full_name", "avatar_url", "is_active"];
 
 classes! {
-    /// A user. A change of its permissions touches its entry too, because the change raises the user's version.
+    /// A user. The loader does not read `permissions`, so the touch by this table is not needed; its removal needs a
+    /// new migration of the journal.
     user_details: UserId => User {
         load: |store, id| store.user(*id),
         touched_by: [Entry("users", &["id"]), Entry("permissions", &["user_id"])],

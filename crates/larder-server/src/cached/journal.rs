@@ -16,11 +16,14 @@ use crate::store::writing::Recorded;
 
 /// The tables that classes read, each with its unique keys.
 ///
-/// A change of a row of `users` also touches the entries that are read from the user's other rows. Reason: if a program
-/// deletes the user with foreign keys off, the other rows stay, so their triggers touch nothing. API keys are an
-/// exception. With foreign keys on, the deletion of the user also deletes its API keys, and their own trigger touches
-/// their entries. With foreign keys off, the keys stay, but each request also checks the user's authentication state,
-/// which then does not exist.
+/// The loaders of the parts of a profile, of the authentication state and of personal statistics also read the user's
+/// row, so a change of a row of `users` touches their entries too. Otherwise, if a program deleted a user with foreign
+/// keys off, these entries would stay: the user's rows in the tables of these classes stay, so no trigger of these
+/// tables runs.
+///
+/// The entries of achievements, permissions and API keys are read from their own tables alone, so only changes of these
+/// tables touch them. If an API key stays after the deletion of its user, it admits no caller: each request also checks
+/// the user's authentication state, which then does not exist.
 ///
 /// The ledger and the counts of points are not listed: they change only together with a row of `users`. `user_counts`
 /// is listed for operators that repair the counts; every other change of a count is part of a change of a user, which

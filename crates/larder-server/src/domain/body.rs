@@ -87,8 +87,8 @@ body! {
 }
 
 body! {
-    /// A password and exactly one of `email`, `username` and `phone`; of a user with a second factor also `totp_code`
-    /// or `recovery_code`.
+    /// A password and exactly one of `email`, `username` and `phone`; of a user with a second factor also `totp_code` or
+    /// `recovery_code`.
     #[schema(Login, {"email": "ada@example.com", "password": "a long password of hers"})]
     #[derive(Debug)]
     pub struct LoginBody {
@@ -98,8 +98,8 @@ body! {
         pub password: Password as Attempt,
         /// For users with a second factor.
         pub factor: Option<SecondFactor> as Factor,
-        /// The `device_token` of an earlier login on this device: failures elsewhere do not lock the device out. An
-        /// unknown one is ignored.
+        /// The `device_token` of an earlier login on this device: failures elsewhere do not lock the device out. An unknown
+        /// one is ignored.
         pub device_token: Option<String> as Option<DeviceToken>,
     }
 }
