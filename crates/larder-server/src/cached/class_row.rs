@@ -1,4 +1,4 @@
-//! What the row of a class says.
+//! The declaration of a class of the cache: [`ClassRow`].
 
 use std::time::Duration;
 
@@ -6,42 +6,45 @@ use larder_sql::journal::Table;
 
 use crate::domain::role::Role;
 
-/// One class of the service.
+/// The declaration of one class. A class is one kind of cached value, with its keys and TTL.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClassRow {
-    /// Its name in keys, in the journal and in the settings.
+    /// The name of the class in keys, in the journal and in the settings.
     pub name: &'static str,
     /// The TTL of an entry, unless a setting overrides it.
     pub ttl: Duration,
-    /// The settings that override the TTL, the most specific first; `CACHE_DEFAULT_TTL` comes last.
+    /// The settings that override the TTL, the most specific first. If none of them is set, `CACHE_DEFAULT_TTL`
+    /// applies.
     pub variables: &'static [&'static str],
-    /// The changes that touch its entries. The journal's triggers are made from them.
+    /// The changes of rows that touch entries of the class, that is, make them invalid. The journal's triggers are
+    /// generated from this list.
     pub touched_by: &'static [TouchedBy],
     /// Which callers may learn that an entry exists.
     pub keys_for: KeysFor,
 }
 
-/// Which rows touch entries of a class, by the name of their table.
+/// A table whose changed rows touch entries of a class, and which entries they touch. The first field is the name of
+/// the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TouchedBy {
     /// A change of a row touches the entry whose key's parts are the values of these columns, in this order.
     Entry(&'static str, &'static [&'static str]),
-    /// A change of any row touches every entry, by the tag that has the class's name.
+    /// A change of any row touches every entry of the class, by the tag that has the class's name.
     All(&'static str),
-    /// As [`TouchedBy::All`], but the loader reads only these columns of the table, so an UPDATE of others touches no
-    /// entry.
+    /// The loader reads only these columns of the table. An INSERT, a DELETE, or an UPDATE that changes one of these
+    /// columns touches every entry of the class, by the tag that has the class's name.
     AllReading(&'static str, &'static [&'static str]),
 }
 
 impl TouchedBy {
-    /// The table of the rows.
+    /// The name of the table.
     pub fn table(&self) -> &'static str {
         match self {
             Self::Entry(table, _) | Self::All(table) | Self::AllReading(table, _) => table,
         }
     }
 
-    /// Adds to the declaration of [the table](Self::table) that its rows touch entries of this class.
+    /// Adds these touches to `table`, the declaration of [the table](Self::table) for the journal.
     pub(super) fn declare(&self, class: &str, table: Table) -> Table {
         match self {
             Self::Entry(_, columns) => table.entry(class, *columns),
@@ -51,17 +54,18 @@ impl TouchedBy {
     }
 }
 
-/// Which callers may learn that an entry of a class exists: its key may hold an address or a search.
+/// Which callers may learn that an entry of a class exists. The key shows personal data if it contains an e-mail
+/// address or a search term.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeysFor {
-    /// None: the default for a class that says nothing else.
+    /// No caller: the default for a class without `keys_for`.
     #[default]
     NoCaller,
     /// Superadmins.
     Superadmins,
     /// Admins and superadmins.
     Admins,
-    /// Admins and superadmins; if the first part of the key is the role `superadmin`, superadmins alone.
+    /// Admins and superadmins. If the first part of the key is the role `superadmin`, only superadmins.
     Readers,
 }
 

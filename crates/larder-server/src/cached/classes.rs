@@ -1,7 +1,7 @@
-//! The classes of the service, one row each: what finds an entry, what it holds, how it is loaded, which changes touch
-//! it, how long it is kept, and who may see its key.
+//! The classes of the service, one row each. A row has the type of the key, the type of the value, the loader, the
+//! changes that touch an entry (make it invalid), the TTL, and the callers that may see the keys.
 //!
-//! An existing row keeps its place: the order of the rows is in the migrations of the journal.
+//! Do not move an existing row: the triggers in the journal's migrations list the classes in the order of the rows.
 
 use std::time::Duration;
 
@@ -38,12 +38,13 @@ use crate::store::error::StoreError;
 /// The columns of `users` that `store/leaderboard.rs` reads for the leaderboard and for ranks.
 const LEADERBOARD_READS: &[&str] = &["id", "username", "full_name", "avatar_url", "points", "is_active"];
 
-/// The columns of `users` that `store/achievements.rs` reads for the newest achievements; their points are in
-/// `achievements`.
+/// The columns of `users` that `store/achievements.rs` reads for the newest achievements. `points` is not among them:
+/// the points of an achievement are in the table `achievements`.
 const RECENT_ACHIEVEMENTS_READ: &[&str] = &["id", "username", "full_name", "avatar_url", "is_active"];
 
 classes! {
-    /// A user. Its permissions touch it too, because they raise its version.
+    /// A user. The loader does not read `permissions`, so the touch by this table is not needed; its removal needs a
+    /// new migration of the journal.
     user_details: UserId => User {
         load: |store, id| store.user(*id),
         touched_by: [Entry("users", &["id"]), Entry("permissions", &["user_id"])],
@@ -125,7 +126,8 @@ classes! {
         keys_for: Readers,
     }
 
-    /// One page of the list for superadmins, which has more of each user.
+    /// One page of the list for superadmins. It also has each user's login data: password and sessions, without
+    /// secrets.
     superadmin_user_list: ListQuery => ListPage<AccountOverview> {
         load: |store, query| lists::overviews(store, query),
         touched_by: [All("users"), All("credentials"), All("sessions"), All("user_counts")],
@@ -194,7 +196,7 @@ classes! {
         keys_for: Admins,
     }
 
-    /// A part of a user's profile: what it needs to read and operate a screen.
+    /// A part of a user's profile: its accessibility settings.
     accessibility: UserId => Accessibility {
         load: |store, id| store.part(*id),
         touched_by: [Entry("users", &["id"]), Entry("accessibility", &["user_id"])],
@@ -221,7 +223,8 @@ classes! {
         keys_for: Admins,
     }
 
-    /// A user's rank and points. Its tag is that of the leaderboard, so what touches the leaderboard touches it.
+    /// A user's rank and points. Each entry has the tag `leaderboard`, so a change that touches the leaderboard touches
+    /// it too.
     leaderboard_standing: UserId => Standing {
         load: |store, id| store.standing(*id),
         touched_by: [],
@@ -267,7 +270,7 @@ classes! {
         keys_for: Admins,
     }
 
-    /// A user's permissions by name, for display. The authentication state decides what a caller may do, not this class.
+    /// A user's permissions, sorted by name, for display only. The class `auth_state` decides what a caller may do.
     permissions: UserId => Vec<Grant> {
         load: |store, id| store.permissions(*id),
         touched_by: [Entry("permissions", &["user_id"])],

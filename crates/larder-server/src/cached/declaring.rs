@@ -1,6 +1,6 @@
-//! The macro that makes the classes from their rows.
+//! The macro that generates the classes from their rows.
 
-/// Declares the classes of the service, one row a class. The row
+/// Declares the classes of the service, one row for each class. An example of a row:
 ///
 /// ```text
 /// /// A user's badges.
@@ -13,8 +13,8 @@
 /// }
 /// ```
 ///
-/// makes the constant `row::badges`, which is an element of `CLASSES`; in `Cached` the field
-/// `badges: Class<UserId, Vec<Badge>>`, which `Cached::open` opens; and the read
+/// This row generates the constant `row::badges`, which is an element of `CLASSES`; the field
+/// `badges: Class<UserId, Vec<Badge>>` of `Cached`, which `Cached::open` opens; and this method of `Cached`:
 ///
 /// ```text
 /// pub async fn badges(&self, id: &UserId, consistency: Consistency) -> Result<Answer<Vec<Badge>>, Error> {
@@ -24,10 +24,10 @@
 /// }
 /// ```
 ///
-/// Without the line `keys_for`, no caller may see the keys of the class. A last line such as `with: memory_only(),` calls
-/// this method of [`ClassBuilder`](larder::class::ClassBuilder) before the class is opened.
+/// Without the line `keys_for`, no caller may see the keys of the class. A last line such as `with: memory_only(),`
+/// adds a call of this method of [`ClassBuilder`](larder::class::ClassBuilder) before the class is opened.
 ///
-/// The file with the rows imports the types that are named here.
+/// The file that calls the macro has to import every type that the macro names.
 macro_rules! classes {
     (@keys_for) => { KeysFor::NoCaller };
     (@keys_for $keys_for:ident) => { KeysFor::$keys_for };
@@ -59,15 +59,15 @@ macro_rules! classes {
             )+
         }
 
-        /// The rows of all classes. Their order is that of the touches in the journal's triggers.
+        /// The rows of all classes. The journal's triggers list their touches in this order.
         pub const CLASSES: &[ClassRow] = &[$(row::$class),+];
 
-        /// Which callers may see the keys of a class; none may if there is no such class.
+        /// Which callers may see the keys of a class. If there is no such class, no caller may.
         pub fn keys_for(class: &str) -> KeysFor {
             CLASSES.iter().find(|row| row.name == class).map(|row| row.keys_for).unwrap_or_default()
         }
 
-        /// Everything that is read through the cache.
+        /// All classes, opened. Each class has a read method of the same name.
         pub struct Cached {
             store: Store,
             $($class: Class<$key_type, $value>,)+
@@ -77,7 +77,7 @@ macro_rules! classes {
             /// Opens every class.
             ///
             /// # Errors
-            /// Only if a class's name were invalid.
+            /// The name of a class in a row is invalid.
             pub fn open(cache: &Cache, store: &Store, policies: &Policies) -> Result<Self, Error> {
                 Ok(Self {
                     store: store.clone(),
@@ -89,7 +89,7 @@ macro_rules! classes {
                 $(#[doc = $doc])+
                 ///
                 /// # Errors
-                /// Those of the database.
+                /// Errors of the database.
                 pub async fn $class(
                     &self,
                     $key: &$key_type,

@@ -1,6 +1,7 @@
-//! The journal's tables: what a change of each row touches, as the rows of the classes say.
+//! The tables whose triggers write into the journal, and what a change of one of their rows touches. The rows of the
+//! classes declare the touches.
 //!
-//! The migrations `0011_journal.sql` hold it as SQL; a test compares the two.
+//! The migrations `0014_journal.sql` have the triggers as SQL. A test compares them with these declarations.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -15,12 +16,18 @@ use crate::store::writing::Recorded;
 
 /// The tables that classes read, each with its unique keys.
 ///
-/// A row of `users` also touches the entries of the user's other rows: without foreign keys, a deletion of the user
-/// deletes no other row. A deletion of the user deletes its API keys, and so touches them. Without foreign keys they
-/// stay, but the user's authentication state is gone, and each request checks it.
+/// The loaders of the parts of a profile, of the authentication state and of personal statistics also read the user's
+/// row, so a change of a row of `users` touches their entries too. Otherwise, if a program deleted a user with foreign
+/// keys off, these entries would stay: the user's rows in the tables of these classes stay, so no trigger of these
+/// tables runs.
 ///
-/// The ledger and the counts of points are not listed: they change only together with a row of `users`. The entries of
-/// `user_counts` serve operators that repair the counts: a change of a user touches the same tags already.
+/// The entries of achievements, permissions and API keys are read from their own tables alone, so only changes of these
+/// tables touch them. If an API key stays after the deletion of its user, it admits no caller: each request also checks
+/// the user's authentication state, which then does not exist.
+///
+/// The ledger and the counts of points are not listed: they change only together with a row of `users`. `user_counts`
+/// is listed for operators that repair the counts; every other change of a count is part of a change of a user, which
+/// touches the same tags.
 const TABLES: [(&str, &[&[&str]]); 12] = [
     ("users", &[&["id"], &["email"], &["username"], &["phone"], &["external_id"]]),
     ("credentials", &[&["user_id"]]),
@@ -36,8 +43,8 @@ const TABLES: [(&str, &[&[&str]]); 12] = [
     ("user_days", &[&["day", "shard"]]),
 ];
 
-/// The tables whose changes touch a cached entry. Of each, the class with the table's own name comes first, then the
-/// others in the order of their rows: this is the order in the migrations.
+/// The tables whose changes touch cached entries. Each table lists the class of the same name first and then the other
+/// classes in the order of their rows. The migrations have the same order.
 pub fn tables() -> Vec<Table> {
     let table = |(name, unique): &(&'static str, &[&[&str]])| {
         let mut classes: Vec<_> = CLASSES.iter().collect();
@@ -51,10 +58,11 @@ pub fn tables() -> Vec<Table> {
     TABLES.iter().map(table).collect()
 }
 
-/// [`tables`], made once.
+/// The result of [`tables`], computed at the first use.
 static DECLARED: LazyLock<Vec<Table>> = LazyLock::new(tables);
 
-/// What the trigger of `table` journals for a change of a row with these columns; see [`Table::touches`].
+/// The touches that the trigger of `table` writes for a change of a row with these columns. `updated` has the columns
+/// that an UPDATE changes; `None`: an INSERT or a DELETE. See [`Table::touches`].
 fn touches(table: &str, row: &[(&str, String)], updated: Option<&[&str]>) -> Vec<Touch> {
     let table = DECLARED.iter().find(|declared| declared.name() == table).expect("the table is in TABLES");
     table.touches(|column| text_of(row, column), updated)
@@ -64,7 +72,8 @@ fn text_of(row: &[(&str, String)], column: &str) -> Option<String> {
     row.iter().find(|(name, _)| *name == column).map(|(_, text)| text.clone())
 }
 
-/// What a write touched, including what a change of the rows would touch that it found as it would have made them.
+/// What a write touched. This includes what a change of each [`UnchangedRow`] would have touched: such a row already
+/// had the state that the write would give it.
 pub(super) fn touches_of_write(Recorded { touches: recorded, unchanged, .. }: &Recorded) -> Vec<Touch> {
     let repeated = unchanged
         .iter()
@@ -72,15 +81,15 @@ pub(super) fn touches_of_write(Recorded { touches: recorded, unchanged, .. }: &R
     recorded.iter().cloned().chain(repeated).collect()
 }
 
-/// Every entry that belongs to this user: those that are found by its id, whichever row they are read from, and those
-/// that are found by its names.
+/// Every entry that belongs to this user: the entries whose key is the user's id, and those whose key is its e-mail
+/// address, user name, telephone number or external id.
 pub(crate) fn entries_of(user: &User) -> BTreeSet<Touch> {
     let mut entries = entries_of_id(&user.id.to_string());
     entries.extend(touches("users", &key_columns(user), None).into_iter().filter(is_entry));
     entries
 }
 
-/// Every entry that is found by a user's id.
+/// Every entry whose key is this id of a user.
 pub(crate) fn entries_of_id(id: &str) -> BTreeSet<Touch> {
     let by_id = [("user_id", id.to_owned())];
     let of_users = touches("users", &[("id", id.to_owned())], None);
@@ -88,7 +97,7 @@ pub(crate) fn entries_of_id(id: &str) -> BTreeSet<Touch> {
     of_users.into_iter().chain(of_others).filter(is_entry).collect()
 }
 
-/// The entries that a change of a row touches which belongs to this user and names it in `user_id`.
+/// The entries that a change of a row of `table` touches, if the column `user_id` of the row has this value.
 pub(crate) fn entries_of_row(table: &str, user_id: &str) -> Vec<Touch> {
     let row = [("user_id", user_id.to_owned())];
     touches(table, &row, None).into_iter().filter(is_entry).collect()
@@ -99,7 +108,7 @@ pub(crate) fn tags_of(table: &str) -> Vec<Touch> {
     touches(table, &[], None)
 }
 
-/// Whether it names one entry, and not a tag.
+/// Whether the touch names one entry and not a tag.
 fn is_entry(touch: &Touch) -> bool {
     matches!(touch, Touch::Entry { .. })
 }

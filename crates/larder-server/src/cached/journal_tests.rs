@@ -1,4 +1,5 @@
-//! Compares the declarations with what the triggers journal and with the migrations made from them.
+//! Compares the declarations with the touches that the triggers write, and with the migrations that are generated from
+//! the declarations.
 
 use std::path::Path;
 
@@ -32,7 +33,8 @@ async fn touches_of_a_user_are_what_its_trigger_journals() {
     assert_eq!(touched, sorted(touches("users", &key_columns(&user), None)));
 }
 
-/// The instance that made the first update may have stopped before it published the change.
+/// The instance that made the first update may have stopped before it published the change, so the second update has to
+/// publish it too.
 #[tokio::test]
 async fn a_repeated_update_touches_what_the_first_journalled() {
     let sqlite = Sqlite::fresh().unwrap();
@@ -73,7 +75,7 @@ async fn a_repeated_update_touches_what_the_first_journalled() {
     assert_eq!((filtered(&first), &first), ([true, false], &again));
 }
 
-/// The touches of an update of ann, and those of the same update repeated.
+/// Makes the same update of the user `ann` twice and returns the touches of each.
 async fn twice<F>(store: &Store, update: impl Fn(Writer) -> F + Clone + Send + 'static) -> [Vec<Touch>; 2]
 where
     F: Future<Output = Result<(), StoreError>> + Send + 'static,
@@ -85,7 +87,7 @@ where
     touched
 }
 
-/// Returns what a write touched instead of publishing it.
+/// A publisher that publishes nothing and returns what the write touched.
 struct Kept;
 
 impl Publisher for Kept {
@@ -101,7 +103,7 @@ async fn insert_ann(store: &Store) -> User {
     insert.await.unwrap().0
 }
 
-/// A change of each field of ann, and whether the leaderboard and the newest achievements show the field.
+/// A change of each field of the user `ann`, and whether the leaderboard and the newest achievements show the field.
 fn patches() -> [(UserPatch, bool); 14] {
     let none = UserPatch::default;
     [
@@ -137,7 +139,7 @@ fn sorted(mut touches: Vec<Touch>) -> Vec<Touch> {
     touches
 }
 
-/// Whether the touches include the leaderboard and the newest achievements.
+/// Whether the touches include the tag of the leaderboard, and whether they include the tag of the newest achievements.
 fn filtered(touches: &[Touch]) -> [bool; 2] {
     ["leaderboard", "recent_achievements"].map(|tag| touches.contains(&Touch::Tag(tag.to_owned())))
 }
@@ -176,8 +178,9 @@ fn each_table_that_a_row_names_has_its_unique_keys() {
     }
 }
 
-/// With `LARDER_WRITE_MIGRATIONS=1` the test writes the newest files instead. This is for a declaration that was never
-/// released; after a release, a change needs a new migration with `larder_sql::journal::triggers`.
+/// With `LARDER_WRITE_MIGRATIONS=1` the test first writes the migration `0014_journal.sql` of each database. Use this
+/// only while no release contains that migration. After a release, a change of the declarations needs a new migration,
+/// made by `larder_sql::journal::triggers`.
 #[test]
 fn migrations_are_what_is_declared() {
     for (folder, dialect) in [("postgres", Dialect::Postgres), ("sqlite", Dialect::Sqlite)] {

@@ -1,4 +1,4 @@
-//! What is written into the keys of entries.
+//! The types of the domain that are keys of entries, and the texts that they write into a key.
 
 use larder::key::{Key, KeyParts, PartKind};
 
@@ -9,7 +9,8 @@ use crate::domain::leaderboard::LeaderboardQuery;
 use crate::domain::paging::{Limit, ListQuery, Position};
 use crate::domain::statistics::Day;
 
-/// Makes keys of the types of the domain. `keys! { Email [Canonical] => |email, parts| parts.push(email.as_str()); }` is
+/// Implements [`Key`] for types of the domain.
+/// `keys! { Email [Canonical] => |email, parts| parts.push(email.as_str()); }` expands to
 ///
 /// ```text
 /// impl Key for Email {
@@ -26,7 +27,8 @@ use crate::domain::statistics::Day;
 /// }
 /// ```
 ///
-/// Without kinds, `[]`, the journal finds no entry of the class, so a tag has to touch it.
+/// If a type has no kinds (`[]`), the journal cannot name a single entry of the class. Then the row of the class has to
+/// declare a touch of its tag.
 macro_rules! keys {
     (@kinds) => { None };
     (@kinds $($kind:ident),+) => { Some(vec![$(PartKind::$kind),+]) };

@@ -9,20 +9,20 @@ use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
-/// One page of a list, as cached. It holds the users that the role of the query may list, and all fields of each: what
-/// a reader may see of them is cut out later.
+/// One page of a list, as cached. It holds the users that the role of the query may list, with all fields of each user.
+/// The API layer later removes the fields that the reader may not see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListPage<T> {
     /// The users in their order.
     pub users: Vec<T>,
-    /// How many users there are in all; `None` for a search, which does not count.
+    /// How many users the entire list has; `None` for a search, which does not count its results.
     pub total: Option<i64>,
     /// Where the next page begins.
     pub next: Option<Cursor>,
 }
 
-/// Runs several statements. A change between them touches the page, so a mixed answer is not stored, or is invalidated
-/// after it was.
+/// Loads a page with several statements. A change that is committed between two of them touches the page. So a page
+/// that mixes the states before and after it is either not stored or is invalidated.
 pub(super) async fn page(store: &Store, query: &ListQuery) -> Result<ListPage<User>, StoreError> {
     let listed = store.list(query).await?;
     let total = match query.search {
@@ -32,7 +32,7 @@ pub(super) async fn page(store: &Store, query: &ListQuery) -> Result<ListPage<Us
     Ok(ListPage { users: listed.users, total, next: listed.next })
 }
 
-/// As [`page`], with more of each user.
+/// Loads a page as [`page`] does, and adds each user's login data.
 pub(super) async fn overviews(
     store: &Store,
     query: &ListQuery,

@@ -1,5 +1,5 @@
-//! The classes of the cache and how each is loaded. The database itself records what a write touches, as the rows of
-//! the classes declare.
+//! The classes of the cache and how each is loaded. Triggers of the database record which entries a write touches
+//! (makes invalid). They are generated from the rows in `classes.rs`.
 //!
 //! A secret cannot be the value of a class: this does not compile.
 //!

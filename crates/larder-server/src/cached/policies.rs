@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 
 use crate::cached::class_row::ClassRow;
 
-/// How long an absent answer is kept. Creating a user invalidates the absent answers for its identifiers, so this only
-/// bounds how long they take up memory.
+/// How long an absent answer, which says that the database has no such value, is kept. The creation of a user
+/// invalidates the absent answers for its identifiers, so this TTL only limits how long they occupy memory.
 const ABSENT: Duration = Duration::from_secs(30);
 
 /// The settings of all classes. The default keeps the TTL of each row and has every class on.
@@ -45,10 +45,10 @@ impl Policies {
         !self.off.contains(row.name)
     }
 
-    /// Opens a class: `begin` makes its builder from its name and may add to it, such as tags.
+    /// Opens a class. `begin` makes the class's builder from its name and may set options of the builder, such as tags.
     ///
     /// # Errors
-    /// Those of [`ClassBuilder::open`].
+    /// Errors of [`ClassBuilder::open`].
     pub fn open<'a, K, V>(
         &self,
         row: &ClassRow,
@@ -59,8 +59,8 @@ impl Policies {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         let policy = Policy::ttl(self.ttl(row)).absent_for(ABSENT);
-        // The service's values are plain types: postcard carries them, in fewer bytes than the default codec and
-        // faster.
+        // The service's values are plain types, so postcard encodes and decodes them without loss. It is faster than
+        // the default codec and needs fewer bytes.
         let class = begin(row.name).policy(policy).codec(Codec::Postcard).open()?;
         class.set_enabled(self.is_on(row));
         Ok(class)

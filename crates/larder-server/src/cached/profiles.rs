@@ -1,4 +1,4 @@
-//! The parts of profiles that have a class.
+//! Reads parts of profiles, such as languages, through their classes.
 
 use larder::class::Answer;
 use larder::error::Error;
@@ -12,9 +12,9 @@ use crate::domain::parts::languages::Languages;
 use crate::domain::parts::preferences::Preferences;
 use crate::store::parts::StoredPart;
 
-/// A part that has a class.
+/// A part of a profile that has a class of its own.
 pub trait CachedPart: StoredPart {
-    /// This part of a user's profile.
+    /// Reads this part of a user's profile through the cache.
     fn cached(
         cached: &Cached,
         id: &UserId,
@@ -22,7 +22,7 @@ pub trait CachedPart: StoredPart {
     ) -> impl Future<Output = Result<Answer<Self>, Error>> + Send;
 }
 
-/// Names the class of each part. `Languages = languages` is
+/// Implements [`CachedPart`] by the class of each part. `Languages = languages` expands to
 ///
 /// ```text
 /// impl CachedPart for Languages {

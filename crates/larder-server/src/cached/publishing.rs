@@ -1,4 +1,4 @@
-//! Implements the store's publisher with the cache.
+//! Implements [`Publisher`] for the cache: a write is published when the entries that it touched are invalidated.
 
 use larder::cache::Cache;
 use larder::receipt::Receipt;

@@ -22,8 +22,8 @@ pub(super) async fn dashboard(store: &Store, day: Day) -> Result<Dashboard, Stor
     Ok(Dashboard { statistics, sign_ups: every_day(day, &sign_ups), newest })
 }
 
-/// Runs two statements. A change between them touches the entries made from them, so a mixed answer is not stored, or
-/// is invalidated after it was.
+/// Runs two statements. A change that is committed between them touches the entries that are made from the results. So
+/// an entry that mixes the states before and after it is either not stored or is invalidated.
 async fn figures(store: &Store, day: Day) -> Result<(Vec<Count>, Vec<SignUps>), StoreError> {
     Ok((store.counts().await?, store.sign_ups(day.before(DAYS - 1), day).await?))
 }

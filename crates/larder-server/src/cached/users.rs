@@ -13,12 +13,12 @@ use crate::domain::user::User;
 impl Cached {
     /// The user with this identifier.
     ///
-    /// Two entries make the answer, the identifier's and the user's, and a write may occur between their reads. So the
-    /// user's row is checked for the identifier. If it does not have it, both are read again: fresh, then past the
-    /// cache.
+    /// Unless the identifier is an id, two entries make the answer: one has the id for the identifier, the other has
+    /// the user. A write may occur between the two reads, so the read checks that the user still has the identifier. If
+    /// not, both entries are read again, first fresh, then from the database.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn find(&self, by: &Identifier, consistency: Consistency) -> Result<Answer<User>, Error> {
         for consistency in [consistency, Consistency::Fresh] {
             if let Some(answer) = self.find_once(by, consistency).await? {
@@ -26,11 +26,12 @@ impl Cached {
             }
         }
         let answer = uncached(self.find_once(by, Consistency::Fresh)).await?;
-        // The identifier changed hands between two statements, so at one instant no user had it.
+        // Even in the database the identifier moved from one user to another between the two statements. So at one
+        // instant no user had it.
         Ok(answer.unwrap_or(Answer { value: None, source: Source::Bypass, is_shared: false }))
     }
 
-    /// `None` if the two entries contradict each other.
+    /// `None` if the user that the id names does not have the identifier.
     async fn find_once(
         &self,
         by: &Identifier,
@@ -53,7 +54,7 @@ impl Cached {
     }
 }
 
-/// Of two sources of one answer, the one that took the longer way.
+/// Of the sources of two entries, the one that is farther from memory.
 fn farther(a: Source, b: Source) -> Source {
     let distance = |source| match source {
         Source::Memory => 0,

@@ -148,8 +148,8 @@ pub struct Summary {
     pub latest_at: Option<Timestamp>,
 }
 
-/// When a user was awarded achievements, as cached. The times are stored because the counts of a window depend on when
-/// the answer is given.
+/// When a user was awarded achievements, as cached. The entry has times and not counts, because the count for the last
+/// 7 or 30 days depends on the time of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwardTimes {
     /// The user.
@@ -160,7 +160,7 @@ pub struct AwardTimes {
     pub first_at: Option<Timestamp>,
     /// When the latest was awarded.
     pub latest_at: Option<Timestamp>,
-    /// When each achievement of the last [`RECENT_DAYS`] days before this was read was awarded, newest first.
+    /// When the achievements of the last [`RECENT_DAYS`] days before the load were awarded, newest first.
     pub recent: Vec<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! API keys: the public id, and what a key may be used for.
+//! API keys: the public id of a key, and its scopes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -104,7 +104,7 @@ pub struct Scopes {
     metrics: bool,
 }
 
-/// The scopes of a key that was made without any.
+/// The scopes of a key whose request names none.
 impl Default for Scopes {
     fn default() -> Self {
         Self { read: true, write: true, introspect: false, metrics: false }
@@ -122,7 +122,7 @@ impl Scopes {
         }
     }
 
-    /// Whether a key with these may do what needs `scope`.
+    /// Whether a key with these scopes may do an action that needs `scope`; `read` includes `metrics`.
     pub fn allow(self, scope: Scope) -> bool {
         self.contains(scope) || (scope == Scope::Metrics && self.read)
     }
@@ -161,14 +161,14 @@ impl FromStr for Scopes {
     }
 }
 
-/// The state of a key, as cached. It holds neither the key nor its hash.
+/// The state of a key, as cached. It contains neither the key nor the hash of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKeyState {
     /// The key's public id.
     pub id: ApiKeyId,
     /// The user that the key authenticates.
     pub user_id: UserId,
-    /// The uses that it allows.
+    /// The uses that the key allows.
     pub scopes: Scopes,
     /// When it was created.
     pub created_at: Timestamp,
@@ -177,7 +177,7 @@ pub struct ApiKeyState {
 }
 
 impl ApiKeyState {
-    /// Whether it has not expired at `now`.
+    /// Whether the key is still valid at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| end > now)
     }
@@ -203,9 +203,9 @@ body! {
 /// When a new key expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// After the life that the settings give.
+    /// After the lifetime in the settings.
     Default,
-    /// Not before it is deleted.
+    /// Never: the key is valid until it is deleted.
     Never,
     /// At this time.
     At(Timestamp),

@@ -1,5 +1,5 @@
-//! The events of the audit log: which actor did what to which user. An event names fields, badges, permissions and
-//! numbers, never the value of a field.
+//! The events of the audit log: the actor, the action, and the user that it concerns. An event names fields, badges,
+//! permissions and numbers, never the value of a field.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use crate::domain::permission::Permission;
 /// The originator of a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Actor {
-    /// No user is logged in: a registration, the first start, a command line.
+    /// There is no logged-in user, as in a registration, the first start or a command line.
     #[default]
     Nobody,
     /// This user.
@@ -42,7 +42,7 @@ macro_rules! actions {
             /// Every action.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// Its name in the log.
+            /// The name of the action in the log.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $slug),+
@@ -140,8 +140,8 @@ impl FromStr for Action {
 
 /// An entry of the log, before it is written. The store adds its time and its actor.
 ///
-/// It holds names, codes, roles and numbers, the request's address and API key, and never the value of a field, because the
-/// log outlives the users that it is about.
+/// An event holds names of fields, codes, roles and numbers, and the request's address and API key id. It never holds
+/// the value of a field, because the log is kept longer than the users.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// What was done.

@@ -23,7 +23,7 @@ impl AuditCursor {
     /// Parses the text that [`AuditCursor::encode`] wrote.
     ///
     /// # Errors
-    /// The text is anything else.
+    /// The text is not such a cursor.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         Self::decode(raw).ok_or_else(|| {
             Invalid::new("is not a cursor of the audit log; take next_cursor as it came, or start over")

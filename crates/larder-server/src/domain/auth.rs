@@ -7,7 +7,7 @@ use crate::domain::identity::UserId;
 use crate::domain::permission::Permission;
 use crate::domain::role::Role;
 
-/// The conditions under which a token of this user is valid. It holds no secret, so it may be cached.
+/// The state that decides whether a token of this user is valid. It contains no secret, so it may be cached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthState {
     /// The user.
@@ -18,7 +18,7 @@ pub struct AuthState {
     pub is_active: bool,
     /// Increases with every password change and deactivation; 0 for a user without a password.
     pub epoch: i64,
-    /// The sessions that were live when this was read, in no order.
+    /// The sessions that were live when this state was read, in no order.
     pub sessions: Vec<Uuid>,
     /// The permissions, which add to the role, in no order.
     pub permissions: Vec<Permission>,
@@ -27,8 +27,8 @@ pub struct AuthState {
 impl AuthState {
     /// Whether a token of session `sid` and of `epoch` is valid.
     ///
-    /// The epochs are compared for equality and not by time: a token issued in the same second as a password change is
-    /// not valid either.
+    /// The epochs are compared for equality, and no times are compared. So a token that was issued in the same second
+    /// as a change of the password, but before the change, is invalid too.
     pub fn admits(&self, sid: Uuid, epoch: i64) -> bool {
         self.is_active && self.epoch == epoch && self.sessions.contains(&sid)
     }

@@ -10,9 +10,9 @@ use crate::domain::json::{List, from_json, text_of};
 /// A user in a list, by id or by external id. `me` is not allowed in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListedId {
-    /// By the id of this service.
+    /// The user's id in this service.
     Id(UserId),
-    /// By the id of another system.
+    /// The user's id in another system.
     External(ExternalId),
 }
 
@@ -28,7 +28,7 @@ impl ListedId {
             .map_err(|_| Invalid::new("is not an id; expected a UUID of version 7 or an external id"))
     }
 
-    /// The id as it was sent; a UUID in lower case.
+    /// The id as the client sent it; a UUID is in lower case.
     pub fn shown(&self) -> String {
         match self {
             Self::Id(id) => id.to_string(),

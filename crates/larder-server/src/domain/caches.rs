@@ -20,7 +20,7 @@ pub enum Drop {
     Everything,
     /// One class.
     Class(String),
-    /// Every entry whose text `class:part:part` matches.
+    /// Every entry whose text `class:part:part` matches this pattern.
     Matching(String),
     /// All entries of the user with this id or external id; the user need not exist.
     User(String),
@@ -31,7 +31,7 @@ pub enum Drop {
 }
 
 impl Drop {
-    /// Its name in the log.
+    /// The name of this kind in the log.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Everything => "everything",
@@ -43,7 +43,7 @@ impl Drop {
         }
     }
 
-    /// The user of `POST cache/clear/user/{id}`.
+    /// Parses the id in the path `cache/clear/user/{id}`.
     ///
     /// # Errors
     /// The id is empty or longer than 512 bytes.

@@ -1,13 +1,13 @@
 //! The conditions of a request about the present state (RFC 9110, section 13): `If-Match` and `If-None-Match`.
 
-/// The states that a write insists on and those that it refuses; the default has no condition.
+/// The states that a write requires and the states that it refuses. The default allows every state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conditions<T> {
-    /// The present state must be one of these; `None`: any state will do.
+    /// The present state must be one of these; `None`: every state is allowed.
     pub one_of: Option<Vec<T>>,
     /// The present state must be none of these.
     pub none_of: Vec<T>,
-    /// There must be no present state.
+    /// There must be no present state (`If-None-Match: *`).
     pub nothing: bool,
 }
 
@@ -18,12 +18,12 @@ impl<T> Default for Conditions<T> {
 }
 
 impl<T: PartialEq> Conditions<T> {
-    /// Whether every state fulfils them.
+    /// Whether there is no condition, so that every state is allowed.
     pub fn is_empty(&self) -> bool {
         self.one_of.is_none() && self.none_of.is_empty() && !self.nothing
     }
 
-    /// Whether a present state fulfils them.
+    /// Whether the state `present` fulfils the conditions.
     pub fn admit(&self, present: &T) -> bool {
         self.one_of.as_ref().is_none_or(|one_of| one_of.contains(present))
             && !self.none_of.contains(present)

@@ -16,10 +16,10 @@ use crate::domain::user::User;
 
 const CURSOR_VERSION: u8 = 2;
 const SCOPE_BYTES: usize = 8;
-/// Longer inputs are refused before they are decoded; the longest place is an e-mail address.
+/// A longer text is refused before it is decoded. The limit is enough for the longest place, an e-mail address.
 const CURSOR_TEXT_BYTES: usize = 400;
 
-/// The lists for which a cursor is valid: one filter, sort and search.
+/// The list for which a cursor is valid: its filter, its sort and its search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
     sort: Sort,
@@ -75,7 +75,7 @@ impl Cursor {
     /// Parses the text that [`Cursor::encode`] wrote.
     ///
     /// # Errors
-    /// The text is anything else, or the cursor of a list with another filter, sort or search.
+    /// The text is no cursor, or it is the cursor of a list with another filter, sort or search.
     pub fn parse(raw: &str, scope: Scope) -> Result<Self, Invalid> {
         let unknown =
             || Invalid::new("is not a cursor of this service; take next_cursor as it came, or start over");
@@ -107,8 +107,9 @@ impl Cursor {
             }
             SortBy::Points => Place::Number(number()?),
             SortBy::Username | SortBy::Email => {
-                // PostgreSQL accepts no NUL. Other control characters are in no name that this service wrote, but if
-                // another program wrote one, the cursor must stay valid.
+                // PostgreSQL accepts no NUL character in a text. Other control characters are allowed here: this
+                // service writes none into a name, but if another program wrote one, the cursor after this name must be
+                // valid.
                 let text = std::str::from_utf8(place).ok()?;
                 (!text.is_empty() && !text.contains('\0')).then(|| Place::Text(text.to_owned()))?
             }

@@ -26,8 +26,8 @@ use crate::domain::json::{FromJson, nullable};
 /// ```
 ///
 /// `PasswordBody::parse` parses `current_password` by `<Attempt as Field>::take`, and the component `ChangePassword`
-/// describes it by `<Attempt as Field>::describe` and its comment. A field without `as` is of its type's own kind. An
-/// example may follow the component's name.
+/// describes it by `<Attempt as Field>::describe` and its comment. If a field has no `as`, its type is also its kind.
+/// An example may follow the component's name.
 macro_rules! body {
     (
         $(#[doc = $doc:literal])+
@@ -54,7 +54,7 @@ macro_rules! body {
             }
 
             fn take(fields: &mut $crate::domain::fields::Fields) -> Option<Self> {
-                // Every field is taken before one is looked at, so that every error is found.
+                // All fields are parsed before the first `?`, so that the answer names every error.
                 $(let $field = $crate::domain::fields::kind!(take $type $(, $kind)?)(fields, stringify!($field));)+
                 Some(Self { $($field: $field?,)+ })
             }
@@ -83,7 +83,8 @@ macro_rules! body {
 }
 pub(crate) use body;
 
-/// A function of the kind of a field: of its type, or of what follows `as`.
+/// Names a function of a field's kind. The kind is the type after `as`; if there is no `as`, it is the type of the
+/// field.
 macro_rules! kind {
     ($function:ident $type:ty, $kind:ty) => {
         <$kind as $crate::domain::fields::Field>::$function
@@ -94,8 +95,8 @@ macro_rules! kind {
 }
 pub(crate) use kind;
 
-/// Declares a kind of several fields of which a body has exactly one. Each row is a field, its kind, and a function that
-/// makes the common value of it; the function may return an `Option`, whose `None` counts as missing.
+/// Declares a kind of several fields of which a body has exactly one. Each row has a field, its kind, and a function
+/// that makes the common value of the field. If the function returns `None`, the field counts as missing.
 macro_rules! one_of {
     (
         $(#[doc = $doc:literal])+
@@ -132,8 +133,8 @@ macro_rules! one_of {
 }
 pub(crate) use one_of;
 
-/// A field of a body, or several fields with a rule in common. A [`FromJson`] is a required field, and an `Option` of one
-/// may be missing or null.
+/// A field of a body, or several fields with a rule in common. A [`FromJson`] is a required field, and an `Option` of
+/// one may be missing or null.
 pub(crate) trait Field {
     /// What the body holds.
     type Value;
@@ -184,7 +185,7 @@ impl<K: FromJson> Field for NotNull<K> {
     }
 }
 
-/// A field whose value is the default of its type if it is missing.
+/// A field that may be missing: then its value is the default of its type.
 pub(crate) struct OrDefault<F>(PhantomData<F>);
 
 impl<T: Default, F: Field<Value = Option<T>>> Field for OrDefault<F> {
@@ -215,7 +216,8 @@ impl Fields {
         }
     }
 
-    /// Sets a field that a header holds too. `differs` is its error if the body has another value.
+    /// Sets a field to the value of a header, unless the body has the field. If the body has another value than the
+    /// header, the field is refused with the error `differs`.
     pub(crate) fn fill(&mut self, name: &'static str, header: &str, differs: &'static str) {
         let field = self.rest.entry(name).or_insert(Value::Null);
         if field.is_null() {
@@ -253,7 +255,7 @@ impl Fields {
         }
     }
 
-    /// The one of several fields that is present.
+    /// The value of the one field of several that the body has.
     pub(crate) fn exactly_one<T>(
         &mut self,
         found: impl IntoIterator<Item = Option<T>>,
@@ -278,7 +280,7 @@ impl Fields {
     pub(crate) fn finish<T>(mut self, built: Option<T>) -> Result<T, ValidationErrors> {
         if !self.rest.is_empty() {
             let unknown = Invalid::new(format!("is unknown here; allowed are {}", self.known.join(", ")));
-            // No more work than the answer shows: a body may have 100,000 unknown fields.
+            // At most as many unknown fields as the answer lists: a body may have 100,000 of them.
             for name in self.rest.keys().take(LISTED_FIELDS) {
                 self.errors.add(name, unknown.clone());
             }

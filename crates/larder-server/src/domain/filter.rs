@@ -7,8 +7,8 @@ use crate::domain::role::Role;
 /// Which users a list contains; the default is all users.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Filter {
-    /// Only users of this role.
+    /// Only users of this role; `None`: users of all roles.
     pub role: Option<Role>,
-    /// Only active or only inactive users.
+    /// `true`: only active users; `false`: only inactive users; `None`: both.
     pub is_active: Option<bool>,
 }

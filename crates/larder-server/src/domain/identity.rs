@@ -12,7 +12,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::json::{component, from_json, string, text_of};
 use crate::domain::text::text_type;
 
-/// Words that are routes beside `/users/{id}`, so they cannot be external ids.
+/// Words that have another meaning after `/users/`, such as `/users/me`, so they cannot be external ids.
 const RESERVED: [&str; 6] = ["me", "lookup", "statistics", "cache", "bulk", "superadmin"];
 const CANONICAL_UUID_BYTES: usize = 36;
 
@@ -80,7 +80,7 @@ impl ExternalId {
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let shaped = (1..=64).contains(&raw.len())
             && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-            // A URL normalises the segments `.` and `..` away.
+            // At least one letter or digit is required, because URL parsers remove the path segments `.` and `..`.
             && raw.bytes().any(|byte| byte.is_ascii_alphanumeric());
         if !shaped {
             return Err(Invalid::new("must be 1 to 64 letters, digits, dots, underscores or dashes"));
@@ -127,9 +127,9 @@ impl Username {
 pub enum UserRef {
     /// The caller.
     Me,
-    /// By the id of this service.
+    /// The user's id in this service.
     Id(UserId),
-    /// By the id of another system.
+    /// The user's id in another system.
     External(ExternalId),
 }
 
@@ -160,20 +160,21 @@ pub(crate) fn id_of_user() -> ObjectBuilder {
 /// Anything that names exactly one user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identifier {
-    /// By the id of this service.
+    /// The user's id in this service.
     Id(UserId),
-    /// By the id of another system.
+    /// The user's id in another system.
     External(ExternalId),
-    /// By e-mail address.
+    /// The user's e-mail address.
     Email(Email),
-    /// By user name.
+    /// The user's user name.
     Username(Username),
-    /// By telephone number.
+    /// The user's telephone number.
     Phone(Phone),
 }
 
 impl Identifier {
-    /// The value after its kind, so that identifiers of two kinds never have one text. It is personal data, never shown.
+    /// The kind followed by the value, so that identifiers of two kinds never have the same text. The text is personal
+    /// data and must not be shown.
     pub fn with_kind(&self) -> String {
         match self {
             Self::Id(id) => format!("id {id}"),

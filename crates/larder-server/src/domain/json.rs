@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{
 
 use crate::domain::invalid::Invalid;
 
-/// A kind of JSON value: what it parses to, and its schema.
+/// A kind of JSON value: the type of its parsed value, how it is parsed, and its schema.
 pub(crate) trait FromJson {
     /// The parsed value.
     type Value;
@@ -19,10 +19,10 @@ pub(crate) trait FromJson {
     /// Parses the value.
     ///
     /// # Errors
-    /// The rule that the value breaks is named.
+    /// The value breaks a rule; the error names the rule.
     fn from_json(value: Value) -> Result<Self::Value, Invalid>;
 
-    /// Its schema: a reference to a component, or the bounds.
+    /// The schema of the value: a reference to a component of the OpenAPI document, or the bounds.
     fn schema() -> RefOr<Schema>;
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct List<K, const MIN: usize, const MAX: usize>(PhantomData<K>);
 impl<K: FromJson, const MIN: usize, const MAX: usize> FromJson for List<K, MIN, MAX> {
     type Value = Vec<K::Value>;
 
-    /// Names the first entry that is wrong by its place.
+    /// If an entry is wrong, the error names the position of the first wrong one.
     fn from_json(value: Value) -> Result<Self::Value, Invalid> {
         let entries = match value {
             Value::Array(entries) if (MIN..=MAX).contains(&entries.len()) => entries,

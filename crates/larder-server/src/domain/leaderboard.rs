@@ -9,7 +9,8 @@ use crate::domain::profile::AvatarUrl;
 use crate::domain::text::FullName;
 
 const DEFAULT_LIMIT: &str = "10";
-/// The deepest row of a page: the database walks over all rows before a page. A user's own rank needs no such walk.
+/// The number of the last row that a page can show. It has a limit because the database reads all rows before a page.
+/// The rank of one user needs no such read.
 const MOST_ROWS: u32 = 10_000;
 
 /// One page of the leaderboard.

@@ -1,4 +1,5 @@
-//! Parsed values: a value of such a type is valid, so code that has one need not check it again. No I/O.
+//! Types of parsed values. A value of such a type is valid, so code that receives one need not check it. These modules
+//! do no I/O.
 
 pub mod achievement;
 pub mod api_key;

@@ -13,7 +13,8 @@ use crate::domain::sort::{Sort, SortBy};
 
 const MAX_LIMIT: u32 = 100;
 const DEFAULT_LIMIT: u32 = 25;
-/// The deepest row of a page by number: the database walks over all rows before the page. A cursor needs no such walk.
+/// The number of the last row that a page by number can show. It has a limit because the database reads all rows before
+/// the page. A page after a cursor needs no such read.
 const MAX_PAGED_ROWS: u64 = 10_000;
 
 /// How many items one answer has at most: 1 to 100, by default 25.
@@ -83,17 +84,16 @@ impl Default for Page {
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Position {
-    /// At the page with this number.
+    /// The page has this number.
     Page(Page),
-    /// After a cursor.
+    /// The page begins after this cursor.
     Cursor(Cursor),
 }
 
 /// One page of a list of users.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListQuery {
-    /// The role of the readers. Users and fields that this role may not see are neither listed, nor counted, nor
-    /// searched.
+    /// The role of the readers. Only users and fields that this role may see are listed, counted and searched.
     pub audience: Role,
     /// How many users at most.
     pub limit: Limit,
@@ -162,7 +162,7 @@ impl ListQuery {
     /// Parses the parameters of a list for readers of a role.
     ///
     /// # Errors
-    /// Every parameter that is invalid, or that asks for what these readers may not see.
+    /// Every parameter that is invalid, or that asks for data that these readers may not see.
     pub fn parse(params: &ListParams, audience: Role) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let limit = params.limit.as_deref().and_then(|raw| errors.keep("limit", Limit::parse(raw)));
@@ -201,7 +201,7 @@ impl ListQuery {
         Ok(Self { audience, limit, position: position.unwrap_or_default(), filter, sort, search })
     }
 
-    /// The lists for which this list's cursors are valid.
+    /// The scope of this list's cursors: they are valid for lists with the same scope.
     pub fn scope(&self) -> Scope {
         Scope::new(self.filter, self.sort, self.search.as_ref())
     }
@@ -224,8 +224,8 @@ fn status(raw: &str, audience: Role) -> Result<bool, Invalid> {
     }
 }
 
-/// An order by address discloses the addresses, and its cursors hold one. So it is allowed only if the readers see
-/// them.
+/// The order by e-mail address discloses addresses, and its cursors hold one. So this order is allowed only if the
+/// readers may see the address of every listed user.
 fn sort(raw: &str, filter: Filter, audience: Role) -> Result<Sort, Invalid> {
     let sort: Sort = raw.parse()?;
     let is_shown = match audience {

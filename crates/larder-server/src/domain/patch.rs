@@ -20,7 +20,7 @@ pub enum Patch<T> {
 
 /// A field that a change may set.
 pub trait Column {
-    /// The type of its change; the default keeps the field.
+    /// The type of the change of the field; the default keeps the field.
     type Change: Default;
 
     /// Applies the change.
@@ -69,28 +69,30 @@ macro_rules! user_patch {
         #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
         pub struct UserPatch {
             $(pub $name: <$type as Column>::Change,)+
-            /// What the request says of the fields that it cannot change.
+            /// The fields that no request can change, as far as the request repeats them.
             pub read_only: ReadOnly,
-            /// Whether the request has the complete user, as GET shows it: then it may repeat fields that only an admin may set.
+            /// Whether the request has the complete user, as GET shows it. Then the request may repeat fields that only
+            /// an admin may set.
             pub is_complete: bool,
         }
 
         impl UserPatch {
-            /// Each field in this change, and who may set it. A field that has its new value already is included.
+            /// Each field in this change, and who may set it. A field whose new value equals its present value is
+            /// included.
             fn changes(&self) -> impl Iterator<Item = (&'static str, SetBy)> {
                 let kept = Self::default();
                 let fields = [$((stringify!($name), SetBy::$set_by, self.$name != kept.$name)),+];
                 fields.into_iter().filter(|(_, _, is_set)| *is_set).map(|(name, set_by, _)| (name, set_by))
             }
 
-            /// The user after this change; the database sets its times and version.
+            /// The user after this change, with the earlier times and version: the database sets these.
             pub(crate) fn applied(&self, before: &User) -> User {
                 let mut user = before.clone();
                 $(user.$name.apply(&self.$name);)+
                 user
             }
 
-            /// The change without the fields of [`UserPatch::admin_fields`] that have their new value already.
+            /// Removes each field of [`UserPatch::admin_fields`] whose new value equals the value in `before`.
             #[must_use]
             pub(crate) fn without_kept_admin_fields(mut self, before: &User) -> Self {
                 let after = self.applied(before);
@@ -118,7 +120,7 @@ impl UserPatch {
         Self { is_active: Some(is_active), ..Self::default() }
     }
 
-    /// The fields in this change, including those that have their new value already.
+    /// The fields in this change, including those whose new value equals the present one.
     pub(crate) fn fields(&self) -> Vec<&'static str> {
         self.changes().map(|(name, _)| name).collect()
     }

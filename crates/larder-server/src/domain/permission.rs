@@ -1,4 +1,5 @@
-//! Permissions: names that allow a user what otherwise only admins may do.
+//! Permissions: a permission is a name that allows a user to do something for which it would otherwise need to be an
+//! admin.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ impl Permission {
     }
 }
 
-/// 1 to 64 lower-case letters, digits, dots, underscores and dashes.
+/// Checks that the text has 1 to 64 lower-case letters, digits, dots, underscores and dashes.
 pub(crate) fn slug(raw: &str) -> Result<String, Invalid> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     match (1..=64).contains(&raw.len()) && raw.bytes().all(allowed) {
@@ -33,13 +34,13 @@ pub(crate) fn slug(raw: &str) -> Result<String, Invalid> {
 /// A right for which the service itself checks a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// `points.write`: books points for all users but oneself.
+    /// `points.write`: the user may book points for all other users.
     WritePoints,
-    /// `achievements.award`: awards achievements to all users but oneself.
+    /// `achievements.award`: the user may award achievements to all other users.
     AwardAchievements,
-    /// `statistics.read`: reads the statistics over all users.
+    /// `statistics.read`: the user may read the statistics over all users.
     ReadStatistics,
-    /// `audit.read`: reads the audit log.
+    /// `audit.read`: the user may read the audit log.
     ReadAudit,
 }
 
@@ -72,7 +73,7 @@ impl Rights {
         )
     }
 
-    /// Whether `right` is among them.
+    /// Whether `right` is one of these rights.
     pub fn hold(self, right: Right) -> bool {
         Right::ALL.iter().zip(self.0).any(|(each, held)| held && *each == right)
     }

@@ -54,7 +54,8 @@ impl IdempotencyKey {
     /// Checks the text; upper and lower case differ.
     ///
     /// # Errors
-    /// The text has other characters or a length out of bounds, or it begins like the service's own keys.
+    /// The text has other characters or a length out of bounds, or it begins with `achievement:`, as the service's own
+    /// keys do.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let shaped = (1..=100).contains(&raw.len())
             && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
@@ -92,7 +93,7 @@ impl Booking {
     /// Parses a body and the header `Idempotency-Key`, if there is one.
     ///
     /// # Errors
-    /// Every field that is wrong, missing or unknown; two different keys.
+    /// Every field that is wrong, missing or unknown; also a key in the body that differs from the key in the header.
     pub fn parse_with_header(body: Value, header: Option<&str>) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
         if let Some(header) = header {
@@ -103,8 +104,8 @@ impl Booking {
     }
 }
 
-/// An idempotency key in a request. Its bounds are not those of the component `IdempotencyKey`, because the service's own
-/// keys are longer.
+/// An idempotency key in a request. Its bounds differ from the bounds of the component `IdempotencyKey`, because the
+/// service's own keys are longer.
 enum SentKey {}
 
 from_json!(
@@ -185,7 +186,7 @@ impl LedgerQuery {
     }
 }
 
-/// An entry's id has the form of a user's id.
+/// Parses the id of a ledger entry. It is a UUID of version 7, so the function that parses a user's id also parses it.
 fn cursor(raw: &str) -> Result<Uuid, Invalid> {
     let id = UserId::parse(raw).map(UserId::as_uuid);
     id.map_err(|_| {

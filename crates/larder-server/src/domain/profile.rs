@@ -21,7 +21,7 @@ impl AvatarUrl {
     /// Trims and checks. The address is not fetched.
     ///
     /// # Errors
-    /// Another scheme, no host, a user name, too long, or a character that a URL must escape.
+    /// The text has another scheme, no host, a user name, or a character that a URL must escape, or it is too long.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let text = raw.trim();
         if text.len() > URL_BYTES {

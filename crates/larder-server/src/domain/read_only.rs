@@ -1,4 +1,5 @@
-//! The fields of a user that no request changes. A body may repeat them as they are, so that what GET returned can be PUT back.
+//! The fields of a user that no request changes. A body may repeat their present values, so that a client can PUT the
+//! body that GET returned.
 
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
@@ -11,13 +12,13 @@ use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 
-/// The greatest integer that every JSON parser keeps.
+/// The greatest integer that every JSON parser reads without loss.
 const LARGEST: i64 = (1 << 53) - 1;
 
-/// Declares the fields, and the kinds of bodies that repeat some of them. A row is a field, its type, and its kind.
+/// Declares the fields, and the kinds of bodies that repeat some of them. A row has a field, its type, and its kind.
 macro_rules! read_only {
     ($($name:ident: $type:ty, $kind:ty;)+) => {
-        /// What a body says of the fields that it cannot change; `None`: nothing.
+        /// The fields of a user that a body repeats and cannot change; `None`: the body does not have the field.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each field is named after the user's field that it repeats")]
         pub struct ReadOnly {
@@ -76,7 +77,7 @@ pub(crate) enum OfUser {}
 /// The fields of the public view that `PUT /users/{id}/profile` cannot change.
 pub(crate) enum OfProfile {}
 
-/// Implements a kind that repeats these fields.
+/// Implements [`Field`] for a kind of several fields, which a body may repeat.
 macro_rules! repeats {
     ($($kind:ident: $names:expr;)+) => {$(
         impl Field for $kind {

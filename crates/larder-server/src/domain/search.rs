@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::domain::invalid::Invalid;
 
 const MOST_CHARS: usize = 100;
-/// From this many characters on, a term is found anywhere in a text. A shorter one would be found in too many texts.
+/// A term with at least this many characters is found anywhere in a text. A shorter term would be found in too many
+/// texts.
 const CHARS_ANYWHERE: usize = 3;
 
 /// A term of 1 to 100 characters, in lower case. One or two characters find users whose user name or e-mail address
 /// begins with them; three or more find users that have them anywhere in name, user name or address.
 ///
-/// `Debug` hides it: it may be a person's name.
+/// `Debug` hides the term, because it may be a person's name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SearchTerm(String);
 

@@ -21,7 +21,7 @@ pub enum SortBy {
 }
 
 impl SortBy {
-    /// Its name in a URL, and its column in the table of users.
+    /// The name of the column in a URL and in the table of users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CreatedAt => "created_at",
@@ -47,7 +47,7 @@ impl Sort {
     pub const WORDS: [&'static str; 8] =
         ["created_at", "-created_at", "username", "-username", "points", "-points", "email", "-email"];
 
-    /// Its text in a URL.
+    /// The text of the order in a URL.
     pub fn as_text(self) -> String {
         format!("{}{}", if self.is_descending { "-" } else { "" }, self.by.as_str())
     }

@@ -9,7 +9,7 @@ use crate::domain::user::User;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// How many days the statistics cover, including the present one.
+/// How many days the statistics cover, including the present day.
 pub(crate) const DAYS: u16 = 30;
 
 /// A day in UTC. JSON has its date, `2026-11-21`; compact formats have its number since 1970.
@@ -61,7 +61,8 @@ impl Serialize for Day {
 }
 
 impl<'de> Deserialize<'de> for Day {
-    /// Reads compact formats only, such as a cached entry: no request contains a day.
+    /// Reads only compact formats, such as the format of a cached entry. JSON is not needed, because no request
+    /// contains a day.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         i64::deserialize(deserializer).map(Self)
     }
@@ -142,7 +143,7 @@ pub struct UserStatistics {
 }
 
 impl UserStatistics {
-    /// The statistics on `day`, from the counts of that day and its sign-ups and those of the days before.
+    /// The statistics on `day`, from the counts on that day and from the sign-ups of that day and the days before.
     pub(crate) fn of(day: Day, counts: &[Count], sign_ups: &[SignUps]) -> Self {
         let users = |is_meant: &dyn Fn(&Count) -> bool| {
             counts.iter().filter(|count| is_meant(count)).map(|count| count.users).sum::<i64>()
@@ -180,7 +181,8 @@ pub struct Dashboard {
     pub statistics: UserStatistics,
     /// The sign-ups of each of the last 30 days in UTC, today last; a day without any has 0.
     pub sign_ups: Vec<SignUps>,
-    /// The five newest users, newest first, with all fields: what a reader may see of them is cut out later.
+    /// The five newest users, newest first, with all fields. The API layer removes the fields that the reader may not
+    /// see.
     pub newest: Vec<User>,
 }
 
@@ -189,17 +191,17 @@ pub struct Dashboard {
 pub struct PersonalStats {
     /// The user.
     pub id: UserId,
-    /// When it was created.
+    /// When the user was created.
     pub member_since: Timestamp,
-    /// When its row last changed.
+    /// When the user's row last changed.
     pub updated_at: Timestamp,
-    /// Its points.
+    /// The user's points.
     pub points: i64,
-    /// When it opened its latest session that is still stored; expired sessions stay stored for some time.
+    /// When the user opened its latest session that is still stored. Expired sessions stay stored for some time.
     pub last_login_at: Option<Timestamp>,
-    /// When it set its password; `None` without a password.
+    /// When the user set its password; `None` without a password.
     pub password_changed_at: Option<Timestamp>,
-    /// When each of its sessions expires that has not been ended.
+    /// When each session of the user expires, without the sessions that were ended.
     pub session_ends: Vec<Timestamp>,
 }
 
@@ -213,15 +215,15 @@ pub fn live_sessions(session_ends: &[Timestamp], now: Timestamp) -> usize {
 pub struct AccountOverview {
     /// The user.
     pub user: User,
-    /// Whether it can log in with a password.
+    /// Whether the user can log in with a password.
     pub has_password: bool,
     /// When the password was set.
     pub password_changed_at: Option<Timestamp>,
     /// How often the user's tokens were made invalid, counted from 1; 0 without a password.
     pub epoch: i64,
-    /// When it opened its latest session that is still stored.
+    /// When the user opened its latest session that is still stored.
     pub last_login_at: Option<Timestamp>,
-    /// When each of its sessions expires that has not been ended.
+    /// When each session of the user expires, without the sessions that were ended.
     pub session_ends: Vec<Timestamp>,
 }
 

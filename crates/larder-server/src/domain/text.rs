@@ -15,11 +15,11 @@ pub trait Text: Sized {
     fn stored(text: String) -> Self;
 }
 
-/// Defines a newtype over `String`. A value from a request is made only by the type's own `parse`; with `@bare`, by its
-/// own `new`, and the type is no [`Text`].
+/// Defines a newtype over `String`. The type has to define `parse`, the only function that makes a value from a
+/// request. With `@bare`, it has to define `new` instead, and it does not implement [`Text`].
 ///
-/// `Debug` hides the text, because it is personal data and could reach logs. `Deserialize` trusts its source: it is for
-/// what larder itself wrote (cached entries), never for the body of a request.
+/// `Debug` hides the text, because it is personal data and could reach logs. `Deserialize` does not check the text. It
+/// is only for cached entries, which larder wrote itself, and never for the body of a request.
 macro_rules! text_type {
     (@bare $(#[$doc:meta])* $name:ident) => {
         #[derive(
@@ -54,7 +54,7 @@ macro_rules! text_type {
 }
 pub(crate) use text_type;
 
-/// Implements [`Text`] and `FromJson` for a type that has the functions already.
+/// Implements [`Text`] and `FromJson` for a type that has its own `as_str`, `stored` and `parse`.
 macro_rules! text {
     ([$($generic:tt)*] $name:ty, $schema:expr) => {
         impl<$($generic)*> $crate::domain::text::Text for $name {

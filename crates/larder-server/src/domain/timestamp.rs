@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::invalid::Invalid;
 
-/// The beginning of the year 1. RFC 3339 has four digits and no sign for a year, so it can show no negative one.
+/// The beginning of the year 1. In RFC 3339 a year has four digits and no sign, so it cannot be negative.
 const FIRST_MICROS: i64 = -62_135_596_800_000_000;
 /// The last midnight that the calendar library can show in every time zone: 9999-12-30.
 const LAST_MICROS: i64 = 253_402_128_000_000_000;
@@ -26,14 +26,15 @@ impl Timestamp {
     /// Parses RFC 3339.
     ///
     /// # Errors
-    /// The text is anything else.
+    /// The text is not in the form of RFC 3339.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let moment = raw.parse::<jiff::Timestamp>();
         let moment = moment.map_err(|_| Invalid::new("must be a time such as 2030-01-31T12:00:00Z"))?;
         Ok(Self::from_micros(moment.as_microsecond()))
     }
 
-    /// From microseconds since 1970; an instant outside the years 1 to 9999 becomes the nearest one inside.
+    /// The instant of this number of microseconds since 1970. An instant outside the years 1 to 9999 becomes the
+    /// nearest instant inside.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(FIRST_MICROS, LAST_MICROS))
     }

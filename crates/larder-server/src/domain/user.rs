@@ -1,4 +1,5 @@
-//! The user: as stored and cached, as other users may see it, and before it is created.
+//! The types of a user: [`User`] is stored and cached, [`PublicUser`] is what other users may see, and [`NewUser`] is a
+//! user before its creation.
 
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +83,7 @@ macro_rules! users {
                 Self { $($name: initial!($($needed)? $($initial)?),)+ }
             }
 
-            /// The user that this becomes under `id` at `now`.
+            /// The user that is created from this, with the id `id` and the creation time `now`.
             pub(crate) fn created(self, id: UserId, now: Timestamp) -> User {
                 User {
                     id,

@@ -70,8 +70,8 @@ impl Change for Option<Skills> {
     }
 }
 
-/// Declares how every column is parsed and described. The row `bio: Option<text::Bio>, Profile, …` is parsed by `patch.bio
-/// = Change::read(fields, "bio", missing)` if `set_by` is `Profile`.
+/// Declares how every column is parsed and described. The row `bio: Option<text::Bio>, Profile, …` is parsed by
+/// `patch.bio = Change::read(fields, "bio", missing)` if `set_by` is `Profile`.
 macro_rules! user_fields {
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
         /// Parses the columns that the given groups set.
@@ -109,7 +109,8 @@ fn describe_one<C: Change>(
     C::describe(body, name, missing)
 }
 
-/// Declares kinds of fields: the columns that a body sets, by the groups that set them, and what the body holds.
+/// Declares kinds of fields. A kind names the groups of columns that a body sets, what happens to missing columns of
+/// each group, and the value that the body holds.
 macro_rules! columns {
     ($($(#[doc = $doc:literal])+ $name:ident => $value:ty, $held:expr, [$($set_by:ident: $missing:ident),+];)+) => {$(
         $(#[doc = $doc])+
@@ -136,8 +137,8 @@ columns! {
     Created => NewUser, |patch: UserPatch| patch.new_user(), [Own: Cleared, Profile: Cleared, Manager: Stays];
     /// Some columns of a user.
     Patched => UserPatch, Some, [Own: Stays, Manager: Stays, Profile: Stays];
-    /// All columns of a user. Those that only an admin may set stay if they are missing, so that users can PUT the columns
-    /// that they may edit.
+    /// All columns of a user. Those that only an admin may set stay if they are missing, so that users can PUT the
+    /// columns that they may edit.
     Replaced => UserPatch, Some, [Own: Cleared, Manager: Stays, Profile: Cleared];
     /// Some columns of a profile.
     ProfilePatched => UserPatch, Some, [Profile: Stays];

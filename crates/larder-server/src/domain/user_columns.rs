@@ -15,8 +15,8 @@ pub(crate) enum SetBy {
 /// Passes the columns to another macro: `with_user_columns!(statement)` is `statement! { external_id: …; email: …; …
 /// }`.
 ///
-/// The order of the rows is the order of the fields in JSON and in cached entries. Entries of a release with another
-/// order are misses, so an existing row keeps its place.
+/// The order of the rows is the order of the fields in JSON and in cached entries. Do not move an existing row: to a
+/// release with another order, the cached entries of this release are misses.
 ///
 /// A type is written with its module, so that a macro which needs the types imports modules only. The group that sets
 /// the column follows, and then, if they apply, these marks in this order:

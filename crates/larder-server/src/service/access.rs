@@ -11,7 +11,7 @@ use crate::domain::user::User;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 
-/// The sender of a request, as its token and the user's present state describe it.
+/// The authenticated sender of a request, with its present role and rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     /// The user.
@@ -34,7 +34,7 @@ pub enum Credential {
 }
 
 impl Caller {
-    /// The caller's session. Actions that an API key may not do call this.
+    /// The caller's session. An action that API keys may not do calls this function, which refuses them.
     ///
     /// # Errors
     /// [`ServiceError::Refused`] for an API key.
@@ -45,7 +45,7 @@ impl Caller {
         }
     }
 
-    /// The user that `user` in a path names, for this caller.
+    /// The identifier of the user that a path names; `me` names the caller.
     pub fn naming(&self, user: UserRef) -> Identifier {
         match user {
             UserRef::Me => Identifier::Id(self.id),
@@ -64,7 +64,8 @@ impl Caller {
         self.id == user.id || self.manages(user.role)
     }
 
-    /// An admin manages every user but superadmins; a superadmin manages every user.
+    /// Whether the caller manages users of this role. An admin manages every user except superadmins; a superadmin
+    /// manages every user.
     fn manages(&self, role: Role) -> bool {
         match self.role {
             Role::User => false,

@@ -21,7 +21,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`], also if the user has the badge, is inactive or would have too many points;
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn award(
         &self,
         caller: Caller,
@@ -43,8 +43,8 @@ impl Service {
         }
     }
 
-    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
-    /// function checks them again.
+    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
+    /// checks them again.
     async fn award_as_judged(
         &self,
         caller: Caller,
@@ -64,10 +64,10 @@ impl Service {
         Ok(achievement.map(|achievement| (achievement, receipt)))
     }
 
-    /// A user, and its achievements, newest first.
+    /// A user with its achievements, newest first.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn achievements(
         &self,
         named: &Identifier,
@@ -81,7 +81,7 @@ impl Service {
     /// The summary of a user's achievements.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn achievement_summary(
         &self,
         named: &Identifier,
@@ -94,7 +94,7 @@ impl Service {
     /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn achievement_stats(
         &self,
         named: &Identifier,
@@ -107,7 +107,7 @@ impl Service {
     /// The newest achievements of all active users.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn recent_achievements(
         &self,
         limit: Limit,

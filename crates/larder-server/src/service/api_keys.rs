@@ -1,4 +1,5 @@
-//! API keys: created once, verified against a hash that is never cached, invalid as soon as they are deleted.
+//! API keys. A key is shown once, when it is created. Its hash is never cached, and a key is invalid as soon as it is
+//! deleted.
 
 use std::net::IpAddr;
 
@@ -24,10 +25,11 @@ impl Service {
     /// The caller that an API key authenticates, with the key's state and scopes.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn authenticate_key(&self, raw: &str) -> Result<(Caller, ApiKeyState), ServiceError> {
         let key = ApiKeySecret::parse(raw).ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
-        // As with tokens: a cached answer may admit a caller, but only an answer from the database may refuse one.
+        // A cached answer may be older than the key. So a cached answer may admit a caller, but only an answer from the
+        // database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
             let Some(state) = self.cached.api_key(&ApiKeyId::of(&key), consistency).await?.value else {
                 continue;
@@ -49,18 +51,20 @@ impl Service {
         self.proven(&key, caller, state).await
     }
 
-    /// Compares the key with its stored hash unless this process has done so before, and notes its use.
+    /// Compares the key with its stored hash, unless this process verified the key before. Then notes the use of the
+    /// key.
     async fn proven(
         &self,
         key: &ApiKeySecret,
         caller: Caller,
         state: ApiKeyState,
     ) -> Result<(Caller, ApiKeyState), ServiceError> {
-        // The database does not allow the hash of a key to change, so a verified key stays right as long as a key with this
-        // id and creation time exists. Each request checks that it does.
+        // The database does not allow the hash of a key to change, so a verified key stays right as long as a key with
+        // this id and creation time exists. The `state` that each request reads shows that it exists.
         let this = (state.id, state.created_at);
         if !self.verified_keys.contains(key, &this) {
-            // The hash is read from the database each time: its type cannot be the value of a class.
+            // The hash is read from the database and never cached: its type cannot be serialised, so it cannot be the
+            // value of a class.
             let stored = self.store.api_key_hash(state.id).await?;
             if !stored.is_some_and(|stored| key.has_hash(&stored.0)) {
                 return Err(ServiceError::Refused(Refusal::ApiKeyInvalid));
@@ -71,7 +75,7 @@ impl Service {
         Ok((caller, state))
     }
 
-    /// Notes the day of a use, at most once a day per process. The request does not wait for it.
+    /// Stores the day of a use in the background, for each key at most once a day per process.
     fn note_use(&self, id: ApiKeyId) {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         if self.noted_uses.get(&id) == Some(today) {
@@ -94,7 +98,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Refused`] if `named` is another user, if the caller uses an API key, if a scope is not for the
     /// caller, if the password or the code is missing or wrong, or if the user has too many keys;
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn create_api_key(
         &self,
         caller: Caller,
@@ -133,7 +137,7 @@ impl Service {
     /// The keys of a user, without their secrets: for the user itself and for callers that manage the user.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn api_keys(&self, caller: Caller, named: Identifier) -> Result<Vec<ApiKeyRow>, ServiceError> {
         let caller = self.present(caller).await?;
         let User { id, .. } = self.target(caller, &named).await?;
@@ -143,7 +147,7 @@ impl Service {
     /// Deletes a key of a user: for the user itself and for callers that manage the user.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn delete_api_key(
         &self,
         caller: Caller,

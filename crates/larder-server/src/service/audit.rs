@@ -20,7 +20,7 @@ impl Service {
     /// reads are rare, and each has to show the newest entries.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn audit(&self, caller: Caller, query: &AuditQuery) -> Result<AuditPage, ServiceError> {
         self.present(caller).await?.check_permission(Right::ReadAudit)?;
         let asked = query.limit.get();

@@ -35,11 +35,11 @@ const SESSION_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The result of a login or a refresh.
 pub struct Grant {
-    /// For the `Authorization` header.
+    /// The access token, for the `Authorization` header.
     pub access_token: String,
-    /// Valid for one refresh.
+    /// The refresh token, valid for one refresh.
     pub refresh_token: String,
-    /// After a login: the proof that this device belongs to the user, for the next login.
+    /// After a login: a token that proves at the next login that the user has logged in on this device before.
     pub device_token: Option<String>,
     /// How long the access token is valid.
     pub expires_in: Duration,
@@ -48,15 +48,16 @@ pub struct Grant {
 }
 
 impl Service {
-    /// The caller that a token authenticates, if its session and epoch equal the user's present ones.
+    /// The caller that a token authenticates, if the token's session is live and its epoch equals the user's present
+    /// epoch (a counter that each change of the password raises).
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
         let claims = self.tokens.verify(token).await;
         let claims = claims.ok_or(ServiceError::Refused(Refusal::AccessTokenInvalid))?;
-        // A cached answer may be older than the login, which another instance may have served. So a cached answer may
-        // admit a caller, but only an answer from the database may refuse one.
+        // A cached answer may be older than the login, because another instance may have served the login. So a cached
+        // answer may admit a caller, but only an answer from the database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
             let state = self.cached.auth_state(&claims.sub, consistency).await?.value;
             if let Some(caller) = state.and_then(|state| admitted(&state, &claims)) {
@@ -71,8 +72,8 @@ impl Service {
         }
     }
 
-    /// The caller with the rights that the database has for it now. A cached row never decides on a right to change
-    /// other users.
+    /// The caller with the role and permissions that the database has now. Each change of another user calls this
+    /// function, so that no cached row decides on a right.
     pub(crate) async fn present(&self, caller: Caller) -> Result<Caller, ServiceError> {
         let now = Timestamp::now();
         let state = self.store.auth_state(caller.id, now).await?;
@@ -91,12 +92,12 @@ impl Service {
         }
     }
 
-    /// Creates a user without authentication.
+    /// Registers a user. The request needs no authentication.
     ///
     /// # Errors
-    /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
-        // The attempt is not given back even on success: each call creates a user or discloses that one exists.
+        // `drop` spends the attempt even if the call succeeds: each call creates a user or discloses that one exists.
         drop(self.limits.from_address(Kind::Register, from)?);
         check_not_own(&body.password, &body.user.email, "password")?;
         let hash = self.passwords.hash(&body.password).await?;
@@ -106,9 +107,9 @@ impl Service {
     /// Opens a session. Reads the database, never the cache, and takes the same time whether or not the user exists.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] without the reason. If the password is right,
-    /// [`ServiceError::SecondFactorNeeded`] for a user with a second factor and [`ServiceError::Refused`] for an
-    /// inactive user. [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`], which does not disclose whether the user exists. Only if the password is right:
+    /// [`ServiceError::SecondFactorNeeded`] for a user with a second factor, and another [`ServiceError::Refused`] for
+    /// an inactive user. [`ServiceError::TooMany`], and errors of the database.
     pub async fn login(&self, body: LoginBody, from: IpAddr) -> Result<Grant, ServiceError> {
         let proven = body.device_token.as_deref().and_then(|proof| self.devices.verify(proof));
         let first = match proven {
@@ -118,14 +119,14 @@ impl Service {
         let login = self.store.credentials_for_login(&body.identifier).await?;
         let user = login.as_ref().map(|login| login.user.id.as_uuid());
         if let (Some(login), Some(origin)) = (&login, Origin::present()) {
-            // A request logs in once.
+            // `set` fails if the target is set already. It is not, because a request logs in once.
             let _ = origin.target.set(login.user.id);
         }
         let device = proven.filter(|device| Some(device.user) == user).map(|device| device.id);
         let attempt = match device {
             Some(_) => first,
             None => {
-                // All names of a user share one budget.
+                // The e-mail address, the user name and the telephone number of a user share one budget of attempts.
                 let account = user.map_or_else(|| body.identifier.with_kind(), |user| user.to_string());
                 self.attempt_as_unknown(first, proven.is_some(), &account, from)?
             }
@@ -144,8 +145,9 @@ impl Service {
         granted
     }
 
-    /// An attempt of a device that is not known to this user. One that `is_known_elsewhere`, to another user, has taken nothing
-    /// from the address's budget yet.
+    /// Adds the account's budget to the attempt `first`, for a device that this user has not logged in on. If the
+    /// device `is_known_elsewhere` (to another user), `first` took from the device's budget, so this function also
+    /// takes from the address's budget.
     fn attempt_as_unknown(
         &self,
         first: Attempt,
@@ -173,7 +175,7 @@ impl Service {
         self.check_second_factor(user, body.factor, device).await?;
         self.rehash_if_outdated(&login, &body.password).await?;
         let granted = self.open_session(login).await?;
-        // A known device keeps its proof.
+        // A known device keeps its device token.
         let known = body.device_token.filter(|_| device.is_some());
         let device_token = known.unwrap_or_else(|| self.devices.issue(user.as_uuid()));
         Ok(Grant { device_token: Some(device_token), ..granted })
@@ -186,7 +188,7 @@ impl Service {
             let rehash = self.write(Actor::User(user_id), move |tx| async move {
                 Ok(tx.rehash_password(user_id, &old, &hash).await?)
             });
-            // No cached value holds a hash, so the login's receipt omits this write.
+            // No cached value holds a hash, so the login need not report the receipt of this write.
             let (_was_there, _receipt) = rehash.await?;
         }
         Ok(())
@@ -212,12 +214,12 @@ impl Service {
         Ok(Grant { access_token, refresh_token: first.text, device_token: None, expires_in, receipt })
     }
 
-    /// Exchanges a refresh token for new tokens of the same session. Within the grace, a token that was used a moment ago
-    /// gets the same answer again, as two tabs of a browser send it at once. If it was used before that, the session ends: two
-    /// parties have the token.
+    /// Exchanges a refresh token for new tokens of the same session. If the token was used within the grace period
+    /// before this call, the answer has the same new refresh token again: two tabs of a browser may send one token at
+    /// the same time. If the token was used earlier, the session ends, because a thief may have the token.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn refresh(&self, token: String, from: IpAddr) -> Result<Grant, ServiceError> {
         let attempt = self.limits.from_address(Kind::Refresh, from)?;
         let (now, next) = (Timestamp::now(), RefreshToken::random());
@@ -255,7 +257,7 @@ impl Service {
     /// Ends the caller's session.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for an API key, and those of the database.
+    /// [`ServiceError::Refused`] for an API key, and errors of the database.
     pub async fn logout(&self, caller: Caller) -> Result<Receipt, ServiceError> {
         let session = caller.session()?;
         let end = self.write(caller.actor(), move |tx| async move {
@@ -268,7 +270,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`] if the current password is wrong or the caller uses an API key,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn change_password(
         &self,
         caller: Caller,

@@ -11,11 +11,12 @@ use crate::service::users::check_gives;
 use crate::store::bulk_activity::BulkOutcome;
 
 impl Service {
-    /// Activates or deactivates every listed user that the caller manages, in one transaction, as an admin. Returns one
-    /// outcome per listed id; one user's refusal does not affect the others.
+    /// Activates or deactivates every listed user that the caller manages, in one transaction. The caller must be an
+    /// admin. Returns one outcome per listed id; one user's refusal does not affect the others.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] if the caller is no admin, and those of the database: then no user is changed.
+    /// [`ServiceError::Refused`] if the caller is no admin, and errors of the database. After an error no user is
+    /// changed.
     pub async fn set_active_of(
         &self,
         caller: Caller,

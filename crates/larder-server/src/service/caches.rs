@@ -32,7 +32,7 @@ impl Service {
     /// The caller, if the database says now that it is an admin. No cached role decides here.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn present_admin(&self, caller: Caller) -> Result<Caller, ServiceError> {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
@@ -47,7 +47,7 @@ impl Service {
     }
 
     /// What Redis reported about itself at most [`RECENT`](crate::service::recent::RECENT) before this call, and how
-    /// long before. All callers share one question.
+    /// long before. All callers share one question to Redis.
     pub async fn recent_redis(&self) -> (RedisAnswer<RedisInfo>, Duration) {
         let service = self.clone();
         let answer = self.recent_redis.ask(async move { service.redis().await }).await;
@@ -71,7 +71,8 @@ impl Service {
     pub async fn keys(&self, caller: Caller, query: &KeyQuery) -> Result<KeyPage, ServiceError> {
         let KeyQuery { pattern, limit, cursor } = query;
         let page = self.cache.keys(pattern, *limit, cursor.as_deref()).await;
-        // Only the empty pattern is refused, and the query's parser refuses it. So the error is about the cursor.
+        // `Cache::keys` refuses an empty pattern and an invalid cursor. `KeyQuery::parse` has refused an empty pattern
+        // before, so the error is about the cursor.
         let mut page = page.map_err(|error| refused("cursor", error))?;
         page.keys.retain(|key| may_know(caller, &key.touch));
         Ok(page)
@@ -83,7 +84,7 @@ impl Service {
     /// [`ServiceError::Refused`] if only superadmins may know of the entry, [`ServiceError::Invalid`] if no class can
     /// have that name.
     pub async fn explain(&self, caller: Caller, entry: &Touch) -> Result<Explanation, ServiceError> {
-        // Before the check of rights, because it refuses a name that no class can have.
+        // This call comes before the check of rights, because it refuses a name that no class can have.
         let explanation = self.cache.explain(entry).await.map_err(|error| refused("class", error))?;
         match may_know(caller, entry) {
             true => Ok(explanation),
@@ -94,7 +95,7 @@ impl Service {
     /// Sends one entry through every tier.
     ///
     /// # Errors
-    /// Those of the cache.
+    /// Errors of the cache.
     pub async fn self_test(&self) -> Result<SelfTest, ServiceError> {
         Ok(self.cache.self_test().await?)
     }
@@ -109,10 +110,10 @@ impl Service {
         Ok(())
     }
 
-    /// Invalidates what `what` names, on every instance.
+    /// Invalidates the entries that `what` names, on every instance.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] if `what` names no class or an invalid pattern, and those of the database.
+    /// [`ServiceError::Invalid`] if `what` names no class or an invalid pattern, and errors of the database.
     pub async fn drop_by_hand(&self, caller: Caller, what: &Drop) -> Result<Receipt, ServiceError> {
         let touches = match what {
             Drop::Everything => vec![Touch::Everything],
@@ -151,8 +152,8 @@ impl Service {
         receipt
     }
 
-    /// Everything that is cached of the user with this id or external id. If there is no such user: what may be cached
-    /// under that id.
+    /// The touches of everything that is cached of the user with this id or external id. If there is no such user: the
+    /// touches of what may be cached under that id.
     async fn touches_of_named(&self, id: &str) -> Result<Vec<Touch>, ServiceError> {
         let named = match (UserId::parse(id), ExternalId::parse(id)) {
             (Ok(id), _) => Some(Identifier::Id(id)),

@@ -1,5 +1,5 @@
-//! Actions that need the password, and the code of a user with a second factor: a stolen access token is not enough for
-//! them.
+//! Checks the password, and the code if the user has a second factor, before actions for which a stolen access token
+//! must not be enough.
 
 use std::net::IpAddr;
 
@@ -29,8 +29,8 @@ impl Service {
     /// Checks the password and, if the caller has a second factor, the code.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for an API key, without a password or code, and for a wrong one;
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`] if the caller uses an API key, or if the password or the needed code is missing or
+    /// wrong; [`ServiceError::TooMany`], and errors of the database.
     pub(crate) async fn confirm(&self, caller: Caller, proof: &Proof) -> Result<(), ServiceError> {
         caller.session()?;
         let Confirmation { current_password, factor } = &proof.confirmation;
@@ -39,7 +39,7 @@ impl Service {
         self.confirm_factor(caller.id, factor.clone()).await
     }
 
-    /// Checks the code of a user with a second factor, after the right password.
+    /// Checks the code if the user has a second factor. The caller of this function has checked the password.
     pub(crate) async fn confirm_factor(
         &self,
         user_id: UserId,
@@ -55,7 +55,7 @@ impl Service {
         Ok(())
     }
 
-    /// The caller's login data, if it has a session and `password` is right.
+    /// The caller's login data, if the caller has a session and `password` is right.
     pub(crate) async fn confirmed_by_password(
         &self,
         caller: Caller,
@@ -73,8 +73,8 @@ impl Service {
         Ok(login)
     }
 
-    /// Whether `password` is the one behind `hash`; gives the attempt back if the queue of the hashers is full, because
-    /// nothing was compared then.
+    /// Whether `password` has this `hash`. If the queue of passwords to hash is full, nothing is compared, so the
+    /// attempt is given back.
     pub(crate) async fn compared(
         &self,
         attempt: Attempt,

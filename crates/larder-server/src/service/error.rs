@@ -14,7 +14,7 @@ use crate::store::error::StoreError;
 /// A refusal or a failure. No variant holds personal data.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The caller's identity, its rights or the present state do not allow it.
+    /// The caller's identity, its rights or the present state do not allow the request.
     #[error("{0}")]
     Refused(Refusal),
     /// There is no such user.
@@ -56,7 +56,7 @@ pub enum ServiceError {
     /// The database does not answer in time; a retry may succeed.
     #[error("the database does not answer, try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// As many passwords wait to be hashed or compared as are allowed; a retry may succeed.
+    /// The queue of passwords to hash or compare is full; a retry may succeed.
     #[error("too many passwords are being compared; try again")]
     HashingBusy,
     /// The service is shutting down.
@@ -120,7 +120,7 @@ pub enum ListError {
     /// The parameters are invalid, or they ask for what the caller may not see.
     #[error("some parameters are not allowed as they are")]
     Invalid(#[from] ValidationErrors),
-    /// Everything else.
+    /// Any other error.
     #[error(transparent)]
     Service(#[from] ServiceError),
 }

@@ -1,4 +1,5 @@
-//! Loads what most callers ask for first, before they ask: at the start, on demand, and every five to ten minutes.
+//! Loads the entries that most callers read first, before they read them: at the start, on demand, and every five to
+//! ten minutes.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -15,11 +16,11 @@ use crate::service::error::ServiceError;
 const PAUSE: Range<Duration> = Duration::from_secs(300)..Duration::from_secs(600);
 
 impl Service {
-    /// Loads the statistics, the dashboard and the first page of users for each role. The reads are ordinary ones: an
-    /// entry that is there is left as it is, and a load in progress is joined. Returns the names of the classes.
+    /// Loads the statistics, the dashboard and the first page of users for each role. The reads are ordinary reads: an
+    /// entry in a tier stays as it is, and a read joins a load in progress. Returns the names of the classes.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn warm_essential(&self) -> Result<Vec<&'static str>, ServiceError> {
         let (day, consistency) = (Day::today(), Consistency::Bounded);
         self.cached.user_stats(&day, consistency).await?;

@@ -1,7 +1,9 @@
-//! What leaves no change in the database and belongs in the log: refusals, failed logins, and interventions in the cache.
+//! Events that change nothing in the database but belong in the audit log: refused requests, failed logins, and
+//! interventions in the cache (an invalidation by hand, a class that is switched on or off).
 //!
-//! Invariant `one_write_a_second`: however many requests are refused, they cost at most one transaction a second, with at most
-//! [`KEPT`] entries and one for each kind of the rest. Equal refusals are one entry with their number.
+//! Invariant `one_write_a_second`: the events of all requests cost at most one transaction a second. Equal events are
+//! one entry with their number. After [`KEPT`] different entries, further events are counted without user, key and
+//! address: one entry for each action and code.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,14 +21,14 @@ use crate::store::writing::ByJournal;
 
 /// How long events are collected before they are written.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The most different events that are kept in a pause.
+/// The greatest number of different events that are kept with user, key and address during one pause.
 const KEPT: usize = 100;
 
-/// An event without its number.
+/// An event, without the number of its occurrences.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Incident {
     action: Action,
-    /// The code of a refusal, or what was done.
+    /// The code of the refusal, or the intervention in the cache.
     what: String,
     actor: Option<UserId>,
     target: Option<UserId>,
@@ -111,7 +113,8 @@ impl Service {
     }
 }
 
-/// The event of an incident, which is written into the log of the process: by ids, never by names.
+/// Writes the incident into the log of the process, with ids and without names, and returns its event for the audit
+/// log.
 fn logged(incident: &Incident, count: i64) -> (Actor, Event) {
     let Incident { action, what, actor, target, key, address } = incident;
     let [user, target_user] = [actor, target].map(|id| id.map(|id| id.to_string()));

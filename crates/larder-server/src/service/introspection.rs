@@ -39,11 +39,11 @@ impl Worth {
 }
 
 impl Service {
-    /// What a token is valid for now, as the database says; `None` if the token is not valid, for any reason. For
-    /// admins.
+    /// The state of a token, read from the database; `None` if the token is not valid now, for any reason. Only admins
+    /// may call this.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn introspect(
         &self,
         caller: Caller,
@@ -83,11 +83,11 @@ impl Service {
         }
     }
 
-    /// Ends what a token gives access to: the session of an access token or refresh token, or the API key itself. The
-    /// token alone is the right to revoke it. An unknown token is no error (RFC 7009).
+    /// Ends what a token gives access to: the session of an access token or refresh token, or the API key itself. A
+    /// client that has the token may revoke it; it needs no other credential. An unknown token is no error (RFC 7009).
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn revoke_token(&self, token: String, from: IpAddr) -> Result<Receipt, ServiceError> {
         let attempt = self.limits.from_address(Kind::Tokens, from)?;
         let service = self.clone();

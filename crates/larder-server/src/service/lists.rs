@@ -16,11 +16,11 @@ use crate::service::error::{ListError, ServiceError};
 use crate::service::refusal::Refusal;
 
 impl Service {
-    /// A page of users. The caller's role decides which users are listed, counted and found. The page holds entire
-    /// users; the caller of this function shows of each what the role may see.
+    /// A page of users. The caller's role decides which users are listed, counted and found. The page holds all fields
+    /// of each user; the API layer shows only those that the role may see.
     ///
     /// # Errors
-    /// [`ListError::Invalid`], and those of the database.
+    /// [`ListError::Invalid`], and errors of the database.
     pub async fn list(
         &self,
         caller: Caller,
@@ -35,7 +35,7 @@ impl Service {
     /// A page of users with their login methods, for superadmins.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ListError::Invalid`], and those of the database.
+    /// [`ServiceError::Refused`], [`ListError::Invalid`], and errors of the database.
     pub async fn overviews(
         &self,
         caller: Caller,
@@ -54,7 +54,7 @@ impl Service {
     /// Statistics over all users, for admins and callers with `statistics.read`.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn user_statistics(
         &self,
         caller: Caller,
@@ -67,7 +67,7 @@ impl Service {
     /// The dashboard, for admins.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn dashboard(
         &self,
         caller: Caller,
@@ -80,7 +80,7 @@ impl Service {
     /// Statistics about one user, for the user itself and callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::NotFound`], [`ServiceError::Refused`], and errors of the database.
     pub async fn personal_stats(
         &self,
         caller: Caller,

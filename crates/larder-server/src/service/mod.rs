@@ -1,4 +1,4 @@
-//! Use cases: what the API and the command line do, independent of HTTP.
+//! Use cases: the actions that the API and the command line offer, independent of HTTP.
 
 pub mod access;
 pub mod achievements;
@@ -54,10 +54,10 @@ use crate::settings::sessions::SessionSettings;
 use crate::store::Store;
 use crate::store::writing::Writer;
 
-/// How many API keys' last uses one process remembers, at some 50 bytes each.
+/// For how many API keys one process remembers the last noted use, with about 50 bytes each.
 const NOTED_USES: usize = 10_000;
 
-/// The service; cheap to clone, since every request clones it more than once.
+/// The service. A clone is one `Arc`, because every request clones the service more than once.
 #[derive(Clone)]
 pub struct Service(Arc<Parts>);
 
@@ -71,7 +71,7 @@ pub struct Parts {
     tokens: Tokens,
     issuer: Option<String>,
     verified_keys: VerifiedKeys<(ApiKeyId, Timestamp)>,
-    /// The day on which this process last noted a use of the key.
+    /// For each API key, the day on which this process last noted a use.
     noted_uses: quick_cache::sync::Cache<ApiKeyId, jiff::civil::Date>,
     sealing: Sealing,
     limits: Limits,
@@ -95,7 +95,7 @@ impl Service {
     /// Opens the service on a database and a cache; creates the first signing key if there is none.
     ///
     /// # Errors
-    /// Those of the database, and an error if the secret key does not open the secrets in the database.
+    /// Errors of the database, and an error if the secret key does not open the secrets in the database.
     pub async fn open(
         store: Store,
         cache: Cache,
@@ -156,12 +156,13 @@ impl Service {
         &self.limits
     }
 
-    /// The proxies whose statement of a client's address is trusted.
+    /// The proxies that are trusted if they report the address of a client.
     pub fn proxies(&self) -> &TrustedProxies {
         &self.proxies
     }
 
-    /// The public address that tokens name as their issuer; `None`: it is not configured, and they name the installation.
+    /// The public address that tokens name as their issuer. `None`: no address is configured, so tokens name the
+    /// installation.
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
@@ -176,8 +177,9 @@ impl Service {
         &self.passwords
     }
 
-    /// Writes as `actor`: runs `change` to its end, even if the caller is cancelled, and publishes what it touched
-    /// before it returns. If `change` returns an error after a commit, the commit is published nevertheless.
+    /// Runs `change` as `actor`, publishes (invalidates) what it touched, and then returns. `change` runs to its end
+    /// even if the caller is cancelled. If `change` returns an error after a commit, the commit is published
+    /// nevertheless.
     pub(crate) async fn write<T, F>(
         &self,
         actor: Actor,

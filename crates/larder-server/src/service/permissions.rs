@@ -18,7 +18,7 @@ impl Service {
     /// A user's permissions, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn permissions(
         &self,
         caller: Caller,
@@ -33,19 +33,19 @@ impl Service {
         Ok(self.cached.permissions(&user.id, consistency).await?)
     }
 
-    /// Grants a permission to a user that the caller manages, with a session. A permission that the user already has keeps its first
-    /// grant.
+    /// Grants a permission to a user that the caller manages. The caller needs a session. If the user already has the
+    /// permission, the first grant stays.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], also if the user has 100 permissions already; [`ServiceError::NotFound`], and
-    /// those of the database.
+    /// [`ServiceError::Refused`], also if the user has 100 permissions already; [`ServiceError::NotFound`], and errors
+    /// of the database.
     pub async fn grant(
         &self,
         caller: Caller,
         named: Identifier,
         permission: Permission,
     ) -> Result<(Grant, Receipt), ServiceError> {
-        // With a stolen API key a thief could otherwise give an account rights that outlive the key.
+        // A session is required, because the thief of an API key could give an account rights that outlive the key.
         caller.session()?;
         loop {
             // If the user changes between this check and the write, the rights are checked again.
@@ -57,7 +57,7 @@ impl Service {
                 match tx.grant(target.id, target.role, &permission, caller.id).await? {
                     Granted::Done(grant) => Ok(Some(grant)),
                     Granted::TooMany => Err(ServiceError::Refused(Refusal::TooManyPermissions)),
-                    // The user's row differs from the one by which the caller's rights were checked: check them again.
+                    // The user's row changed after the rights were checked: the loop checks them again.
                     Granted::Outdated => Ok(None),
                 }
             });
@@ -70,7 +70,7 @@ impl Service {
     /// Revokes a permission of a user that the caller manages. It is no error if the user does not have it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn revoke(
         &self,
         caller: Caller,
@@ -93,8 +93,8 @@ impl Service {
     }
 }
 
-/// Callers that manage a user change its permissions. Only a superadmin, who may do everything already, changes its
-/// own.
+/// Callers that manage a user may change its permissions. A caller may not change its own permissions, unless it is a
+/// superadmin, who may do everything already.
 fn check_permissions_of(caller: Caller, target: &User) -> Result<(), ServiceError> {
     caller.check_manage(target.role)?;
     match caller.id == target.id && caller.role != Role::Superadmin {

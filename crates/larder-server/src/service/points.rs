@@ -32,8 +32,8 @@ impl Service {
     /// for itself.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], also if the balance would leave its bounds or another booking has the key;
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], also if the balance would leave its bounds or another booking has the same
+    /// idempotency key; [`ServiceError::NotFound`], and errors of the database.
     pub async fn book_points(
         &self,
         caller: Caller,
@@ -54,8 +54,8 @@ impl Service {
         }
     }
 
-    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
-    /// function checks them again.
+    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
+    /// checks them again.
     async fn book_as_judged(
         &self,
         caller: Caller,
@@ -79,7 +79,7 @@ impl Service {
     /// with the permission `points.write`. Each call reads the database.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn ledger(
         &self,
         caller: Caller,
@@ -97,7 +97,7 @@ impl Service {
     /// One page of the leaderboard.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn leaderboard(
         &self,
         query: LeaderboardQuery,
@@ -109,7 +109,7 @@ impl Service {
     /// A user's rank and points on the leaderboard.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn standing(
         &self,
         named: &Identifier,

@@ -24,7 +24,7 @@ impl Service {
     /// client often reads it next.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn profile(
         &self,
         named: &Identifier,
@@ -54,7 +54,7 @@ impl Service {
     /// A user with every part of its profile, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn full_profile(
         &self,
         caller: Caller,
@@ -72,7 +72,7 @@ impl Service {
     /// A part of a profile, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn part<P: CachedPart>(
         &self,
         caller: Caller,
@@ -84,10 +84,10 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// Changes a part if its state is as `expected`.
+    /// Changes a part if its state fulfils `expected`.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and errors of the
     /// database.
     pub async fn update_part<P: CachedPart>(
         &self,
@@ -108,8 +108,8 @@ impl Service {
         }
     }
 
-    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
-    /// function checks them again.
+    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
+    /// checks them again.
     async fn update_part_as_judged<P: CachedPart>(
         &self,
         actor: Actor,
@@ -128,7 +128,7 @@ impl Service {
         Ok(part.map(|part| (part, receipt)))
     }
 
-    /// The id of the user whose parts the caller may see.
+    /// The id of the named user, if the caller may see the user's parts.
     async fn whose(
         &self,
         caller: Caller,

@@ -1,5 +1,5 @@
-//! One answer for all callers that ask the same question at about the same time, so that unauthenticated clients cannot
-//! have it asked without a limit.
+//! Callers that ask the same question at about the same time share one answer. So the number of questions has a limit,
+//! even if unauthenticated clients cause them.
 //!
 //! Invariants, each a test:
 //! - `an_answer_is_at_most_as_old_as_promised_when_its_caller_arrived`;
@@ -12,13 +12,13 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long before a caller's arrival the question may have been asked whose answer the caller gets.
+/// The greatest age of a shared answer: the time from its question to the arrival of the caller.
 pub const RECENT: Duration = Duration::from_millis(500);
 
 /// The last answer, and when its question was asked. Clones share it.
 #[derive(Clone)]
 pub struct Recent<T> {
-    // Held while a question is open: callers that arrive meanwhile wait for its answer.
+    // The lock is held while a question is open, so callers that arrive meanwhile wait for its answer.
     last: Arc<Mutex<Option<(Instant, T)>>>,
 }
 
@@ -29,22 +29,23 @@ impl<T> Default for Recent<T> {
 }
 
 impl<T: Clone + Send + 'static> Recent<T> {
-    /// The last answer if its question was asked at most [`RECENT`] before this call, else a new one; and how long
-    /// before this call its question was asked. A caller waits for two questions at most. `None` if the runtime is
-    /// shutting down.
+    /// Returns the last answer if its question was asked at most [`RECENT`] before this call; otherwise asks
+    /// `question`. Also returns how long before this call the question was asked. A caller waits for two questions at
+    /// most: the open one and the one after it. `None` if the runtime is shutting down.
     pub async fn ask(&self, question: impl Future<Output = T> + Send + 'static) -> Option<(T, Duration)> {
         let arrived = Instant::now();
         let mut last = self.last.clone().lock_owned().await;
         if let Some((asked, answer)) = &*last {
-            // The age is measured at the caller's arrival, not now: after a slow answer, all callers that waited for it
-            // but one would otherwise ask again, one after the other.
+            // The age is measured at the caller's arrival and not now. Otherwise an answer that took longer than
+            // `RECENT` would be too old for every caller that waited for it, and they would ask again, one after the
+            // other.
             let age = arrived.saturating_duration_since(*asked);
             if age <= RECENT {
                 return Some((answer.clone(), age));
             }
         }
-        // A task of its own: if a caller disconnects, the question continues, and the next caller does not ask it
-        // again.
+        // The question runs in a task of its own. If the caller disconnects, the question continues, and the next
+        // caller uses its answer.
         let answering = tokio::spawn(async move {
             let asked = Instant::now();
             let answer = question.await;
@@ -117,7 +118,7 @@ mod tests {
             })
         };
         let early: Vec<_> = (0..100).map(|_| ask_after(QUICK)).collect();
-        // They arrive too late for the open question, so they share the next one.
+        // These callers arrive more than `RECENT` after the open question was asked, so they share the next question.
         let late: Vec<_> = (0..100).map(|_| ask_after(2 * RECENT)).collect();
         for (askers, answer) in [(early, 0), (late, 1)] {
             for asker in askers {

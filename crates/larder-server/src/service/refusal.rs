@@ -1,8 +1,9 @@
-//! Why the service refuses a request that is valid in itself: by the caller's identity, its rights, or the present state.
+//! Why the service refuses a request that is valid in itself: by the caller's identity, its rights, or the present
+//! state.
 
 use std::fmt;
 
-/// What a refusal follows from.
+/// The kind of reason for a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
     /// The credentials are missing, or identify no user.
@@ -24,24 +25,24 @@ macro_rules! refusals {
         }
 
         impl Refusal {
-            /// All, in order of declaration.
+            /// All refusals, in the order of their declaration.
             pub const ALL: &[Refusal] = &[$(Refusal::$variant),+];
 
-            /// What it follows from.
+            /// The kind of its reason.
             pub fn kind(self) -> RefusalKind {
                 match self {
                     $(Refusal::$variant => RefusalKind::$kind,)+
                 }
             }
 
-            /// Its name in answers; never renamed.
+            /// The name of the refusal in answers. It never changes, because clients compare it.
             pub fn code(self) -> &'static str {
                 match self {
                     $(Refusal::$variant => $code,)+
                 }
             }
 
-            /// What is wrong and what is allowed.
+            /// The text for people: what is wrong and what is allowed.
             pub fn text(self) -> &'static str {
                 match self {
                     $(Refusal::$variant => $text,)+

@@ -1,4 +1,4 @@
-//! A user's sessions: listed and ended, one or all.
+//! Lists a user's sessions, and ends one or all of them.
 
 use larder::receipt::Receipt;
 use uuid::Uuid;
@@ -11,11 +11,11 @@ use crate::service::error::ServiceError;
 use crate::store::sessions::SessionRow;
 
 impl Service {
-    /// The live sessions of a user, for the user itself and for callers that manage the user; those first that were used
-    /// last.
+    /// The live sessions of a user, for the user itself and for callers that manage the user; the most recently used
+    /// first.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn sessions(&self, caller: Caller, named: Identifier) -> Result<Vec<SessionRow>, ServiceError> {
         let caller = self.present(caller).await?;
         let user = self.target(caller, &named).await?;
@@ -26,7 +26,8 @@ impl Service {
     /// Ends a session of a user, for the user itself and for callers that manage the user.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], also if the session has ended; and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], also if the session has ended; and errors of the
+    /// database.
     pub async fn end_session(
         &self,
         caller: Caller,
@@ -45,10 +46,10 @@ impl Service {
         Ok(end.await?.1)
     }
 
-    /// Ends every session of a user, the caller's own too if it is the user.
+    /// Ends every session of a user. If the user is the caller, the caller's present session ends too.
     ///
     /// # Errors
-    /// As [`Service::end_session`].
+    /// The same errors as [`Service::end_session`].
     pub async fn end_sessions(&self, caller: Caller, named: Identifier) -> Result<Receipt, ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;

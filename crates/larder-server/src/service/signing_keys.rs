@@ -1,4 +1,5 @@
-//! The keys that sign access tokens: kept in the service's database, sealed if there is a secret key, published, rotated.
+//! The keys that sign access tokens. They are stored in the service's database, sealed (encrypted) if
+//! `LARDER_SECRET_KEY` is set. The service publishes their public parts and rotates them.
 
 use std::time::SystemTime;
 
@@ -24,12 +25,13 @@ pub(crate) type Tokens = larder_identity::tokens::Tokens<SealedKeys, UserId>;
 /// The claims of an access token of this service.
 pub type Claims = larder_identity::tokens::Claims<UserId>;
 
-/// How a private key begins in the database without a secret key: as base64, with nothing before it.
+/// The prefix that [`Sealing`] gives to a secret that it does not seal, because there is no secret key. In the
+/// database, a private key that is not sealed has no prefix.
 const PLAIN: &str = "plain.";
-/// How a sealed private key begins in the database.
+/// The prefix of a sealed private key, in the database too.
 const SEALED: &str = "sealed.";
 
-/// The note for operators, where there is no secret key.
+/// The note for operators, if there is no secret key.
 pub(crate) const UNSEALED: &str = "LARDER_SECRET_KEY is not set: signing keys and second factors are not encrypted in the \
      database, so a program that reads the database can sign tokens";
 
@@ -56,14 +58,14 @@ impl KeyStore for SealedKeys {
     }
 }
 
-/// The key as the database keeps it.
+/// The key in the form that is stored in the database: sealed if there is a secret key.
 pub(crate) fn sealed(sealing: &Sealing, key: SigningKey) -> Result<SigningKey, Failure> {
     let secret = sealing.seal(Subject::SigningKey(&key.kid), key.private_key.as_bytes())?;
     Ok(SigningKey { private_key: stored(&secret, &key.private_key), ..key })
 }
 
-/// The key as it signs. A key that cannot be opened stays as it is: no token has its signature, and reading the keys says
-/// so in the log.
+/// The key in the form that signs: not sealed. If a key cannot be opened, its private key becomes empty. Such a key
+/// signs no token, and the code that reads the keys writes this into the log.
 fn opened(sealing: &Sealing, key: SigningKey) -> SigningKey {
     if !key.private_key.starts_with(SEALED) {
         return key;
@@ -82,7 +84,7 @@ fn stored(secret: &SealedSecret, plain: &str) -> String {
 /// with it now.
 ///
 /// # Errors
-/// [`ServiceError::Internal`] with the name of the setting, and those of the database.
+/// [`ServiceError::Internal`] with the name of the setting, and errors of the database.
 pub(crate) async fn reseal_keys(store: &Store, sealing: &Sealing) -> Result<(), ServiceError> {
     for SigningKey { kid, private_key, .. } in store.signing_keys().await? {
         let secret = match private_key.starts_with(SEALED) {
@@ -109,11 +111,11 @@ pub struct Rotation {
     pub signs_from: Timestamp,
 }
 
-/// Publishes a new key, which signs once every reader of the published keys has it. The key before it signs until then,
-/// and verifies until the last token that it signed has ended.
+/// Publishes a new key. It begins to sign after [`PUBLISHED_AHEAD`], when every reader of the published keys has it.
+/// The previous key signs until then, and verifies until the last token that it signed has expired.
 ///
 /// # Errors
-/// There is no randomness, and those of the database.
+/// The system gives no random bytes; and errors of the database.
 pub(crate) async fn rotate(tx: &Writer, sealing: &Sealing) -> Result<Rotation, ServiceError> {
     let now = SystemTime::now();
     let key = sealed(sealing, SigningKey::generate()?)?;
@@ -122,11 +124,11 @@ pub(crate) async fn rotate(tx: &Writer, sealing: &Sealing) -> Result<Rotation, S
     Ok(Rotation { kid: key.kid, signs_from })
 }
 
-/// Deletes every signing key, ends every session, and stores a new key, which signs at once: for keys that were stolen.
-/// Returns the new key's name and the number of sessions that ended.
+/// Deletes every signing key, ends every session, and stores a new key, which signs at once. This is for a theft of the
+/// signing keys. Returns the new key's name and the number of sessions that ended.
 ///
 /// # Errors
-/// There is no randomness, and those of the database.
+/// The system gives no random bytes; and errors of the database.
 pub(crate) async fn replace_all(tx: &Writer, sealing: &Sealing) -> Result<(String, u64), ServiceError> {
     let key = sealed(sealing, SigningKey::generate()?)?;
     let ended = tx.replace_signing_keys(&key, Timestamp::now()).await?;
@@ -134,7 +136,7 @@ pub(crate) async fn replace_all(tx: &Writer, sealing: &Sealing) -> Result<(Strin
 }
 
 impl Service {
-    /// The keys that verify access tokens, oldest first: the name and the point of each.
+    /// The keys that verify access tokens, oldest first: the name and the public key (`x`) of each.
     pub async fn public_keys(&self) -> Vec<(String, String)> {
         let keys = self.tokens.keys().recent().await;
         keys.public().into_iter().map(|key| (key.kid.clone(), key.x.clone())).collect()
@@ -143,7 +145,7 @@ impl Service {
     /// Publishes a new key; see [`rotate`]. For superadmins with a session.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
+    /// [`ServiceError::Refused`], and errors of the database.
     pub async fn rotate_keys(&self, caller: Caller) -> Result<(Rotation, Receipt), ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
@@ -151,7 +153,7 @@ impl Service {
         let service = self.clone();
         self.write(caller.actor(), move |tx| async move {
             let rotation = rotate(&tx, &service.sealing).await?;
-            // This instance publishes the new key at once, the others within a minute.
+            // This instance publishes the new key at once. The other instances publish it within a minute.
             service.tokens.keys().read_again().await;
             tracing::info!(kid = rotation.kid, by = %caller.id, "signing key rotated");
             Ok(rotation)

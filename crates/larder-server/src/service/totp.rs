@@ -1,7 +1,7 @@
-//! The second factor: enrolment, confirmation, check at login, removal.
+//! The second factor (TOTP): enrolment, confirmation, check at login, removal.
 //!
-//! Turning it on or off ends no session: each session was opened with what was required then, and the user has just
-//! proved the password.
+//! Turning the second factor on or off ends no session: each session was opened with the proofs that were required
+//! then, and the user has just proved the password.
 
 use std::net::IpAddr;
 
@@ -29,9 +29,9 @@ const ISSUER: &str = "larder";
 
 /// What an authenticator app needs; shown once.
 pub struct Enrollment {
-    /// In base32, for typing.
+    /// The secret in base32, for typing.
     pub secret: String,
-    /// `otpauth://…`, for a QR code.
+    /// The secret as `otpauth://…`, for a QR code.
     pub uri: String,
 }
 
@@ -39,8 +39,8 @@ impl Service {
     /// Begins an enrolment. Logins need the second factor only after a code has confirmed it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong password, or if a second factor is on already,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`] for a wrong password, or if a second factor is on already, [`ServiceError::TooMany`],
+    /// and errors of the database.
     pub async fn enroll_totp(
         &self,
         caller: Caller,
@@ -63,8 +63,8 @@ impl Service {
     /// Turns the second factor on, with a code of the authenticator. Returns the recovery codes, which are shown once.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong code, or if no enrolment waits for it,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`] for a wrong code, or if no enrolment waits for its confirmation,
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn confirm_totp(
         &self,
         caller: Caller,
@@ -97,8 +97,8 @@ impl Service {
     /// Turns the caller's second factor off.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong password or code, or if none is on,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`] for a wrong password or code, or if no second factor is on, [`ServiceError::TooMany`],
+    /// and errors of the database.
     pub async fn remove_totp(
         &self,
         caller: Caller,
@@ -117,7 +117,7 @@ impl Service {
     /// Turns off the second factor of another user, who has lost it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
     pub async fn reset_totp(&self, caller: Caller, named: Identifier) -> Result<Receipt, ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
@@ -134,7 +134,7 @@ impl Service {
     /// How many recovery codes the caller has left; `None` if its second factor is off.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn totp_of(&self, caller: Caller) -> Result<Option<i64>, ServiceError> {
         let row = self.present_totp(caller.id).await?;
         Ok(row.map(|row| row.recovery_codes))
@@ -143,8 +143,8 @@ impl Service {
     /// Checks the second factor at login, after the password was right.
     ///
     /// # Errors
-    /// [`ServiceError::SecondFactorNeeded`], [`ServiceError::Refused`] for a wrong code,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::SecondFactorNeeded`], [`ServiceError::Refused`] for a wrong code, [`ServiceError::TooMany`], and
+    /// errors of the database.
     pub(crate) async fn check_second_factor(
         &self,
         user_id: UserId,
@@ -165,7 +165,7 @@ impl Service {
         Ok(self.store.totp(user_id).await?.filter(|row| row.confirmed_at.is_some()))
     }
 
-    /// Spends a code: no code is accepted twice.
+    /// Marks a code as used, so that it is not accepted a second time. Returns whether the code was valid and unused.
     pub(crate) async fn spend(
         &self,
         user_id: UserId,
@@ -189,7 +189,8 @@ impl Service {
         Ok(is_spent)
     }
 
-    /// The time step to which a code belongs: the present one, the one before or the one after.
+    /// The time step to which a code belongs: the present step, the previous or the next one. `None`: it belongs to
+    /// none of them.
     fn step_of(
         &self,
         user_id: UserId,
@@ -211,7 +212,7 @@ impl Service {
 /// encrypted with it now.
 ///
 /// # Errors
-/// [`ServiceError::Internal`] with the name of the setting, and those of the database.
+/// [`ServiceError::Internal`] with the name of the setting, and errors of the database.
 pub(crate) async fn reseal_secrets(store: &Store, sealing: &Sealing) -> Result<(), ServiceError> {
     for (user, secret) in store.totp_secrets().await? {
         let Some(sealed) = sealing.reseal(user.as_uuid(), &secret)? else { continue };

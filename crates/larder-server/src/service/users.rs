@@ -21,10 +21,10 @@ use crate::service::refusal::Refusal;
 use crate::store::changes::{Deleted, Expected, Updated};
 
 impl Service {
-    /// The user with an identifier.
+    /// The user that has this identifier.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn find(
         &self,
         by: &Identifier,
@@ -34,11 +34,12 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// The user that a caller looks up. Only admins may learn who has an e-mail address or a telephone number. Any
-    /// other caller finds only itself by them; neither the answer nor its time discloses whether another user has them.
+    /// The user that a caller looks up. Only admins may learn who has an e-mail address or a telephone number. For any
+    /// other caller, such a look-up reads only the caller's own row. So neither the answer nor its duration discloses
+    /// whether another user has the address or number.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::NotFound`], and errors of the database.
     pub async fn look_up(
         &self,
         caller: Caller,
@@ -56,7 +57,7 @@ impl Service {
     /// Creates a user as an admin.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::Taken`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::Taken`], and errors of the database.
     pub async fn create(
         &self,
         caller: Caller,
@@ -98,12 +99,12 @@ impl Service {
         });
     }
 
-    /// Changes a user if its version is as `expected`. A caller that changes its own
-    /// e-mail address, user name or telephone number confirms that with the password.
+    /// Changes a user if its version is as `expected`. A caller that changes its own e-mail address, user name or
+    /// telephone number confirms the change with its password.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
-    /// [`ServiceError::VersionConflict`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::VersionConflict`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn update(
         &self,
         caller: Caller,
@@ -121,7 +122,9 @@ impl Service {
             patch.read_only.check(&target).map_err(ServiceError::Invalid)?;
             let mut patch = patch.clone();
             if patch.is_complete && caller.check_manage(target.role).is_err() {
-                // Dropped and not written: an admin may change these fields between this check and the write.
+                // A complete body may repeat the present values of fields that only an admin may set. The patch drops
+                // them: if an admin changes such a field between this check and the write, the write must not change it
+                // back.
                 patch = patch.without_kept_admin_fields(&target);
             }
             if !patch.admin_fields().is_empty() {
@@ -139,7 +142,7 @@ impl Service {
             if target.id == caller.id && patch.changes_name_of(&target) && !is_confirmed {
                 self.confirm(caller, &proof).await?;
                 if caller.role == Role::User {
-                    // As with registering, the attempt is not given back: the answer discloses whether a name is taken.
+                    // `drop` spends the attempt, as in `register`: the answer discloses whether a name is taken.
                     drop(self.limits.from_address(Kind::Register, proof.from)?);
                 }
                 is_confirmed = true;
@@ -151,8 +154,8 @@ impl Service {
         }
     }
 
-    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
-    /// function checks them again.
+    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
+    /// checks them again.
     async fn update_as_judged(
         &self,
         actor: Actor,
@@ -171,12 +174,12 @@ impl Service {
         Ok(user.map(|user| (user, receipt)))
     }
 
-    /// Deletes a user if its version is as `expected`. A caller that deletes itself
-    /// confirms that with the password.
+    /// Deletes a user if its version is as `expected`. A caller that deletes itself confirms the deletion with its
+    /// password.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`],
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn delete(
         &self,
         caller: Caller,
@@ -201,7 +204,7 @@ impl Service {
         }
     }
 
-    /// As [`Service::update_as_judged`].
+    /// Deletes the user. `None` means the same as for [`Service::update_as_judged`].
     async fn delete_as_judged(
         &self,
         actor: Actor,
@@ -219,15 +222,15 @@ impl Service {
         Ok(is_deleted.then_some(receipt))
     }
 
-    /// The user that a change concerns, as the database has it, if the caller may change it. A cached row never decides
-    /// on a right. The write then requires that the row still is as it was judged.
+    /// The named user, read from the database, if the caller may change it. No cached row decides on a right. The write
+    /// that follows requires that the fields that decided on the right are unchanged ([`Expected`]).
     pub(crate) async fn target(&self, caller: Caller, named: &Identifier) -> Result<User, ServiceError> {
         let target = self.found_now(named).await?;
         caller.check_change(&target)?;
         Ok(target)
     }
 
-    /// The user as the database has it; the rights to change the user are judged by this row.
+    /// The user, read from the database. The rights to change the user are checked against this row.
     pub(crate) async fn found_now(&self, named: &Identifier) -> Result<User, ServiceError> {
         self.store.user_to_judge(named).await?.ok_or(ServiceError::NotFound)
     }
@@ -250,14 +253,15 @@ fn check_version(target: &User, expected: &Conditions<i64>) -> Result<(), Servic
     }
 }
 
-/// What the write requires of the row: the expected version only if the caller sent one. Without this exception, every
-/// concurrent write to the same user would make this one start again, at the end of the queue.
+/// What the write requires of the row. If the caller sent an expected version, the row must have this version.
+/// Otherwise only the fields by which the rights were checked must be unchanged: if the version were required here too,
+/// each concurrent write to the same user would make this write start again, at the end of the queue.
 fn as_judged(target: &User, is_conditional: bool) -> Expected<'_> {
     if is_conditional { Expected::Version(target.version) } else { Expected::Judged(target) }
 }
 
-/// A caller that gives a role above `user`, or activates a user with one, needs a session: with a stolen API key it could
-/// otherwise create an account that outlives the key.
+/// A caller that gives a role above `user`, or activates a user with such a role, needs a session. Otherwise the thief
+/// of an API key could create an account that outlives the key.
 pub(crate) fn check_gives(caller: Caller, role: Role) -> Result<(), ServiceError> {
     if role > Role::User { caller.session().map(drop) } else { Ok(()) }
 }

@@ -1,7 +1,9 @@
 //! Background reads: they load entries that are likely to be read next.
 //!
-//! Invariants: no request waits for a background read, because a read that finds no free slot is dropped; background
-//! reads are ordinary reads, so they take leases and never stampede; after [`Warming::stop`] no background read runs.
+//! Invariants:
+//! - no request waits for a background read: a read that finds no free slot is dropped;
+//! - background reads are ordinary reads: they join flights and take leases, so one key is loaded once at a time;
+//! - after [`Warming::stop`] returns, no background read runs.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,18 +12,18 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-/// Background reads that run at once; further ones are dropped. Four are enough to be ahead of people's clicks and
-/// leave most database connections to requests.
+/// How many background reads run at the same time; further ones are dropped. Four are enough to load the next page
+/// before a person's next click, and they leave most database connections to requests.
 const READS: u32 = 4;
 
-/// Runs a few reads at once in the background until it is stopped. Clones share the slots.
+/// Runs at most `READS` reads at the same time in the background, until it is stopped. Clones share the slots.
 #[derive(Clone)]
 pub struct Warming(Arc<Shared>);
 
 struct Shared {
     slots: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
-    /// The tasks that repeat. The lock is never held across an `await`.
+    /// The tasks of [`Warming::again_and_again`]. The lock is never held across an `await`.
     schedules: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -54,8 +56,8 @@ impl Warming {
         true
     }
 
-    /// Runs `work` now, and again after each pause, until it is stopped. Each pause is drawn from `pauses`. The work
-    /// runs in the background and takes no slot of the reads.
+    /// Runs `work` now, and again after each pause, until [`Warming::stop`]. Each pause is drawn from `pauses`. The
+    /// work runs in the background and takes no slot of the reads.
     pub fn again_and_again<F>(&self, pauses: Range<Duration>, work: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send,

@@ -1,4 +1,4 @@
-//! Awards achievements, and reads those of one user and the newest of all users.
+//! Awards achievements, reads the achievements of one user, and reads the newest achievements of all users.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,15 +37,16 @@ pub enum Awarded {
     Inactive,
     /// The balance would rise above [`MOST_POINTS`].
     OutOfBounds,
-    /// There is no such user, or its role is no longer the one by which the caller's rights were checked.
+    /// There is no such user, or its role differs from the one by which the caller's rights were checked.
     Outdated,
 }
 
 impl Writer {
-    /// Awards an achievement to a user whose role still is `judged`. Triggers of the database book its points.
+    /// Awards an achievement to a user whose role still is `judged`, the role by which the caller's rights were
+    /// checked. Triggers of the database book its points.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn award(
         &self,
         user_id: UserId,
@@ -93,7 +94,7 @@ impl Writer {
         .execute(write.statement())
         .await;
         match inserted.map_err(StoreError::from) {
-            // A program that does not lock the user first inserted the same badge meanwhile.
+            // Since the check, another program has inserted the same badge without a lock on the user's row.
             Err(StoreError::Taken { .. }) => return Ok(Awarded::Already),
             inserted => inserted?,
         };
@@ -107,7 +108,7 @@ impl Store {
     /// A user's achievements, newest first; at most the newest 1,000.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn achievements(&self, user_id: UserId) -> Result<Vec<Achievement>, StoreError> {
         let query = sqlx::query(
             "SELECT id, user_id, badge_type, data, points, awarded_by, awarded_at FROM achievements
@@ -120,7 +121,7 @@ impl Store {
     /// The summary of a user's achievements.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn achievement_summary(&self, user_id: UserId) -> Result<Summary, StoreError> {
         let rows = sqlx::query(
             "SELECT badge_type, points, awarded_at, COUNT(*) OVER () AS total,
@@ -148,7 +149,7 @@ impl Store {
     /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn award_times(&self, user_id: UserId, now: Timestamp) -> Result<AwardTimes, StoreError> {
         let all = sqlx::query(
             "SELECT COUNT(*) AS total, MIN(awarded_at) AS first_at, MAX(awarded_at) AS latest_at
@@ -173,11 +174,11 @@ impl Store {
         })
     }
 
-    /// The newest achievements of active users, among the newest 1,000 of all users. The bound limits the rows that are
-    /// read, however many users are inactive.
+    /// The newest achievements of active users. Only the newest 1,000 achievements of all users are searched, so the
+    /// number of rows that are read has a limit even if most users are inactive.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn recent_achievements(&self, limit: Limit) -> Result<Vec<RecentAchievement>, StoreError> {
         let rows = sqlx::query(
             "SELECT newest.id, user_id, username, full_name, avatar_url, badge_type, newest.points, awarded_at

@@ -35,9 +35,9 @@ impl fmt::Debug for ApiKeyHash {
 pub struct ApiKeyRow {
     /// The state without the secret.
     pub state: ApiKeyState,
-    /// The name that the user gave it.
+    /// The name that the user gave the key.
     pub name: ApiKeyName,
-    /// The last day on which it was used, in UTC, such as `2026-11-21`.
+    /// The last day on which the key was used, in UTC, such as `2026-11-21`.
     pub last_used_on: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl Store {
     /// The state of a key.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyState>, StoreError> {
         let query =
             sqlx::query("SELECT id, user_id, scopes, created_at, expires_at FROM api_keys WHERE id = $1");
@@ -67,7 +67,7 @@ impl Store {
     /// The hash with which a key is compared.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn api_key_hash(&self, id: ApiKeyId) -> Result<Option<ApiKeyHash>, StoreError> {
         let query = sqlx::query("SELECT key_hash FROM api_keys WHERE id = $1").bind(id.to_string());
         let row = query.fetch_optional(self.database.read()).await?;
@@ -77,7 +77,7 @@ impl Store {
     /// A user's keys, newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn api_keys_of(&self, user_id: UserId) -> Result<Vec<ApiKeyRow>, StoreError> {
         let query = sqlx::query(
             "SELECT id, user_id, name, scopes, created_at, expires_at, used_on FROM api_keys
@@ -100,7 +100,7 @@ impl Writer {
     /// Stores a key of an active user.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn insert_api_key(
         &self,
         user_id: UserId,
@@ -110,7 +110,8 @@ impl Writer {
         expires_at: Option<Timestamp>,
     ) -> Result<ApiKeyInserted, StoreError> {
         let mut write = self.begin_for(user_id).await?;
-        // The row lock keeps another writer from adding a key to this user, or deactivating it, before the commit.
+        // Until the commit, the row lock keeps other writers from adding a key to this user and from deactivating the
+        // user.
         if !row::locked(&mut write, user_id).await?.is_some_and(|user| user.is_active) {
             return Ok(ApiKeyInserted::NotFound);
         }
@@ -139,15 +140,15 @@ impl Writer {
     /// Deletes a key of this user. Returns whether the key existed.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn delete_api_key(&self, user_id: UserId, id: ApiKeyId) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
         let query = sqlx::query("DELETE FROM api_keys WHERE id = $1 AND user_id = $2");
         let query = query.bind(id.to_string()).bind(user_id.to_string());
         let deleted = query.execute(write.statement()).await?.rows_affected() == 1;
         if !deleted {
-            // An instance that deleted it may have stopped before it published the change, so its entry is touched
-            // again.
+            // Another instance may have deleted the key and stopped before it published the change. So this write
+            // publishes the key's entry again.
             self.found_unchanged(|| UnchangedRow::known_by("api_keys", "id", &id));
         }
         // If there was no such key, nothing was deleted, so the audit log gets no entry.
@@ -159,7 +160,7 @@ impl Writer {
     /// Stores the day on which a key was used, if it is later than the stored day.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn used_api_key(&self, id: ApiKeyId, day: &str) -> Result<(), StoreError> {
         let mut write = self.begin().await?;
         sqlx::query(

@@ -1,5 +1,5 @@
-//! The audit log. Each entry is written in the transaction of the change that it describes, and is never modified. Admins
-//! read the log.
+//! The audit log. Each entry is written in the transaction of the change that it describes, and is never modified.
+//! Admins read the log.
 
 use larder_sql::dialect::Dialect;
 use larder_sql::write::WriteTransaction;
@@ -22,21 +22,22 @@ const COLUMNS: usize = 6;
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its id, a UUIDv7: later entries of one instance have higher ids.
+    /// The id, a UUIDv7: later entries of one instance have higher ids.
     pub id: Uuid,
-    /// When it was written.
+    /// When the entry was written.
     pub at: Timestamp,
-    /// The user that did it; `None` if no user was logged in. The user may be deleted by now.
+    /// The user that acted; `None` if no user was logged in. The user may be deleted by now.
     pub actor_id: Option<UserId>,
     /// What was done; see [`Action`].
     pub action: String,
-    /// The user to which it was done. The user may be deleted by now.
+    /// The user that the action concerns. The user may be deleted by now.
     pub target_id: Option<UserId>,
-    /// A JSON object: names of fields and numbers.
+    /// A JSON object; [`Event`] says what it may hold.
     pub details: serde_json::Value,
 }
 
-/// The triggers that refuse every change of a written entry, as the migrations make them.
+/// For PostgreSQL and for SQLite: a query for the triggers that refuse every change of a written entry, and their names
+/// in the migrations.
 const GUARDS: [(&str, &[&str]); 2] = [
     (
         "SELECT CAST(tgname AS TEXT) AS name FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
@@ -54,7 +55,7 @@ impl Store {
     /// The triggers of the log that are missing, off, or refuse nothing: without them, a written entry can be changed.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn lost_guards(&self) -> Result<Vec<&'static str>, StoreError> {
         let (query, wanted) = match self.database.dialect() {
             Dialect::Postgres => GUARDS[0],
@@ -65,10 +66,10 @@ impl Store {
         Ok(wanted.iter().copied().filter(|guard| !present.iter().any(|name| name == guard)).collect())
     }
 
-    /// Entries of the log, newest first: `limit` readable ones, if there are so many. The query's own limit is ignored.
+    /// Entries of the log, newest first: at most `limit` entries that can be read. The query's own limit is ignored.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn audit(&self, asked: &AuditQuery, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let mut most = limit as usize;
         loop {

@@ -16,7 +16,7 @@ impl Store {
     /// The present authentication state of a user, with the sessions that are live at `now`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn auth_state(&self, id: UserId, now: Timestamp) -> Result<Option<AuthState>, StoreError> {
         // The statement returns one row per live session and per permission; without any, one row with NULLs.
         let rows = sqlx::query(

@@ -15,8 +15,8 @@ use crate::store::placeholders;
 use crate::store::row::{self, COLUMNS, columns};
 use crate::store::writing::Writer;
 
-/// Smaller statements cost PostgreSQL more round trips. Larger ones are slow on SQLite, which finds a `$n` by a search
-/// in a list of all.
+/// How many users one INSERT creates. A smaller number costs more round trips to PostgreSQL. A larger number is slow on
+/// SQLite, which finds each `$n` by a search through the list of all parameters.
 const USERS_PER_STATEMENT: usize = 50;
 const CREDENTIAL_COLUMNS: usize = 3;
 
@@ -25,10 +25,11 @@ impl Writer {
     /// newest. Returns their ids.
     ///
     /// # Errors
-    /// [`StoreError::Taken`], or those of the database.
+    /// [`StoreError::Taken`], or errors of the database.
     pub async fn insert_many(&self, new: &[NewUser], password_hash: &str) -> Result<Vec<UserId>, StoreError> {
         let mut write = self.begin().await?;
-        // All counts are locked first. Locked statement by statement, two imports could deadlock.
+        // The transaction locks all counts first. If each statement locked only the counts that it changes, two imports
+        // could deadlock.
         lock_counts(&mut write).await?;
         let mut now = Timestamp::now();
         let mut ids = Vec::with_capacity(new.len());

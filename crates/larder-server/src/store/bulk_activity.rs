@@ -31,11 +31,11 @@ pub struct BulkOutcome {
 
 impl Writer {
     /// Activates or deactivates the users in `asked` that `may_change` allows, in one transaction. Returns one outcome
-    /// per entry, in the order of `asked`. `may_change` sees each row after it is locked. Deactivation ends the user's
-    /// tokens.
+    /// per entry, in the order of `asked`. `may_change` checks each row after the row is locked. Deactivation ends the
+    /// user's tokens.
     ///
     /// # Errors
-    /// Those of the database; then no user is changed.
+    /// Errors of the database; then no user is changed.
     pub async fn set_active_of(
         &self,
         asked: &[ListedId],
@@ -102,8 +102,8 @@ async fn spare_last_superadmins(
     Ok(())
 }
 
-/// The ids of the listed users, in order. Every transaction locks several users in this order, so that two cannot
-/// deadlock.
+/// The ids of the listed users, in ascending order. Every transaction that locks several users locks them in this
+/// order, so two transactions cannot deadlock.
 async fn ids(write: &mut WriteTransaction, asked: &[ListedId]) -> Result<BTreeSet<UserId>, StoreError> {
     let mut ids = BTreeSet::new();
     let mut externals = Vec::new();
@@ -119,7 +119,7 @@ async fn ids(write: &mut WriteTransaction, asked: &[ListedId]) -> Result<BTreeSe
         let query = sqlx::query(AssertSqlSafe(query));
         let query = externals.iter().fold(query, |query, external| query.bind(*external));
         let rows = query.fetch_all(write.statement()).await?;
-        // A row whose id cannot be read cannot be found by another key either.
+        // A row whose id cannot be read is left out: without the id, the transaction could not lock it.
         ids.extend(odd_rows::readable("users", "id", &rows, |row| row::user_id(row, "id"))?);
     }
     Ok(ids)

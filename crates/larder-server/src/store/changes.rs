@@ -20,8 +20,8 @@ use crate::store::writing::Writer;
 pub enum Expected<'a> {
     /// The row has this version.
     Version(i64),
-    /// The row has the id, role, status and external id of this earlier reading, by which the caller's rights were
-    /// checked. Other fields do not decide who may change the user, so they may differ.
+    /// The row has the same id, role, status and external id as this user, which was read for the check of the caller's
+    /// rights. Other fields do not decide who may change the user, so they may differ.
     Judged(&'a User),
 }
 
@@ -40,7 +40,7 @@ impl Expected<'_> {
 /// The result of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Updated {
-    /// The change was made. If it changed nothing, both are equal and the version stays.
+    /// The change was made. If it changed nothing, `before` and `after` are equal and the version stays.
     Done {
         /// The user before the change.
         before: Box<User>,
@@ -78,10 +78,10 @@ pub enum Deleted {
 }
 
 impl Writer {
-    /// Creates a user; without a hash, the user cannot log in.
+    /// Creates a user. Without a password hash the user cannot log in.
     ///
     /// # Errors
-    /// [`StoreError::Taken`], or those of the database.
+    /// [`StoreError::Taken`], or errors of the database.
     pub async fn insert_user(&self, new: NewUser, password_hash: Option<&str>) -> Result<User, StoreError> {
         let mut write = self.begin().await?;
         let user = insert(&mut write, new, password_hash).await?;
@@ -92,7 +92,7 @@ impl Writer {
     /// Creates the first user if there is no user. Of several concurrent calls, one succeeds.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn create_superadmin_if_empty(
         &self,
         new: NewUser,
@@ -112,7 +112,7 @@ impl Writer {
     /// Changes a user if its row is as expected. Deactivation ends the user's tokens and sessions.
     ///
     /// # Errors
-    /// [`StoreError::Taken`], or those of the database.
+    /// [`StoreError::Taken`], or errors of the database.
     pub async fn update_user(
         &self,
         id: UserId,
@@ -141,7 +141,7 @@ impl Writer {
             return Ok(Updated::LastSuperadmin);
         }
         row::update(&mut write, &wanted).await?;
-        // The row is read again because RETURNING on SQLite shows it before the triggers raise the version.
+        // The row is read again because RETURNING on SQLite shows the row before the triggers raise the version.
         let query = sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string());
         let after = row::user(&query.fetch_one(write.statement()).await?)?;
         self.commit(write, &update_events(&before, &after, &unreadable)).await?;
@@ -151,7 +151,7 @@ impl Writer {
     /// Activates or deactivates a user.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn set_active(&self, id: UserId, is_active: bool) -> Result<Updated, StoreError> {
         self.update_user(id, &UserPatch::active(is_active), None).await
     }
@@ -159,7 +159,7 @@ impl Writer {
     /// Deletes a user, its password and its sessions, if its row is as expected.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn delete_user(
         &self,
         id: UserId,

@@ -14,7 +14,7 @@ pub enum StoreError {
     /// Another program wrote a value that cannot be read.
     #[error("what the database has in {field} cannot be read")]
     Unreadable {
-        /// The column, as the API names it.
+        /// The name of the column, which is also the name of the field in the API.
         field: String,
     },
     /// The database does not answer; a retry may succeed.

@@ -6,16 +6,16 @@ use crate::store::error::StoreError;
 use crate::store::writing::Writer;
 
 impl Writer {
-    /// Writes events that no transaction changed anything for, such as refusals, each with its own actor.
+    /// Writes events that belong to no change, such as refusals, each with its own actor.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn record_events(&self, events: &[(Actor, Event)]) -> Result<(), StoreError> {
         let mut write = self.begin().await?;
         for (actor, event) in events {
             audit::record(&mut write, *actor, std::slice::from_ref(event)).await?;
         }
-        // The events are written above.
+        // The loop above has written the events, so `commit` gets none.
         self.commit(write, &[]).await
     }
 }

@@ -1,4 +1,5 @@
-//! The keys that sign access tokens. They are in the database, so that all its instances accept each other's tokens.
+//! The keys that sign access tokens. They are stored in the database, so that all instances on this database accept
+//! each other's tokens.
 
 use std::time::SystemTime;
 
@@ -17,7 +18,7 @@ impl Store {
     /// Every signing key, newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
         let query = sqlx::query(
             "SELECT kid, algorithm, private_key, created_at, retired_at FROM signing_keys
@@ -34,7 +35,7 @@ impl Writer {
     /// If several instances start at once, one key is stored, and all instances get that key.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn insert_signing_key_if_none(&self, key: &SigningKey) -> Result<Vec<SigningKey>, StoreError> {
         let mut write = self.begin().await?;
         insert(&mut write, key).await?;
@@ -43,11 +44,11 @@ impl Writer {
         self.store().signing_keys().await
     }
 
-    /// Retires the newest key at `retired`, which may be in the future, and stores this one in its place; deletes keys that
-    /// were retired before `forgotten`. Of several concurrent calls, one key is stored.
+    /// Sets the newest key to retire at `retired`, which may be in the future, and stores this key in its place.
+    /// Deletes keys that retired before `forgotten`. Of several concurrent calls, one stores its key.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn rotate_signing_key(
         &self,
         key: &SigningKey,
@@ -71,10 +72,11 @@ impl Writer {
     /// Deletes every key, ends every session and stores this key. Returns the number of sessions that ended.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn replace_signing_keys(&self, key: &SigningKey, now: Timestamp) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
-        // Locked in the order of the users, as every transaction locks that ends the sessions of several users.
+        // The sessions are locked in the order of their users. Every transaction that ends the sessions of several
+        // users uses this order, so two transactions cannot deadlock.
         let select =
             write.locking("SELECT id FROM sessions WHERE ended_at IS NULL ORDER BY user_id, created_at, id");
         sqlx::query(select).fetch_all(write.statement()).await?;
@@ -90,10 +92,10 @@ impl Writer {
         Ok(ended)
     }
 
-    /// Replaces the stored form of a key, if it still is `old`.
+    /// Replaces the stored form of a key by `new`, if it still is `old`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn replace_signing_key(&self, kid: &str, old: &str, new: &str) -> Result<(), StoreError> {
         let mut write = self.begin().await?;
         let query =

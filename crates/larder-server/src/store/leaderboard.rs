@@ -11,12 +11,12 @@ use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row;
 
-/// The number of active users with more points than the row `$of`, as an SQL expression. For each of the ten levels it
-/// adds the users whose digits before the level are the same and whose digit at the level is greater. It reads at most
-/// 15 prefixes per level, each with 16 shards.
+/// The number of active users with more points than the row `$of`, as an SQL expression. A level of `points_counts` is
+/// one of the ten hexadecimal digits of a balance. For each level, the expression adds the users whose earlier digits
+/// are the same and whose digit at this level is greater. It reads at most 15 prefixes per level, each with 16 shards.
 ///
-/// It is a subquery per level and not a join, so that PostgreSQL uses the index whatever it estimates for the table's
-/// size.
+/// Each level is a subquery. PostgreSQL then uses the index, whatever it estimates for the size of the table; for a
+/// join it might not.
 macro_rules! users_before {
     ($of:literal) => {
         concat!(
@@ -38,7 +38,7 @@ impl Store {
     /// One page of the leaderboard: active users, most points first, then by id.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn leaderboard(&self, part: LeaderboardQuery) -> Result<Vec<LeaderboardRow>, StoreError> {
         // The rows before the page are read from the index alone. Only the page's first row needs the counts for its
         // rank, because it may share its rank with rows before the page.
@@ -59,7 +59,7 @@ impl Store {
         .bind(i64::from(part.offset))
         .fetch_all(self.database.read())
         .await?;
-        // A row that cannot be read still takes part in the ranks.
+        // A row that cannot be read is left out of the page, but the ranks count it.
         let mut above: Option<(i64, i64)> = None;
         let mut ranks = Vec::with_capacity(rows.len());
         let places = i64::from(part.offset) + 1..;
@@ -91,7 +91,7 @@ impl Store {
     /// A user's rank and points; `None` if there is no such user.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn standing(&self, user_id: UserId) -> Result<Option<Standing>, StoreError> {
         let query = sqlx::query(concat!(
             "SELECT points, CAST(is_active AS INTEGER) AS is_active, ",

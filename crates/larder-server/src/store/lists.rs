@@ -1,4 +1,4 @@
-//! Lists of users in any order, with any filter, at a cost that depends on the rows that are shown.
+//! Lists of users in any order and with any filter. The cost of a page does not depend on the number of users.
 //!
 //! Invariant `runs`: a list is merged from sorted index ranges, one per role and status of the filter, and each range
 //! is read only as far as the page needs. So a page's cost depends on its depth, not on the number of users or the
@@ -34,7 +34,7 @@ impl Store {
     /// One page of a list of users.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn list(&self, list: &ListQuery) -> Result<Listed, StoreError> {
         // One row more than asked for shows whether there is a next page.
         let mut most = list.limit.get() as usize + 1;
@@ -47,12 +47,12 @@ impl Store {
             if missing == 0 || rows.len() < most {
                 return Ok(cut(list, rows));
             }
-            // Each iteration asks for more rows; if most rows cannot be read, for nearly twice as many.
+            // Each iteration asks for more rows. If most rows cannot be read, it asks for nearly twice as many.
             most += missing;
         }
     }
 
-    /// At most `most` rows of the page.
+    /// The rows of the page, at most `most` of them.
     async fn page(&self, list: &ListQuery, most: i64) -> Result<Vec<Option<User>>, StoreError> {
         let limit = i64::from(list.limit.get());
         let before = match list.position {
@@ -71,7 +71,8 @@ impl Store {
     /// The users whose `listed_id` and `place` a statement selects, in the list's order; `None` for a user that cannot
     /// be read.
     pub(super) async fn listed(&self, mut sql: Sql, sort: Sort) -> Result<Vec<Option<User>>, StoreError> {
-        // CROSS JOIN makes SQLite keep the order of the tables, so it looks up only the users that the statement found.
+        // CROSS JOIN makes SQLite keep the order of the tables, so SQLite looks up only the users that the statement
+        // found.
         sql.text = format!(
             concat!(
                 "SELECT ",
@@ -88,7 +89,7 @@ impl Store {
     /// The number of users, from the counts alone.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn total(&self, filter: &Filter) -> Result<i64, StoreError> {
         let counts = self.counts().await?;
         let is_counted = |role, is_active| {
@@ -103,15 +104,15 @@ impl Store {
     }
 }
 
-/// Whether users from further on replace those that cannot be read. A page by number shows fewer users instead, because
-/// the next number begins where this one ends. If no user of it can be read, it is filled up nevertheless, because a
-/// cursor needs a user.
+/// Whether later users replace the users of this page that cannot be read. A page after a cursor does this. A page by
+/// number shows fewer users instead, because the next page begins at a fixed row. Exception: if no user of a page by
+/// number can be read, later users replace them, because `next` needs a user.
 fn is_filled_up(list: &ListQuery, rows: &[Option<User>]) -> bool {
     let mut window = rows.iter().take(list.limit.get() as usize);
     matches!(list.position, Position::Cursor(_)) || window.all(Option::is_none)
 }
 
-/// How many more rows have to be read for this page, because some cannot be read.
+/// How many more rows the page needs, to replace rows that cannot be read.
 fn missing(list: &ListQuery, rows: &[Option<User>]) -> usize {
     let users = rows.iter().flatten().count();
     let is_short = users <= list.limit.get() as usize && is_filled_up(list, rows);
@@ -132,8 +133,9 @@ fn cut(list: &ListQuery, mut rows: Vec<Option<User>>) -> Listed {
     Listed { users, next }
 }
 
-/// Adds a SELECT of these columns for each role and status of the list, from its cursor on. If the caller adds an ORDER
-/// BY and a LIMIT of `most` rows, the database merges them and reads no further row of any range.
+/// Adds a SELECT of these columns for each role and status of the list, from its cursor on. The caller adds an ORDER BY
+/// and a LIMIT of `most` rows. Then the database merges the results of the SELECTs, and reads each index range only as
+/// far as the page needs.
 pub(super) fn runs(sql: &mut Sql, dialect: Dialect, list: &ListQuery, columns: &str, most: i64) {
     let after = after(sql, list);
     let (before, behind) = match dialect {
@@ -143,8 +145,9 @@ pub(super) fn runs(sql: &mut Sql, dialect: Dialect, list: &ListQuery, columns: &
             let order = order(list.sort, list.sort.by.as_str(), "id");
             ("SELECT * FROM (", format!("{order} LIMIT {most}) AS "))
         }
-        // SQLite does use it, and reads `most` rows of all ranges together. With a limit in each SELECT it would read
-        // each range to its limit first, and rows of the newest thousand superadmins are spread over the entire table.
+        // SQLite uses the order, and reads `most` rows of all ranges together. If each SELECT had a limit, SQLite would
+        // read each range up to the limit first. That is slow for a rare role: the rows of the newest thousand
+        // superadmins are spread over the entire table.
         Dialect::Sqlite => ("", String::new()),
     };
     let statuses =

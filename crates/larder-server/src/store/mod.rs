@@ -3,14 +3,15 @@
 //! Each read is one autocommit statement with a snapshot of its own, so a cache may load through it. Invariants:
 //! - `one_lock_order`: transactions lock users (several in the order of their ids), then the parts of their profiles,
 //!   then credentials, then sessions, then refresh tokens, then second factors and API keys, then the tables of points,
-//!   and the counts last. A transaction that creates many users locks the counts of users first; it can meet another
-//!   transaction only at an equal e-mail address;
+//!   and the counts last. A transaction that creates many users locks the counts of users first. After that, it waits
+//!   for another transaction only if both insert the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
 //! - `odd_rows_cost_themselves`: a read of many rows leaves out the rows that it cannot read, through `odd_rows`;
 //! - `no_silent_write`: each write leaves its entry in the audit log in its own transaction, because the only way to
 //!   commit takes the entries;
-//! - `no_unpublished_write`: only [`Store::write`] makes a [`Writer`](writing::Writer). It publishes what was written
-//!   before it returns, or its caller passes a publisher that leaves this to the journal;
+//! - `no_unpublished_write`: only [`Store::write`] makes a [`Writer`](writing::Writer). `Store::write` publishes what
+//!   was written before it returns. Exception: its caller passes `ByJournal`, which leaves the publication to the
+//!   journal;
 //! - `no_secret_in_user`: no statement here reads a password hash into a [`User`](crate::domain::user::User).
 
 pub mod achievements;
@@ -67,30 +68,31 @@ impl Store {
     /// Connects and migrates the schema to this version; several processes may do so at the same time.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for an invalid URL, and those of the database.
+    /// [`StoreError::Invalid`] for an invalid URL, and errors of the database.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         Self::open_with(&DatabaseOptions::new(url)).await
     }
 
-    /// As [`Store::open`], with further options of the connections.
+    /// Opens the store as [`Store::open`] does, with further options of the connections.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// The same errors as [`Store::open`].
     pub async fn open_with(options: &DatabaseOptions) -> Result<Self, StoreError> {
         Ok(Self::migrated(options).await?.0)
     }
 
-    /// As [`Store::open_with`]; also returns what was migrated.
+    /// Opens the store as [`Store::open_with`] does. Also returns what was migrated.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// The same errors as [`Store::open`].
     pub async fn migrated(options: &DatabaseOptions) -> Result<(Self, MigrationOutcome), StoreError> {
         let database = Database::open(options).await?;
         let migrated = database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
         Ok((Self { database }, migrated))
     }
 
-    /// The store of a database whose schema is not migrated, for inspecting the declarations.
+    /// A store on this database. It does not migrate the schema, and serves the checks of the declarations of tables
+    /// and classes.
     pub(crate) fn looking_at(database: &Database) -> Self {
         Self { database: database.clone() }
     }
@@ -106,7 +108,7 @@ impl Store {
     /// Opens the journal of these tables.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn journal(&self, tables: Vec<Table>) -> Result<SqlJournal, StoreError> {
         Ok(SqlJournal::open(&self.database, tables).await?)
     }
@@ -114,16 +116,17 @@ impl Store {
     /// The name that distinguishes this database from all others that share a Redis: 32 hexadecimal digits.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn installation(&self) -> Result<String, StoreError> {
         let row = sqlx::query("SELECT id FROM installation").fetch_one(self.database.read()).await?;
         Ok(row.try_get("id")?)
     }
 
-    /// A secret that all users of this database share: 64 hexadecimal digits.
+    /// The secret that all instances on this database share, from which they derive the seals of entries: 64
+    /// hexadecimal digits.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn entry_secret(&self) -> Result<String, StoreError> {
         let row =
             sqlx::query("SELECT entry_secret FROM installation").fetch_one(self.database.read()).await?;
@@ -141,7 +144,7 @@ impl Store {
     /// Checks that a write transaction can begin.
     ///
     /// # Errors
-    /// None can begin.
+    /// No write transaction can begin.
     pub async fn ping_writer(&self) -> Result<(), StoreError> {
         Ok(self.database.ping_writer().await?)
     }

@@ -1,8 +1,8 @@
-//! Rows that cannot be read because another program wrote them: reads of many rows leave each of them out, and the log
-//! names it.
+//! Odd rows: rows that cannot be read, because another program wrote them. A read of many rows leaves such a row out
+//! and names it in the log.
 //!
-//! The schema refuses such rows, but it does not refuse rows from before it did, nor rows that a restore or replication
-//! writes.
+//! The constraints of the schema refuse odd rows. Exceptions are rows that were written before the constraint existed,
+//! and rows that a restore or replication writes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 /// The log names each row at most once in this time.
 const PAUSE: Duration = Duration::from_secs(3600);
-/// At this many rows, those logged longer ago than `PAUSE` are removed; if that is none, all are. This bounds the
-/// memory that a table full of such rows takes.
+/// If `NOTED` has this many rows, the rows that were logged longer ago than `PAUSE` are removed. If there are none, all
+/// rows are removed. This limits the memory for a table full of odd rows.
 const MOST_NOTED: usize = 1024;
-/// How many bytes of its digest replace an id that is not shown.
+/// If the log must not show an id, it shows this many bytes of the digest of the id.
 const DIGEST_BYTES: usize = 6;
 
 /// When each row was last logged. There is one map per process, because a process has one log. The lock is held for one
@@ -29,7 +29,7 @@ static NOTED: Mutex<Option<HashMap<String, Instant>>> = Mutex::new(None);
 /// its table and the value of its column `id`.
 ///
 /// # Errors
-/// Any error other than a value of a row that cannot be read.
+/// Any error except a value of a row that cannot be read.
 pub(super) fn each<T>(
     table: &'static str,
     id: &'static str,
@@ -47,10 +47,10 @@ pub(super) fn each<T>(
     rows.iter().map(one).collect()
 }
 
-/// As [`each`], without the rows that cannot be read.
+/// The same as [`each`], without the rows that cannot be read.
 ///
 /// # Errors
-/// As [`each`].
+/// The same errors as [`each`].
 pub(super) fn readable<T>(
     table: &'static str,
     id: &'static str,

@@ -1,4 +1,4 @@
-//! Where a request comes from, for the entries that it leaves in the audit log.
+//! The origin of a request, which is added to the entries of the audit log that the request causes.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -8,21 +8,21 @@ use crate::domain::audit::Event;
 use crate::domain::identity::UserId;
 
 tokio::task_local! {
-    /// The origin of the request that the present task serves. Each write reads it when it begins, so no use case has to hand
-    /// it on.
+    /// The origin of the request that the present task serves. Each write reads it when it begins, so the use cases
+    /// need not pass it as an argument.
     static PRESENT: Arc<Origin>;
 }
 
-/// Where a request comes from. What is not known when it arrives is set once, when it is.
+/// Where a request comes from. A field that is unknown when the request arrives is set once, as soon as it is known.
 #[derive(Debug)]
 pub struct Origin {
     /// The client's address.
     pub address: IpAddr,
     /// The user that the request's credential authenticates.
     pub caller: OnceLock<UserId>,
-    /// The API key with which the request came.
+    /// The API key that authenticates the request.
     pub key: OnceLock<ApiKeyId>,
-    /// The user that a failed request concerns, such as that of a login.
+    /// The user that a failed request concerns, such as the user of a failed login.
     pub target: OnceLock<UserId>,
 }
 
@@ -33,7 +33,7 @@ impl Origin {
         Arc::new(Self { address, caller, key, target })
     }
 
-    /// Runs `serving` as the request that comes from here.
+    /// Runs `serving`, which serves the request with this origin. In it, [`Origin::present`] returns the origin.
     pub async fn scope<F: Future>(self: Arc<Self>, serving: F) -> F::Output {
         PRESENT.scope(self, serving).await
     }
@@ -43,7 +43,7 @@ impl Origin {
         PRESENT.try_with(Arc::clone).ok()
     }
 
-    /// The event with the address and the API key.
+    /// The event, to which this adds the address and the API key.
     pub(super) fn on(&self, event: Event) -> Event {
         let event = event.text("address", self.address.to_canonical().to_string());
         match self.key.get() {

@@ -24,7 +24,7 @@ use crate::store::writing::Writer;
 
 /// A part of a profile that has a table.
 pub trait StoredPart: Part {
-    /// Selects `$1`'s id and the columns of the part; the columns are NULL if the user has no row there.
+    /// Selects `$1`'s id and the columns of the part; the columns are NULL if the user has no row in the part's table.
     const SELECT: &'static str;
     /// Writes the user's id and the columns in the order of [`bind`](Self::bind).
     const UPSERT: &'static str;
@@ -32,7 +32,7 @@ pub trait StoredPart: Part {
     /// Binds the columns.
     ///
     /// # Errors
-    /// Only if a list could not be shown as JSON.
+    /// A list cannot be serialised as JSON.
     fn bind<'q>(&self, query: Query<'q>) -> Result<Query<'q>, sqlx::Error>;
 
     /// Reads the columns; returns the default if they are NULL.
@@ -57,7 +57,7 @@ impl Store {
     /// A part of a user's profile; `None` if there is no such user.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn part<P: StoredPart>(&self, id: UserId) -> Result<Option<P>, StoreError> {
         let query = sqlx::query(P::SELECT).bind(id.to_string());
         let row = query.fetch_optional(self.database.read()).await?;
@@ -67,7 +67,7 @@ impl Store {
     /// A user with every part of its profile, in one snapshot.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn full_profile(&self, id: UserId) -> Result<Option<FullProfile>, StoreError> {
         let query = sqlx::query(select_user!(
             and "theme, locale, time_zone, CAST(email_notifications AS INTEGER) AS email_notifications,
@@ -97,11 +97,11 @@ impl Store {
 }
 
 impl Writer {
-    /// Changes a part if the user still is as it was `judged` and the part's state is as `expected`. States are
-    /// [`digest`]s.
+    /// Changes a part if the user's row still agrees with `judged` and the part's state fulfils `expected`. A state is
+    /// the [`digest`] of the part.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn update_part<P: StoredPart>(
         &self,
         judged: &User,
@@ -110,13 +110,13 @@ impl Writer {
     ) -> Result<PartUpdated<P>, StoreError> {
         let id = judged.id;
         let mut write = self.begin_for(id).await?;
-        // The lock on the user also protects the part: every write here takes it first.
+        // The lock on the user's row also protects the part, because every write of a part takes this lock first.
         if row::locked(&mut write, id).await?.is_none_or(|user| !Expected::Judged(judged).holds_of(&user)) {
             return Ok(PartUpdated::UserChanged);
         }
         let (before, unreadable) = match present::<P>(&mut write, id).await {
-            // If the change replaces all of the part, the part need not be readable. An unreadable state is none of the
-            // expected ones.
+            // If the change replaces the entire part, the stored part need not be readable. A part that cannot be read
+            // has none of the expected states.
             Err(StoreError::Unreadable { field }) if P::is_whole(change) => (P::default(), Some(field)),
             before => (before?, None),
         };

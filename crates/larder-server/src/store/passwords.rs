@@ -37,9 +37,9 @@ impl fmt::Debug for Login {
 /// The result of setting a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordSet {
-    /// The password is set; earlier tokens and sessions are no longer valid.
+    /// The password is set; earlier tokens and sessions are invalid.
     Done,
-    /// The password was changed after its epoch was read.
+    /// The password was changed after the expected epoch was read.
     Outdated,
     /// There is no such user.
     NotFound,
@@ -59,7 +59,7 @@ impl Store {
     /// The user with its password hash; `None` if there is no such user or it has no password.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn credentials_for_login(&self, by: &Identifier) -> Result<Option<Login>, StoreError> {
         let query = match by {
             Identifier::Id(id) => sqlx::query(select_login!("id")).bind(id.to_string()),
@@ -85,10 +85,10 @@ impl Store {
 impl Writer {
     /// Sets a password, raises the epoch and ends every session.
     ///
-    /// With `expected_epoch`, the password is set only if its epoch is still this one.
+    /// With `expected_epoch`, the password is set only if the user's epoch still has this value.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn set_password(
         &self,
         id: UserId,
@@ -120,7 +120,7 @@ impl Writer {
     /// stored.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn rehash_password(
         &self,
         id: UserId,

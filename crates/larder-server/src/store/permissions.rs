@@ -14,7 +14,7 @@ use crate::store::row;
 use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
-/// The greatest number of permissions of one user: each request compares them.
+/// The greatest number of permissions of one user. It has a limit because each request compares all of them.
 pub const MOST_PERMISSIONS: i64 = 100;
 
 /// The result of a grant.
@@ -24,7 +24,7 @@ pub enum Granted {
     Done(Grant),
     /// The user has [`MOST_PERMISSIONS`] already.
     TooMany,
-    /// There is no such user, or its role is no longer the one by which the caller's rights were checked.
+    /// There is no such user, or its role differs from the one by which the caller's rights were checked.
     Outdated,
 }
 
@@ -33,7 +33,7 @@ pub enum Granted {
 pub enum Revoked {
     /// The user does not have the permission, by this revocation or an earlier one.
     Done,
-    /// There is no such user, or its role is no longer the one by which the caller's rights were checked.
+    /// There is no such user, or its role differs from the one by which the caller's rights were checked.
     Outdated,
 }
 
@@ -41,7 +41,7 @@ impl Store {
     /// The permissions of a user, by name.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn permissions(&self, user_id: UserId) -> Result<Vec<Grant>, StoreError> {
         let query = sqlx::query(
             "SELECT permission, granted_by, granted_at FROM permissions WHERE user_id = $1 ORDER BY permission",
@@ -58,10 +58,10 @@ impl Store {
 }
 
 impl Writer {
-    /// Grants a permission to a user whose role still is `judged`.
+    /// Grants a permission to a user whose role still is `judged`, the role by which the caller's rights were checked.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn grant(
         &self,
         user_id: UserId,
@@ -109,10 +109,10 @@ impl Writer {
         Ok(Granted::Done(grant))
     }
 
-    /// Revokes a permission of a user whose role still is `judged`.
+    /// Revokes a permission of a user whose role still is `judged`, the role by which the caller's rights were checked.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn revoke(
         &self,
         user_id: UserId,

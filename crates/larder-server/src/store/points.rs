@@ -32,7 +32,7 @@ pub enum Booked {
     Done {
         /// The entry in the ledger.
         entry: LedgerEntry,
-        /// The balance after it.
+        /// The balance after the booking.
         balance: i64,
     },
     /// The same actor made the same booking under the same key before.
@@ -44,12 +44,12 @@ pub enum Booked {
     },
     /// Another booking has this idempotency key.
     KeyTaken,
-    /// The balance would leave 0 to [`MOST_POINTS`].
+    /// The balance would be less than 0 or greater than [`MOST_POINTS`].
     OutOfBounds {
         /// The present balance.
         balance: i64,
     },
-    /// There is no such user, or its role is no longer the one by which the caller's rights were checked.
+    /// There is no such user, or its role differs from the one by which the caller's rights were checked.
     Outdated,
 }
 
@@ -63,10 +63,11 @@ pub struct Ledger {
 }
 
 impl Writer {
-    /// Books points for a user whose role still is `judged`. The same booking under the same key is made once.
+    /// Books points for a user whose role still is `judged`, the role by which the caller's rights were checked. The
+    /// same booking under the same key is made once.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn book_points(
         &self,
         user_id: UserId,
@@ -118,7 +119,8 @@ impl Writer {
         .execute(write.statement())
         .await;
         match inserted.map_err(StoreError::from) {
-            // A booking for another user, whose row this transaction does not lock, took the key meanwhile.
+            // Since the check, a booking for another user has taken the key: this transaction does not lock the row of
+            // that user.
             Err(StoreError::Taken { .. }) => return Ok(Booked::KeyTaken),
             inserted => inserted?,
         };
@@ -132,7 +134,7 @@ impl Store {
     /// One page of a user's ledger, newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn ledger(&self, user_id: UserId, part: LedgerQuery) -> Result<Ledger, StoreError> {
         let asked = part.limit.get();
         // One entry more than asked for shows whether there is a next page.
@@ -164,7 +166,8 @@ impl Store {
     }
 }
 
-/// Whether `entry` is what this booking would make: the request was repeated.
+/// Whether this booking would make an entry with the same user, amount, reason and actor as `entry`. Then the request
+/// repeats an earlier one.
 fn is_same(entry: &LedgerEntry, user_id: UserId, booking: &Booking, actor: UserId) -> bool {
     entry.user_id == user_id
         && entry.amount == booking.amount.get()

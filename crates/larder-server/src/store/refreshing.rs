@@ -3,7 +3,7 @@
 //! Invariants:
 //! - `one_current_token`: at most one of a session's tokens is unused, and exactly one rotation uses it;
 //! - `reuse_ends_the_family`: a token that is used a second time ends its session, whether its user or a thief sent it.
-//!   Exception: for some seconds, the token before the current one leads to the current one again.
+//!   Exception: for the grace period after its use, the token before the current one returns the current one again.
 
 use std::time::Duration;
 
@@ -24,24 +24,24 @@ use crate::store::writing::Writer;
 /// A refresh token to exchange.
 #[derive(Debug, Clone, Copy)]
 pub struct Refresh<'a> {
-    /// The hash of the token that came.
+    /// The hash of the token that the client sent.
     pub hash: &'a str,
-    /// The hash of the token that is to follow.
+    /// The hash of the new token.
     pub next_hash: &'a str,
-    /// The token that is to follow, sealed for the client that has the one that came.
+    /// The new token, sealed so that only a client that has the sent token can open it.
     pub successor: &'a str,
     /// The present time.
     pub now: Timestamp,
-    /// A session that was not used for this long has ended.
+    /// If a session was not used for this long, it has ended.
     pub idle: Duration,
-    /// For this long after its use, a token leads to its successor again.
+    /// The grace period: for this long after the use of a token, a second use returns the same successor.
     pub grace: Duration,
 }
 
 /// The result of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotated {
-    /// The token was the current one; now the new token is.
+    /// The token was the current one of its session. The new token has replaced it.
     Done {
         /// The session.
         session: Uuid,
@@ -52,7 +52,7 @@ pub enum Rotated {
         /// When the session expires.
         expires_at: Timestamp,
     },
-    /// The token was used a moment ago, and its successor was not.
+    /// The token was used within the grace period before this call, and its successor is unused.
     Repeated {
         /// The session.
         session: Uuid,
@@ -64,7 +64,7 @@ pub enum Rotated {
         used_at: Timestamp,
         /// When the session expires.
         expires_at: Timestamp,
-        /// The token that followed, sealed for the client.
+        /// The successor of the token, sealed for the client.
         successor: String,
     },
     /// The token had been used before, so its session has ended.
@@ -83,26 +83,28 @@ pub enum Rotated {
 /// An unused refresh token, without the token itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRow {
-    /// Its session.
+    /// The session of the token.
     pub session: Uuid,
     /// The user.
     pub user_id: UserId,
-    /// Since when it is valid.
+    /// Since when the token is valid.
     pub issued_at: Timestamp,
-    /// When its session expires.
+    /// When the session expires.
     pub expires_at: Timestamp,
 }
 
 impl Writer {
-    /// Uses a refresh token and issues the next one. Of several concurrent uses, one succeeds. Those within the grace get
-    /// the same token; after it, the next one counts as reuse and ends the session, and the others find the session ended.
+    /// Uses a refresh token and issues the next one. If several calls use the same token, the first call issues the
+    /// next token. Later calls within the grace period get that token again. The first call after the grace period is a
+    /// reuse and ends the session; calls after that get [`Rotated::Expired`].
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn rotate_refresh(&self, refresh: Refresh<'_>) -> Result<Rotated, StoreError> {
         let now = refresh.now;
         let mut write = self.begin().await?;
-        // Only sessions whose user exists count: the sqlite3 shell deletes users without the rows that refer to them.
+        // A session without a user is ignored: the sqlite3 shell has foreign keys off, so it deletes a user without the
+        // sessions.
         let select = write.locking(
             "SELECT id, user_id, expires_at, ended_at FROM sessions
              WHERE id = (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)
@@ -156,10 +158,10 @@ impl Writer {
 }
 
 impl Store {
-    /// The user to whose session a refresh token belongs, whether or not the token was used.
+    /// The user of the session to which a refresh token belongs, whether or not the token was used.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn user_by_refresh(&self, hash: &str) -> Result<Option<UserId>, StoreError> {
         let query = sqlx::query(
             "SELECT user_id FROM sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)",
@@ -171,18 +173,18 @@ impl Store {
     /// The session of a refresh token, whether or not the token was used.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn session_by_refresh(&self, hash: &str) -> Result<Option<Uuid>, StoreError> {
         let query = sqlx::query("SELECT session_id FROM refresh_tokens WHERE token_hash = $1").bind(hash);
         let row = query.fetch_optional(self.database.read()).await?;
         Ok(row.map(|row| row::parsed(&row, "session_id")).transpose()?)
     }
 
-    /// The refresh token with this hash, if it can still be used: its session lives, and the token was issued later than
-    /// `idle_since`.
+    /// The refresh token with this hash, if it can still be used: its session lives, and the token was issued later
+    /// than `idle_since`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn unused_refresh(
         &self,
         hash: &str,
@@ -213,7 +215,7 @@ impl Store {
 struct TokenRow {
     issued_at: Timestamp,
     used_at: Option<Timestamp>,
-    /// Sealed for the client; `None` also for a token that an earlier release rotated.
+    /// The successor, sealed for the client. `None`: the token is unused, or an earlier release rotated it.
     successor: Option<String>,
 }
 
@@ -237,8 +239,8 @@ async fn use_token(write: &mut WriteTransaction, refresh: &Refresh<'_>) -> Resul
     Ok(())
 }
 
-/// The sealed successor of a used token, if the token was used within the grace and its successor is the current token. The
-/// successor was issued at the instant at which the token was used.
+/// The sealed successor of a used token, if the token was used within the grace and its successor is the current token.
+/// The successor was issued at the instant at which the token was used.
 async fn successor(
     write: &mut WriteTransaction,
     session: Uuid,

@@ -82,7 +82,7 @@ pub(crate) fn bind<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx:
         .bind(user.updated_at.as_micros()))
 }
 
-/// A row, and those of its columns that cannot be read.
+/// A row, and the names of its columns that cannot be read.
 struct Reading<'r> {
     row: &'r AnyRow,
     unreadable: Vec<&'static str>,
@@ -100,9 +100,9 @@ impl Reading<'_> {
 
 /// A value of a column.
 trait StoredColumn: Sized {
-    /// Binds it.
+    /// Binds the value.
     fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>>;
-    /// Reads it. A text that cannot be read becomes empty, and its column is recorded.
+    /// Reads the value. A text that cannot be read becomes empty, and its column is recorded.
     fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self>;
 }
 
@@ -259,8 +259,8 @@ where
     text.map(|text| text.parse().map_err(|error| undecodable(column, error))).transpose()
 }
 
-/// The user as far as it can be read, with its row locked until the transaction ends. A transaction of
-/// [`Writer::begin_for`](crate::store::writing::Writer::begin_for) does this first.
+/// The user as far as it can be read, with its row locked until the transaction ends. This is the first statement of
+/// each transaction of [`Writer::begin_for`](crate::store::writing::Writer::begin_for).
 pub(crate) async fn locked_as_read(
     write: &mut WriteTransaction,
     id: UserId,
@@ -270,8 +270,8 @@ pub(crate) async fn locked_as_read(
     Ok(row.as_ref().map(as_read).transpose()?)
 }
 
-/// As [`locked_as_read`], for writes that set no field of the user: an unreadable bio must not prevent a booking of
-/// points or the end of a session.
+/// Locks the row as [`locked_as_read`] does, for writes that set no field of the user: an unreadable bio must not
+/// prevent a booking of points or the end of a session.
 pub(crate) async fn locked(write: &mut WriteTransaction, id: UserId) -> Result<Option<User>, StoreError> {
     Ok(locked_as_read(write, id).await?.map(|read| read.user))
 }

@@ -1,11 +1,12 @@
-//! Searches users. A common term is found among the newest users; a rare term is found by the index of the searched
-//! columns.
+//! Searches users by two methods. The first method reads only the newest users, which is enough for a common term. The
+//! second method uses the index of the searched columns, which serves a rare term.
 //!
 //! Invariants:
-//! - `one_order`: both methods return the same users in the same order, newest first, so either may answer any page;
-//! - `bounded`: the first method reads a bounded number of rows. The second one runs only if the first found less than
-//!   one page in those rows, so what it collects and sorts is a small share of all users. On SQLite it also runs for
-//!   each term with a letter outside ASCII.
+//! - `one_order`: both methods return the same users in the same order, newest first, so one page may come from the
+//!   first method and the next page from the second;
+//! - `bounded`: the first method reads a bounded number of rows. The second method runs only if the first method found
+//!   less than one page in these rows. So the users that the second method collects and sorts are a small share of all
+//!   users. On SQLite the second method also runs for each term with a letter outside ASCII.
 
 use larder_sql::dialect::Dialect;
 
@@ -18,13 +19,15 @@ use crate::store::error::StoreError;
 use crate::store::lists::{after, filtered, order, runs};
 use crate::store::sql::Sql;
 
-/// How many of the newest users are searched first on PostgreSQL. A lower number costs less, but then more common terms
-/// reach the index.
+/// How many of the newest users are searched first on PostgreSQL. With a lower number this search costs less, but more
+/// terms need the second method.
 const NEWEST_ON_POSTGRES: i64 = 4000;
-/// The number on SQLite, which is slower at this and not meant for as many users. With 1000, the index would search
-/// terms that a fiftieth of all users have, at three times the cost for 100,000 of them as for 10,000.
+/// The same number on SQLite, which reads these rows more slowly and is meant for fewer users. With 1,000, the index
+/// would search terms that 2 % of all users have, and that search costs three times as much with 100,000 users as with
+/// 10,000.
 const NEWEST_ON_SQLITE: i64 = 2000;
-/// Greater than every character, so that a range ends after all texts that begin with a term.
+/// The greatest character. The range from a term to the term with this character has all texts that begin with the
+/// term.
 const LAST_CHAR: char = char::MAX;
 
 impl Store {
@@ -46,8 +49,8 @@ impl Store {
     }
 }
 
-/// SQLite's `lower` converts ASCII letters only, but its index converts all letters. So only the index finds terms with
-/// other letters.
+/// Whether the first method can search the term. SQLite's `lower` converts ASCII letters only, but SQLite's index
+/// converts all letters. So only the index finds a term with other letters.
 fn can_be_compared(dialect: Dialect, term: &SearchTerm) -> bool {
     dialect == Dialect::Postgres || term.as_str().is_ascii()
 }
@@ -75,7 +78,8 @@ fn among_the_newest_on_postgres(list: &ListQuery, term: &SearchTerm, most: i64) 
     finish(sql, list, most, &condition, "created_at", "id")
 }
 
-/// The index alone says which users are the newest. Their rows are read one after the other until the page is full.
+/// SQLite finds the newest users in an index without their rows. Then it reads their rows one after the other until the
+/// page is full.
 fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
     sql.push("SELECT listed_id, place FROM (");
@@ -102,14 +106,15 @@ fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm, most: i64) ->
 
 fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
-    // MATERIALIZED hides the order and the limit from the planner; otherwise it could scan all users instead of the
-    // index.
+    // MATERIALIZED hides the order and the limit from the planner, so that the planner uses the index. Otherwise the
+    // planner could scan all users.
     sql.push("SELECT listed_id, place FROM (WITH found AS MATERIALIZED (");
     let columns = "id AS listed_id, created_at AS place";
     let condition = match (term.is_found_anywhere(), dialect) {
         (true, Dialect::Sqlite) => {
             let (matched, condition) = by_match(&mut sql, list.audience, term);
-            // CROSS JOIN makes SQLite keep the order of the tables, so it begins with the users that the index found.
+            // CROSS JOIN makes SQLite keep the order of the tables, so SQLite begins with the users that the index
+            // found.
             sql.push(&format!(
                 "SELECT DISTINCT {columns} FROM ({matched}) AS matched CROSS JOIN users WHERE "
             ));
@@ -135,7 +140,7 @@ fn finish(mut sql: Sql, list: &ListQuery, most: i64, condition: &str, place: &st
     sql
 }
 
-/// `has` of each column that readers of a role may search, joined by OR.
+/// The conditions `has(column)` of all columns that readers of this role may search, joined by OR.
 fn anywhere(audience: Role, has: impl Fn(&str) -> String) -> String {
     let public = format!("{} OR {}", has("full_name"), has("username"));
     format!("{public}{}", or_email(audience, &has("email")))
@@ -150,7 +155,7 @@ fn or_email(audience: Role, has: &str) -> String {
     }
 }
 
-/// The user name or the address begins with the term.
+/// The condition that the user name or the e-mail address begins with the term.
 fn begins(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     let first = sql.bind_text(term.as_str());
     let last = sql.bind_text(format!("{}{LAST_CHAR}", term.as_str()));
@@ -165,9 +170,9 @@ fn anywhere_on_postgres(audience: Role, term: &str) -> String {
     })
 }
 
-/// A text that contains the term contains every three characters of it. The index finds the users that have all of
-/// them, and a comparison with the term confirms each. The index condition is alone on its side of the AND: elsewhere
-/// PostgreSQL would compute the grams again for each row.
+/// A text that contains the term contains every three successive characters (gram) of the term. The index finds the
+/// users that have all of them, and a comparison with the term confirms each. The index condition is alone on its side
+/// of the AND: elsewhere PostgreSQL would compute the grams again for each row.
 fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     let term = sql.bind_text(term.as_str());
     let grams =
@@ -178,7 +183,7 @@ fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
 
 /// The users that SQLite's index finds by name, user name or address, and the condition that keeps the permitted ones.
 fn by_match(sql: &mut Sql, audience: Role, term: &SearchTerm) -> (String, String) {
-    // A string of FTS5, in which only the quote has a meaning.
+    // A string of FTS5. Only the quote has a meaning in it, so the quote is doubled.
     let quoted = format!("\"{}\"", term.as_str().replace('"', "\"\""));
     let mut matched = |columns: &str, is_address: bool| {
         let phrase = sql.bind_text(format!("{{{columns}}} : {quoted}"));

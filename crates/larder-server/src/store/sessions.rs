@@ -1,6 +1,6 @@
 //! Sessions: opened, listed and ended.
 //!
-//! Invariant `at_most_so_many_live`: if a new session exceeds the limit, those that were used least recently end. A
+//! Invariant `at_most_so_many_live`: if a new session exceeds the limit, the least recently used sessions end. A
 //! session is used when it is opened and when its refresh token rotates.
 
 use larder_sql::write::WriteTransaction;
@@ -18,7 +18,7 @@ use crate::store::row;
 use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
-/// When a session of the outer statement was last used.
+/// The SQL expression for the time at which a session of the outer statement was last used.
 macro_rules! last_used {
     () => {
         "COALESCE((SELECT MAX(issued_at) FROM refresh_tokens WHERE session_id = sessions.id), created_at)"
@@ -40,7 +40,7 @@ pub struct NewSession<'a> {
     pub now: Timestamp,
     /// When it expires; rotation does not prolong it.
     pub expires_at: Timestamp,
-    /// How many live sessions the user may have with it.
+    /// How many live sessions the user may have, the new one included.
     pub most: u32,
 }
 
@@ -73,7 +73,7 @@ impl Writer {
     /// Opens a session.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn open_session(&self, new: NewSession<'_>) -> Result<Opened, StoreError> {
         let mut write = self.begin_for(new.user_id).await?;
         // The password may have changed since its hash was read. The lock on the user keeps the epoch as it is until
@@ -106,10 +106,10 @@ impl Writer {
         Ok(Opened::Done { ended })
     }
 
-    /// Ends one live session of this user. Returns whether there was one.
+    /// Ends a live session of this user. Returns whether the session was live.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn end_session_of(
         &self,
         user_id: UserId,
@@ -134,7 +134,7 @@ impl Writer {
     /// Ends every session of this user.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn end_sessions_of(&self, user_id: UserId, now: Timestamp) -> Result<(), StoreError> {
         let mut write = self.begin_for(user_id).await?;
         let ended = end_all(&mut write, user_id, now).await?;
@@ -142,7 +142,7 @@ impl Writer {
             self.found_unchanged(|| UnchangedRow::belonging_to(user_id, "sessions"));
         }
         let count = i64::try_from(ended).unwrap_or(i64::MAX);
-        // Without a live session nothing ended, so the audit log gets no entry.
+        // If no session was live, none ended, so the audit log gets no entry.
         let event = (ended > 0).then(|| Event::on(Action::SessionClose, user_id).number("count", count));
         self.commit(write, event.as_slice()).await
     }
@@ -150,7 +150,7 @@ impl Writer {
     /// Ends a session. Returns its user if the session was live.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<Option<UserId>, StoreError> {
         let mut write = self.begin().await?;
         let ended = end(&mut write, session, now).await?;
@@ -169,10 +169,10 @@ impl Writer {
 }
 
 impl Store {
-    /// The live sessions of a user that were used at `used_since` or later, those first that were used last.
+    /// The live sessions of a user that were used at `used_since` or later, the most recently used first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn sessions_of(
         &self,
         user_id: UserId,
@@ -224,8 +224,8 @@ pub(super) async fn end(
     Ok(row.map(|row| row::user_id(&row, "user_id")).transpose()?)
 }
 
-/// Ends the least recently used sessions beyond the limit for one more. The lock on the user's row keeps other writers from
-/// adding one.
+/// Ends the least recently used sessions, so that one more session fits into the limit. The lock on the user's row
+/// keeps other writers from adding a session.
 async fn end_least_used(write: &mut WriteTransaction, new: &NewSession<'_>) -> Result<Vec<Uuid>, StoreError> {
     let rows = sqlx::query(concat!(
         "UPDATE sessions SET ended_at = $2 WHERE id IN (

@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use crate::domain::cursor::Place;
 use crate::store::row::Query;
 
-/// Grows at its end. Values are bound and never part of the text.
+/// The statement grows at its end. Values are bound as parameters and are never part of the text.
 #[derive(Default)]
 pub(super) struct Sql {
     pub(super) text: String,
@@ -25,12 +25,12 @@ impl Sql {
         format!("${}", self.bound.len())
     }
 
-    /// As [`Sql::bind`].
+    /// Binds a number, as [`Sql::bind`] does.
     pub(super) fn bind_number(&mut self, value: impl Into<i64>) -> String {
         self.bind(Place::Number(value.into()))
     }
 
-    /// As [`Sql::bind`].
+    /// Binds a text, as [`Sql::bind`] does.
     pub(super) fn bind_text(&mut self, value: impl Into<String>) -> String {
         self.bind(Place::Text(value.into()))
     }

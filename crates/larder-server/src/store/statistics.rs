@@ -1,5 +1,5 @@
-//! Statistics over all users, from the counts that triggers keep: they read a bounded number of rows, however many
-//! users there are.
+//! Statistics over all users, from the counts that triggers keep. Each statement reads a bounded number of rows,
+//! however many users there are.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -14,7 +14,7 @@ impl Store {
     /// The number of users per role and status, and the sum of their points.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn counts(&self) -> Result<Vec<Count>, StoreError> {
         let query = sqlx::query(
             "SELECT role, CAST(is_active AS INTEGER) AS is_active, CAST(SUM(users) AS BIGINT) AS users,
@@ -37,7 +37,7 @@ impl Store {
     /// new user are left out.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn sign_ups(&self, first: Day, last: Day) -> Result<Vec<SignUps>, StoreError> {
         let query = sqlx::query(
             "SELECT day, CAST(SUM(users) AS BIGINT) AS users FROM user_days

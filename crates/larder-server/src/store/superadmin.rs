@@ -28,7 +28,7 @@ impl Store {
     /// Adds the login data to at most 100 users.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn overviews(&self, users: Vec<User>) -> Result<Vec<AccountOverview>, StoreError> {
         let ids: Vec<_> = users.iter().map(|user| user.id).collect();
         let mut accesses = self.accesses(&ids).await?;
@@ -49,7 +49,7 @@ impl Store {
     /// Statistics about one user.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn personal_stats(&self, id: UserId) -> Result<Option<PersonalStats>, StoreError> {
         let Some(user) = self.user(id).await? else { return Ok(None) };
         let access = self.accesses(&[id]).await?.remove(&id).unwrap_or_default();
@@ -68,7 +68,8 @@ impl Store {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        // The latest session is the last row of an index range. At most twenty sessions of a user have no end.
+        // The database finds the latest session at the end of an index range. A user has at most
+        // `LARDER_SESSIONS_PER_USER` sessions (default 20) whose `ended_at` is NULL, so the join returns few rows.
         let query = of_users(
             "SELECT users.id AS user_id, COALESCE(epoch, 0) AS epoch, credentials.changed_at,
                     (SELECT MAX(created_at) FROM sessions WHERE user_id = users.id) AS last_login_at,

@@ -19,7 +19,7 @@ use crate::store::writing::Writer;
 pub struct TotpRow {
     /// The secret from which codes are computed.
     pub secret: SealedSecret,
-    /// Since when logins need it; `None` until a code has confirmed it.
+    /// Since when logins need the second factor; `None` until a code has confirmed it.
     pub confirmed_at: Option<Timestamp>,
     /// How many recovery codes are left.
     pub recovery_codes: i64,
@@ -29,7 +29,7 @@ impl Store {
     /// A user's second factor, confirmed or not.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn totp(&self, user_id: UserId) -> Result<Option<TotpRow>, StoreError> {
         let query = sqlx::query(
             "SELECT secret, confirmed_at,
@@ -51,7 +51,7 @@ impl Store {
     /// Every secret, for the check at the start.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn totp_secrets(&self) -> Result<Vec<(UserId, SealedSecret)>, StoreError> {
         let rows = sqlx::query("SELECT user_id, secret FROM totp").fetch_all(self.database.read()).await?;
         let read = |row: &AnyRow| Ok((row::user_id(row, "user_id")?, SealedSecret(row.try_get("secret")?)));
@@ -63,7 +63,7 @@ impl Writer {
     /// Replaces the stored form of a secret, if it still is `old`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn replace_totp_secret(
         &self,
         user_id: UserId,
@@ -78,10 +78,11 @@ impl Writer {
         self.commit(write, &[]).await
     }
 
-    /// Begins an enrolment and replaces an unconfirmed one. Returns `false` if a second factor is confirmed already.
+    /// Begins an enrolment. If there is an unconfirmed enrolment, this one replaces it. Returns `false` if a second
+    /// factor is confirmed already.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn enroll_totp(
         &self,
         user_id: UserId,
@@ -105,7 +106,7 @@ impl Writer {
     /// the recovery codes. Returns whether the enrolment still existed and was unconfirmed.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn confirm_totp(
         &self,
         user_id: UserId,
@@ -130,11 +131,11 @@ impl Writer {
         Ok(true)
     }
 
-    /// Marks a time step as used: codes of it or of earlier steps are no longer accepted. Returns whether it was
-    /// unused; of several concurrent calls, one succeeds.
+    /// Marks a time step as used: from now on, codes of this step or of earlier steps are refused. Returns whether the
+    /// step was unused; of several concurrent calls, one succeeds.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn use_totp_step(&self, user_id: UserId, step: i64) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
         let query = sqlx::query(
@@ -142,7 +143,7 @@ impl Writer {
         );
         let query = query.bind(user_id.to_string()).bind(step);
         let used = query.execute(write.statement()).await?.rows_affected() == 1;
-        // The log has an entry of the action that needed the code, so the code gets none.
+        // The audit log has an entry for the action that needed the code, so the use of the code gets no entry.
         self.commit(write, &[]).await?;
         Ok(used)
     }
@@ -151,7 +152,7 @@ impl Writer {
     /// succeeds.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn use_recovery_code(
         &self,
         user_id: UserId,
@@ -172,7 +173,7 @@ impl Writer {
     /// Removes a second factor with its recovery codes. Returns whether there was one.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn delete_totp(&self, user_id: UserId) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
         let query = sqlx::query("DELETE FROM totp WHERE user_id = $1").bind(user_id.to_string());

@@ -18,18 +18,18 @@ impl Store {
     /// The user with this id.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         let query = sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string());
         let row = query.fetch_optional(self.database.read()).await?;
         Ok(row.as_ref().map(row::user).transpose()?)
     }
 
-    /// The user that an identifier names. It is one statement, so the identifier cannot change hands meanwhile. Fields
-    /// that cannot be read are empty, so that a caller that may change the user can also repair it.
+    /// The user that an identifier names. One statement reads the user, so the identifier cannot move to another user
+    /// meanwhile. Fields that cannot be read are empty, so that a caller that may change the user can also repair it.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn user_to_judge(&self, by: &Identifier) -> Result<Option<User>, StoreError> {
         let query = match by {
             Identifier::Id(id) => sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string()),
@@ -46,10 +46,10 @@ impl Store {
         Ok(row.as_ref().map(row::as_read).transpose()?.map(|read| read.user))
     }
 
-    /// The users with these ids, in no order. Users that do not exist or cannot be read are left out.
+    /// The users with these ids, in any order. Users that do not exist or cannot be read are left out.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
         let mut users = Vec::with_capacity(ids.len());
         for ids in ids.chunks(IDS_PER_STATEMENT) {
@@ -65,7 +65,7 @@ impl Store {
     /// The id of the user with this external id.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn id_by_external(&self, external: &ExternalId) -> Result<Option<UserId>, StoreError> {
         self.id_of("SELECT id FROM users WHERE external_id = $1", external.as_str()).await
     }
@@ -73,7 +73,7 @@ impl Store {
     /// The id of the user with this e-mail address.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn id_by_email(&self, email: &Email) -> Result<Option<UserId>, StoreError> {
         self.id_of("SELECT id FROM users WHERE email = $1", email.as_str()).await
     }
@@ -81,7 +81,7 @@ impl Store {
     /// The id of the user with this user name.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn id_by_username(&self, username: &Username) -> Result<Option<UserId>, StoreError> {
         self.id_of("SELECT id FROM users WHERE username = $1", username.as_str()).await
     }
@@ -89,7 +89,7 @@ impl Store {
     /// The id of the user with this telephone number.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub async fn id_by_phone(&self, phone: &Phone) -> Result<Option<UserId>, StoreError> {
         self.id_of("SELECT id FROM users WHERE phone = $1", phone.as_str()).await
     }

@@ -21,7 +21,7 @@ pub trait Publisher: Send + 'static {
     /// Whether a write records what it touches. Recording costs one more statement before each commit.
     const RECORDS: bool = true;
 
-    /// Publishes what was recorded.
+    /// Publishes what the write recorded.
     fn publish(self, recorded: Recorded) -> impl Future<Output = Self::Receipt> + Send;
 }
 
@@ -43,17 +43,17 @@ pub struct Recorded {
     /// The touched entries and tags. They are known before each commit, so they are published even if the commit's
     /// answer is lost.
     pub touches: Vec<Touch>,
-    /// The ids of the changes in the journal. They are known only after the commit: an id says that its change is
-    /// committed.
+    /// The ids of the changes in the journal. They are known only after the commit, so an id here means that its change
+    /// is committed.
     pub changes: Vec<ChangeId>,
-    /// The rows that the write found as it would have made them.
+    /// The rows that already had the state that the write would give them.
     pub unchanged: Vec<UnchangedRow>,
 }
 
 /// A store that may write, as one actor. Only [`Store::write`] makes one.
 pub struct Writer {
     store: Store,
-    /// The actor that the audit log names for its writes.
+    /// The actor that the audit log names for the writes of this writer.
     actor: Actor,
     /// The request that writes, for the audit log.
     origin: Option<Arc<Origin>>,
@@ -63,14 +63,14 @@ pub struct Writer {
 
 #[derive(Clone, Default)]
 struct Recorder(
-    /// Shared by a writer and its publication. The lock is never held across an `await`.
+    /// A writer and its publication share this. The lock is never held across an `await`.
     Arc<Mutex<Recording>>,
 );
 
 #[derive(Default)]
 struct Recording {
     recorded: Recorded,
-    /// The publication has taken the recorded touches: what is recorded later would not be published.
+    /// Whether the publication has taken the recorded touches. A touch that is recorded later would not be published.
     is_published: bool,
 }
 
@@ -79,10 +79,10 @@ impl Recorder {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records what a transaction touched, just before its commit.
+    /// Records what a transaction touched. The transaction calls this just before its commit.
     ///
     /// # Errors
-    /// [`StoreError::Published`] if the writer outlived its closure: the publication is over.
+    /// [`StoreError::Published`] if the writer outlived its closure: then the publication has happened already.
     fn before_commit(&self, touches: Vec<Touch>) -> Result<(), StoreError> {
         let mut recording = self.lock();
         if recording.is_published {
@@ -92,7 +92,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Takes what is recorded. From now on, `commit` is refused.
+    /// Takes what is recorded. After this call, [`Recorder::before_commit`] returns an error.
     fn published(&self) -> Recorded {
         let mut recording = self.lock();
         recording.is_published = true;
@@ -105,7 +105,7 @@ impl Store {
     /// that disconnects between the commit and the publication must not leave an old value cached.
     ///
     /// # Errors
-    /// Those of `change`, and [`StoreError::ShuttingDown`].
+    /// Errors of `change`, and [`StoreError::ShuttingDown`].
     pub async fn write<T, E, P, F>(
         &self,
         actor: Actor,
@@ -124,7 +124,7 @@ impl Store {
         let written = tokio::spawn(async move {
             let changed = change(writer).await;
             let recorded = recorder.map(|recorder| recorder.published()).unwrap_or_default();
-            // Published even after an error: a commit whose answer was lost may have succeeded.
+            // Publishes even after an error: a commit whose answer was lost may have succeeded.
             let receipt = publisher.publish(recorded).await;
             Ok((changed?, receipt))
         });
@@ -166,8 +166,8 @@ impl Writer {
 
     /// Writes `events` into the audit log, commits, and records what the transaction touched.
     ///
-    /// This is the only way to commit, so no write can omit the log by mistake: `&[]` says that this write gets no
-    /// entry, and a comment beside it says why.
+    /// This is the only way to commit, so no write can omit the log by mistake. If a write gets no entry in the log,
+    /// its code passes `&[]`, and a comment beside it has the reason.
     pub(super) async fn commit(
         &self,
         mut write: WriteTransaction,

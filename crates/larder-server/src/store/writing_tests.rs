@@ -8,7 +8,7 @@ use crate::domain::contact::Email;
 use crate::domain::identity::Username;
 use crate::domain::user::NewUser;
 
-/// Keeps what is published.
+/// A publisher that keeps what is published.
 #[derive(Clone, Default)]
 struct Watched(Arc<Mutex<Vec<Recorded>>>);
 

@@ -31,7 +31,7 @@ impl TextScale {
         self.0
     }
 
-    /// A size that was parsed before it was stored.
+    /// Makes a size from a stored number, which was checked before it was stored.
     pub(crate) fn stored(percent: i64) -> Self {
         Self(percent)
     }

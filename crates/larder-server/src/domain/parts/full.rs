@@ -1,4 +1,4 @@
-//! A user with every part of the profile, as they were at one moment.
+//! A user with every part of its profile, all read in one snapshot.
 
 use serde::{Deserialize, Serialize};
 

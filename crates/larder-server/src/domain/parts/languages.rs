@@ -27,8 +27,8 @@ impl LanguageTag {
     /// Checks the form, and converts the case to the usual one: `EN-gb` becomes `en-GB`.
     ///
     /// # Errors
-    /// The text is not words of 1 to 8 letters and digits separated by dashes, the first of 2 to 8 letters, or it is
-    /// longer than 35 bytes.
+    /// The text is longer than 35 bytes, or it does not have the form of a tag: a word of 2 to 8 letters, then words of
+    /// 1 to 8 letters and digits, separated by dashes.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let words: Vec<_> = raw.split('-').collect();
         let shaped = raw.len() <= TAG_BYTES

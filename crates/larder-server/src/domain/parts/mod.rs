@@ -1,4 +1,5 @@
-//! The parts of a profile beside the user's own row. Each has defaults; a change replaces all of it or some fields.
+//! The parts of a profile beside the user's own row. Each part has defaults; a change replaces the entire part or some
+//! of its fields.
 
 pub mod accessibility;
 pub mod full;
@@ -17,28 +18,29 @@ use crate::domain::audit::Action;
 /// How many bytes of the digest identify a state of a part.
 const DIGEST_BYTES: usize = 12;
 
-/// A part of a profile. A user that never set it has the default.
+/// A part of a profile. A user that never set the part has its default.
 pub trait Part: Clone + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// A parsed change.
     type Change: Clone + Send + Sync + 'static;
 
-    /// The name of its table, of its class in the cache, and of its segment in the URL.
+    /// The name of the part's table, of its class in the cache, and of its segment in the URL.
     const NAME: &'static str;
-    /// The audit log's action for a change of it.
+    /// The audit log's action for a change of the part.
     const UPDATED: Action;
 
-    /// Whether a change sets every field, so that no field of the earlier part remains.
+    /// Whether a change sets every field, so that no earlier value of a field remains.
     fn is_whole(change: &Self::Change) -> bool;
 
     /// The part after a change.
     #[must_use]
     fn changed(&self, change: &Self::Change) -> Self;
 
-    /// The names of the fields in which `after` differs.
+    /// The names of the fields in which `after` differs from this part.
     fn changed_fields(&self, after: &Self) -> Vec<&'static str>;
 }
 
-/// Declares a part whose fields are set one by one: the part with its defaults, and the change of it that a body holds.
+/// Declares a part whose fields are set one by one: the part with its defaults, and the change of the part that a body
+/// holds.
 macro_rules! settings {
     (
         $(#[doc = $doc:literal])+
@@ -104,7 +106,7 @@ pub(crate) use settings;
 /// however often. The database keeps no version of a part, because another program could forget to increase it.
 ///
 /// # Errors
-/// Only if the value cannot be serialised as JSON.
+/// The value cannot be serialised as JSON.
 pub fn digest(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let bytes = Sha256::digest(serde_json::to_vec(value)?);
     let mut text = String::with_capacity(2 * DIGEST_BYTES);

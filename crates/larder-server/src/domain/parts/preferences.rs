@@ -60,7 +60,8 @@ impl TimeZone {
     /// Checks the form.
     ///
     /// # Errors
-    /// The text is not one to three words of letters, digits, `_`, `+` and `-`, separated by slashes.
+    /// The text does not have the form of a name: one to three words of letters, digits, `_`, `+` and `-`, separated by
+    /// slashes.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let word = |word: &str| {
             word.starts_with(|c: char| c.is_ascii_alphabetic())
