@@ -62,7 +62,8 @@ async fn writers_of_a_locked_user_delay_no_other_user() {
     assert_eq!(user.location.unwrap().as_str(), "psql");
 }
 
-#[tokio::test]
+// Of several threads, because psql blocks the one that runs it.
+#[tokio::test(flavor = "multi_thread")]
 async fn writers_that_wait_for_a_locked_count_delay_no_reader() {
     let bed = Bed::postgres().await;
     let held = bed.user("ann").await;
