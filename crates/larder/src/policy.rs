@@ -24,7 +24,8 @@ pub enum Consistency {
     /// instances once Redis or the journal has reported them to this instance. The default.
     #[default]
     Bounded,
-    /// Memory is skipped: the read sees every write that any instance acknowledged as sent before the read began.
+    /// Memory is skipped: the read sees every write that any instance acknowledged as sent before the read began. Without
+    /// Redis, and in a memory-only class, it always loads.
     Fresh,
 }
 

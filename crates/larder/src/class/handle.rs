@@ -240,7 +240,8 @@ where
         ReadBuilder { consistency, ..self }
     }
 
-    /// Skips memory; short for [`Consistency::Fresh`].
+    /// Skips memory; short for [`Consistency::Fresh`]. Where memory is the only tier, such a read always loads: without
+    /// Redis, and in a memory-only class.
     pub fn fresh(self) -> Self {
         self.consistency(Consistency::Fresh)
     }
