@@ -1,8 +1,8 @@
 //! Limits on failed attempts: per address, per account and address, and per account from all addresses.
 //!
 //! An attempt takes one unit from each budget before any work is done, so concurrent attempts cannot exceed a budget
-//! together. An attempt that succeeds gives its units back, so only failures cost. Whether the account exists makes no
-//! difference. All budgets are in this process's memory.
+//! together. An attempt that succeeds gives its units back, so only failures cost; [`Kind::Register`] is the exception.
+//! Whether the account exists makes no difference. All budgets are in this process's memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -255,7 +255,7 @@ impl Budget {
 struct Spent(Arc<Mutex<HashMap<Digest, Nanos>>>);
 
 impl Spent {
-    /// One lock for all budgets: it is held for one map operation, never across an `await`. A poisoned lock is used as
+    /// One lock for each table of budgets: it is held for one map operation, never across an `await`. A poisoned lock is used as
     /// it is, as each operation leaves the map valid.
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Nanos>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -126,7 +126,7 @@ impl Sealing {
         Ok(SealedSecret(format!("{SEALED}{}", STANDARD.encode(bytes))))
     }
 
-    /// The secret of a stored form: decrypts a sealed one, decodes a plain one.
+    /// Returns the secret in `stored`: decrypts it if it is sealed, decodes it if it is plain.
     ///
     /// # Errors
     /// The secret is malformed, or no key opens it for this subject. In the second case the message names the setting.

@@ -40,7 +40,7 @@ pub struct CreatedAdmin {
     /// Its e-mail address.
     pub email: Email,
     /// Its password, if this start generated one: it is printed once and can be read nowhere later.
-    pub drawn_password: Option<String>,
+    pub generated_password: Option<String>,
 }
 
 /// Opens database and cache, and gives an empty database its superadmin.
@@ -76,8 +76,9 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     }
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
     let service = Service::open(store, cache.clone(), &settings.policies, &settings.security).await?;
-    // Only declaration errors (a table or a class contradicts the database) prevent a start. A defect of the journal,
-    // which can be mended while the service runs, degrades the cache, and the cache's health names it.
+    // Of what this check and an inspection of the journal find, declaration errors (a table or a class contradicts the
+    // database) prevent the start. A defect, which can be mended while the service runs, only degrades the cache, and
+    // the cache's health names it.
     all_declared_right(&journal.find_declaration_errors(&cache).await.map_err(StoreError::from)?)?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
@@ -115,7 +116,7 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
         return Ok(None);
     }
     let drawn = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>());
-    let (password, drawn_password) = match &admin.password {
+    let (password, generated_password) = match &admin.password {
         Some(password) => (password.clone(), None),
         None => (Password::parse(&drawn)?, Some(drawn)),
     };
@@ -125,7 +126,7 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
     let create = service
         .write(Actor::Nobody, move |tx| async move { Ok(tx.create_superadmin_if_empty(new, &hash).await?) });
     let (created, _) = create.await?;
-    Ok(created.map(|user| CreatedAdmin { email: user.email, drawn_password }))
+    Ok(created.map(|user| CreatedAdmin { email: user.email, generated_password }))
 }
 
 /// Serves with the default settings of HTTP until `stop` resolves, then lets requests in flight end.

@@ -84,8 +84,8 @@ impl Database {
     /// for a lock and caches up to 16 MiB of pages, so all six cache at most 96 MiB.
     ///
     /// # Errors
-    /// The URL cannot be used (the text never shows its password), or the database does not answer (the text has its
-    /// error).
+    /// The URL cannot be used (the error's text never shows its password), or the database does not answer (the error's
+    /// text contains the database's own error).
     pub async fn open(options: &DatabaseOptions) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         options.check()?;

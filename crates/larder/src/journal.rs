@@ -226,7 +226,8 @@ pub trait Journal: Any + Send + Sync {
     /// Records the touches of an invalidation by hand, in a transaction of its own.
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure>;
 
-    /// Deletes rows that are so old that every consumer has read them long ago. Returns the number of deleted rows.
+    /// Deletes rows that are older than the journal keeps them. A consumer whose position is older gets
+    /// [`Changes::Unknown`]. Returns the number of deleted rows.
     async fn prune(&self) -> Result<u64, Failure>;
 
     /// Why the journal is not complete, as of its last poll or the last check by a write; `None` while it is complete.

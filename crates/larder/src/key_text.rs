@@ -1,4 +1,4 @@
-//! Translates the bytes of a key into its class and parts, and the names in a touch into a key.
+//! Translates the bytes of a key into its class and parts, and what a touch names into a key, a tag or a pattern.
 
 use bytes::Bytes;
 

@@ -166,9 +166,9 @@ impl Judge {
         if writes.births.of(version) > event.end {
             faults.push(Fault::FromTheFuture);
         }
-        let unsent = missed(&writes.sent);
-        if read.consistency == Consistency::Fresh && unsent > 0 {
-            faults.push(Fault::StaleFresh(unsent));
+        let missed_sent = missed(&writes.sent);
+        if read.consistency == Consistency::Fresh && missed_sent > 0 {
+            faults.push(Fault::StaleFresh(missed_sent));
         }
         let own = writes.own.get(&event.instance).map_or(0, missed);
         if own > 0 {

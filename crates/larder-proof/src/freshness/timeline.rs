@@ -27,8 +27,8 @@ impl Knowledge {
     }
 }
 
-/// For each version, the instant before which it cannot have existed: no version exists before the write of its
-/// predecessor began.
+/// For each version, the instant before which it cannot have existed: no version exists before its own write began, nor
+/// before that of an earlier version.
 pub(super) struct Births {
     points: Vec<(Version, Nanos)>,
 }

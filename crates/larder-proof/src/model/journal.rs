@@ -75,10 +75,10 @@ pub struct Care {
     pub attestation_is_in_position: bool,
     /// The attestation counts changes of the triggers, and does not only say whether they are on now.
     pub attestation_counts_changes: bool,
-    /// If the inspection of a poll finds a defect, the poll fails, although its snapshot is older than the inspection.
-    pub defect_fails_its_pass: bool,
+    /// A poll fails if its inspection finds a defect, even though its snapshot is older and may be from before the defect.
+    pub defect_fails_its_poll: bool,
     /// A poll fails if the outbox was hidden in its snapshot, even if the inspection finds it visible again.
-    pub hidden_fails_its_pass: bool,
+    pub hidden_fails_its_poll: bool,
     /// A connection on which a poll found a defect is not used again: PostgreSQL prepares a statement with the row
     /// security of that moment, and keeps that plan even if the role gets BYPASSRLS later.
     pub defect_ends_connection: bool,
@@ -95,8 +95,8 @@ impl Default for Care {
         Care {
             attestation_is_in_position: true,
             attestation_counts_changes: true,
-            defect_fails_its_pass: true,
-            hidden_fails_its_pass: true,
+            defect_fails_its_poll: true,
+            hidden_fails_its_poll: true,
             defect_ends_connection: true,
             write_notices_silence: true,
             defect_touches_everything: true,
@@ -125,7 +125,8 @@ pub struct Process {
     inspected: Option<(View, bool)>,
     /// Whether the prepared statement on this process's connection sees no row of the outbox.
     is_blind: bool,
-    /// The facts in `Completeness`. A write of this process compares them with the catalog.
+    /// What larder-sql's `Completeness` has as facts: the catalog at the last inspection; `None` before the first. A write
+    /// of this process compares it with the present catalog.
     facts: Option<View>,
     /// Whether `Completeness` has a defect. A write of this process reads this.
     pub is_incomplete: bool,
@@ -170,13 +171,13 @@ impl Process {
         // The product inspects a known defect again every 5 s. The model does so in each poll, so fewer polls fail,
         // which is the harder case.
         if self.inspected != Some((attested, false)) {
-            let was_hidden = attested.is_hidden && care.hidden_fails_its_pass;
+            let was_hidden = attested.is_hidden && care.hidden_fails_its_poll;
             self.inspected = Some((attested, was_hidden || !now.is_complete()));
             self.facts = Some(now);
         }
         self.is_incomplete = self.inspected.is_some_and(|(_, is_broken)| is_broken);
         self.is_blind &= !self.is_incomplete || !care.defect_ends_connection;
-        !self.is_incomplete || !care.defect_fails_its_pass && !was_known
+        !self.is_incomplete || !care.defect_fails_its_poll && !was_known
     }
 
     /// `WriteTransaction::touched`. No trigger changes between this step and the commit, because the transaction's

@@ -64,7 +64,8 @@ impl Reads {
     }
 }
 
-/// Evaluates `reads` by all writes in `folder`. Every write that a read saw must have been recorded.
+/// Judges `reads` by comparing them with all writes in `folder`. Call it when the files have each version that a read
+/// returned, if only from a poll of the database; otherwise a correct read can count as `NeverWritten`.
 pub(super) fn evaluate(
     folder: &Path,
     reads: &Reads,

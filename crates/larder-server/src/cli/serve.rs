@@ -97,7 +97,7 @@ async fn open(
 impl Opened {
     fn announce(&self, address: SocketAddr) {
         if let Some(admin) = &self.admin {
-            match &admin.drawn_password {
+            match &admin.generated_password {
                 Some(password) => {
                     announced(say!("First superadmin: {} with password {password}", admin.email.as_str()));
                     announced(say!(

@@ -243,7 +243,7 @@ pub struct OfUserParams {
 }
 
 impl OfUserParams {
-    /// Parses the parameters.
+    /// Returns the user that is meant; without `user`, the caller.
     ///
     /// # Errors
     /// `user` is invalid.

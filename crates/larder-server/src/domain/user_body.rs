@@ -74,7 +74,7 @@ impl Change for Option<Skills> {
 /// `patch.bio = Change::read(fields, "bio", missing)` if `set_by` is `Profile`.
 macro_rules! user_fields {
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
-        /// Parses the columns that the given groups set.
+        /// Parses the columns of each group in `sets`.
         fn read(fields: &mut Fields, sets: &[(SetBy, Missing)]) -> UserPatch {
             let mut patch = UserPatch::default();
             for (set_by, missing) in sets.iter().copied() {
@@ -85,7 +85,7 @@ macro_rules! user_fields {
             patch
         }
 
-        /// Describes the columns that the given groups set.
+        /// Adds the columns of each group in `sets` to the schema `body`.
         fn describe(mut body: ObjectBuilder, sets: &[(SetBy, Missing)]) -> ObjectBuilder {
             for (set_by, missing) in sets.iter().copied() {
                 $(if set_by == SetBy::$set_by {

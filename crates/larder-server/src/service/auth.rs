@@ -215,8 +215,9 @@ impl Service {
     }
 
     /// Exchanges a refresh token for new tokens of the same session. If the token was used within the grace period
-    /// before this call, the answer has the same new refresh token again: two tabs of a browser may send one token at
-    /// the same time. If the token was used earlier, the session ends, because a thief may have the token.
+    /// before this call, and the new one is unused, the answer has the same new refresh token again: two tabs of a
+    /// browser may send one token at the same time. Any other second use ends the session, because a thief may have the
+    /// token.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.

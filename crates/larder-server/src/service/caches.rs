@@ -46,8 +46,8 @@ impl Service {
         answer.await.unwrap_or(RedisAnswer::Away)
     }
 
-    /// What Redis reported about itself at most [`RECENT`](crate::service::recent::RECENT) before this call, and how
-    /// long before. All callers share one question to Redis.
+    /// What Redis reported about itself, and the age of that report: at most
+    /// [`RECENT`](crate::service::recent::RECENT). All callers share one question to Redis.
     pub async fn recent_redis(&self) -> (RedisAnswer<RedisInfo>, Duration) {
         let service = self.clone();
         let answer = self.recent_redis.ask(async move { service.redis().await }).await;

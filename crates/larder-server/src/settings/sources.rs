@@ -198,7 +198,7 @@ impl Sources {
         self.effective.borrow_mut().push(effective);
     }
 
-    /// Parses a setting's value, or its default if it is not set, and records it.
+    /// Parses the value of the setting `name`, or `default` if it is not set. Records the value and its origin.
     pub(super) fn take<T>(
         &self,
         name: &'static str,

@@ -67,7 +67,7 @@ pub enum Rotated {
         /// The successor of the token, sealed for the client.
         successor: String,
     },
-    /// The token had been used before, so its session has ended.
+    /// A second use that is no [`Rotated::Repeated`]. This call ended the session.
     Reused {
         /// The session.
         session: Uuid,
@@ -95,8 +95,8 @@ pub struct RefreshRow {
 
 impl Writer {
     /// Uses a refresh token and issues the next one. If several calls use the same token, the first call issues the
-    /// next token. Later calls within the grace period get that token again. The first call after the grace period is a
-    /// reuse and ends the session; calls after that get [`Rotated::Expired`].
+    /// next token. A later call within the grace period gets that token again while it is unused. Any other second use is
+    /// a reuse and ends the session; calls after that get [`Rotated::Expired`].
     ///
     /// # Errors
     /// Errors of the database.
@@ -180,8 +180,8 @@ impl Store {
         Ok(row.map(|row| row::parsed(&row, "session_id")).transpose()?)
     }
 
-    /// The refresh token with this hash, if it can still be used: its session lives, and the token was issued later
-    /// than `idle_since`.
+    /// The refresh token with this hash, if it can still be used: it is unused, its session is live, and it was issued
+    /// later than `idle_since`.
     ///
     /// # Errors
     /// Errors of the database.

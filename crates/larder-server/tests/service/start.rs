@@ -25,7 +25,7 @@ fn address(larder: &mut Larder) -> SocketAddr {
 }
 
 #[test]
-fn a_drawn_password_is_printed_once_and_works() {
+fn a_generated_password_is_printed_once_and_works() {
     let sqlite = Sqlite::fresh().unwrap();
     let folder = std::env::temp_dir();
     let settings = [("DATABASE_URL", sqlite.url()), ("LARDER_ADMIN_EMAIL", "boss@example.com".into())];

@@ -190,8 +190,8 @@ impl SqlJournal {
         Self { keep, ..self }
     }
 
-    /// The most rows that [`Journal::changes_since`] reports one by one. Of up to ten times as many it reports which
-    /// classes and tags they touch; if there are more, it answers [`Changes::Unknown`]. Default: 10,000.
+    /// The most rows that [`Journal::changes_since`] reports one by one. If there are more, and at most ten times as many,
+    /// it reports which classes and tags they touch. Beyond that it answers [`Changes::Unknown`]. Default: 10,000.
     #[must_use]
     pub fn limit(self, rows: usize) -> Self {
         Self { limit: rows, ..self }

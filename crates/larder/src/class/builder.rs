@@ -292,8 +292,8 @@ where
     }
 }
 
-/// The groups of the tags that `tags_of` returns for one sample key. `None`: the groups are unknown, or a tag has no
-/// group.
+/// The groups of the tags that `tags_of` returns for one sample key. `None` if the key type has no sample, if the closure
+/// panics or returns no tag, or if one of its tags has no group.
 fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> Option<Vec<TagGroup>> {
     let sample = K::sample()?;
     // The application's closure may panic for a key that the application never makes. The groups are then unknown.

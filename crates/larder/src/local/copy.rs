@@ -102,8 +102,8 @@ impl Evictions {
 }
 
 impl Lifecycle<Bytes, Slot> for Evictions {
-    /// The evicted slots. They are dropped after quick_cache has released its lock, so that no value's drop runs under
-    /// that lock.
+    /// The evicted slots. They are dropped after quick_cache has released its lock, because to drop a value may take long
+    /// or run the application's code.
     type RequestState = Vec<Slot>;
 
     fn on_evict(&self, state: &mut Vec<Slot>, _: Bytes, slot: Slot) {

@@ -53,7 +53,7 @@ pub(crate) struct NewFlight {
 pub(crate) struct ShardSeqs(Vec<Seq>);
 
 impl LocalTier {
-    /// Creates a tier of at most `capacity_bytes` of keys and encoded values.
+    /// Creates a tier of at most `capacity_bytes` of keys and encoded values, with a fixed charge for each entry.
     pub(crate) fn new(capacity_bytes: u64, rules: ProtocolRules) -> Self {
         // quick_cache needs an estimate of the number of entries; 256 bytes is a small user record with its key.
         let entries = usize::try_from(capacity_bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 20);

@@ -40,7 +40,8 @@ pub enum JoinDecision<H, L = ()> {
 
 /// Decides what a read does if it found no copy in memory. `arrival` is the id of the next flight at the time when the
 /// read arrived, so a flight with `id >= arrival` began after that. `flight` is never a detached flight: an
-/// invalidation removes the flights that it detaches from the table.
+/// invalidation removes the flights that it detaches from the table. A bounded read that joined also compares the
+/// `valid_until` of the outcome with its own beginning; see `engine/read.rs`.
 pub fn decide_join<H>(
     flight: Option<&Flight<H>>,
     consistency: Consistency,

@@ -135,7 +135,7 @@ impl Entry {
         Bytes::from(frame)
     }
 
-    /// What the mac covers beside the value's bytes: the entry's key, kind, fill id, seal kind and header. The vector
+    /// What the mac covers besides the value's bytes: the entry's key, kind, fill id, seal kind and header. The vector
     /// has spare capacity for the value's bytes.
     pub(crate) fn context(&self, key: &[u8]) -> Vec<u8> {
         let payload_bytes = self.payload.as_ref().map_or(0, Bytes::len);

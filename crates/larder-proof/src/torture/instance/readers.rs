@@ -15,8 +15,9 @@ use crate::torture::instance::Instance;
 use crate::torture::instance::release::Value;
 use crate::torture::keys::{HOT, ITEMS, SECOND, TEAMS, all, habit, list_of, team_of_list};
 
-/// The load time-out ends a load after 2 s. If a load ends later than this, its process did not run in time: a nemesis
-/// stopped the process (SIGSTOP for 1.5 staleness bounds), and the database may have answered long before.
+/// The load time-out ends a load after 2 s. If the time-out is reported later than this, the process was not running when
+/// it was due: a nemesis had stopped it (SIGSTOP for 1.5 staleness bounds). The database may have answered long before,
+/// so the failure does not count as the database's.
 const CUT_OFF_LATE: Duration = Duration::from_millis(2_500);
 
 /// Reads while the process lives.

@@ -18,7 +18,7 @@ use anyhow::Result;
 use crate::torture::setup::{Kind, Setup};
 use crate::torture::stage::Stage;
 
-/// A fault, made once by each call of `strike`.
+/// Breaks a part of the run, waits, and heals it; each call of `strike` does so once.
 pub struct Nemesis {
     /// The name for `--nemesis`.
     pub name: &'static str,

@@ -80,8 +80,8 @@ pub(in crate::journal) async fn inspect(
             }
         }
     }
-    // SQLite has no imprecisions: it renames a column in the triggers too, which is a defect, and refuses to drop a
-    // column that a trigger names.
+    // On SQLite nothing is imprecise: if a column is renamed, SQLite renames it in the triggers too, and a changed trigger
+    // is a defect. It refuses to drop a column that a trigger names.
     Ok(Inspection { defects, imprecisions: Vec::new(), facts: version.to_string() })
 }
 

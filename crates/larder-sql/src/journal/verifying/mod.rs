@@ -78,14 +78,14 @@ impl SqlJournal {
         )))
     }
 
-    /// The errors in the declarations of the tables and of the classes of `cache`, each a sentence with its remedy. It
-    /// finds:
+    /// Returns the errors in the declarations of the tables and of the classes of `cache`, one sentence each, with its
+    /// remedy. These are errors:
     ///
-    /// - entries of classes that were not opened;
-    /// - tags that are neither the name nor a tag of an opened class, unless a class may have unknown tags
+    /// - an entry of a class that was not opened;
+    /// - a tag that is neither the name nor a tag of an opened class, unless a class may have unknown tags
     ///   ([`DeclaredClass::has_unknown_tags`]);
-    /// - keys of a class, and keys in tags, if the number of their parts is unknown or is not that of the declared
-    ///   columns; for a class also if the order is another;
+    /// - a class or a tag whose keys have another number of parts than the declared columns, or an unknown number;
+    /// - a class whose keys have the parts in another order;
     /// - key columns, or key types, with several texts for one value: a look-up by another text than the database's
     ///   would create an entry that no change invalidates.
     ///

@@ -70,7 +70,7 @@ const OTHER: Bytes = Bytes::from_static(b"ns:values:other");
 const TTL: Duration = Duration::from_secs(60);
 
 fn frame(text: &str) -> Bytes {
-    // The script compares only the first 17 bytes: here a kind and an id that depend on `text`.
+    // The script compares only the first 17 bytes: here the kind `V`, and an id of 16 bytes made of `text`.
     Bytes::from(format!("V{text:<16}and the rest"))
 }
 
