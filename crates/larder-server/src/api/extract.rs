@@ -34,30 +34,38 @@ impl<S: Send + Sync> FromRequest<S> for Json {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())) {
-            return Err(Problem::new(Code::BodyNotSentAsJson));
-        }
-        // `Content-Length` is checked before the body is read, so that a client need not send a body that the service
-        // refuses.
-        let limit = limit(&request)?;
-        if declared_bytes(request.headers()).is_some_and(|bytes| !limit.allows(bytes)) {
-            return Err(limit.exceeded());
-        }
-        let bytes = Bytes::from_request(request, state).await;
-        let bytes =
-            bytes.map_err(|rejection| unread(&rejection, rejection.status(), limit, Code::BodyUnreadable))?;
-        serde_json::from_slice(&bytes).map(Json).map_err(|error| {
-            // serde_json's own message is not shown, because it may quote the body.
-            let what = match error.classify() {
-                serde_json::error::Category::Eof => "ends too early",
-                _ if error.to_string().starts_with("recursion limit") => "is nested too deeply",
-                _ => "is not JSON in UTF-8",
-            };
-            let (line, column) = (error.line(), error.column());
-            let detail = format!("the body {what}, at line {line}, column {column}");
-            Problem::new(Code::BodyNotJson).with_detail(detail)
-        })
+        require_json(&request)?;
+        parse(&read(request, state).await?)
     }
+}
+
+fn require_json(request: &Request) -> Result<(), Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if is_json(content_type) { Ok(()) } else { Err(Problem::new(Code::BodyNotSentAsJson)) }
+}
+
+/// Reads a body. `Content-Length` is checked before, so that a client need not send a body that the service refuses.
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let limit = limit(&request)?;
+    if declared_bytes(request.headers()).is_some_and(|bytes| !limit.allows(bytes)) {
+        return Err(limit.exceeded());
+    }
+    let bytes = Bytes::from_request(request, state).await;
+    bytes.map_err(|rejection| unread(&rejection, rejection.status(), limit, Code::BodyUnreadable))
+}
+
+fn parse(bytes: &[u8]) -> Result<Json, Problem> {
+    serde_json::from_slice(bytes).map(Json).map_err(|error| {
+        // serde_json's own message is not shown, because it may quote the body.
+        let what = match error.classify() {
+            serde_json::error::Category::Eof => "ends too early",
+            _ if error.to_string().starts_with("recursion limit") => "is nested too deeply",
+            _ => "is not JSON in UTF-8",
+        };
+        let (line, column) = (error.line(), error.column());
+        let detail = format!("the body {what}, at line {line}, column {column}");
+        Problem::new(Code::BodyNotJson).with_detail(detail)
+    })
 }
 
 /// The limit that the layer in `bodies.rs` stored in the request's extensions.
@@ -86,12 +94,14 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        // A request has a body only if it has one of these two headers (RFC 9112, 6.3).
-        let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-        if !is_chunked && declared_bytes(request.headers()).unwrap_or(0) == 0 {
+        let is_json = require_json(&request);
+        // Only the body itself says whether there is one: the layer that decodes a body removes its length.
+        let bytes = read(request, state).await?;
+        if bytes.is_empty() {
             return Ok(Self(Value::Object(serde_json::Map::new())));
         }
-        Ok(Self(Json::from_request(request, state).await?.0))
+        is_json?;
+        Ok(Self(parse(&bytes)?.0))
     }
 }
 
@@ -309,6 +319,9 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let limit = limit(&request)?;
+        if declared_bytes(request.headers()).is_some_and(|bytes| !limit.allows(bytes)) {
+            return Err(limit.exceeded());
+        }
         let form = Form::<TokenFormBody>::from_request(request, state).await;
         let Form(TokenFormBody { token, .. }) = form.map_err(|rejection| match rejection.status() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(Code::BodyNotSentAsForm),

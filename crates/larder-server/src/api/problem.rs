@@ -195,17 +195,20 @@ impl IntoResponse for Problem {
 
 /// A layer that refuses a body whose encoding is neither `gzip` nor `identity`. It runs before the layer that decodes
 /// bodies.
-pub(crate) async fn refuse_unknown_encoding(request: Request, next: Next) -> Response {
+pub(crate) async fn refuse_unknown_encoding(mut request: Request, next: Next) -> Response {
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
     let is_known = match (encodings.next(), encodings.next()) {
         (None, _) => true,
         (Some(one), None) => [b"gzip".as_slice(), b"identity"].contains(&one.as_bytes()),
         (Some(_), Some(_)) => false,
     };
-    match is_known || request.body().is_end_stream() {
-        true => next.run(request).await,
-        false => Problem::new(Code::BodyEncodingUnknown).into_response(),
+    if request.body().is_end_stream() {
+        // There is nothing to decode, and the layer that decodes would refuse the header without a problem.
+        request.headers_mut().remove(header::CONTENT_ENCODING);
+    } else if !is_known {
+        return Problem::new(Code::BodyEncodingUnknown).into_response();
     }
+    next.run(request).await
 }
 
 /// The answer for every unknown path.

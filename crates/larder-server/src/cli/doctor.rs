@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
         say!("misdeclared: {one}")?;
     }
     for guard in &guards {
-        println!("defect: {}", app::lost_guard(guard));
+        say!("defect: {}", app::lost_guard(guard))?;
     }
     if !guards.is_empty() {
         bail!("the audit log is not protected");

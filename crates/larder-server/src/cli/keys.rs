@@ -38,8 +38,7 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let Keys::Rotate { now } = arguments.command;
     let said = if now { replace(&store, sealing).await } else { rotate(&store, sealing).await };
     store.close().await;
-    println!("{}", said?);
-    Ok(())
+    say!("{}", said?)
 }
 
 async fn rotate(store: &Store, sealing: Sealing) -> Result<String, ServiceError> {

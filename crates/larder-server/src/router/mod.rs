@@ -51,32 +51,31 @@ pub fn routes(service: Service, http: &Http) -> Router {
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(from_fn_with_state(limits, bodies::limit))
-        .with_state(service);
-    let router = paths::with_and_without_slash(router, templates)
+        .with_state(service)
         .layer(Extension(scopes))
         .layer(from_fn_with_state(watched, incidents::watch))
         .layer((RequestDecompressionLayer::new(), MapRequestBodyLayer::new(Body::new)))
         .layer(from_fn(problem::refuse_unknown_encoding))
-        .layer(map_response(private))
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(map_response(private))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
             // An answer with an `ETag` is not compressed. Its tag would be wrong for the compressed form, and without a
             // tag no client could write conditionally. Such answers are small.
             DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES)).and(has_no_tag),
         ))
-        .layer(TraceLayer::new_for_http().make_span_with(correlation::span));
-    around(router.layer(from_fn_with_state(requests, metrics::requests::count)), http)
+        .layer(TraceLayer::new_for_http().make_span_with(correlation::span))
+        .layer(from_fn_with_state(requests, metrics::requests::count));
+    around(paths::with_and_without_slash(router, templates), http)
 }
 
 /// Adds the outermost layers: the ids of requests, CORS, the prefix of paths. The routes that answer before the service
 /// is open (`opening.rs`) have them too.
 pub(crate) fn around(router: Router, http: &Http) -> Router {
-    let router = router.layer(from_fn(correlation::correlate));
     let router = match cors(&http.cors_origins) {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    paths::under(&http.base_path, router)
+    paths::under(&http.base_path, router).layer(from_fn(correlation::correlate))
 }
 
 /// `/openapi.json` and `/docs`, which can be served before the service is open.

@@ -15,38 +15,61 @@ use crate::router::private;
 
 /// The paths of the OpenAPI document, such as `/api/v1/users/{id}`.
 #[derive(Clone)]
-pub(super) struct Templates(Arc<[String]>);
+pub(super) struct Templates {
+    all: Arc<[String]>,
+    /// Those with a slash at their end. They are few, and the only ones that a path without a slash is compared with.
+    slashed: Arc<[String]>,
+}
 
 impl Templates {
     pub(super) fn of(document: &Document) -> Self {
-        Self(document.paths.paths.keys().cloned().collect())
+        Self::new(document.paths.paths.keys().cloned())
+    }
+
+    fn new(all: impl Iterator<Item = String>) -> Self {
+        let all: Arc<[String]> = all.collect();
+        let slashed = all.iter().filter(|template| template.ends_with('/')).cloned().collect();
+        Self { all, slashed }
     }
 
     fn has(&self, path: &str) -> bool {
-        let path: Vec<_> = path.split('/').collect();
-        self.0.iter().any(|template| {
-            let alike = |(of, sent): (&str, &&str)| of == *sent || (of.starts_with('{') && !sent.is_empty());
-            template.split('/').count() == path.len() && template.split('/').zip(&path).all(alike)
-        })
+        self.all.iter().any(|template| is_like(template, path))
+    }
+
+    /// The path that the router knows in place of this one: with a slash at its end, or without one. `None`: the router
+    /// knows this one, or neither.
+    fn known_form(&self, uri: &Uri) -> Option<Uri> {
+        let path = uri.path();
+        let is_slashed = |template: &String| template.strip_suffix('/').is_some_and(|one| is_like(one, path));
+        if !path.ends_with('/') && !self.slashed.iter().any(is_slashed) {
+            return None;
+        }
+        other(uri).filter(|other| !self.has(path) && self.has(other.path()))
     }
 }
 
-/// If the router does not know a path, but knows it with a slash added or removed at its end, it answers that path. It
-/// sends no redirect, because clients repeat a redirected POST as a GET.
-pub(super) fn with_and_without_slash(router: Router, templates: Templates) -> Router {
-    let known = router.clone();
-    router.fallback(move |mut request: Request| {
-        let mut known = known.clone();
-        let other = other(request.uri()).filter(|uri| templates.has(uri.path()));
-        async move {
-            match other {
-                Some(uri) => {
-                    *request.uri_mut() = uri;
-                    known.call(request).await.into_response()
-                }
-                None => problem::unknown_path().await.into_response(),
-            }
+/// Whether the path has the segments of the template, with any text in place of a variable.
+fn is_like(template: &str, path: &str) -> bool {
+    let (mut of, mut sent) = (template.split('/'), path.split('/'));
+    loop {
+        match (of.next(), sent.next()) {
+            (None, None) => return true,
+            (Some(of), Some(sent)) if of == sent || (of.starts_with('{') && !sent.is_empty()) => {}
+            _ => return false,
         }
+    }
+}
+
+/// If the router does not know a path, but knows it with a slash added or removed at its end, it serves that path. It
+/// sends no redirect, because clients repeat a redirected POST as a GET. This is outside of the router's layers, so that
+/// they see the path that is served.
+pub(super) fn with_and_without_slash(router: Router, templates: Templates) -> Router {
+    Router::new().fallback(move |mut request: Request| {
+        let mut router = router.clone();
+        if let Some(known) = templates.known_form(request.uri()) {
+            *request.uri_mut() = known;
+        }
+        async move { router.call(request).await.into_response() }
     })
 }
 
@@ -111,9 +134,20 @@ mod tests {
 
     #[test]
     fn a_path_is_known_by_its_segments() {
-        let templates = Templates(Arc::new(["/a/{id}".to_owned(), "/b/".to_owned()]));
+        let templates = Templates::new(["/a/{id}", "/b/"].into_iter().map(str::to_owned));
         for (path, has) in [("/a/x", true), ("/a/", false), ("/a/x/", false), ("/b/", true), ("/b", false)] {
             assert_eq!(templates.has(path), has, "{path}");
+        }
+        for (path, known) in [
+            ("/a/x", None),
+            ("/a/x/", Some("/a/x")),
+            ("/b", Some("/b/")),
+            ("/b/", None),
+            ("/c", None),
+            ("/c/", None),
+        ] {
+            let form = templates.known_form(&path.parse().unwrap()).map(|uri| uri.to_string());
+            assert_eq!(form.as_deref(), known, "{path}");
         }
         let toggled = |uri: &'static str| other(&Uri::from_static(uri)).unwrap().to_string();
         assert_eq!(toggled("/a/x/?q=1"), "/a/x?q=1");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder_identity::hashing::Passwords;
+use larder_identity::hashing::{HashingError, Passwords};
 use larder_identity::limits::{Attempt, Kind, TooMany};
 use larder_identity::refresh::{RefreshToken, token_hash};
 use uuid::Uuid;
@@ -97,10 +97,18 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
-        // `drop` spends the attempt even if the call succeeds: each call creates a user or discloses that one exists.
-        drop(self.limits.from_address(Kind::Register, from)?);
+        let attempt = self.limits.from_address(Kind::Register, from)?;
         check_not_own(&body.password, &body.user.email, "password")?;
-        let hash = self.passwords.hash(&body.password).await?;
+        let hash = match self.passwords.hash(&body.password).await {
+            // Nothing was disclosed, so the attempt costs nothing.
+            Err(HashingError::Busy) => {
+                attempt.give_back();
+                return Err(ServiceError::HashingBusy);
+            }
+            hashed => hashed?,
+        };
+        // `drop` spends the attempt even if the call succeeds: each call creates a user or discloses that one exists.
+        drop(attempt);
         self.insert(Actor::Nobody, body.user, Some(hash)).await
     }
 
@@ -183,7 +191,12 @@ impl Service {
 
     async fn rehash_if_outdated(&self, login: &Login, password: &Password) -> Result<(), ServiceError> {
         if Passwords::is_outdated(&login.password_hash) {
-            let hash = self.passwords.hash(password).await?;
+            let hash = match self.passwords.hash(password).await {
+                // The login may have spent a code that the user has only once, so it does not fail for this. A later
+                // login replaces the hash.
+                Err(HashingError::Busy) => return Ok(()),
+                hashed => hashed?,
+            };
             let (user_id, old) = (login.user.id, login.password_hash.clone());
             let rehash = self.write(Actor::User(user_id), move |tx| async move {
                 Ok(tx.rehash_password(user_id, &old, &hash).await?)

@@ -101,6 +101,15 @@ fn a_body_is_decoded_or_refused(app: &TestApp) {
     // The limit is on what the body becomes.
     let bomb = format!("{{\"bio\": \"{}\"}}", "a".repeat(2 << 20));
     send("gzip", gzip_of_file(bomb.as_bytes())).refuses(413, "body_too_large");
+
+    // Without a body there is nothing to decode, whatever the header says.
+    let livez = Request::new("GET", "/livez").header("content-encoding", "br");
+    assert_eq!(ann.raw(livez).expect(200).status, 200);
+    // Decoding removes the length of a body; the body of a DELETE is read all the same.
+    let password = ann.confirmed(&json!({})).to_string();
+    let delete = Request::new("DELETE", "/api/v1/users/me").header("content-type", "application/json");
+    let delete = delete.header("content-encoding", "gzip").bytes(gzip(password.as_bytes(), &["-c"]));
+    ann.send(delete).expect(204);
 }
 
 /// As [`gzip`], for an input of any length.
@@ -192,6 +201,10 @@ fn a_path_is_known_with_and_without_a_slash_at_its_end(app: &TestApp) {
     let body = json!({ "email": "bob@example.com", "username": "bob" });
     admin.raw(Request::new("POST", "/api/v1/users/").json(&body)).expect(201);
     assert_eq!(ann.raw(Request::new("PUT", "/livez/")).expect(405).field("code"), "method_unknown");
+    // Such a request counts for the route that served it.
+    let counted = admin.get("/metrics").expect(200).text().to_owned();
+    let created = |line: &&str| line.contains("route=\"/api/v1/users\"") && line.contains("method=\"POST\"");
+    assert!(counted.lines().any(|line| created(&line)), "{counted}");
 }
 
 on_stacks!(
