@@ -20,7 +20,7 @@ const VERIFIED: usize = 10_000;
 /// A complete key: `lk_`, the id, `_`, and 256 random bits. The key can be neither printed nor serialised.
 ///
 /// ```
-/// # use larder_identity::{api_key::ApiKeySecret, tokens::token_hash};
+/// # use larder_identity::{api_key::ApiKeySecret, refresh::token_hash};
 /// let key = ApiKeySecret::random();
 /// let stored = token_hash(key.expose());
 /// let sent = ApiKeySecret::parse(key.expose()).unwrap();

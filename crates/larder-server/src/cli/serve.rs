@@ -24,8 +24,8 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     let mut signals = app::signals()?;
     let stop_delay = settings.connections.stop_delay;
     tokio::spawn(async move {
-        // Only SIGTERM and SIGHUP delay the stop, because load balancers take a while to send requests elsewhere. Ctrl-C comes
-        // from a person who waits, so it stops the service at once.
+        // Only SIGTERM and SIGHUP delay the stop, because load balancers take a while to send requests elsewhere. Ctrl-C
+        // comes from a person who waits, so it stops the service at once.
         if signals.next().await == StopSignal::Terminate && !stop_delay.is_zero() {
             stopping.send_replace(StopStage::Unready);
             tracing::info!(?stop_delay, "stopping: not ready, and still accepting connections");
