@@ -2,7 +2,7 @@
 //! interventions in the cache (an invalidation by hand, a class that is switched on or off).
 //!
 //! Invariant `one_write_a_second`: the events of all requests cost at most one transaction a second. Equal events are
-//! one entry with their number. After [`KEPT`] different entries, further events are counted without user, key and
+//! one entry with their number. After `KEPT` different entries, further events are counted without user, key and
 //! address: one entry for each action and code.
 
 use std::collections::HashMap;

@@ -142,7 +142,7 @@ impl Service {
         keys.public().into_iter().map(|key| (key.kid.clone(), key.x.clone())).collect()
     }
 
-    /// Publishes a new key; see [`rotate`]. For superadmins with a session.
+    /// Publishes a new key; see `rotate`. For superadmins with a session.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], and errors of the database.
