@@ -21,6 +21,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::{Caller, Credential};
+use crate::service::confirming::charged;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::service::signing_keys::Claims;
@@ -99,14 +100,7 @@ impl Service {
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
         let attempt = self.limits.from_address(Kind::Register, from)?;
         check_not_own(&body.password, &body.user.email, "password")?;
-        let hash = match self.passwords.hash(&body.password).await {
-            // Nothing was disclosed, so the attempt costs nothing.
-            Err(HashingError::Busy) => {
-                attempt.give_back();
-                return Err(ServiceError::HashingBusy);
-            }
-            hashed => hashed?,
-        };
+        let (hash, attempt) = charged(attempt, self.passwords.hash(&body.password).await)?;
         // `drop` spends the attempt even if the call succeeds: each call creates a user or discloses that one exists.
         drop(attempt);
         self.insert(Actor::Nobody, body.user, Some(hash)).await

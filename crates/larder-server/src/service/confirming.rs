@@ -81,12 +81,20 @@ impl Service {
         password: &Password,
         hash: Option<&str>,
     ) -> Result<(bool, Attempt), ServiceError> {
-        match self.passwords.matches(password, hash).await {
-            Err(HashingError::Busy) => {
-                attempt.give_back();
-                Err(ServiceError::HashingBusy)
-            }
-            compared => Ok((compared?, attempt)),
+        charged(attempt, self.passwords.matches(password, hash).await)
+    }
+}
+
+/// Gives the attempt back if the queue of the hashers was full, because nothing was compared or disclosed then.
+pub(super) fn charged<T>(
+    attempt: Attempt,
+    hashed: Result<T, HashingError>,
+) -> Result<(T, Attempt), ServiceError> {
+    match hashed {
+        Err(HashingError::Busy) => {
+            attempt.give_back();
+            Err(ServiceError::HashingBusy)
         }
+        hashed => Ok((hashed?, attempt)),
     }
 }
