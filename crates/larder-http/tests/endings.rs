@@ -53,7 +53,8 @@ impl House {
     }
 
     async fn read(&self) -> u64 {
-        let load = async || Ok::<_, Infallible>(self.price.load(Ordering::SeqCst));
+        let price = self.price.clone();
+        let load = async move || Ok::<_, Infallible>(price.load(Ordering::SeqCst));
         *within(self.rooms.get_or_load(&7, load)).await.unwrap().unwrap()
     }
 

@@ -58,6 +58,11 @@ const COUNTS: [(&str, &str, Count); 14] = [
     ("larder_cache_loads_total", "Loads begun, and values that were put.", |stats| stats.loads),
     ("larder_cache_load_failures_total", "Loads that failed or timed out.", |stats| stats.load_failures),
     (
+        "larder_cache_soft_timeouts_total",
+        "Reads that got no answer in time while their load went on.",
+        |stats| stats.soft_timeouts,
+    ),
+    (
         "larder_cache_invalidations_total",
         "Invalidations by this instance, by hand or with a write.",
         |stats| stats.invalidations,

@@ -66,7 +66,8 @@ async fn open(database: &str, redis: &str) -> anyhow::Result<App> {
 
 async fn product(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Arc<Product>>, Failure> {
     let query = sqlx::query_as("SELECT id, category_id, name, cents FROM products WHERE id = $1").bind(id);
-    let product = app.product.get_or_load(&id, || query.fetch_optional(&app.pool)).await?;
+    let load = async move || query.fetch_optional(&app.pool).await;
+    let product = app.product.get_or_load(&id, load).await?;
     product.map(Json).ok_or(Failure::NotFound)
 }
 
@@ -76,7 +77,7 @@ async fn page(
 ) -> Result<Json<Arc<Vec<Product>>>, Failure> {
     let query = "SELECT id, category_id, name, cents FROM products WHERE category_id = $1 ORDER BY id LIMIT 10 OFFSET $2";
     let query = sqlx::query_as(query).bind(category_id).bind(10 * page);
-    let load = || query.fetch_all(&app.pool);
+    let load = async move || query.fetch_all(&app.pool).await;
     let products = app.page.get_or_load(&Page { category_id, page }, load).await?;
     products.map(Json).ok_or(Failure::NotFound)
 }

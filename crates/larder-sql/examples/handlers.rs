@@ -25,7 +25,7 @@ struct App {
 }
 
 async fn room(State(app): State<App>, Path(id): Path<u32>) -> Result<String, StatusCode> {
-    let name = app.names.get_or_load(&id, || app.rooms.name(id)).await;
+    let name = app.names.get_or_load(&id, async move || app.rooms.name(id).await).await;
     let name = name.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     name.map(|name| name.to_string()).ok_or(StatusCode::NOT_FOUND)
 }

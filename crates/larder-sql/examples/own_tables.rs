@@ -25,7 +25,9 @@ async fn migrate(pool: &PgPool) -> Result<()> {
 
 async fn name(pool: &PgPool, names: &Class<i64, String>, id: i64) -> Result<String> {
     let query = sqlx::query_scalar("SELECT name FROM products WHERE id = $1").bind(id);
-    let name = names.get_or_load(&id, || query.fetch_optional(pool)).await?;
+    // The load belongs to the cache, so it has a handle of the pool of its own.
+    let pool = pool.clone();
+    let name = names.get_or_load(&id, async move || query.fetch_optional(&pool).await).await?;
     Ok(name.map_or_else(|| "none".to_owned(), |name| name.to_string()))
 }
 

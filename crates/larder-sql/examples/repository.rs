@@ -19,6 +19,7 @@ struct Customer {
 }
 
 /// What the application had before: it knows nothing of a cache.
+#[derive(Clone)]
 struct Customers {
     pool: PgPool,
 }
@@ -69,11 +70,14 @@ impl CachedCustomers {
     }
 
     async fn find(&self, id: i64) -> Result<Option<Arc<Customer>>, larder::Error> {
-        self.by_id.get_or_load(&id, || self.inner.find(id)).await
+        // The load belongs to the cache, so it has a handle of the repository of its own.
+        let inner = self.inner.clone();
+        self.by_id.get_or_load(&id, async move || inner.find(id).await).await
     }
 
     async fn find_by_email(&self, email: &str) -> Result<Option<Arc<Customer>>, larder::Error> {
-        self.by_email.get_or_load(email, || self.inner.find_by_email(email)).await
+        let (inner, address) = (self.inner.clone(), email.to_owned());
+        self.by_email.get_or_load(email, async move || inner.find_by_email(&address).await).await
     }
 
     async fn change_email(&self, id: i64, email: &str) -> Result<Receipt> {

@@ -33,8 +33,9 @@ impl Instance {
     /// `fresh` skips memory: it returns every write that was acknowledged as sent, on any instance.
     async fn stock(&self, product_id: i64) -> Result<i64> {
         let query = sqlx::query_scalar("SELECT pieces FROM stock WHERE product_id = $1").bind(product_id);
-        let answer =
-            self.stock.read(&product_id).fresh().or_load(|| query.fetch_optional(&self.pool)).await?;
+        let pool = self.pool.clone();
+        let load = async move || query.fetch_optional(&pool).await;
+        let answer = self.stock.read(&product_id).fresh().or_load(load).await?;
         Ok(answer.value.map_or(0, |pieces| *pieces))
     }
 

@@ -29,7 +29,9 @@ impl Worker {
     async fn price(&self, product_id: i64) -> Result<i64> {
         // The statement runs on a connection of its own, not in the order's transaction: see docs/loaders.md.
         let query = sqlx::query_scalar("SELECT cents FROM prices WHERE product_id = $1").bind(product_id);
-        let price = self.price.get_or_load(&product_id, || query.fetch_optional(&self.pool)).await?;
+        let pool = self.pool.clone();
+        let price =
+            self.price.get_or_load(&product_id, async move || query.fetch_optional(&pool).await).await?;
         price.map(|cents| *cents).context("the product has no price")
     }
 

@@ -80,11 +80,14 @@ impl CheckedConnection for SqliteConnection {
 /// use larder_sql::error::Error;
 /// use larder_sql::fresh;
 ///
-/// let load = || async {
-///     let mut connection = pool.acquire().await?;
-///     let query = sqlx::query_scalar("SELECT name FROM rooms WHERE id = $1").bind(7);
-///     let name: Option<String> = query.fetch_optional(fresh(&mut *connection).await?).await?;
-///     Ok::<_, Error>(name)
+/// let load = || {
+///     let pool = pool.clone();
+///     async move {
+///         let mut connection = pool.acquire().await?;
+///         let query = sqlx::query_scalar("SELECT name FROM rooms WHERE id = $1").bind(7);
+///         let name: Option<String> = query.fetch_optional(fresh(&mut *connection).await?).await?;
+///         Ok::<_, Error>(name)
+///     }
 /// };
 /// let room = rooms.get_or_load(&7, load).await?;
 /// # Ok(())

@@ -46,7 +46,7 @@ impl Database {
     }
 
     /// [`Class::get_or_load`] with a loader that gets its connection from this database's pool, so the loader cannot
-    /// read in a transaction of its caller. `query` runs one statement and returns a `V` or an `Option<V>`.
+    /// read in a transaction of its caller. `query` returns a `V` or an `Option<V>`.
     ///
     /// # Errors
     /// As [`Class::get_or_load`]. The loader's error is an [`Error`].
@@ -59,29 +59,31 @@ impl Database {
     ///
     /// let cache = Cache::builder("hotel").build().await?;
     /// let rooms = cache.class::<i64, String>("rooms").open()?;
-    /// let name = async |read: &mut _| {
+    /// let name = |mut read: larder_sql::ReadConnection| async move {
     ///     let query = sqlx::query_scalar("SELECT name FROM rooms WHERE id = $1").bind(7_i64);
-    ///     query.fetch_optional(read).await
+    ///     query.fetch_optional(read.statement()).await
     /// };
     /// let room = database.get_or_query(&rooms, &7, name).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn get_or_query<K, V, T, E>(
+    pub async fn get_or_query<K, V, Q, F, T, E>(
         &self,
         class: &Class<K, V>,
         key: &K,
-        query: impl AsyncFnOnce(&mut SqlConnection) -> Result<T, E>,
+        query: Q,
     ) -> Result<Option<Arc<V>>, larder::error::Error>
     where
         K: Key + ?Sized,
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
+        Q: FnOnce(ReadConnection) -> F + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
         T: Into<Option<V>>,
         E: Into<Error>,
     {
-        let load = || async {
-            let mut reading = self.read_connection().await?;
-            query(reading.statement()).await.map_err(E::into)
+        let load = || {
+            let database = self.clone();
+            async move { query(database.read_connection().await?).await.map_err(E::into) }
         };
         class.get_or_load(key, load).await
     }

@@ -160,32 +160,44 @@ impl Replica {
     ///
     /// # Errors
     /// As [`Database::get_or_query`].
-    pub async fn get_or_query<K, V, T, E>(
+    pub async fn get_or_query<K, V, Q, F, T, E>(
         &self,
         class: &Class<K, V>,
         key: &K,
-        query: impl AsyncFn(&mut SqlConnection) -> Result<T, E>,
+        query: Q,
     ) -> Result<Option<Arc<V>>, larder::error::Error>
     where
         K: Key + ?Sized,
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
+        Q: Fn(ReadConnection) -> F + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
         T: Into<Option<V>>,
         E: Into<Error>,
     {
-        let load = || async {
-            if let Some(mut reading) = self.standby().await? {
-                match query(reading.statement()).await {
-                    Ok(found) => return Ok(found),
-                    Err(error) => {
-                        let error: Error = error.into();
-                        tracing::debug!(?error, "the replica failed a query");
-                        self.avoid();
-                    }
-                }
-            }
-            query(self.fallback().await?.statement()).await.map_err(E::into)
+        let load = || {
+            let replica = self.clone();
+            async move { replica.query(query).await }
         };
         class.get_or_load(key, load).await
+    }
+
+    async fn query<Q, F, T, E>(&self, query: Q) -> Result<T, Error>
+    where
+        Q: Fn(ReadConnection) -> F,
+        F: Future<Output = Result<T, E>>,
+        E: Into<Error>,
+    {
+        if let Some(reading) = self.standby().await? {
+            match query(reading).await {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    let error: Error = error.into();
+                    tracing::debug!(?error, "the replica failed a query");
+                    self.avoid();
+                }
+            }
+        }
+        query(self.fallback().await?).await.map_err(E::into)
     }
 
     /// Closes the connections to the standby. The primary's connections stay open.

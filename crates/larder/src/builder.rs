@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::journal::{Journal, within};
 use crate::key::Namespace;
 use crate::local::LocalTier;
-use crate::policy::{BOUND_MIN, LOAD_TIMEOUT_MAX};
+use crate::policy::{BOUND_MIN, LOAD_TIMEOUT, LOAD_TIMEOUT_MAX};
 use crate::polls::PollRequests;
 use crate::protection::EntrySecrets;
 use crate::protocol::rules::ProtocolRules;
@@ -104,7 +104,7 @@ impl Builder {
             namespace: namespace.to_owned(),
             memory_bytes: 64 << 20,
             bound: Duration::from_secs(2),
-            load_timeout: LOAD_TIMEOUT_MAX,
+            load_timeout: LOAD_TIMEOUT,
             journal: None,
             entry_secrets: None,
             clock: Clock::Kernel,
@@ -141,8 +141,8 @@ impl Builder {
         Builder { bound, ..self }
     }
 
-    /// How long one load may take: 1 ms to 2 s. The upper limit is below the life of a lease, 3 s, because a load must
-    /// store its value before its lease expires. Default: 2 s.
+    /// How long one load may take: 1 ms to 15 minutes. A class can have
+    /// [its own](crate::class::ClassBuilder::load_timeout). Default: 2 s.
     pub fn load_timeout(self, load_timeout: Duration) -> Self {
         Builder { load_timeout, ..self }
     }

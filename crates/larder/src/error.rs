@@ -14,8 +14,11 @@ pub enum ErrorKind {
     Load,
     /// The loader took longer than the load time-out.
     LoadTimeout,
-    /// The loader panicked in another task whose flight this read had joined.
+    /// The loader panicked.
     LoadPanicked,
+    /// The load takes longer than this read waits: the [soft time-out](crate::class::ClassBuilder::soft_timeout). The
+    /// load goes on, and later reads get its value.
+    SoftTimeout,
 }
 
 /// Why a cache could not be built or a value could not be loaded. If a tier fails, a read calls the loader and returns
@@ -77,7 +80,13 @@ impl Error {
     }
 
     pub(crate) fn load_panicked() -> Self {
-        Error::new(ErrorKind::LoadPanicked, "the load that this read had joined panicked".to_owned(), None)
+        Error::new(ErrorKind::LoadPanicked, "the load panicked".to_owned(), None)
+    }
+
+    pub(crate) fn soft_timeout(class: &str, limit: Duration) -> Self {
+        let context =
+            format!("an entry of class `{class}` is still being loaded after {limit:?}; the load goes on");
+        Error::new(ErrorKind::SoftTimeout, context, None)
     }
 
     /// What kind of failure this is.

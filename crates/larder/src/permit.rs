@@ -12,7 +12,6 @@ use crate::class::Class;
 use crate::engine::permit::{DrawnPermit, RedeemOutcome};
 use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::key::Key;
-use crate::policy::Policy;
 use crate::receipt::{Delivery, Dropped, Receipt};
 use crate::values::PutOutcome;
 
@@ -37,7 +36,7 @@ impl<V> Permit<V> {
     /// How long a permit of [`Class::permit`] is valid: one minute.
     pub const LIFE: Duration = Duration::from_secs(60);
     /// How long a permit can be valid at most: one hour, the maximal TTL of a value.
-    pub const LIFE_MAX: Duration = Policy::TTL_MAX;
+    pub const LIFE_MAX: Duration = Duration::from_hours(1);
 }
 
 impl<K, V> Class<K, V>

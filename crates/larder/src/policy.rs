@@ -5,8 +5,29 @@ use std::time::Duration;
 /// The shortest staleness bound that a cache can be built with. Within this time there are at least two heartbeats and
 /// two polls, which are 200 ms apart.
 pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
-/// The longest load time-out that can be set. It is shorter than the life of a lease, 3 s.
-pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(2);
+/// The longest load time-out that can be set. Until then, readers on all instances wait for one load.
+pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
+/// The load time-out of a cache that sets none.
+pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What happens to a load after the last read that waited for it has left, for example because its client disconnected.
+///
+/// # Examples
+///
+/// ```
+/// use larder::policy::Abandonment;
+///
+/// assert_eq!(Abandonment::default(), Abandonment::Finish);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Abandonment {
+    /// The load ends, and its value is stored for later reads. The default.
+    #[default]
+    Finish,
+    /// The load is stopped, and its lease is released.
+    Stop,
+}
 
 /// The consistency of one read.
 ///
@@ -48,32 +69,42 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The longest TTL, one hour. [`Policy::ttl`] and [`Policy::absent_for`] shorten longer ones to it, because the
-    /// journal keeps its rows for not much longer.
-    pub const TTL_MAX: Duration = Duration::from_secs(3600);
+    /// The longest TTL, 30 days. A class with a longer one cannot be opened. No TTL has to be shorter than what the
+    /// journal keeps: a consumer that was away for longer than that drops everything.
+    pub const TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
     /// Entries stay for `ttl`, counted from the start of their load. Absent answers are not stored; TTLs have a jitter
     /// of ten per cent.
     #[must_use]
     pub fn ttl(ttl: Duration) -> Self {
-        Policy { ttl: ttl.min(Self::TTL_MAX), absent_for: None, jitter: 0.1 }
+        Policy { ttl, absent_for: None, jitter: 0.1 }
     }
 
     pub(crate) fn with_ttl(self, ttl: Duration) -> Self {
-        Policy { ttl: Self::ttl(ttl).ttl, ..self }
+        Policy { ttl, ..self }
     }
 
     /// Also stores absent answers ("there is no such value"), for `ttl`. Default: they are not stored.
     #[must_use]
     pub fn absent_for(self, ttl: Duration) -> Self {
-        Policy { absent_for: Some(ttl.min(Self::TTL_MAX)), ..self }
+        Policy { absent_for: Some(ttl), ..self }
     }
 
     /// Shortens each TTL by a random share of up to `share`, from 0.0 to 1.0, so that entries which were loaded
-    /// together do not expire together. Default: 0.1. Other values are clamped.
+    /// together do not expire together. Default: 0.1.
     #[must_use]
     pub fn jitter(self, share: f64) -> Self {
-        Policy { jitter: if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }, ..self }
+        Policy { jitter: share, ..self }
+    }
+
+    /// What is not allowed, and what is; `None` if the policy is allowed.
+    pub(crate) fn error(&self) -> Option<String> {
+        let longest = Self::TTL_MAX;
+        if self.longest() > longest {
+            return Some(format!("ttl {:?}: allowed is at most {longest:?}, 30 days", self.longest()));
+        }
+        (!(0.0..=1.0).contains(&self.jitter))
+            .then(|| format!("jitter {}: allowed is 0.0 to 1.0", self.jitter))
     }
 
     /// The longest that any answer of the class can stay.
@@ -116,8 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn no_ttl_outlives_the_journal_and_a_zero_ttl_keeps_nothing() {
-        assert_eq!(Policy::ttl(Duration::MAX).jitter(0.0).residence(false, 0.0), Some(Policy::TTL_MAX));
+    fn a_ttl_beyond_thirty_days_is_an_error_and_a_zero_ttl_keeps_nothing() {
+        assert_eq!(Policy::ttl(Policy::TTL_MAX).absent_for(Policy::TTL_MAX).error(), None);
+        let wrong = Policy::default().absent_for(Policy::TTL_MAX + Duration::from_secs(1)).error();
+        assert_eq!(wrong.as_deref(), Some("ttl 2592001s: allowed is at most 2592000s, 30 days"));
+        for share in [-0.1, 1.1, f64::NAN] {
+            assert!(Policy::default().jitter(share).error().is_some(), "{share}");
+        }
         assert_eq!(Policy::ttl(Duration::ZERO).residence(false, 0.0), None);
     }
 }

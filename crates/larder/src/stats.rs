@@ -82,6 +82,8 @@ counts! {
     get_misses,
     /// Loads that failed or timed out.
     load_failures,
+    /// Reads that got no answer within their soft time-out. Their loads went on.
+    soft_timeouts,
     /// Loads whose value was not stored because the load was spoiled: it ran inside an open transaction, or on a
     /// standby.
     loads_spoiled,

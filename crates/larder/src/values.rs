@@ -1,14 +1,14 @@
 //! Values that no loader returns: the application puts, looks up and invalidates them.
 
+use std::future::ready;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
 use crate::class::Class;
 use crate::codec::AnyValue;
-use crate::engine::{ReadOutcome, Tags};
+use crate::engine::{Loading, ReadOptions, ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
 use crate::pattern::Pattern;
@@ -92,22 +92,20 @@ where
     /// Stores `value` in a flight of its own; `None` if another value was stored first.
     async fn fill(&self, key: &KeyBuf, tags: &Tags, value: &AnyValue) -> Option<bool> {
         let core = &self.core;
-        // Relaxed: one task writes and reads it.
-        let was_asked = AtomicBool::new(false);
-        let load = || async {
+        let mut was_asked = false;
+        let begin_load = || -> Loading {
             count(&core.common.counters.puts);
-            was_asked.store(true, Ordering::Relaxed);
-            Ok(Some(value.clone()))
+            was_asked = true;
+            Box::pin(ready(Ok(Some(value.clone()))))
         };
         // A fresh read joins no flight that began before now. It skips memory, where the invalidation has removed this
         // key.
-        let found = self.engine.read(core, key, || tags.clone(), Consistency::Fresh, load).await;
+        let options = ReadOptions { consistency: Consistency::Fresh, soft_timeout: None };
+        let found = self.engine.read(core, key, || tags.clone(), options, begin_load).await;
         match found {
             // The flight belonged to another read and failed.
             Err(_) => None,
-            Ok(ReadOutcome { source: source @ Source::Load { .. }, .. })
-                if was_asked.load(Ordering::Relaxed) =>
-            {
+            Ok(ReadOutcome { source: source @ Source::Load { .. }, .. }) if was_asked => {
                 Some(source.is_stored())
             }
             Ok(ReadOutcome { source: Source::Bypass, .. }) => Some(false),

@@ -46,6 +46,10 @@ impl Database {
         self.rows().insert(user.id.clone(), user);
     }
 
+    fn user(&self, id: &str) -> Option<User> {
+        self.rows().get(id).cloned()
+    }
+
     fn users(&self) -> Vec<User> {
         self.rows().values().cloned().collect()
     }
@@ -141,22 +145,26 @@ fn answer<V: Serialize>(read: Result<Answer<V>, Error>) -> Response {
 
 async fn list(State(hotel): State<Hotel>, Query(strength): Query<Strength>) -> Response {
     let read = hotel.lists.read("all").consistency(strength.consistency());
-    answer(read.or_load(async || Ok::<_, Infallible>(hotel.database.users())).await)
+    let database = hotel.database.clone();
+    answer(read.or_load(async move || Ok::<_, Infallible>(database.users())).await)
 }
 
 async fn superadmin_list(State(hotel): State<Hotel>, Query(strength): Query<Strength>) -> Response {
     let read = hotel.superadmin_lists.read("all").consistency(strength.consistency());
-    answer(read.or_load(async || Ok::<_, Infallible>(hotel.database.users())).await)
+    let database = hotel.database.clone();
+    answer(read.or_load(async move || Ok::<_, Infallible>(database.users())).await)
 }
 
 async fn stats(State(hotel): State<Hotel>, Query(strength): Query<Strength>) -> Response {
     let read = hotel.stats.read("all").consistency(strength.consistency());
-    answer(read.or_load(async || Ok::<_, Infallible>(hotel.database.stats())).await)
+    let database = hotel.database.clone();
+    answer(read.or_load(async move || Ok::<_, Infallible>(database.stats())).await)
 }
 
 async fn dashboard(State(hotel): State<Hotel>, Query(strength): Query<Strength>) -> Response {
     let read = hotel.dashboard.read("all").consistency(strength.consistency());
-    answer(read.or_load(async || Ok::<_, Infallible>(hotel.database.stats())).await)
+    let database = hotel.database.clone();
+    answer(read.or_load(async move || Ok::<_, Infallible>(database.stats())).await)
 }
 
 async fn details(
@@ -165,7 +173,8 @@ async fn details(
     Query(strength): Query<Strength>,
 ) -> Response {
     let read = hotel.details.read(id.as_str()).consistency(strength.consistency());
-    answer(read.or_load(async || Ok::<_, Infallible>(hotel.database.rows().get(&id).cloned())).await)
+    let (database, id) = (hotel.database.clone(), id.clone());
+    answer(read.or_load(async move || Ok::<_, Infallible>(database.user(&id))).await)
 }
 
 // The writes do not use the cache: the layer drops what they touched.

@@ -125,6 +125,19 @@ impl Redis {
         stands
     }
 
+    /// RENEW: `true` if the key still holds the lease and the tags these tokens. If only the lease is there, it is
+    /// unlinked. A new TTL is a change of the key, which is pushed.
+    pub fn renew(&mut self, key: &Bytes, token: Token, tags: &[TagToken]) -> bool {
+        let is_held = self.keys.get(key) == Some(&token.lease_frame());
+        let stands = |taken: &TagToken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
+        match (is_held, tags.iter().all(stands)) {
+            (true, true) => self.changed(key),
+            (true, false) => self.unlink(key),
+            (false, _) => {}
+        }
+        is_held && self.keys.contains_key(key)
+    }
+
     /// RELEASE: unlinks the key if it still holds the lease.
     pub fn release(&mut self, key: &Bytes, token: Token) {
         if self.keys.get(key) == Some(&token.lease_frame()) {

@@ -19,9 +19,15 @@ const NAIVE: &str = "naive";
 impl Plant {
     /// All faults that the torture can show.
     pub fn all() -> impl Iterator<Item = Plant> {
-        // The torture has neither permits nor memory-only classes. The model and the schedules show these two faults.
+        // The torture has neither permits nor memory-only classes, and no load that is long enough for a renewal. The
+        // model and the schedules show these three faults.
         let shows = |rule: &ProtocolRule| {
-            !matches!(rule, ProtocolRule::PutsUnderPermit | ProtocolRule::KeepsUnderAnchor)
+            !matches!(
+                rule,
+                ProtocolRule::PutsUnderPermit
+                    | ProtocolRule::KeepsUnderAnchor
+                    | ProtocolRule::RenewsOnlyItsLease
+            )
         };
         ProtocolRule::ALL.into_iter().filter(shows).map(Plant::Without).chain([Plant::Naive])
     }

@@ -24,6 +24,10 @@ fn read_path(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::read_path(rules), |it| it.coverage.clone())
 }
 
+fn renewals(rules: ProtocolRules) -> Scenarios<Coherence> {
+    counted(coherence::scenarios::renewals(rules), |it| it.coverage.clone())
+}
+
 fn tags(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::tags(rules), |it| it.coverage.clone())
 }
@@ -126,11 +130,20 @@ mod kept {
         assert_eq!(untaken(tags(ProtocolRules::default())), []);
     }
 
-    /// The branches that were never taken, without those of permits and memory-only classes.
+    #[test]
+    fn renewals_hold() {
+        use coherence::Branch;
+        let untaken = hold(renewals(ProtocolRules::default()), &Branch::ALL);
+        assert!(!untaken.iter().any(|branch| Branch::RENEWALS.contains(branch)), "{untaken:?}");
+        assert!(!untaken.contains(&Branch::FillRefused), "a fill after a lost renewal");
+    }
+
+    /// The branches that were never taken, without those of permits, renewals and memory-only classes.
     fn untaken(scenarios: Scenarios<Coherence>) -> Vec<coherence::Branch> {
         use coherence::Branch;
         let mut untaken = hold(scenarios, &Branch::ALL);
-        untaken.retain(|branch| !Branch::PERMITS.contains(branch) && !Branch::ANCHORED.contains(branch));
+        let elsewhere = [&Branch::PERMITS[..], &Branch::RENEWALS, &Branch::ANCHORED].concat();
+        untaken.retain(|branch| !elsewhere.contains(branch));
         untaken
     }
 
@@ -180,6 +193,12 @@ mod rule {
     #[test]
     fn plain_set_is_caught() {
         catch_reader(ProtocolRule::FillComparesLease, "redis_is_not_behind");
+    }
+
+    #[test]
+    fn blind_renewal_is_caught() {
+        let rules = ProtocolRules::without(ProtocolRule::RenewsOnlyItsLease);
+        catch("blind-renewal", renewals(rules), "redis_is_not_behind");
     }
 
     #[test]

@@ -18,8 +18,13 @@
 ///
 /// ```text
 /// pub async fn badges(&self, id: &UserId, consistency: Consistency) -> Result<Answer<Vec<Badge>>, Error> {
-///     let store = &self.store;
-///     let load = || store.badges(*id);
+///     let load = || {
+///         let (store, id) = (self.store.clone(), id.clone());
+///         async move {
+///             let (store, id) = (&store, &id);
+///             store.badges(*id).await
+///         }
+///     };
 ///     self.badges.read(id).consistency(consistency).or_load(load).await
 /// }
 /// ```
@@ -95,8 +100,14 @@ macro_rules! classes {
                     $key: &$key_type,
                     consistency: Consistency,
                 ) -> Result<Answer<$value>, Error> {
-                    let $store = &self.store;
-                    let load = || $load;
+                    // The load belongs to the cache, so it owns what it needs; a hit clones nothing.
+                    let load = || {
+                        let ($store, $key) = (self.store.clone(), $key.clone());
+                        async move {
+                            let ($store, $key) = (&$store, &$key);
+                            $load.await
+                        }
+                    };
                     self.$class.read($key).consistency(consistency).or_load(load).await
                 }
             )+

@@ -88,8 +88,8 @@ fn a_bad_value_ends_every_command_and_names_what_is_allowed() {
     std::fs::write(folder.path().join("bad.toml"), format!("redis_password = '{SECRET}'\nredis_prot = 1\n"))
         .unwrap();
     for (name, value, says) in [
-        ("USER_LIST_TTL", "0", "from 1 to 3600"),
-        ("CACHE_LEADERBOARD_TTL", "soon", "from 1 to 3600"),
+        ("USER_LIST_TTL", "0", "from 1 to 2592000"),
+        ("CACHE_LEADERBOARD_TTL", "soon", "from 1 to 2592000"),
         ("LARDER_CLASSES_OFF", "users", "user_details"),
         ("LARDER_PRESET", "prod", "production"),
         ("LARDER_NAMESPACE", "No", "lower-case"),

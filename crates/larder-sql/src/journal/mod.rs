@@ -30,7 +30,6 @@ use async_trait::async_trait;
 use larder::journal::{
     Changes, ChangesSince, DatabaseId, Failure, FaultEpisodes, Journal, JournalFault, Position, Touch,
 };
-use larder::policy::Policy;
 use tokio::sync::Mutex;
 
 use crate::database::Database;
@@ -46,9 +45,9 @@ pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction, Commit
 pub use crate::journal::migration::{migration, triggers, untriggers};
 pub use crate::journal::table::Table;
 
-/// How long rows are kept: the longest residence of an entry, 3 s for a lease, and 57 s of slack for clocks and slow
-/// relays.
-const RETENTION: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57));
+/// How long rows are kept. It bounds how long all consumers may be away before they drop everything; no entry's TTL
+/// depends on it.
+const RETENTION: Duration = Duration::from_mins(61);
 const ROWS_MAX: usize = 10_000;
 /// A poll reads up to this many times [`SqlJournal::limit`] rows, about 10 MB. If it reads more than the limit, it
 /// reports only which classes and tags these rows touch.
@@ -183,7 +182,7 @@ impl SqlJournal {
         self.database.completeness().defects()
     }
 
-    /// The least time for which rows are kept. Default: [`Policy::TTL_MAX`] and a minute. A consumer that was away for
+    /// The least time for which rows are kept. Default: 61 minutes. A consumer that was away for
     /// longer gets [`Changes::Unknown`]. A shorter time is for tests.
     #[must_use]
     pub fn keep(self, keep: Duration) -> Self {

@@ -50,16 +50,14 @@ impl Instance {
         Self { cache, rooms, database }
     }
 
-    async fn load(&self, id: i64) -> Result<Option<(String, i64)>, sqlx::Error> {
-        let query = sqlx::query_as("SELECT owner, n FROM rooms WHERE id = $1").bind(id);
-        query.fetch_optional(self.database.read()).await
-    }
-
     /// Reads with the given consistency. Retries an error, because the server may have ended the connection.
     async fn read_as(&self, id: i64, consistency: Consistency) -> (String, i64) {
         let start = Instant::now();
         loop {
-            let read = self.rooms.read(&id).consistency(consistency).or_load(|| self.load(id));
+            let database = self.database.clone();
+            let query = sqlx::query_as("SELECT owner, n FROM rooms WHERE id = $1").bind(id);
+            let load = async move || query.fetch_optional(database.read()).await;
+            let read = self.rooms.read(&id).consistency(consistency).or_load(load);
             match tokio::time::timeout(PATIENCE, read).await.expect("hangs") {
                 Ok(answer) => return answer.value.map(|room| (*room).clone()).unwrap(),
                 Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),

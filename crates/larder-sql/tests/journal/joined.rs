@@ -65,7 +65,7 @@ impl Pool {
 /// Loads the values 1 and 2.
 async fn warm(class: &Class<String, u8>, keys: [&str; 2]) {
     for (key, value) in keys.into_iter().zip(1..) {
-        class.get_or_load(key, async || Ok::<_, larder::Error>(value)).await.unwrap();
+        class.get_or_load(key, async move || Ok::<_, larder::Error>(value)).await.unwrap();
     }
 }
 
@@ -118,7 +118,7 @@ async fn other_programs_writes_are_seen_too(bed: Bed) {
     let pool = Pool::of(&bed).await;
     let cache = Cache::builder("joined").journal(Arc::new(pool.journal().await)).build().await.unwrap();
     let guests = cache.class::<String, u8>("guest").open().unwrap();
-    let load = async |value: u8| Ok::<_, larder::Error>(value);
+    let load = |value: u8| std::future::ready(Ok::<_, larder::Error>(value));
     assert_eq!(guests.get_or_load("1", || load(1)).await.unwrap().as_deref(), Some(&1));
     bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0)");
     let began = Instant::now();

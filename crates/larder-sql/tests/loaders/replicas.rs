@@ -7,6 +7,7 @@ use larder::source::{NotStoredReason, Placement, Source};
 use larder_sql::database::Database;
 use larder_sql::error::{Error, ErrorKind};
 use larder_sql::fresh;
+use larder_sql::read_connection::ReadConnection;
 use larder_sql::replica::Replica;
 use larder_testbed::{Postgres, sql};
 use sqlx::{Connection, PgConnection};
@@ -61,7 +62,9 @@ impl Pair {
 }
 
 async fn price(replica: &Replica, rooms: &Class<i64, i64>) -> Option<i64> {
-    let query = async |read: &mut _| sqlx::query_scalar::<_, i64>(PRICE).fetch_optional(read).await;
+    let query = async |mut read: ReadConnection| {
+        sqlx::query_scalar::<_, i64>(PRICE).fetch_optional(read.statement()).await
+    };
     replica.get_or_query(rooms, &7, query).await.unwrap().map(|price| *price)
 }
 
@@ -80,7 +83,9 @@ async fn a_query_that_fails_on_the_standby_is_answered_by_the_primary() {
     let (_redis, classes) = caches().await;
     const NUMBER: &str = "SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)";
     for (fallbacks, rooms) in (1..).zip(classes) {
-        let query = async |read: &mut _| sqlx::query_scalar::<_, i64>(NUMBER).fetch_optional(read).await;
+        let query = async |mut read: ReadConnection| {
+            sqlx::query_scalar::<_, i64>(NUMBER).fetch_optional(read.statement()).await
+        };
         assert!(replica.get_or_query(&rooms, &7, query).await.unwrap().is_some());
         assert_eq!(replica.fallbacks(), fallbacks);
     }
@@ -186,7 +191,7 @@ async fn a_standby_that_larder_did_not_open_spoils_the_load() {
     let pair = Pair::new();
     let (_redis, [rooms, _]) = caches().await;
     let mut connection = PgConnection::connect(&pair.standby_url).await.unwrap();
-    let load = || async move {
+    let load = async move || {
         let read = fresh(&mut connection).await?;
         Ok::<_, Error>(sqlx::query_scalar::<_, i64>(PRICE).fetch_one(read).await?)
     };

@@ -1,13 +1,17 @@
 //! Loaders that read inside a transaction of their caller.
 
+use std::sync::Arc;
+
 use larder::class::Class;
 use larder::source::{NotStoredReason, Placement, Source};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::error::Error;
 use larder_sql::fresh;
+use larder_sql::read_connection::ReadConnection;
 use larder_testbed::{Postgres, Sqlite};
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::{Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool};
+use tokio::sync::Mutex;
 
 use crate::rooms::{PRICE, TABLE, caches};
 
@@ -45,7 +49,9 @@ impl Server {
 }
 
 async fn price(database: &Database, rooms: &Class<i64, i64>) -> Option<i64> {
-    let query = async |read: &mut _| sqlx::query_scalar::<_, i64>(PRICE).fetch_optional(read).await;
+    let query = async |mut read: ReadConnection| {
+        sqlx::query_scalar::<_, i64>(PRICE).fetch_optional(read.statement()).await
+    };
     database.get_or_query(rooms, &7, query).await.unwrap().map(|price| *price)
 }
 
@@ -57,11 +63,14 @@ async fn a_load_inside_a_write_transaction_is_not_stored() {
         for rooms in caches {
             let mut write = database.begin().await.unwrap();
             sqlx::query("UPDATE rooms SET price = 100").execute(write.statement()).await.unwrap();
-            let statement = write.statement();
-            let load = || async move { sqlx::query_scalar::<_, i64>(PRICE).fetch_one(statement).await };
+            let write = Arc::new(Mutex::new(write));
+            let inside = write.clone();
+            let load = async move || {
+                sqlx::query_scalar::<_, i64>(PRICE).fetch_one(inside.lock().await.statement()).await
+            };
             let answer = rooms.read(&7).or_load(load).await.unwrap();
             assert_eq!((answer.value.as_deref(), answer.source), (Some(&100), SPOILED));
-            write.rollback().await.unwrap();
+            Arc::into_inner(write).unwrap().into_inner().rollback().await.unwrap();
 
             assert_eq!(rooms.get(&7).await.value(), None);
             assert_eq!(price(&database, &rooms).await, Some(200));
@@ -90,7 +99,7 @@ async fn a_begin_by_hand_on_the_pool_does_not_reach_the_next_user_of_its_connect
             assert_eq!(seen, price, "{statement}");
         }
         // On one lent connection the open transaction is noticed.
-        let load = || async {
+        let load = async move || {
             let mut read = database.read_connection().await?;
             sqlx::query("BEGIN").execute(read.statement()).await?;
             Ok::<_, Error>(sqlx::query_scalar::<_, i64>(PRICE).fetch_one(read.statement()).await?)
@@ -100,13 +109,14 @@ async fn a_begin_by_hand_on_the_pool_does_not_reach_the_next_user_of_its_connect
     }
 }
 
-/// Whether the value of a load on this connection is stored.
+/// Whether the value of a load on this shared connection is stored. A third argument dereferences a transaction.
 macro_rules! is_kept {
-    ($connection:expr, $rooms:expr) => {{
+    ($connection:expr, $rooms:expr $(, $deref:tt)?) => {{
         let _ = $rooms.invalidate(&7).await;
-        let connection = &mut $connection;
-        let load = || async move {
-            let read = fresh(connection).await?;
+        let connection = $connection.clone();
+        let load = async move || {
+            let mut connection = connection.lock().await;
+            let read = fresh(&mut *$($deref)? connection).await?;
             Ok::<_, Error>(sqlx::query_scalar::<_, i64>(PRICE).fetch_one(read).await?)
         };
         let answer = $rooms.read(&7).or_load(load).await.unwrap();
@@ -120,7 +130,8 @@ macro_rules! is_kept {
 async fn a_connection_of_postgres_that_is_in_a_transaction_spoils_the_load() {
     let server = larder_testbed::Database::fresh(&Postgres::shared().unwrap()).unwrap();
     server.sql(TABLE).unwrap();
-    let mut connection = PgConnection::connect(&server.url()).await.unwrap();
+    let connection = Arc::new(Mutex::new(PgConnection::connect(&server.url()).await.unwrap()));
+    let pool = PgPool::connect(&server.url()).await.unwrap();
     let (_redis, caches) = caches().await;
     for rooms in caches {
         assert!(is_kept!(connection, rooms));
@@ -131,18 +142,18 @@ async fn a_connection_of_postgres_that_is_in_a_transaction_spoils_the_load() {
             "BEGIN; UPDATE rooms SET price = 100",
             "BEGIN; SAVEPOINT one",
         ] {
-            connection.execute(sqlx::raw_sql(begin)).await.unwrap();
+            connection.lock().await.execute(sqlx::raw_sql(begin)).await.unwrap();
             assert!(!is_kept!(connection, rooms), "{begin}");
-            connection.execute("ROLLBACK").await.unwrap();
+            connection.lock().await.execute("ROLLBACK").await.unwrap();
             assert!(is_kept!(connection, rooms), "after {begin}");
         }
-        let mut transaction = connection.begin().await.unwrap();
-        assert!(!is_kept!(*transaction, rooms));
-        transaction.rollback().await.unwrap();
+        let transaction = Arc::new(Mutex::new(pool.begin().await.unwrap()));
+        assert!(!is_kept!(transaction, rooms, *));
+        Arc::into_inner(transaction).unwrap().into_inner().rollback().await.unwrap();
         assert!(is_kept!(connection, rooms));
     }
     let default = "SET default_transaction_isolation = 'serializable'";
-    connection.execute(default).await.unwrap();
+    connection.lock().await.execute(default).await.unwrap();
     let (_redis, [rooms, _]) = crate::rooms::caches().await;
     assert!(is_kept!(connection, rooms), "each statement has a snapshot of its own");
 }
@@ -151,20 +162,21 @@ async fn a_connection_of_postgres_that_is_in_a_transaction_spoils_the_load() {
 async fn a_connection_of_sqlite_that_is_in_a_transaction_spoils_the_load() {
     let server = Sqlite::fresh().unwrap();
     server.sql(TABLE).unwrap();
-    let mut connection = SqliteConnection::connect(&server.url()).await.unwrap();
+    let connection = Arc::new(Mutex::new(SqliteConnection::connect(&server.url()).await.unwrap()));
+    let pool = SqlitePool::connect(&server.url()).await.unwrap();
     let (_redis, caches) = caches().await;
     for rooms in caches {
         assert!(is_kept!(connection, rooms));
         for begin in ["BEGIN", "BEGIN IMMEDIATE", "SAVEPOINT one", "BEGIN; UPDATE rooms SET price = 100"] {
-            connection.execute(sqlx::raw_sql(begin)).await.unwrap();
+            connection.lock().await.execute(sqlx::raw_sql(begin)).await.unwrap();
             assert!(!is_kept!(connection, rooms), "{begin}");
             // The check has not ended the transaction.
-            connection.execute("ROLLBACK").await.unwrap();
+            connection.lock().await.execute("ROLLBACK").await.unwrap();
             assert!(is_kept!(connection, rooms), "after {begin}");
         }
-        let mut transaction = connection.begin().await.unwrap();
-        assert!(!is_kept!(*transaction, rooms));
-        transaction.rollback().await.unwrap();
+        let transaction = Arc::new(Mutex::new(pool.begin().await.unwrap()));
+        assert!(!is_kept!(transaction, rooms, *));
+        Arc::into_inner(transaction).unwrap().into_inner().rollback().await.unwrap();
         assert!(is_kept!(connection, rooms));
     }
     assert_eq!(server.sql(PRICE).unwrap(), "200");

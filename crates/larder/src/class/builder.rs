@@ -18,7 +18,7 @@ use crate::engine::registry::{ClassState, Declaration};
 use crate::engine::{ClassCore, Engine};
 use crate::error::Error;
 use crate::key::{Key, Namespace};
-use crate::policy::Policy;
+use crate::policy::{Abandonment, LOAD_TIMEOUT_MAX, Policy};
 use crate::protection::{Protection, Sealer};
 use crate::tag::{Tag, TagGroup};
 
@@ -31,6 +31,9 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     cache: &'a Cache,
     name: String,
     policy: Policy,
+    load_timeout: Option<Duration>,
+    soft_timeout: Option<Duration>,
+    abandonment: Abandonment,
     codec: Codec,
     version: u32,
     is_memory_only: bool,
@@ -74,6 +77,9 @@ where
             cache,
             name: name.to_owned(),
             policy: Policy::default(),
+            load_timeout: None,
+            soft_timeout: None,
+            abandonment: Abandonment::default(),
             codec: Codec::default(),
             version: 0,
             is_memory_only: false,
@@ -102,6 +108,52 @@ where
     /// answers are not kept.
     pub fn absent_for(self, ttl: Duration) -> Self {
         ClassBuilder { policy: self.policy.absent_for(ttl), ..self }
+    }
+
+    /// How long one load of this class may take: 1 ms to 15 minutes. A load that takes longer fails. While it runs, the
+    /// key's readers on all instances wait for it. Default: the cache's
+    /// [`load_timeout`](crate::cache::Builder::load_timeout), 2 s.
+    pub fn load_timeout(self, load_timeout: Duration) -> Self {
+        ClassBuilder { load_timeout: Some(load_timeout), ..self }
+    }
+
+    /// How long a read waits for its answer: at least 1 ms, and shorter than the load time-out. After that it gets an
+    /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and the load goes on. Default:
+    /// a read waits until the load ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use std::time::Duration;
+    /// use larder::cache::Cache;
+    /// use larder::error::ErrorKind;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let reports = cache
+    ///     .class::<u32, String>("reports")
+    ///     .load_timeout(Duration::from_secs(60))
+    ///     .soft_timeout(Duration::from_millis(20))
+    ///     .open()?;
+    /// let slow = || async {
+    ///     tokio::time::sleep(Duration::from_millis(200)).await;
+    ///     Ok::<_, std::io::Error>("the figures of 2026".to_owned())
+    /// };
+    /// let early = reports.get_or_load(&7, slow).await;
+    /// assert_eq!(early.unwrap_err().kind(), ErrorKind::SoftTimeout);
+    /// tokio::time::sleep(Duration::from_millis(400)).await;
+    /// assert!(reports.get(&7).await.is_hit(), "the load went on");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn soft_timeout(self, soft_timeout: Duration) -> Self {
+        ClassBuilder { soft_timeout: Some(soft_timeout), ..self }
+    }
+
+    /// What happens to a load that no read waits for any more. Default: [`Abandonment::Finish`].
+    pub fn when_abandoned(self, abandonment: Abandonment) -> Self {
+        ClassBuilder { abandonment, ..self }
     }
 
     /// How values are written in Redis. Default: [`Codec::MessagePack`].
@@ -220,6 +272,7 @@ where
     /// - the name is empty, longer than 128 bytes or contains control characters;
     /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection or size,
     ///   or with other tags;
+    /// - a time-out, a TTL or the jitter is not allowed;
     /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
     pub fn open(self) -> Result<Class<K, V>, Error> {
         let registry = &self.cache.engine.classes;
@@ -239,6 +292,9 @@ where
             ("codec", format!("{:?}", self.codec)),
             ("version", self.version.to_string()),
             ("policy", format!("{:?}", self.policy)),
+            ("load_timeout", format!("{:?}", self.load_timeout)),
+            ("soft_timeout", format!("{:?}", self.soft_timeout)),
+            ("when_abandoned", format!("{:?}", self.abandonment)),
             ("protection", format!("{:?}", self.protection)),
             ("max_value_bytes", self.max_value_bytes.to_string()),
             ("memory_only", self.is_memory_only.to_string()),
@@ -262,6 +318,28 @@ where
         })
     }
 
+    /// The class's load time-out, if that, its soft time-out and its policy are allowed.
+    fn checked_load_timeout(&self) -> Result<Duration, Error> {
+        let wrong = |what: &str, value: Duration, allowed: String| {
+            Error::config(format!("class {:?}: {what} {value:?}: allowed is {allowed}", self.name))
+        };
+        if let Some(wrong) = self.policy.error() {
+            return Err(Error::config(format!("class {:?}: {wrong}", self.name)));
+        }
+        let (shortest, load) = (Duration::from_millis(1), self.load_timeout);
+        if let Some(load) = load.filter(|load| !(shortest..=LOAD_TIMEOUT_MAX).contains(load)) {
+            return Err(wrong("load_timeout", load, format!("{shortest:?} to {LOAD_TIMEOUT_MAX:?}")));
+        }
+        let load = load.unwrap_or(self.cache.engine.limits.load_timeout);
+        match self.soft_timeout.filter(|soft| !(shortest..load).contains(soft)) {
+            Some(soft) => {
+                let allowed = format!("at least {shortest:?} and less than the load_timeout, {load:?}");
+                Err(wrong("soft_timeout", soft, allowed))
+            }
+            None => Ok(load),
+        }
+    }
+
     fn open_with(
         self,
         common: impl FnOnce(&str, Declaration) -> Result<Arc<ClassState>, Error>,
@@ -278,6 +356,9 @@ where
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             sealer: self.sealer()?,
+            load_timeout: self.checked_load_timeout()?,
+            soft_timeout: self.soft_timeout,
+            abandonment: self.abandonment,
             // `common` registers the class. It is called last, so that a class that is refused is not registered.
             common: common(&self.name, self.declaration())?,
             max_value_bytes: self.max_value_bytes,

@@ -5,12 +5,13 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::codec::AnyValue;
-use crate::engine::{ClassCore, Engine, EntryRef, ReadOutcome, Tags};
+use crate::engine::{ClassCore, Engine, EntryRef, Loading, ReadOptions, ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
 use crate::policy::Consistency;
@@ -146,15 +147,34 @@ where
     /// `Option<V>`, and any error that converts to `Box<dyn Error + Send + Sync>`: [`Error::load_error`] gives the
     /// error back.
     ///
+    /// The load belongs to the cache: its future runs in a task of its own, so it borrows nothing (`Send + 'static`),
+    /// and if this read is dropped, the load goes on. The closure runs in this task, and only if a load is needed, so
+    /// it can borrow what the future gets a clone of:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// # use larder::cache::Cache;
+    /// # #[derive(Clone)] struct Store;
+    /// # impl Store { async fn room(&self, _: u32) -> Result<Option<String>, std::io::Error> { Ok(None) } }
+    /// # let (store, rooms) = (&Store, Cache::builder("docs").build().await?.class::<u32, String>("rooms").open()?);
+    /// let load = || {
+    ///     let store = store.clone();
+    ///     async move { store.room(7).await }
+    /// };
+    /// let room = rooms.get_or_load(&7, load).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// Only errors of the loader: it failed, it took longer than the load time-out, or it panicked in another read
-    /// whose load this read had joined.
+    /// Only errors of the loader: it failed, it panicked, or it took longer than the load time-out or the soft time-out.
     pub async fn get_or_load<Q, L, F, T, E>(&self, key: &Q, load: L) -> Result<Option<Arc<V>>, Error>
     where
         Q: Key<K> + ?Sized,
         L: FnOnce() -> F,
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, E>> + Send + 'static,
         T: Into<Option<V>>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
@@ -163,7 +183,7 @@ where
 
     /// Starts to build a read. Set its consistency and its loader on the result.
     pub fn read<'a, Q: Key<K> + ?Sized>(&'a self, key: &'a Q) -> ReadBuilder<'a, K, V, Q> {
-        ReadBuilder { class: self, key, consistency: Consistency::default() }
+        ReadBuilder { class: self, key, options: ReadOptions::default() }
     }
 
     /// Returns what the tiers have now; never loads.
@@ -226,7 +246,7 @@ where
 pub struct ReadBuilder<'a, K: ?Sized, V, Q: ?Sized = K> {
     class: &'a Class<K, V>,
     key: &'a Q,
-    consistency: Consistency,
+    options: ReadOptions,
 }
 
 impl<K, V, Q> ReadBuilder<'_, K, V, Q>
@@ -236,8 +256,9 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Which consistency the read asks for. Default: [`Consistency::Bounded`].
-    pub fn consistency(self, consistency: Consistency) -> Self {
-        ReadBuilder { consistency, ..self }
+    pub fn consistency(mut self, consistency: Consistency) -> Self {
+        self.options.consistency = consistency;
+        self
     }
 
     /// Skips memory; short for [`Consistency::Fresh`]. Where memory is the only tier, such a read always loads: without
@@ -246,29 +267,38 @@ where
         self.consistency(Consistency::Fresh)
     }
 
+    /// How long this read waits for its answer, instead of the class's
+    /// [`soft_timeout`](crate::class::ClassBuilder::soft_timeout).
+    pub fn soft_timeout(mut self, soft_timeout: Duration) -> Self {
+        self.options.soft_timeout = Some(soft_timeout);
+        self
+    }
+
     /// Reads the value; if no tier can answer, `load` loads it. See [`Class::get_or_load`].
     ///
     /// # Errors
     ///
-    /// Only errors of the loader: it failed, it took longer than the load time-out, or it panicked in another read
-    /// whose load this read had joined.
+    /// Only errors of the loader: it failed, it panicked, or it took longer than the load time-out or the soft time-out.
     pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, E>> + Send + 'static,
         T: Into<Option<V>>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Class { engine, core, .. } = self.class;
-        let load = || async {
-            let timing = core.common.load_times.timing();
-            let loaded = load().await.map_err(Into::into)?;
-            drop(timing);
-            Ok(loaded.into().map(|value| Arc::new(value) as AnyValue))
+        let begin_load = || -> Loading {
+            let (core, loading) = (core.clone(), load());
+            Box::pin(async move {
+                let timing = core.common.load_times.timing();
+                let loaded = loading.await.map_err(Into::into)?;
+                drop(timing);
+                Ok(loaded.into().map(|value| Arc::new(value) as AnyValue))
+            })
         };
         let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
         let ReadOutcome { value, source, is_shared } =
-            engine.read(core, &key, tags, self.consistency, load).await?;
+            engine.read(core, &key, tags, self.options, begin_load).await?;
         Ok(Answer { value: value.and_then(typed), source, is_shared })
     }
 }
@@ -278,7 +308,7 @@ impl<K: ?Sized, V, Q: ?Sized> fmt::Debug for ReadBuilder<'_, K, V, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadBuilder")
             .field("class", self.class)
-            .field("consistency", &self.consistency)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

@@ -9,19 +9,15 @@
 //! - `no_copy_outlives_the_report_of_its_anchor`: a copy enters memory only if no report of its key arrived after the
 //!   read of the anchor was sent, and the next report removes it.
 
-use std::future::Future;
-
 use crate::clock::Tick;
-use crate::codec::AnyValue;
-use crate::engine::load::LoadedValue;
+use crate::engine::flight::{LoadBegin, LoadPlan};
+use crate::engine::load::{LoadedValue, Loading};
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::error::BoxError;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::outcome::{FlightResult, LoadOutcome};
 use crate::local::permit::LocalPermit;
 use crate::policy::Policy;
-use crate::protocol::flight::FlightId;
 use crate::protocol::frame::{Frame, fingerprint};
 use crate::protocol::rules::ProtocolRule;
 use crate::protocol::tag::TagToken;
@@ -46,32 +42,36 @@ pub(super) struct AnchoredRight {
 }
 
 impl Engine {
-    pub(super) async fn read_anchored<L, F>(
+    /// The plan of a load of a memory-only class.
+    pub(super) async fn plan_anchored(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
         (shared, epoch): (&SharedTier, Epoch),
-        flight: FlightId,
-        load: L,
-    ) -> FlightResult
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
+    ) -> LoadPlan {
         if !shared.remote.is_tracking() {
             // Without tracking, Redis reports no changes, so the copy ends after the staleness bound.
-            return self.load_into_memory(class, entry_ref, flight, load()).await;
+            return self.plan_memory(entry_ref);
         }
-        let anchored = match self.anchor(class, entry_ref, shared, epoch).await {
-            Ok(anchored) => anchored,
+        match self.anchor(class, entry_ref, shared, epoch).await {
+            Ok(anchored) => LoadPlan::Anchored(anchored),
             Err(fault) => {
                 // A fault of a tier never fails a read: the read continues as if there were no Redis.
                 shared.note(fault);
-                return self.load_into_memory(class, entry_ref, flight, load()).await;
+                self.plan_memory(entry_ref)
             }
-        };
-        let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
-        let LoadedValue { value, is_spoiled } = self.load(class, load()).await?;
+        }
+    }
+
+    /// Loads a value of a memory-only class, and keeps it in memory if `anchored` still permits it.
+    pub(super) async fn load_under_anchor(
+        &self,
+        class: &ClassCore,
+        LoadBegin { started, started_at_millis, .. }: &LoadBegin,
+        anchored: Option<AnchoredRight>,
+        loading: Loading,
+    ) -> FlightResult {
+        let LoadedValue { value, is_spoiled } = self.load(class, loading).await?;
         let valid_until = started.plus(self.local_bound());
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
@@ -93,8 +93,14 @@ impl Engine {
         let payload_bytes = storable.payload_bytes();
         let value = storable.value;
         let (origin, deadline) = (Origin::Anchored, started.plus(ttl).min(until));
-        let copy =
-            LocalCopy { value: value.clone(), tags, deadline, origin, payload_bytes, loaded_at_millis };
+        let copy = LocalCopy {
+            value: value.clone(),
+            tags,
+            deadline,
+            origin,
+            payload_bytes,
+            loaded_at_millis: *started_at_millis,
+        };
         match permit.redeem(copy, ProtocolRule::KeepsUnderAnchor) {
             Ok(()) => {
                 Ok(LoadOutcome { value, source: Source::Load { placement: Placement::Memory }, valid_until })

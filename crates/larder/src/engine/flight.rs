@@ -1,36 +1,166 @@
-//! The leader's side of a flight. Invariant: however the leader ends, no follower waits forever.
+//! A flight, from its beginning until its outcome is published. The read that leads it asks the tiers. If a load is
+//! needed, that runs in a task of its own, so a caller that leaves does not stop it.
+//!
+//! Invariant: however a flight ends, no follower waits forever.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::select;
+use tracing::Instrument;
 
+use crate::clock::Tick;
+use crate::engine::anchor::AnchoredRight;
+use crate::engine::load::Loading;
+use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::error::Error;
-use crate::local::LocalTier;
-use crate::local::outcome::{FlightResult, FlightSender};
+use crate::local::outcome::{FlightReceiver, FlightResult, FlightSender, LoadOutcome};
+use crate::local::{LocalTier, NewFlight};
+use crate::policy::Abandonment;
 use crate::protocol::flight::FlightId;
+use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::Remote;
+use crate::stats::count;
 
-/// Held by the read that leads a flight. If it is dropped before `complete`, it removes the flight from the table and
-/// wakes the followers: with an error if the loader panicked, or without an outcome if the leader was cancelled, so
+/// How a flight continues after it has asked the tiers.
+pub(super) enum FlightStep {
+    /// Redis has the entry.
+    Served(LoadOutcome),
+    Load(LoadPlan),
+}
+
+/// Where the value of a load may be stored. Everything that an invalidation during the load must be able to void is set
+/// before the load begins.
+pub(super) enum LoadPlan {
+    /// In Redis, if this lease is still there.
+    Fill(LeaseHold, Vec<TagToken>),
+    /// In memory, unless Redis reports a change; `None`: nowhere, because the anchor kept changing.
+    Anchored(Option<AnchoredRight>),
+    /// In memory, unless the flight is detached.
+    Memory(Vec<TagToken>),
+    /// Nowhere: another instance's load took longer than the load time-out.
+    Beside,
+}
+
+/// A load that begins now.
+pub(super) struct LoadBegin {
+    pub(super) entry_ref: EntryRef,
+    pub(super) flight: FlightId,
+    pub(super) started: Tick,
+    pub(super) started_at_millis: u64,
+}
+
+impl Engine {
+    /// Asks the tiers, in the task of the read that leads the flight. If that read is dropped meanwhile, a follower
+    /// leads another flight.
+    async fn ask_tiers(
+        &self,
+        class: &ClassCore,
+        entry_ref: &EntryRef,
+        receiver: &FlightReceiver,
+    ) -> FlightStep {
+        match self.usable_tier() {
+            Some(tier) if class.is_memory_only => {
+                FlightStep::Load(self.plan_anchored(class, entry_ref, tier).await)
+            }
+            Some(tier) => self.read_redis(class, entry_ref, tier, receiver).await,
+            None => {
+                if self.shared.is_some() {
+                    count(&class.common.counters.untiered_loads);
+                }
+                FlightStep::Load(self.plan_memory(entry_ref))
+            }
+        }
+    }
+
+    /// Runs a flight, and returns its result to the read that leads it.
+    pub(super) async fn lead(
+        self: &Arc<Self>,
+        class: &Arc<ClassCore>,
+        entry_ref: EntryRef,
+        leader: Leader,
+        begin_load: impl FnOnce() -> Loading,
+    ) -> FlightResult {
+        let plan = match self.ask_tiers(class, &entry_ref, &leader.receiver).await {
+            FlightStep::Served(loaded) => {
+                leader.complete(Ok(loaded.clone()));
+                return Ok(loaded);
+            }
+            FlightStep::Load(plan) => plan,
+        };
+        let (started, started_at_millis) = (self.clock.now(), self.clock.unix_millis());
+        let begin = LoadBegin { entry_ref, flight: leader.id, started, started_at_millis };
+        // From here on the flight belongs to the cache: if this read is dropped, its task goes on. `begin_load` is
+        // called after the plan and the start were fixed, because it may already read.
+        let _following = leader.receiver.follow();
+        let flight = LoadTask { engine: self.clone(), class: class.clone(), begin, plan, leader };
+        // The loader's events belong to the span of the read that leads.
+        let task = tokio::spawn(flight.run_while_wanted(begin_load()).in_current_span());
+        // The task ends without a result if the loader panicked. It is not cancelled while this read follows it.
+        task.await.unwrap_or_else(|_| Err(Error::load_panicked()))
+    }
+}
+
+/// The part of a flight that runs in a task of its own: the load, and what is done with its value.
+struct LoadTask {
+    engine: Arc<Engine>,
+    class: Arc<ClassCore>,
+    begin: LoadBegin,
+    plan: LoadPlan,
+    leader: Leader,
+}
+
+impl LoadTask {
+    async fn run_while_wanted(self, loading: Loading) -> FlightResult {
+        if self.class.abandonment == Abandonment::Finish {
+            return self.run(loading).await;
+        }
+        let receiver = self.leader.receiver.clone();
+        select! {
+            result = self.run(loading) => result,
+            // No read gets this error. Dropping the run ends the flight and releases its lease.
+            () = receiver.abandoned() => Err(Error::load_panicked()),
+        }
+    }
+
+    async fn run(self, loading: Loading) -> FlightResult {
+        let LoadTask { engine, class, begin, plan, leader } = self;
+        let outcome = match (plan, &engine.shared) {
+            (LoadPlan::Fill(hold, tags), Some(shared)) => {
+                engine.load_and_fill(&class, &begin, shared, (hold, tags), loading).await
+            }
+            (LoadPlan::Anchored(right), _) => engine.load_under_anchor(&class, &begin, right, loading).await,
+            (LoadPlan::Memory(tags), _) => engine.load_into_memory(&class, &begin, tags, loading).await,
+            (LoadPlan::Beside | LoadPlan::Fill(..), _) => {
+                let valid_until = begin.started.plus(engine.local_bound());
+                let loaded = engine.load(&class, loading).await;
+                loaded.map(|loaded| LoadOutcome { source: loaded.beside(), value: loaded.value, valid_until })
+            }
+        };
+        leader.complete(outcome.clone().map(LoadOutcome::shareable));
+        outcome
+    }
+}
+
+/// The side of a flight that ends it. If it is dropped before `complete`, it removes the flight from the table and
+/// wakes the followers: with an error if the loader panicked, or without an outcome if the flight was cancelled, so
 /// that they try again.
-pub(crate) struct Leader<'a> {
-    local: &'a LocalTier,
+pub(super) struct Leader {
+    local: Arc<LocalTier>,
     key: Bytes,
     id: FlightId,
+    receiver: Arc<FlightReceiver>,
     sender: Option<FlightSender>,
 }
 
-impl<'a> Leader<'a> {
-    pub(crate) fn new(local: &'a LocalTier, key: Bytes, id: FlightId, sender: FlightSender) -> Self {
-        Leader { local, key, id, sender: Some(sender) }
+impl Leader {
+    pub(super) fn new(local: Arc<LocalTier>, key: Bytes, flight: NewFlight) -> Self {
+        let NewFlight { id, receiver, sender } = flight;
+        Leader { local, key, id, receiver, sender: Some(sender) }
     }
 
-    pub(crate) fn id(&self) -> FlightId {
-        self.id
-    }
-
-    pub(crate) fn complete(mut self, outcome: FlightResult) {
+    pub(super) fn complete(mut self, outcome: FlightResult) {
         // Removed from the table first: a later read must not join a flight that has ended.
         self.local.end_flight(&self.key, self.id);
         if let Some(sender) = self.sender.take() {
@@ -39,7 +169,7 @@ impl<'a> Leader<'a> {
     }
 }
 
-impl Drop for Leader<'_> {
+impl Drop for Leader {
     fn drop(&mut self) {
         let Some(sender) = self.sender.take() else { return };
         self.local.end_flight(&self.key, self.id);

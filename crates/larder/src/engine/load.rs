@@ -1,17 +1,22 @@
 //! Runs the loader, and stores its value in memory if the flight does not go through Redis.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
 use crate::codec::AnyValue;
+use crate::engine::flight::{LoadBegin, LoadPlan};
 use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::error::{BoxError, Error};
 use crate::loading::run_load;
 use crate::local::copy::LocalCopy;
 use crate::local::outcome::{FlightResult, LoadOutcome};
-use crate::protocol::flight::FlightId;
+use crate::protocol::tag::TagToken;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
+
+/// The future of a loader, with its types erased.
+pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<Option<AnyValue>, BoxError>> + Send>>;
 
 /// The result of a loader.
 pub(crate) struct LoadedValue {
@@ -29,14 +34,11 @@ impl LoadedValue {
 }
 
 impl Engine {
-    /// Runs the loader within the load time-out, which is shorter than the life of a lease.
-    pub(crate) async fn load<F>(&self, class: &ClassCore, load: F) -> Result<LoadedValue, Error>
-    where
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
+    /// Runs the loader within the class's load time-out.
+    pub(crate) async fn load(&self, class: &ClassCore, loading: Loading) -> Result<LoadedValue, Error> {
         count(&class.common.counters.loads);
-        let limit = self.limits.load_timeout;
-        let loaded = match tokio::time::timeout(limit, run_load(load)).await {
+        let limit = class.load_timeout;
+        let loaded = match tokio::time::timeout(limit, run_load(loading)).await {
             Ok((Ok(value), spoiled)) => {
                 let is_spoiled = spoiled.is_some();
                 spoiled.into_iter().for_each(|reason| class.note_spoiled(&reason));
@@ -49,24 +51,24 @@ impl Engine {
         loaded
     }
 
-    /// Runs a flight that does not go through Redis. Memory stores its value, unless an invalidation by this process or
+    /// The plan of a load that does not go through Redis. The tags' tokens are taken before the load begins: if one of
+    /// them is invalidated meanwhile, no read serves the copy.
+    pub(super) fn plan_memory(&self, entry_ref: &EntryRef) -> LoadPlan {
+        LoadPlan::Memory(self.local.take_tokens(&entry_ref.tags, self.is_guarded()))
+    }
+
+    /// Runs a load that does not go through Redis. Memory stores its value, unless an invalidation by this process or
     /// from the journal detached the flight. If no guard reports the copy's changes now, the copy stays no longer than
     /// the staleness bound, counted from the START of the load; see [`Engine::loaded_residence`].
-    pub(crate) async fn load_into_memory<F>(
+    pub(super) async fn load_into_memory(
         &self,
         class: &ClassCore,
-        entry_ref: &EntryRef,
-        flight: FlightId,
-        load: F,
-    ) -> FlightResult
-    where
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
-        let tags = self.local.take_tokens(&entry_ref.tags, self.is_guarded());
-        let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
-        let loaded = self.load(class, load).await?;
+        LoadBegin { entry_ref, flight, started, started_at_millis }: &LoadBegin,
+        tags: Vec<TagToken>,
+        loading: Loading,
+    ) -> FlightResult {
+        let LoadedValue { value, is_spoiled } = self.load(class, loading).await?;
         let valid_until = started.plus(self.local_bound());
-        let LoadedValue { value, is_spoiled } = loaded;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             return not_kept(value, NotStoredReason::Spoiled);
@@ -82,9 +84,15 @@ impl Engine {
         let value = storable.value;
         let (origin, residence) = self.loaded_residence(ttl);
         let deadline = started.plus(residence);
-        let copy =
-            LocalCopy { value: value.clone(), tags, deadline, origin, payload_bytes, loaded_at_millis };
-        match self.local.insert_loaded(&entry_ref.key, flight, copy) {
+        let copy = LocalCopy {
+            value: value.clone(),
+            tags,
+            deadline,
+            origin,
+            payload_bytes,
+            loaded_at_millis: *started_at_millis,
+        };
+        match self.local.insert_loaded(&entry_ref.key, *flight, copy) {
             Ok(()) => {
                 Ok(LoadOutcome { value, source: Source::Load { placement: Placement::Memory }, valid_until })
             }

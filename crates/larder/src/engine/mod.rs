@@ -31,7 +31,7 @@ use crate::journal::{Journal, JournalFault};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::LocalTier;
 use crate::local::copy::Origin;
-use crate::policy::Policy;
+use crate::policy::{Abandonment, Policy};
 use crate::polls::PollRequests;
 use crate::protection::{EntrySecrets, Sealer};
 use crate::protocol::lease::ReadableFormat;
@@ -41,7 +41,8 @@ use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
-pub(crate) use read::ReadOutcome;
+pub(crate) use load::Loading;
+pub(crate) use read::{ReadOptions, ReadOutcome};
 
 /// The state that all classes of one cache share.
 pub(crate) struct Engine {
@@ -86,7 +87,7 @@ pub(crate) struct SharedTier {
 pub(crate) struct Limits {
     /// How old a bounded answer can be, even during a failure.
     pub(crate) bound: Duration,
-    /// How long one load can take; shorter than the life of a lease.
+    /// How long one load can take, unless its class says otherwise.
     pub(crate) load_timeout: Duration,
 }
 
@@ -95,6 +96,11 @@ pub(crate) struct ClassCore {
     pub(crate) name: String,
     pub(crate) prefix: ClassPrefix,
     pub(crate) policy: Policy,
+    /// How long one load can take.
+    pub(crate) load_timeout: Duration,
+    /// How long a read waits for its answer. `None`: until the load ends.
+    pub(crate) soft_timeout: Option<Duration>,
+    pub(crate) abandonment: Abandonment,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
     /// The class's values are never written to Redis or read from it.

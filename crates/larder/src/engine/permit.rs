@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::engine::anchor::AnchoredRight;
-use crate::engine::redis_read::LEASE_POLL_INTERVAL;
+use crate::engine::redis_read::LEASE_POLL_MIN;
 use crate::engine::reply::minted;
 use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
@@ -124,7 +124,7 @@ impl Engine {
         life: Duration,
     ) -> Result<PermitBasis, Fault> {
         // The load time-out is the limit: after it, the other instance's load has ended, or that instance has stopped.
-        let patience = Instant::now() + self.limits.load_timeout;
+        let patience = Instant::now() + class.load_timeout;
         loop {
             let is_patient = Instant::now() < patience;
             let reply = self.read_tracked(entry_ref, shared, epoch).await?;
@@ -137,7 +137,7 @@ impl Engine {
                     // Waits for the fill, to draw the permit on the filled entry. If a permit replaced the lease, Redis
                     // would refuse the fill.
                     AfterRead::Wait if is_patient => {
-                        sleep(LEASE_POLL_INTERVAL).await;
+                        sleep(LEASE_POLL_MIN).await;
                         continue;
                     }
                     AfterRead::Wait => (None, before),

@@ -1,17 +1,17 @@
-//! A read asks memory, then runs or joins a flight; the flight asks Redis, then the loader.
+//! A read asks memory, then leads or joins a flight; see `flight`.
 
-use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use crate::codec::AnyValue;
 use crate::engine::flight::Leader;
+use crate::engine::load::Loading;
 use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
-use crate::error::{BoxError, Error};
+use crate::error::Error;
 use crate::key::KeyBuf;
-use crate::local::NewFlight;
-use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
+use crate::local::outcome::LoadOutcome;
 use crate::policy::Consistency;
 use crate::protocol::flight::JoinDecision;
 use crate::source::Source;
@@ -32,31 +32,46 @@ impl ReadOutcome {
     }
 }
 
+/// How one read wants to be answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReadOptions {
+    pub(crate) consistency: Consistency,
+    /// How long the read waits for an answer. `None`: as the class says.
+    pub(crate) soft_timeout: Option<Duration>,
+}
+
 impl Engine {
-    /// Reads `key` with the given consistency; calls `load` at most once.
-    pub(crate) async fn read<L, F>(
-        &self,
-        class: &ClassCore,
+    /// Reads `key`. If a load is needed that no other read has begun, calls `begin_load` once, and runs what it returns.
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        class: &Arc<ClassCore>,
         key: &KeyBuf,
         tags: impl FnOnce() -> Tags,
-        consistency: Consistency,
-        load: L,
-    ) -> Result<ReadOutcome, Error>
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
-        if !class.is_on(self) || is_uncached() {
-            count(&class.common.counters.bypasses);
-            let value = self.load(class, load()).await?.value;
-            return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false });
-        }
-        if consistency == Consistency::Bounded
+        options: ReadOptions,
+        begin_load: impl FnOnce() -> Loading,
+    ) -> Result<ReadOutcome, Error> {
+        let may_store = class.is_on(self) && !is_uncached();
+        if may_store
+            && options.consistency == Consistency::Bounded
             && let Some(found) = self.read_memory(class, key)
         {
             return Ok(found);
         }
-        self.read_by_flight(class, EntryRef { key: owned(key), tags: tags() }, consistency, load).await
+        let answer = async {
+            if may_store {
+                let entry_ref = EntryRef { key: owned(key), tags: tags() };
+                return self.read_by_flight(class, entry_ref, options.consistency, begin_load).await;
+            }
+            count(&class.common.counters.bypasses);
+            let value = self.load(class, begin_load()).await?.value;
+            Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false })
+        };
+        let Some(limit) = options.soft_timeout.or(class.soft_timeout) else { return answer.await };
+        // Dropping `answer` ends this read's wait. The flight goes on in its own task.
+        timeout(limit, answer).await.unwrap_or_else(|_| {
+            count(&class.common.counters.soft_timeouts);
+            Err(Error::soft_timeout(&class.name, limit))
+        })
     }
 
     /// Answers a hit in memory, without an await and without a lock of larder's.
@@ -100,32 +115,28 @@ impl Engine {
         found
     }
 
-    async fn read_by_flight<L, F>(
-        &self,
-        class: &ClassCore,
+    async fn read_by_flight(
+        self: &Arc<Self>,
+        class: &Arc<ClassCore>,
         entry_ref: EntryRef,
         consistency: Consistency,
-        load: L,
-    ) -> Result<ReadOutcome, Error>
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
+        begin_load: impl FnOnce() -> Loading,
+    ) -> Result<ReadOutcome, Error> {
         let (arrival, began) = (self.local.next_flight(), self.clock.now());
         loop {
             let (now, bound) = (self.clock.now(), self.local_bound());
             match self.local.join_or_lead(&entry_ref.key, &entry_ref.tags, consistency, arrival, now, bound) {
                 JoinDecision::Join(flight) => {
-                    let Ok(outcome) = timeout(self.flight_timeout(), flight.outcome()).await else {
-                        return self.load_alone(class, load).await;
+                    let Ok(outcome) = timeout(class.flight_timeout(), flight.outcome()).await else {
+                        return self.load_alone(class, begin_load()).await;
                     };
-                    // There is no outcome because the leader was cancelled: this read joins or leads another flight.
+                    // There is no outcome because the flight was cancelled: this read joins or leads another flight.
                     let Some(outcome) = outcome else { continue };
                     let loaded = outcome?;
                     if loaded.is_spoiled() {
                         // The load was spoiled. This read loads outside a flight: otherwise, if all loads of the key
                         // are spoiled, its readers would load one after the other.
-                        return self.load_alone(class, load).await;
+                        return self.load_alone(class, begin_load()).await;
                     }
                     if consistency == Consistency::Bounded && began >= loaded.valid_until {
                         continue;
@@ -134,62 +145,38 @@ impl Engine {
                     return Ok(ReadOutcome { is_shared: true, ..ReadOutcome::led(loaded) });
                 }
                 JoinDecision::Wait(flight) => {
-                    if timeout(self.flight_timeout(), flight.outcome()).await.is_err() {
-                        return self.load_alone(class, load).await;
+                    if timeout(class.flight_timeout(), flight.ended()).await.is_err() {
+                        return self.load_alone(class, begin_load()).await;
                     }
                     count(&class.common.counters.passed_flights);
+                    // The flight may have stored its value in memory, and no invalidation has removed it since.
+                    if consistency == Consistency::Bounded
+                        && let Some(found) = self.read_memory(class, &entry_ref.key)
+                    {
+                        return Ok(found);
+                    }
                 }
-                JoinDecision::Lead(NewFlight { id, receiver, sender }) => {
-                    let leader = Leader::new(&self.local, entry_ref.key.clone(), id, sender);
-                    let outcome = self.run_flight(class, &entry_ref, &leader, &receiver, load).await;
-                    leader.complete(outcome.clone().map(LoadOutcome::shareable));
+                JoinDecision::Lead(new) => {
+                    let leader = Leader::new(self.local.clone(), entry_ref.key.clone(), new);
+                    let outcome = self.lead(class, entry_ref, leader, begin_load).await;
                     return outcome.map(ReadOutcome::led);
                 }
             }
         }
     }
 
-    /// Longer than any flight takes while its task runs: the leader waits for another instance, at most one load
-    /// time-out, and then loads, at most another load time-out.
-    fn flight_timeout(&self) -> Duration {
-        3 * self.limits.load_timeout
-    }
-
-    /// Loads without a flight: after the flight time-out, or if the joined load was spoiled. A leader runs in its
-    /// caller's task. If that task is not polled, the leader's load time-out does not fire, so followers need a
-    /// time-out of their own.
-    async fn load_alone<L, F>(&self, class: &ClassCore, load: L) -> Result<ReadOutcome, Error>
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
-        let loaded = self.load(class, load()).await?;
+    /// Loads without a flight: after the flight time-out, or if the joined load was spoiled. A loader that blocks its
+    /// thread stops the flight's own time-out too, so followers need a time-out of their own.
+    async fn load_alone(&self, class: &ClassCore, loading: Loading) -> Result<ReadOutcome, Error> {
+        let loaded = self.load(class, loading).await?;
         Ok(ReadOutcome { source: loaded.beside(), value: loaded.value, is_shared: false })
     }
+}
 
-    async fn run_flight<L, F>(
-        &self,
-        class: &ClassCore,
-        entry_ref: &EntryRef,
-        leader: &Leader<'_>,
-        receiver: &FlightReceiver,
-        load: L,
-    ) -> FlightResult
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
-        match self.usable_tier() {
-            Some(validity) if class.is_memory_only => {
-                self.read_anchored(class, entry_ref, validity, leader.id(), load).await
-            }
-            Some(validity) => self.read_redis(class, entry_ref, validity, leader.id(), receiver, load).await,
-            None => {
-                if self.shared.is_some() {
-                    count(&class.common.counters.untiered_loads);
-                }
-                self.load_into_memory(class, entry_ref, leader.id(), load()).await
-            }
-        }
+impl ClassCore {
+    /// Longer than any flight takes while its task runs: it waits for another instance, at most one load time-out, and
+    /// then loads, at most another load time-out.
+    fn flight_timeout(&self) -> Duration {
+        self.load_timeout.saturating_mul(3)
     }
 }

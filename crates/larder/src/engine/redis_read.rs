@@ -1,20 +1,21 @@
 //! A flight through Redis: a tracked read (after which Redis reports changes of the keys), then the lease, the load and
 //! the fill.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::select;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::codec::AnyValue;
-use crate::engine::flight::LeaseHold;
-use crate::engine::load::LoadedValue;
+use crate::engine::flight::{FlightStep, LeaseHold, LoadBegin, LoadPlan};
+use crate::engine::load::{LoadedValue, Loading};
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::error::BoxError;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
 use crate::policy::Policy;
@@ -29,9 +30,15 @@ use crate::remote::validity::Epoch;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
-/// How long a read waits, while another read loads, before it looks again. A push ends the wait earlier. A detached
-/// flight receives no push; if Redis refuses tracking, no flight does.
-pub(super) const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a flight waits at first, while another instance loads, before it looks again; each further wait is twice as
+/// long, up to [`LEASE_POLL_MAX`]. A push ends a wait earlier. A detached flight receives no push; if Redis refuses
+/// tracking, no flight does.
+pub(super) const LEASE_POLL_MIN: Duration = Duration::from_millis(50);
+const LEASE_POLL_MAX: Duration = Duration::from_millis(400);
+
+/// How long a holder of a lease waits before it renews the lease. A lease lives for 3 s, so two renewals in a row may
+/// fail.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The result of one round: a tracked read and a request for the lease.
 enum Attempt {
@@ -42,48 +49,36 @@ enum Attempt {
 }
 
 impl Engine {
-    pub(crate) async fn read_redis<L, F>(
+    /// Reads Redis until it has the entry or this flight has the lease.
+    pub(super) async fn read_redis(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
         (shared, epoch): (&SharedTier, Epoch),
-        flight: FlightId,
         receiver: &FlightReceiver,
-        load: L,
-    ) -> FlightResult
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
+    ) -> FlightStep {
         // The load time-out is the limit: after it, the other load has ended, or its instance has stopped.
-        let patience = Instant::now() + self.limits.load_timeout;
+        let patience = Instant::now() + class.load_timeout;
+        let mut poll_interval = LEASE_POLL_MIN;
         while Instant::now() < patience {
-            let step = self.step(class, entry_ref, shared, epoch).await;
-            let attempt = match step {
-                Ok(attempt) => attempt,
+            match self.step(class, entry_ref, shared, epoch).await {
+                Ok(Attempt::Served(loaded)) => return FlightStep::Served(loaded),
+                Ok(Attempt::Held(hold, tags)) => return FlightStep::Load(LoadPlan::Fill(hold, tags)),
+                Ok(Attempt::Wait) => {
+                    count(&class.common.counters.lease_waits);
+                    wait_for_push(receiver, patience.min(Instant::now() + poll_interval)).await;
+                    poll_interval = LEASE_POLL_MAX.min(2 * poll_interval);
+                }
+                Ok(Attempt::ReadAgain) => {}
                 Err(fault) => {
                     // A fault of a tier never fails a read: the read continues as if there were no Redis.
                     shared.note(fault);
-                    return self.load_into_memory(class, entry_ref, flight, load()).await;
+                    return FlightStep::Load(self.plan_memory(entry_ref));
                 }
-            };
-            match attempt {
-                Attempt::Served(loaded) => return Ok(loaded),
-                Attempt::Held(hold, tags) => {
-                    return self.load_and_fill(class, entry_ref, shared, hold, tags, load()).await;
-                }
-                Attempt::Wait => {
-                    count(&class.common.counters.lease_waits);
-                    wait_for_push(receiver, patience).await;
-                }
-                Attempt::ReadAgain => {}
             }
         }
         count(&class.common.counters.lease_waits_in_vain);
-        // The other load took longer than the load time-out, so this read loads without a lease and stores nothing.
-        let valid_until = self.clock.now().plus(self.local_bound());
-        let loaded = self.load(class, load()).await?;
-        Ok(LoadOutcome { source: loaded.beside(), value: loaded.value, valid_until })
+        FlightStep::Load(LoadPlan::Beside)
     }
 
     /// Runs one tracked read and, if the key holds no usable entry, requests the lease once.
@@ -261,21 +256,21 @@ impl Engine {
 
     /// Loads under the lease and fills Redis. It does not insert into memory, because the push that Redis sends for
     /// this fill would remove the copy. The next tracked read inserts it.
-    async fn load_and_fill<F>(
+    pub(super) async fn load_and_fill(
         &self,
         class: &ClassCore,
-        entry_ref: &EntryRef,
+        LoadBegin { entry_ref, flight, started, started_at_millis }: &LoadBegin,
         shared: &SharedTier,
-        hold: LeaseHold,
-        tags: Vec<TagToken>,
-        load: F,
-    ) -> FlightResult
-    where
-        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
-    {
-        let loaded_at_millis = self.clock.unix_millis();
-        let valid_until = self.clock.now().plus(self.local_bound());
-        let LoadedValue { value, is_spoiled } = self.load(class, load).await?;
+        (hold, tags): (LeaseHold, Vec<TagToken>),
+        loading: Loading,
+    ) -> FlightResult {
+        let valid_until = started.plus(self.local_bound());
+        let LoadedValue { value, is_spoiled } = select! {
+            // The load is polled first: most loads end before the first renewal.
+            biased;
+            loaded = self.load(class, loading) => loaded?,
+            never = self.keep_lease(entry_ref, shared, *flight, (hold.token, &tags)) => match never {},
+        };
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             // Dropping the hold releases the lease, so that readers of other instances can load.
@@ -292,7 +287,7 @@ impl Engine {
             codec: class.coder.codec().id(),
             class_version: class.version,
             digest,
-            loaded_at_millis,
+            loaded_at_millis: *started_at_millis,
             ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
             tags,
         };
@@ -318,11 +313,37 @@ impl Engine {
         };
         Ok(LoadOutcome { value, source: Source::Load { placement: kept }, valid_until })
     }
+
+    /// Renews the lease as long as it is ours and its tags are current, so that a load of any length is the only one. A
+    /// renewal never sets a lease: if the lease is gone, an invalidation may have removed it, and the fill must be
+    /// refused.
+    async fn keep_lease(
+        &self,
+        entry_ref: &EntryRef,
+        shared: &SharedTier,
+        flight: FlightId,
+        (token, tags): (Token, &[TagToken]),
+    ) -> Infallible {
+        loop {
+            sleep(RENEWAL_INTERVAL).await;
+            match shared.remote.renew(&entry_ref.key, token, tags).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    // The value of this load cannot be stored. Reads that wait for the flight can begin another one.
+                    if let Some(flight) = self.local.end_flight(&entry_ref.key, flight) {
+                        flight.detach();
+                    }
+                    return pending().await;
+                }
+                // The lease may still be there: the next renewal shows it.
+                Err(fault) => shared.note(fault),
+            }
+        }
+    }
 }
 
-/// Waits until the key changes, at most [`LEASE_POLL_INTERVAL`].
-async fn wait_for_push(receiver: &FlightReceiver, patience: Instant) {
-    let until = patience.min(Instant::now() + LEASE_POLL_INTERVAL);
+/// Waits until the key changes, at most until `until`.
+async fn wait_for_push(receiver: &FlightReceiver, until: Instant) {
     // `Notify` stores the notification of a push that arrived before this await, so no push is missed.
     let _ = timeout_at(until, receiver.changed.notified()).await;
 }

@@ -1,10 +1,12 @@
 //! Tests the read rule with a scripted shared tier and a clock that only the test advances.
 
 use std::any::TypeId;
+use std::future::ready;
 use std::sync::Mutex;
 
 use super::*;
 use crate::batch::Batch;
+use crate::codec::AnyValue;
 use crate::engine::registry::Declaration;
 use crate::engine::scripted::Scripted;
 use crate::key::Namespace;
@@ -18,7 +20,7 @@ struct Bench {
     engine: Arc<Engine>,
     tier: Arc<Scripted>,
     validity: Arc<Validity>,
-    class: ClassCore,
+    class: Arc<ClassCore>,
     tags: Tags,
     key: KeyBuf,
 }
@@ -32,6 +34,9 @@ impl Bench {
             name: "values".to_owned(),
             prefix: namespace.class_prefix("values").unwrap(),
             policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
+            load_timeout: BOUND,
+            soft_timeout: None,
+            abandonment: Abandonment::default(),
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
             is_memory_only: false,
@@ -67,7 +72,7 @@ impl Bench {
             is_on: AtomicBool::new(true),
         };
         let key = class.prefix.key::<str>("k");
-        let bench = Bench { engine: Arc::new(engine), tier, validity, class, tags, key };
+        let bench = Bench { engine: Arc::new(engine), tier, validity, class: Arc::new(class), tags, key };
         bench.beat();
         bench
     }
@@ -79,9 +84,9 @@ impl Bench {
     }
 
     async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
-        let load = || async { Ok(Some(Arc::new(version) as crate::codec::AnyValue)) };
-        let found =
-            self.engine.read(&self.class, &self.key, || self.tags.clone(), consistency, load).await.unwrap();
+        let begin_load = || -> Loading { Box::pin(ready(Ok(Some(Arc::new(version) as AnyValue)))) };
+        let (tags, options) = (|| self.tags.clone(), ReadOptions { consistency, soft_timeout: None });
+        let found = self.engine.read(&self.class, &self.key, tags, options, begin_load).await.unwrap();
         (*found.value.unwrap().downcast::<u64>().unwrap(), found.source)
     }
 

@@ -229,7 +229,7 @@ impl LocalTier {
     fn fence(&self) {
         for shard in &self.shards {
             let flights = lock(shard).detach_all();
-            flights.iter().for_each(|flight| flight.changed.notify_one());
+            flights.iter().for_each(|flight| flight.detach());
         }
     }
 
@@ -241,7 +241,7 @@ impl LocalTier {
         let was_there = self.slots.remove(key).is_some();
         drop(shard);
         if let Some(flight) = flight {
-            flight.changed.notify_one();
+            flight.detach();
         }
         was_there
     }
@@ -255,7 +255,7 @@ impl LocalTier {
             // Bound to a name first, so that the lock is released before the followers are notified.
             let flights = lock(shard).detach_tagged(tag);
             for (key, flight) in flights {
-                flight.changed.notify_one();
+                flight.detach();
                 overtaken.push(key);
             }
         }
@@ -269,7 +269,7 @@ impl LocalTier {
         for shard in &self.shards {
             let flights = lock(shard).detach_matching(&is_match);
             for (key, flight) in flights {
-                flight.changed.notify_one();
+                flight.detach();
                 overtaken.push(key);
             }
         }
@@ -315,9 +315,9 @@ impl LocalTier {
         }
     }
 
-    /// Removes a flight from the table.
-    pub(crate) fn end_flight(&self, key: &[u8], id: FlightId) {
-        self.shard(key).end_flight(key, id);
+    /// Removes a flight from the table, if it is still there.
+    pub(crate) fn end_flight(&self, key: &[u8], id: FlightId) -> Option<Arc<FlightReceiver>> {
+        self.shard(key).end_flight(key, id)
     }
 
     /// The weight of all slots in bytes, as counted against the capacity.

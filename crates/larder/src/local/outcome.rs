@@ -1,7 +1,10 @@
 //! How followers wait for a flight: they get its result when it ends, or `None` if its leader was cancelled.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tokio::select;
 use tokio::sync::{Notify, watch};
 
 use crate::clock::Tick;
@@ -42,9 +45,29 @@ pub(crate) type FlightResult = Result<LoadOutcome, Error>;
 /// The side of a flight that its followers hold.
 pub(crate) struct FlightReceiver {
     outcome: watch::Receiver<Option<FlightResult>>,
-    /// Notified when Redis reports a change of the flight's key or this instance invalidates the key. A leader that
-    /// waits for another instance's lease then reads again.
+    /// Notified when Redis reports a change of the flight's key or the flight is detached. A leader that waits for
+    /// another instance's lease then reads again.
     pub(crate) changed: Notify,
+    /// Whether the flight left the table before its end.
+    is_detached: AtomicBool,
+    /// Notified when the flight is detached.
+    detached: Notify,
+    /// How many reads wait for the outcome.
+    followers: AtomicUsize,
+    /// Notified when the last follower leaves.
+    left: Notify,
+}
+
+/// Counts as one read that waits for a flight, until it is dropped.
+pub(crate) struct Following(Arc<FlightReceiver>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // `SeqCst`: the flight compares the count with 0 after it was notified.
+        if self.0.followers.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.left.notify_one();
+        }
+    }
 }
 
 /// The side of a flight that its leader holds. If it is dropped without an outcome, every follower tries again.
@@ -53,14 +76,58 @@ pub(crate) struct FlightSender(watch::Sender<Option<FlightResult>>);
 impl FlightReceiver {
     pub(crate) fn new() -> (Arc<FlightReceiver>, FlightSender) {
         let (sender, outcome) = watch::channel(None);
-        (Arc::new(FlightReceiver { outcome, changed: Notify::new() }), FlightSender(sender))
+        let receiver = FlightReceiver {
+            outcome,
+            changed: Notify::new(),
+            is_detached: AtomicBool::new(false),
+            detached: Notify::new(),
+            followers: AtomicUsize::new(0),
+            left: Notify::new(),
+        };
+        (Arc::new(receiver), FlightSender(sender))
     }
 
     /// Waits for the flight's outcome; `None` if its leader was cancelled before it had one.
-    pub(crate) async fn outcome(&self) -> Option<FlightResult> {
+    pub(crate) async fn outcome(self: Arc<Self>) -> Option<FlightResult> {
+        let _following = self.follow();
         let mut outcome = self.outcome.clone();
         let result = outcome.wait_for(Option::is_some).await.ok()?;
         result.clone()
+    }
+}
+
+impl FlightReceiver {
+    pub(crate) fn follow(self: &Arc<Self>) -> Following {
+        self.followers.fetch_add(1, Ordering::SeqCst);
+        Following(self.clone())
+    }
+
+    /// The flight left the table: its value will not be stored.
+    pub(crate) fn detach(&self) {
+        // `SeqCst`: `ended` registers with `detached` and then reads this, so it misses no detachment.
+        self.is_detached.store(true, Ordering::SeqCst);
+        self.detached.notify_waiters();
+        self.changed.notify_one();
+    }
+
+    /// Waits until the flight ends or is detached: then another flight can begin.
+    pub(crate) async fn ended(self: Arc<Self>) {
+        let mut detached = pin!(self.detached.notified());
+        detached.as_mut().enable();
+        if !self.is_detached.load(Ordering::SeqCst) {
+            select! {
+                () = detached => {}
+                _ = self.clone().outcome() => {}
+            }
+        }
+    }
+
+    /// Returns once no read waits for the flight. A read may still join it then; it gets no outcome and tries again.
+    pub(crate) async fn abandoned(&self) {
+        while self.followers.load(Ordering::SeqCst) > 0 {
+            // `Notify` stores the notification of a follower that left before this await.
+            self.left.notified().await;
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a fresh read joins a flight only if the flight began after the read arrived; a bounded read also joins an
 //! earlier flight if it is younger than the staleness bound. Without this rule (plain single flight), a read could join
-//! a load that read the database before a write which the read must see.
+//! a load that read the database before a write which the read must see. A read that may not join a flight waits for its
+//! end, and looks into the tiers again: so a load of any length is the only one of its key.
 
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ pub struct Flight<H> {
 pub enum JoinDecision<H, L = ()> {
     /// Share the result of the flight in progress.
     Join(H),
-    /// Wait until the flight in progress ends, then decide again: the flight may have read the database before a write
-    /// that this read must see. The next flight begins after the wait, and so after this read arrived: all reads that
+    /// Wait until the flight in progress ends, then read memory again and decide again: the flight may have read the
+    /// database before a write that this read must see. The next flight begins after the wait, and so after this read arrived: all reads that
     /// waited can join it.
     Wait(H),
     /// Begin a flight.
@@ -56,8 +57,7 @@ pub fn decide_join<H>(
         _ if !rules.keeps(ProtocolRule::JoinsNoPast) => JoinDecision::Join(handle),
         _ if flight.id >= arrival => JoinDecision::Join(handle),
         Consistency::Bounded if now.since(flight.began) < bound => JoinDecision::Join(handle),
-        Consistency::Bounded => JoinDecision::Lead(()),
-        Consistency::Fresh => JoinDecision::Wait(handle),
+        Consistency::Bounded | Consistency::Fresh => JoinDecision::Wait(handle),
     }
 }
 
@@ -83,9 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_read_joins_a_flight_younger_than_the_bound() {
+    fn a_bounded_read_joins_a_flight_younger_than_the_bound_and_waits_for_an_older_one() {
         assert_eq!(decide_at(Duration::from_millis(1_999), Consistency::Bounded, 8), JoinDecision::Join(()));
-        assert_eq!(decide_at(BOUND, Consistency::Bounded, 8), JoinDecision::Lead(()));
+        assert_eq!(decide_at(BOUND, Consistency::Bounded, 8), JoinDecision::Wait(()));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 pub enum ProtocolRule {
     /// A fill stores its entry only if its lease is still under the key. Mutant `plain-set`.
     FillComparesLease,
+    /// A renewal extends a lease only if that lease is still under the key, and never sets one. Mutant `blind-renewal`.
+    RenewsOnlyItsLease,
     /// No read joins a flight that began before a write which the read must see. Mutant `blind-join`.
     JoinsNoPast,
     /// A loader reads the database's state at a moment after its load began, not an older snapshot. The loader has to
@@ -95,8 +97,9 @@ impl ProtocolRules {
 #[cfg(feature = "proof")]
 impl ProtocolRule {
     /// All rules, in the order of the list of mutants.
-    pub const ALL: [ProtocolRule; 14] = [
+    pub const ALL: [ProtocolRule; 15] = [
         ProtocolRule::FillComparesLease,
+        ProtocolRule::RenewsOnlyItsLease,
         ProtocolRule::JoinsNoPast,
         ProtocolRule::LoadsThePresent,
         ProtocolRule::FillerInsertsNothing,
@@ -116,6 +119,7 @@ impl ProtocolRule {
     pub fn mutant(self) -> &'static str {
         match self {
             ProtocolRule::FillComparesLease => "plain-set",
+            ProtocolRule::RenewsOnlyItsLease => "blind-renewal",
             ProtocolRule::JoinsNoPast => "blind-join",
             ProtocolRule::LoadsThePresent => "old-snapshot",
             ProtocolRule::FillerInsertsNothing => "insert-on-fill",

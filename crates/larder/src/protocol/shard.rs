@@ -130,7 +130,7 @@ impl<H: Clone> Shard<H> {
         }
     }
 
-    /// Adds a flight to the table. It replaces a flight of `key` that is too old to join.
+    /// Adds a flight to the table.
     pub fn begin_flight(&mut self, key: Bytes, id: FlightId, began: Tick, tags: Arc<[TagKey]>, handle: H) {
         self.flights.insert(key, Flight { id, began, tags, handle });
     }
@@ -187,10 +187,8 @@ impl<H: Clone> Shard<H> {
     }
 
     /// Removes a flight from the table, if it is still there; a flight that replaced it remains.
-    pub fn end_flight(&mut self, key: &[u8], id: FlightId) {
-        if self.is_attached(key, id) {
-            self.flights.remove(key);
-        }
+    pub fn end_flight(&mut self, key: &[u8], id: FlightId) -> Option<H> {
+        if self.is_attached(key, id) { self.flights.remove(key).map(|flight| flight.handle) } else { None }
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct FrameReply {
 ///   before it delivers any reply that the server sent after the change.
 /// - `read_anchor` is a `read` that also returns the remaining time of the first key; if no client changes the key, it
 ///   exists at least that long after the read was sent.
-/// - `lease`, `set_frame`, `permit`, `put`, `fill` and `release` are each atomic on their key.
+/// - `lease`, `renew`, `set_frame`, `permit`, `put`, `fill` and `release` are each atomic on their key.
 /// - If reports may have been lost, the tier calls [`Listener::clear_guarded`] before it is usable again.
 ///
 /// The caller spells keys as the module `key` does, and uses each token once.
@@ -61,6 +61,10 @@ pub(crate) trait Remote: Send + Sync {
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
     ) -> Result<FrameReply, Fault>;
+
+    /// Gives `token`'s lease its full life again, if it is still under the key and every tag has its token from `tags`.
+    /// Otherwise returns `false`, and the lease is gone. It never sets a lease.
+    async fn renew(&self, key: &Bytes, token: Token, tags: &[TagToken]) -> Result<bool, Fault>;
 
     /// Sets `frame` under `key` for `life`, on the same conditions as `lease`.
     async fn set_frame(

@@ -97,36 +97,14 @@ async fn trace_10_a_panicking_load_leaves_no_read_hanging() {
         });
         tokio::task::yield_now().await;
         gate.open();
-        assert!(within(leader).await.unwrap_err().is_panic(), "a panic stays the panicking task's");
-        let error = within(waiter).await.unwrap().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::LoadPanicked);
+        for read in [leader, waiter] {
+            let error = within(read).await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LoadPanicked);
+        }
 
         let table = Table::new();
         table.write(7, 3);
         assert_eq!(instance.read(&table, 7).await, Some(3), "and the next read loads");
-    }
-}
-
-#[tokio::test]
-async fn trace_10_a_cancelled_leader_hands_over() {
-    let redis = Redis::start().unwrap();
-    let (near, far) = (instance(&redis).await, instance(&redis).await);
-    for (leads, waits) in [(near.clone(), near.clone()), (near, far)] {
-        let (table, gate) = (Table::new(), Gate::new());
-        table.write(7, 1);
-        let leader = leads.held_read(&table, 7, &gate);
-        gate.arrival().await;
-        let waiter = tokio::spawn({
-            let (waits, table) = (waits.clone(), table.clone());
-            async move { waits.read(&table, 7).await }
-        });
-        tokio::task::yield_now().await;
-        leader.abort();
-        let start = std::time::Instant::now();
-        assert_eq!(within(waiter).await.unwrap(), Some(1));
-        assert!(start.elapsed() < Duration::from_millis(1_500), "it did not wait for the lease to expire");
-        assert_eq!(table.loads(), 2);
-        let _ = leads.values.invalidate(&7).await;
     }
 }
 
@@ -180,7 +158,7 @@ async fn a_load_that_fails_or_panics_on_one_instance_lets_another_load() {
         let opened = std::time::Instant::now();
         assert_eq!(within(waiter).await.unwrap(), Some(1));
         assert!(opened.elapsed() < Duration::from_secs(1), "the lease was not given up");
-        assert_eq!(within(failing).await.is_err(), panics);
+        assert!(within(failing).await.unwrap(), "it gets the error");
         let _ = near.values.invalidate(&7).await;
     }
 }

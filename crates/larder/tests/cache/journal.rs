@@ -1,5 +1,6 @@
 //! The journal's promises: every commit by any program reaches every instance, whatever fails.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
@@ -29,17 +30,17 @@ fn commit_elsewhere(table: &Table, ledger: &Ledger, key: u32, version: u64) {
 }
 
 /// Reads until memory answers.
-async fn warm(instance: &Instance, table: &Table) {
+async fn warm(instance: &Instance, table: &Arc<Table>) {
     eventually("memory answers", async || {
-        let value = instance.values.read(&1).or_load(async || table.load(1)).await.unwrap();
-        let list = instance.lists.read("all").or_load(async || table.all()).await.unwrap();
+        let value = instance.values.read(&1).or_load(table.loader(1)).await.unwrap();
+        let list = instance.lists.read("all").or_load(table.loader_of_all()).await.unwrap();
         value.source == Source::Memory && list.source == Source::Memory
     })
     .await;
 }
 
-async fn value(instance: &Instance, table: &Table) -> Option<u64> {
-    instance.values.get_or_load(&1, async || table.load(1)).await.unwrap().as_deref().copied()
+async fn value(instance: &Instance, table: &Arc<Table>) -> Option<u64> {
+    instance.values.get_or_load(&1, table.loader(1)).await.unwrap().as_deref().copied()
 }
 
 async fn a_foreign_write_is_seen_within_the_bound(redis: Option<&Redis>) {
@@ -54,7 +55,7 @@ async fn a_foreign_write_is_seen_within_the_bound(redis: Option<&Redis>) {
     for instance in &instances {
         eventually("the new value is served", async || value(instance, &table).await == Some(2)).await;
         assert!(committed.elapsed() < BOUND, "seen after {:?}", committed.elapsed());
-        let list = instance.lists.get_or_load("all", async || table.all()).await.unwrap();
+        let list = instance.lists.get_or_load("all", table.loader_of_all()).await.unwrap();
         assert_eq!(list.as_deref(), Some(&vec![2]), "and so is the list under its tag");
         warm(instance, &table).await;
         assert_eq!(value(instance, &table).await, Some(2), "and never the old one again");
@@ -100,7 +101,7 @@ async fn trace_3_flushed_in_the_middle_of_a_load() {
     let loading = {
         let (a, table, gate) = (a.clone(), table.clone(), gate.clone());
         tokio::spawn(async move {
-            let load = || async {
+            let load = || async move {
                 let value = table.load(1);
                 gate.wait().await;
                 value
@@ -130,7 +131,7 @@ async fn trace_3_restored_from_an_old_snapshot_in_the_middle_of_a_load() {
     let loading = {
         let (a, table, gate) = (a.clone(), table.clone(), gate.clone());
         tokio::spawn(async move {
-            let load = || async {
+            let load = || async move {
                 let value = table.load(2);
                 gate.wait().await;
                 value
@@ -155,7 +156,7 @@ async fn trace_3_restored_from_an_old_snapshot_in_the_middle_of_a_load() {
         let mut from_redis = false;
         while Instant::now() < until || !from_redis {
             for key in [1, 2] {
-                let read = instance.values.read(&key).or_load(async || table.load(key)).await.unwrap();
+                let read = instance.values.read(&key).or_load(table.loader(key)).await.unwrap();
                 assert_eq!(read.value.as_deref(), Some(&2), "from {:?}", read.source);
                 from_redis |= instance.cache.health() == Health::Working;
             }
@@ -178,7 +179,7 @@ async fn nothing_is_served_from_the_tiers_beyond_the_bound_while_the_relay_is_fr
         assert!(committed.elapsed() < BOUND + Duration::from_millis(100), "{:?}", committed.elapsed());
         ledger.freeze(false);
         eventually("memory answers again", async || {
-            let read = a.values.read(&1).or_load(async || table.load(1)).await.unwrap();
+            let read = a.values.read(&1).or_load(table.loader(1)).await.unwrap();
             assert_eq!(read.value.as_deref(), Some(&2));
             read.source == Source::Memory && a.cache.health() != Health::Degraded
         })

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
+mod abandoned;
 mod entries;
 mod examples;
 mod flights;
@@ -18,6 +19,7 @@ mod outages;
 mod permits;
 mod propagated;
 mod refusing;
+mod slow_loads;
 mod stale_sets;
 mod support;
 mod tags;

@@ -45,7 +45,7 @@ async fn node(redis: Option<&Redis>, ledger: Option<&Ledger>) -> Node {
 
 impl Node {
     async fn read(&self, table: &Arc<Table>) -> (Option<u64>, Source) {
-        let answer = within(self.rights.read(&7).or_load(async || table.load(7))).await.unwrap();
+        let answer = within(self.rights.read(&7).or_load(table.loader(7))).await.unwrap();
         (answer.value.as_deref().copied(), answer.source)
     }
 
@@ -116,7 +116,7 @@ async fn no_copy_outlives_the_report_of_its_anchor() {
         let (writer, reader) = if version % 2 == 0 { (&a, &b) } else { (&b, &a) };
         assert_eq!(writer.write(&table, version).await, Delivery::Sent);
         assert_eq!(writer.value(&table).await, Some(version), "the writer reads its own write");
-        let fresh = reader.rights.read(&7).fresh().or_load(async || table.load(7)).await.unwrap();
+        let fresh = reader.rights.read(&7).fresh().or_load(table.loader(7)).await.unwrap();
         assert_eq!(fresh.value.as_deref(), Some(&version));
         eventually("the push arrives", async || reader.value(&table).await == Some(version)).await;
         a.warm(&table).await;
@@ -352,7 +352,7 @@ async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
     let rights = cache.class::<u32, u64>("rights").memory_only().open().unwrap();
     let table = Table::new();
     table.write(7, 1);
-    let read = async || within(rights.read(&7).or_load(async || table.load(7))).await.unwrap();
+    let read = async || within(rights.read(&7).or_load(table.loader(7))).await.unwrap();
     assert_eq!(read().await.source, Source::Load { placement: Placement::Memory });
     assert_eq!(read().await.source, Source::Memory);
     assert_eq!(frame(&redis, KEY), b"(nil)", "no anchor where none is watched");

@@ -66,8 +66,8 @@ impl Bed {
     async fn warm(&self, key: u32) {
         for instance in &self.instances {
             eventually("memory answers", async || {
-                let value = instance.values.read(&key).or_load(async || self.table.load(key)).await.unwrap();
-                let list = instance.lists.read("all").or_load(async || self.table.all()).await.unwrap();
+                let value = instance.values.read(&key).or_load(self.table.loader(key)).await.unwrap();
+                let list = instance.lists.read("all").or_load(self.table.loader_of_all()).await.unwrap();
                 value.source == Source::Memory && list.source == Source::Memory
             })
             .await;
@@ -78,9 +78,9 @@ impl Bed {
     async fn sources(&self, key: u32) -> Vec<(Source, Source)> {
         let mut sources = Vec::new();
         for instance in &self.instances {
-            let value = instance.values.read(&key).or_load(async || self.table.load(key)).await.unwrap();
+            let value = instance.values.read(&key).or_load(self.table.loader(key)).await.unwrap();
             assert_eq!(value.value, self.table.load(key).unwrap().map(Arc::new), "it is the present one");
-            let list = instance.lists.read("all").or_load(async || self.table.all()).await.unwrap();
+            let list = instance.lists.read("all").or_load(self.table.loader_of_all()).await.unwrap();
             sources.push((value.source, list.source));
         }
         sources

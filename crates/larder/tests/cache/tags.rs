@@ -94,7 +94,7 @@ async fn trace_9_a_tag_minted_by_two_at_once() {
         // Two entries, so that both instances lead a load and both mint a token.
         let fresh = async |instance: &Instance, name: &'static str| {
             // Fresh, because memory can be one push behind.
-            instance.lists.read(name).fresh().or_load(async || table.all()).await.unwrap()
+            instance.lists.read(name).fresh().or_load(table.loader_of_all()).await.unwrap()
         };
         tokio::join!(fresh(&a, "one"), fresh(&b, "two"));
         for instance in [&a, &b] {
@@ -122,7 +122,7 @@ async fn tags_by_key_are_invalidated_one_by_one() {
         let table = Table::new();
         let read = async |team: u32| {
             let table: &Arc<Table> = &table;
-            rosters.read(&team).or_load(async || table.load(team)).await.unwrap()
+            rosters.read(&team).or_load(table.loader(team)).await.unwrap()
         };
         for team in [1, 2] {
             table.write(team, 1);

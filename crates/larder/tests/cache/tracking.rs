@@ -153,7 +153,7 @@ async fn a_copy_ends_at_its_own_deadline() {
     let brief = cache.class::<u32, u64>("brief").policy(policy).open().unwrap();
     let table = Table::new();
     table.write(7, 1);
-    let read = async || *brief.get_or_load(&7, async || table.load(7)).await.unwrap().unwrap();
+    let read = async || *brief.get_or_load(&7, table.loader(7)).await.unwrap().unwrap();
     assert_eq!((read().await, read().await, read().await), (1, 1, 1));
     table.write(7, 2);
     // Redis expires a key lazily and sends no push until a command touches the key; a hit in memory touches nothing.
@@ -173,7 +173,7 @@ async fn without_tracking_redis_serves_and_memory_keeps_nothing() {
     let table = Table::new();
     table.write(7, 1);
     for _ in 0..3 {
-        values.get_or_load(&7, async || table.load(7)).await.unwrap();
+        values.get_or_load(&7, table.loader(7)).await.unwrap();
     }
     let stats = values.stats();
     assert_eq!((stats.loads, stats.redis_hits, stats.memory_hits), (1, 2, 0));
@@ -186,7 +186,7 @@ async fn without_tracking_redis_serves_and_memory_keeps_nothing() {
     gate.arrival().await;
     let waiter = tokio::spawn({
         let (values, table) = (values.clone(), table.clone());
-        async move { values.get_or_load(&7, || async move { table.load(7) }).await.unwrap() }
+        async move { values.get_or_load(&7, table.loader(7)).await.unwrap() }
     });
     tokio::task::yield_now().await;
     gate.open();

@@ -51,6 +51,8 @@ pub struct Coherence {
     pub failures: u8,
     /// The number of loaders and writers that die.
     pub crashes: u8,
+    /// The number of renewals of leases.
+    pub renewals: u8,
     /// Whether the entry has a tag. Writes then invalidate the tag and not the key.
     pub tagged: bool,
     /// Counts how often each branch is taken.
@@ -78,6 +80,10 @@ pub enum Branch {
     Replaced,
     /// Redis accepted a fill.
     Filled,
+    /// A lease was renewed.
+    Renewed,
+    /// A lease was not renewed, because it or a tag's token was gone. Its flight left the table.
+    RenewalRefused,
     /// Redis refused a fill, because the key did not hold its lease.
     FillRefused,
     /// A tracked reply entered memory.
@@ -132,7 +138,7 @@ pub enum Branch {
 
 impl Branch {
     /// All branches, in the order of declaration.
-    pub const ALL: [Branch; 34] = {
+    pub const ALL: [Branch; 36] = {
         use Branch::*;
         [
             MemoryHit,
@@ -144,6 +150,8 @@ impl Branch {
             LostPatience,
             Replaced,
             Filled,
+            Renewed,
+            RenewalRefused,
             FillRefused,
             Inserted,
             InsertRefused,
@@ -175,6 +183,9 @@ impl Branch {
     /// The branches of memory-only classes.
     pub const ANCHORED: [Branch; 3] = [Branch::Anchored, Branch::KeptUnderAnchor, Branch::LostAnchor];
 
+    /// The branches of renewed leases.
+    pub const RENEWALS: [Branch; 2] = [Branch::Renewed, Branch::RenewalRefused];
+
     /// The branches of permits.
     pub const PERMITS: [Branch; 7] = {
         use Branch::*;
@@ -201,6 +212,8 @@ pub enum Action {
     Mint(usize),
     /// A reader sets the anchor of a memory-only class, and mints the tag's missing token.
     SetAnchor(usize),
+    /// The holder of a lease runs the script RENEW, before or after its loader reads the database.
+    Renew(usize),
     /// The loader reads the database.
     Load(usize),
     /// A reader fills Redis with the loaded value, or stores it in memory.
@@ -259,6 +272,7 @@ impl Coherence {
             losses: 0,
             failures: 0,
             crashes: 0,
+            renewals: 0,
             tagged: false,
             coverage: Coverage::new(Branch::ALL.len()),
         }
@@ -299,6 +313,7 @@ impl Model for Coherence {
             Action::Lease(reader) => state.lease(self, reader),
             Action::Mint(reader) => state.mint(self, reader),
             Action::SetAnchor(reader) => state.set_anchor(self, reader),
+            Action::Renew(reader) => state.renew(self, reader),
             Action::Load(reader) => state.load(self, reader),
             Action::Fill(reader) => state.fill(self, reader),
             Action::GiveUp(reader) => state.give_up(self, reader),

@@ -48,8 +48,13 @@ impl State {
                     actions.push(Action::Fill(nth));
                 }
             }
-            if self.left.crashes > 0 && matches!(read.phase, Phase::Held { .. } | Phase::Loaded { .. }) {
-                actions.push(Action::Crash(nth));
+            if matches!(read.phase, Phase::Held { .. } | Phase::Loaded { .. }) {
+                if self.left.crashes > 0 {
+                    actions.push(Action::Crash(nth));
+                }
+                if self.left.renewals > 0 {
+                    actions.push(Action::Renew(nth));
+                }
             }
         }
     }
@@ -251,6 +256,30 @@ impl State {
     fn insert_unfenced(&mut self, model: &Coherence, instance: usize, entry: &Entry) {
         let mark = self.instances[instance].shards[place(&key())].seq();
         self.insert_tracked(model, instance, mark, key(), copy_of(entry));
+    }
+
+    /// Models `Engine::keep_lease`. A flight whose lease is gone leaves the table: reads that wait for it decide again.
+    pub(super) fn renew(&mut self, model: &Coherence, nth: usize) {
+        let (Phase::Held { id, lease, tags } | Phase::Loaded { id, lease, tags, .. }) =
+            self.readers[nth].phase.clone()
+        else {
+            return;
+        };
+        self.left.renewals -= 1;
+        if !model.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
+            self.redis.set(&key(), lease.lease_frame());
+        } else if self.redis.renew(&key(), lease, &tags) {
+            model.take(Branch::Renewed);
+        } else {
+            model.take(Branch::RenewalRefused);
+            let instance = self.readers[nth].instance;
+            self.instances[instance].shards[place(&key())].end_flight(&key(), id);
+            for read in self.readers.iter_mut().filter(|read| read.instance == instance) {
+                if matches!(read.phase, Phase::After(of) if of == id) {
+                    read.phase = Phase::Arrived;
+                }
+            }
+        }
     }
 
     /// The loader reads the database at this one instant.

@@ -81,6 +81,39 @@ pub fn read_path(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     ]
 }
 
+/// Loads that take so long that their lease is renewed.
+pub fn renewals(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
+    let base = || Coherence { renewals: 2, ..Coherence::new(rules) };
+    vec![
+        (
+            "two reads here, a write elsewhere",
+            Coherence { readers: readers(&[(A, Bounded), (A, Fresh)]), writers: vec![B], ..base() },
+        ),
+        (
+            "a read here, one there, a write here, the lease is evicted or expires",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Bounded)]),
+                writers: vec![A],
+                evictions: 1,
+                ..base()
+            },
+        ),
+        (
+            "by tag: a read here, one there, a write there",
+            Coherence {
+                tagged: true,
+                readers: readers(&[(A, Bounded), (B, Fresh)]),
+                writers: vec![B],
+                ..base()
+            },
+        ),
+        (
+            "a write by other software",
+            Coherence { readers: readers(&[(A, Bounded), (B, Bounded)]), foreign: 1, ..base() },
+        ),
+    ]
+}
+
 /// Tags: the entry has a tag, and writes invalidate only the tag.
 pub fn tags(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence { tagged: true, ..Coherence::new(rules) };

@@ -62,6 +62,8 @@ pub(super) struct Left {
     pub(super) losses: u8,
     pub(super) failures: u8,
     pub(super) crashes: u8,
+    /// Renewals of leases.
+    pub(super) renewals: u8,
 }
 
 /// Whether each promise was broken.
@@ -229,6 +231,7 @@ impl State {
                 losses: model.losses,
                 failures: model.failures,
                 crashes: model.crashes,
+                renewals: model.renewals,
             },
             missed: Missed::default(),
         }

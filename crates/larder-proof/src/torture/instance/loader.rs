@@ -24,6 +24,7 @@ const LIST: &str = "SELECT CAST(SUM(version) AS BIGINT) FROM item WHERE team = $
 const SNAPSHOT: Duration = Duration::from_millis(100);
 
 /// Reads the database for loads.
+#[derive(Clone)]
 pub(super) struct Loader {
     database: Database,
     /// An inserted fault: a transaction that was opened up to 100 ms ago. The lock is held across awaits, so it is an
@@ -39,13 +40,13 @@ impl Loader {
     }
 
     /// An item; `None` if its version means absence.
-    pub(super) async fn item(&self, key: Key) -> Result<Option<Value>, sqlx::Error> {
+    pub(super) async fn item(self, key: Key) -> Result<Option<Value>, sqlx::Error> {
         let version = self.version(ITEM, key).await?;
         Ok((!is_absent(version)).then_some(Value { key, version }))
     }
 
     /// A team's list, which is never absent.
-    pub(super) async fn list(&self, team: Key) -> Result<Option<Value>, sqlx::Error> {
+    pub(super) async fn list(self, team: Key) -> Result<Option<Value>, sqlx::Error> {
         Ok(Some(Value { key: list_of(team), version: self.version(LIST, team).await? }))
     }
 

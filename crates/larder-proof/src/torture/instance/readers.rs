@@ -59,8 +59,11 @@ impl Instance {
     async fn read(&self, key: Key, consistency: Consistency, last: bool) {
         let begin = now();
         let answer = match team_of_list(key) {
-            Some(team) => self.ask(&self.caches.lists, team, consistency, || self.loader.list(team)).await,
-            None => self.ask(&self.caches.items, key, consistency, || self.loader.item(key)).await,
+            Some(team) => {
+                let load = || self.loader.clone().list(team);
+                self.ask(&self.caches.lists, team, consistency, load).await
+            }
+            None => self.ask(&self.caches.items, key, consistency, || self.loader.clone().item(key)).await,
         };
         let end = now();
         let answer = match answer {
@@ -92,7 +95,7 @@ impl Instance {
     ) -> Result<Answer<Value>, Error>
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<Option<Value>, sqlx::Error>>,
+        F: Future<Output = Result<Option<Value>, sqlx::Error>> + Send + 'static,
     {
         class.read(&id).consistency(consistency).or_load(load).await
     }

@@ -30,7 +30,7 @@ use crate::condition::Condition;
 use crate::error::Error;
 use crate::journal::{ChangeId, Journal};
 use crate::key::Namespace;
-use crate::policy::{LOAD_TIMEOUT_MAX, Policy};
+use crate::policy::Policy;
 use crate::polls::PollRequests;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::{TagKey, TagToken};
@@ -45,12 +45,8 @@ use crate::remote::redis::scripts::Scripts;
 use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Listener, Remote};
 
-/// The TTL of a lease.
+/// The TTL of a lease. The holder renews it every second; if the holder dies, another instance loads after this time.
 const LEASE: Duration = Duration::from_secs(3);
-const _: () = assert!(
-    LEASE.as_millis() > LOAD_TIMEOUT_MAX.as_millis(),
-    "a lease expires before the fill of a load that ended in time"
-);
 /// The TTL of a tag token. It is longer than the residence of any entry. If a token expired earlier, its entries would
 /// be loaded again, and no read would be wrong.
 const TAG_TTL: Duration = Policy::TTL_MAX.saturating_mul(2);
@@ -280,6 +276,16 @@ impl Remote for RedisTier {
             .await
     }
 
+    async fn renew(&self, key: &Bytes, token: Token, tags: &[TagToken]) -> Result<bool, Fault> {
+        let prefix = self.prefix();
+        let (key, lease) = (&prefix.add_to(key), token.lease_frame());
+        if !self.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
+            return self.set(key, lease, LEASE).await.map(|()| true);
+        }
+        let tags = frames(&prefix, tags);
+        self.scripts.renew(self.connection()?, key, &lease, &tags, LEASE).await.map_err(fault)
+    }
+
     async fn set_frame(
         &self,
         key: &Bytes,
@@ -322,8 +328,7 @@ impl Remote for RedisTier {
         if !self.rules.keeps(ProtocolRule::PutsUnderPermit) {
             return self.set(key, frame, ttl).await.map(|()| true);
         }
-        let tags: Vec<_> =
-            tags.iter().map(|taken| (prefix.add_to(taken.tag.as_bytes()), taken.token.tag_frame())).collect();
+        let tags = frames(&prefix, tags);
         self.scripts.put(self.connection()?, key, existing, &tags, frame, ttl).await.map_err(fault)
     }
 
@@ -380,6 +385,11 @@ impl Remote for RedisTier {
         self.validity.revoke();
         self.nudge.notify_one();
     }
+}
+
+/// The key and the frame of each tag, as Redis has them.
+fn frames(prefix: &Prefix, tags: &[TagToken]) -> Vec<(Bytes, Bytes)> {
+    tags.iter().map(|taken| (prefix.add_to(taken.tag.as_bytes()), taken.token.tag_frame())).collect()
 }
 
 /// A TTL as Redis takes it: an integer number of milliseconds, at least 1, because Redis refuses 0.

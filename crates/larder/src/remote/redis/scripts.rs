@@ -1,11 +1,11 @@
-//! The Lua scripts. Each is one atomic step. LEASE, PERMIT, FILL and RELEASE use only an entry's key; PUT also uses the
-//! keys of its tags.
+//! The Lua scripts. Each is one atomic step. LEASE, PERMIT, FILL and RELEASE use only an entry's key; PUT and RENEW also use
+//! the keys of its tags.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Script};
+use redis::{RedisResult, Script, ScriptInvocation};
 
 use crate::journal::Position;
 use crate::protocol::certificate::RedisTime;
@@ -60,6 +60,20 @@ const FILL: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
+";
+
+/// Gives a lease its full TTL again, if it is still there and every tag has its token. If a tag has another token, the
+/// entry would be invalid from the start, so the lease is removed: other readers need not wait for it. KEYS: the
+/// entry's, then its tags'. ARGV: the lease's frame, its TTL in milliseconds, then the tags' frames.
+const RENEW: &str = r"
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+for nth = 2, #KEYS do
+  if redis.pcall('GET', KEYS[nth]) ~= ARGV[nth + 1] then
+    redis.call('UNLINK', KEYS[1])
+    return 0
+  end
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 ";
 
 /// Removes a lease, if it is still there. ARGV: the lease's frame.
@@ -134,6 +148,7 @@ pub(crate) struct Scripts {
     permit: Script,
     put: Script,
     fill: Script,
+    renew: Script,
     release: Script,
     unlink_and_record: Script,
     mark: Script,
@@ -148,6 +163,7 @@ impl Scripts {
             permit: Script::new(PERMIT),
             put: Script::new(PUT),
             fill: Script::new(FILL),
+            renew: Script::new(RENEW),
             release: Script::new(RELEASE),
             unlink_and_record: Script::new(UNLINK_AND_RECORD),
             mark: Script::new(MARK),
@@ -190,9 +206,7 @@ impl Scripts {
     ) -> RedisResult<bool> {
         let mut call = self.put.key(&key[..]);
         call.arg(&standing[..]).arg(&frame[..]).arg(millis(ttl));
-        for (tag, token) in tags {
-            call.key(&tag[..]).arg(&token[..]);
-        }
+        add_tags(&mut call, tags);
         call.invoke_async(&mut connection).await
     }
 
@@ -207,6 +221,20 @@ impl Scripts {
         let lease = token.lease_frame();
         let mut call = self.fill.key(&key[..]);
         call.arg(&lease[..]).arg(&frame[..]).arg(millis(ttl));
+        call.invoke_async(&mut connection).await
+    }
+
+    pub(crate) async fn renew(
+        &self,
+        mut connection: MultiplexedConnection,
+        key: &Bytes,
+        lease: &Bytes,
+        tags: &[(Bytes, Bytes)],
+        life: Duration,
+    ) -> RedisResult<bool> {
+        let mut call = self.renew.key(&key[..]);
+        call.arg(&lease[..]).arg(millis(life));
+        add_tags(&mut call, tags);
         call.invoke_async(&mut connection).await
     }
 
@@ -273,6 +301,13 @@ impl Scripts {
             0 => MarkDecision::Keep,
             _ => MarkDecision::Refuse,
         })
+    }
+}
+
+/// Adds the key and the frame of each tag.
+fn add_tags(call: &mut ScriptInvocation<'_>, tags: &[(Bytes, Bytes)]) {
+    for (tag, token) in tags {
+        call.key(&tag[..]).arg(&token[..]);
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) use {in_redis, in_redis_of_ledger};
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -100,6 +101,21 @@ impl Table {
         Ok(all)
     }
 
+    /// A loader of the row under `key`.
+    pub(crate) fn loader(
+        self: &Arc<Self>,
+        key: u32,
+    ) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> {
+        let table = self.clone();
+        move || ready(table.load(key))
+    }
+
+    /// A loader of all rows.
+    pub(crate) fn loader_of_all(self: &Arc<Self>) -> impl FnOnce() -> Ready<Result<Vec<u64>, Infallible>> {
+        let table = self.clone();
+        move || ready(table.all())
+    }
+
     pub(crate) fn loads(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
     }
@@ -148,19 +164,16 @@ pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
 
 impl Instance {
     pub(crate) async fn read(&self, table: &Arc<Table>, key: u32) -> Option<u64> {
-        let table = table.clone();
-        within(self.values.get_or_load(&key, || async move { table.load(key) })).await.unwrap().map(|v| *v)
+        within(self.values.get_or_load(&key, table.loader(key))).await.unwrap().map(|v| *v)
     }
 
     pub(crate) async fn read_fresh(&self, table: &Arc<Table>, key: u32) -> Option<u64> {
-        let table = table.clone();
-        let read = self.values.read(&key).fresh().or_load(|| async move { table.load(key) });
+        let read = self.values.read(&key).fresh().or_load(table.loader(key));
         within(read).await.unwrap().value.map(|v| *v)
     }
 
     pub(crate) async fn list(&self, table: &Arc<Table>, name: &str) -> Vec<u64> {
-        let table = table.clone();
-        let read = self.lists.get_or_load(name, || async move { table.all() });
+        let read = self.lists.get_or_load(name, table.loader_of_all());
         within(read).await.unwrap().map(|list| list.to_vec()).unwrap()
     }
 
