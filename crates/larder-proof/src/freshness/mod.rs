@@ -93,7 +93,7 @@ pub struct Judge {
 
 /// What is wrong with a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Anomaly {
     /// A `fresh` read missed a write acknowledged as sent this long before.
     StaleFresh(Nanos),
     /// A read missed a write committed this long before, which is more than the bound.
@@ -108,22 +108,22 @@ pub enum Fault {
     OldAfterQuiet(Nanos),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Anomaly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let old = |nanos: &Nanos| Duration::from_micros(nanos / 1_000);
         match self {
-            Fault::StaleFresh(by) => {
+            Anomaly::StaleFresh(by) => {
                 write!(f, "a fresh read missed a write acknowledged as sent {:?} before", old(by))
             }
-            Fault::BeyondBound(by) => {
+            Anomaly::BeyondBound(by) => {
                 write!(f, "a read missed a write committed {:?} before, beyond the bound", old(by))
             }
-            Fault::OwnWriteUnseen(by) => {
+            Anomaly::OwnWriteUnseen(by) => {
                 write!(f, "a read missed what its own instance acknowledged {:?} before", old(by))
             }
-            Fault::FromTheFuture => write!(f, "a read returned a version whose write had not begun"),
-            Fault::NeverWritten => write!(f, "a read returned a version that was never written"),
-            Fault::OldAfterQuiet(by) => {
+            Anomaly::FromTheFuture => write!(f, "a read returned a version whose write had not begun"),
+            Anomaly::NeverWritten => write!(f, "a read returned a version that was never written"),
+            Anomaly::OldAfterQuiet(by) => {
                 write!(f, "after the quiet time a read missed a write committed {:?} before", old(by))
             }
         }
@@ -136,14 +136,14 @@ pub struct Verdict {
     /// How old the answer was, against all commits.
     pub staleness: Nanos,
     /// What is wrong with the read; usually empty.
-    pub faults: Vec<Fault>,
+    pub anomalies: Vec<Anomaly>,
 }
 
 impl Judge {
     /// Judges one read.
     pub fn verdict(&self, event: &Event, read: Read) -> Verdict {
         let Some(writes) = self.keys.get(&event.key) else {
-            return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] };
+            return Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] };
         };
         let version = match event.seen {
             Seen::Version(version) => version,
@@ -151,36 +151,36 @@ impl Judge {
             // is the most lenient choice.
             Seen::Absent => match youngest_absent(writes.births.newest_by(event.end, writes.newest)) {
                 Some(version) => version,
-                None => return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] },
+                None => return Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] },
             },
         };
         if version > writes.newest {
-            return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] };
+            return Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] };
         }
         let missed = |knowledge: &Knowledge| match knowledge.after(version) {
             Some(known) => event.begin.saturating_sub(known),
             None => 0,
         };
         let staleness = missed(&writes.committed);
-        let mut faults = Vec::new();
+        let mut anomalies = Vec::new();
         if writes.births.of(version) > event.end {
-            faults.push(Fault::FromTheFuture);
+            anomalies.push(Anomaly::FromTheFuture);
         }
         let missed_sent = missed(&writes.sent);
         if read.consistency == Consistency::Fresh && missed_sent > 0 {
-            faults.push(Fault::StaleFresh(missed_sent));
+            anomalies.push(Anomaly::StaleFresh(missed_sent));
         }
         let own = writes.own.get(&event.instance).map_or(0, missed);
         if own > 0 {
-            faults.push(Fault::OwnWriteUnseen(own));
+            anomalies.push(Anomaly::OwnWriteUnseen(own));
         }
         if staleness > self.bound {
-            faults.push(Fault::BeyondBound(staleness));
+            anomalies.push(Anomaly::BeyondBound(staleness));
         }
         if read.last && staleness > 0 {
-            faults.push(Fault::OldAfterQuiet(staleness));
+            anomalies.push(Anomaly::OldAfterQuiet(staleness));
         }
-        Verdict { staleness, faults }
+        Verdict { staleness, anomalies }
     }
 
     /// The newest recorded version of a key; 0 if there is none.

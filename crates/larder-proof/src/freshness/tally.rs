@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use larder::policy::Consistency;
 use larder::source::{Placement, Source};
 
-use crate::freshness::{Fault, Judge};
+use crate::freshness::{Anomaly, Judge};
 use crate::history::{Event, Instance, Key, Nanos, Read, Seen, What};
 
 /// The names of all kinds of violations in the summary.
@@ -159,11 +159,11 @@ impl Tally {
         self.absent_hits += u64::from(event.seen == Seen::Absent && read.source.is_hit());
         self.last += u64::from(read.last);
         self.slowest = self.slowest.max(event.end - event.begin);
-        for fault in &verdict.faults {
-            *self.violations.entry(kind(fault)).or_default() += 1;
+        for anomaly in &verdict.anomalies {
+            *self.violations.entry(kind(anomaly)).or_default() += 1;
         }
         let recent = self.recent.entry((event.instance, event.key)).or_default();
-        if let Some(fault) = verdict.faults.first()
+        if let Some(fault) = verdict.anomalies.first()
             && self.told.len() < TOLD
         {
             self.told.push(tell(judge, event, fault, recent));
@@ -181,19 +181,19 @@ impl Tally {
 }
 
 /// The name of a fault in the summary.
-fn kind(fault: &Fault) -> &'static str {
-    match fault {
-        Fault::StaleFresh(_) => "stale `fresh` reads",
-        Fault::BeyondBound(_) => "reads beyond the bound",
-        Fault::OwnWriteUnseen(_) => "own writes unseen",
-        Fault::FromTheFuture => "reads from the future",
-        Fault::NeverWritten => "reads of what was never written",
-        Fault::OldAfterQuiet(_) => "keys old after the quiet time",
+fn kind(anomaly: &Anomaly) -> &'static str {
+    match anomaly {
+        Anomaly::StaleFresh(_) => "stale `fresh` reads",
+        Anomaly::BeyondBound(_) => "reads beyond the bound",
+        Anomaly::OwnWriteUnseen(_) => "own writes unseen",
+        Anomaly::FromTheFuture => "reads from the future",
+        Anomaly::NeverWritten => "reads of what was never written",
+        Anomaly::OldAfterQuiet(_) => "keys old after the quiet time",
     }
 }
 
 /// The text of a violation with the events that explain it, in the order of time.
-fn tell(judge: &Judge, event: &Event, fault: &Fault, recent: &[Event]) -> String {
+fn tell(judge: &Judge, event: &Event, fault: &Anomaly, recent: &[Event]) -> String {
     let mut lines: Vec<(Nanos, String)> = Vec::new();
     let mut line = |at, text| lines.push((at, text));
     for write in judge.around(event).take(12) {

@@ -1,4 +1,4 @@
-//! Tests the judge with inserted faults, and against a slow judge that implements the definitions directly.
+//! Tests the judge with inserted anomalies, and against a slow judge that implements the definitions directly.
 
 use proptest::prelude::*;
 
@@ -35,9 +35,9 @@ fn history(delivery: Delivery) -> Judge {
     writes.judge(BOUND)
 }
 
-fn faults(judge: &Judge, event: Event) -> Vec<Fault> {
+fn anomalies(judge: &Judge, event: Event) -> Vec<Anomaly> {
     let What::Read(read) = event.what else { panic!("only reads are judged") };
-    judge.verdict(&event, read).faults
+    judge.verdict(&event, read).anomalies
 }
 
 const OLD: Seen = Seen::Version(1);
@@ -48,47 +48,51 @@ fn a_right_history_has_no_fault() {
     let judge = history(Delivery::Sent);
     for (begin, seen) in [(5 * SECOND, OLD), (10 * SECOND, OLD), (10 * SECOND, NEW), (20 * SECOND, NEW)] {
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
-            assert_eq!(faults(&judge, read(0, seen, begin, consistency)), []);
+            assert_eq!(anomalies(&judge, read(0, seen, begin, consistency)), []);
         }
     }
-    assert_eq!(faults(&judge, read(1, OLD, 12 * SECOND, Consistency::Bounded)), [], "old within the bound");
+    assert_eq!(
+        anomalies(&judge, read(1, OLD, 12 * SECOND, Consistency::Bounded)),
+        [],
+        "old within the bound"
+    );
 }
 
 #[test]
 fn a_fresh_read_that_misses_a_sent_write_is_flagged_and_a_queued_one_is_not() {
     let event = read(1, OLD, 11 * SECOND + 5, Consistency::Fresh);
-    assert_eq!(faults(&history(Delivery::Sent), event), [Fault::StaleFresh(5)]);
-    assert_eq!(faults(&history(Delivery::Queued), event), []);
+    assert_eq!(anomalies(&history(Delivery::Sent), event), [Anomaly::StaleFresh(5)]);
+    assert_eq!(anomalies(&history(Delivery::Queued), event), []);
 }
 
 #[test]
 fn a_read_older_than_the_bound_is_flagged_whatever_was_acknowledged() {
     let event = read(1, OLD, 12 * SECOND + 1, Consistency::Bounded);
-    assert_eq!(faults(&history(Delivery::Queued), event), [Fault::BeyondBound(2 * SECOND + 1)]);
+    assert_eq!(anomalies(&history(Delivery::Queued), event), [Anomaly::BeyondBound(2 * SECOND + 1)]);
 }
 
 #[test]
 fn the_writing_instance_must_see_what_it_acknowledged() {
     let event = read(0, OLD, 11 * SECOND + 7, Consistency::Bounded);
-    assert_eq!(faults(&history(Delivery::Queued), event), [Fault::OwnWriteUnseen(7)]);
-    assert_eq!(faults(&history(Delivery::Queued), Event { instance: 1, ..event }), []);
+    assert_eq!(anomalies(&history(Delivery::Queued), event), [Anomaly::OwnWriteUnseen(7)]);
+    assert_eq!(anomalies(&history(Delivery::Queued), Event { instance: 1, ..event }), []);
 }
 
 #[test]
 fn a_version_that_was_never_written_is_flagged() {
     let judge = history(Delivery::Sent);
     let early = read(0, NEW, 8 * SECOND, Consistency::Bounded);
-    assert_eq!(faults(&judge, early), [Fault::FromTheFuture]);
+    assert_eq!(anomalies(&judge, early), [Anomaly::FromTheFuture]);
     let unheard = read(0, Seen::Version(3), 20 * SECOND, Consistency::Bounded);
-    assert_eq!(faults(&judge, unheard), [Fault::NeverWritten]);
-    assert_eq!(faults(&judge, Event { key: 2, ..unheard }), [Fault::NeverWritten]);
+    assert_eq!(anomalies(&judge, unheard), [Anomaly::NeverWritten]);
+    assert_eq!(anomalies(&judge, Event { key: 2, ..unheard }), [Anomaly::NeverWritten]);
 }
 
 #[test]
 fn after_the_quiet_time_nothing_may_be_old() {
     let last = What::Read(Read { last: true, ..ask(Consistency::Bounded) });
     let event = Event { what: last, ..read(1, OLD, 11 * SECOND, Consistency::Bounded) };
-    assert_eq!(faults(&history(Delivery::Queued), event), [Fault::OldAfterQuiet(SECOND)]);
+    assert_eq!(anomalies(&history(Delivery::Queued), event), [Anomaly::OldAfterQuiet(SECOND)]);
 }
 
 #[test]
@@ -98,13 +102,13 @@ fn a_negative_answer_is_judged_as_the_youngest_absence() {
         writes.add(write(version, at * SECOND, at * SECOND + 10));
     }
     let judge = writes.judge(BOUND);
-    let absent = |at: Nanos| faults(&judge, read(1, Seen::Absent, at, Consistency::Bounded));
-    assert_eq!(absent(SECOND), [Fault::NeverWritten], "no absence had been written");
+    let absent = |at: Nanos| anomalies(&judge, read(1, Seen::Absent, at, Consistency::Bounded));
+    assert_eq!(absent(SECOND), [Anomaly::NeverWritten], "no absence had been written");
     assert_eq!(absent(2 * SECOND), []);
     assert_eq!(absent(4 * SECOND), [], "version 8 is a second old");
     assert_eq!(absent(5 * SECOND), [], "may be version 16");
     assert_eq!(absent(19 * SECOND), []);
-    assert_eq!(absent(23 * SECOND), [Fault::BeyondBound(3 * SECOND - 10)], "version 17 is not absent");
+    assert_eq!(absent(23 * SECOND), [Anomaly::BeyondBound(3 * SECOND - 10)], "version 17 is not absent");
 }
 
 #[test]
@@ -115,7 +119,7 @@ fn a_polled_version_counts_from_the_poll_and_what_came_later_proves_what_came_be
     let judge = writes.judge(BOUND);
     for version in 1..=3 {
         let event = read(1, Seen::Version(version), 7 * SECOND + 2, Consistency::Bounded);
-        assert_eq!(faults(&judge, event), [Fault::BeyondBound(2 * SECOND + 2)]);
+        assert_eq!(anomalies(&judge, event), [Anomaly::BeyondBound(2 * SECOND + 2)]);
     }
 }
 
@@ -135,7 +139,7 @@ fn brute(writes: &[Event], event: &Event, read: Read, bound: Nanos) -> Verdict {
     };
     let of = |version: Version| {
         if version == 0 || version > newest {
-            return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] };
+            return Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] };
         }
         let missed = |counts: &dyn Fn(&Event) -> bool| {
             let later = writes.iter().filter(|write| version_of(write) > version && counts(write));
@@ -146,20 +150,20 @@ fn brute(writes: &[Event], event: &Event, read: Read, bound: Nanos) -> Verdict {
         let is_own =
             |write: &Event| matches!(write.what, What::Acknowledged(_)) && write.instance == event.instance;
         let own = missed(&is_own);
-        let faults = [
-            (born(version) > event.end, Fault::FromTheFuture),
-            (read.consistency == Consistency::Fresh && unsent > 0, Fault::StaleFresh(unsent)),
-            (own > 0, Fault::OwnWriteUnseen(own)),
-            (staleness > bound, Fault::BeyondBound(staleness)),
-            (read.last && staleness > 0, Fault::OldAfterQuiet(staleness)),
+        let anomalies = [
+            (born(version) > event.end, Anomaly::FromTheFuture),
+            (read.consistency == Consistency::Fresh && unsent > 0, Anomaly::StaleFresh(unsent)),
+            (own > 0, Anomaly::OwnWriteUnseen(own)),
+            (staleness > bound, Anomaly::BeyondBound(staleness)),
+            (read.last && staleness > 0, Anomaly::OldAfterQuiet(staleness)),
         ];
-        let faults = faults.into_iter().filter(|(is_so, _)| *is_so).map(|(_, fault)| fault).collect();
-        Verdict { staleness, faults }
+        let anomalies = anomalies.into_iter().filter(|(is_so, _)| *is_so).map(|(_, fault)| fault).collect();
+        Verdict { staleness, anomalies }
     };
     let verdicts = candidates.into_iter().rev().map(of);
     verdicts
-        .min_by_key(|verdict| (verdict.faults.len(), verdict.staleness))
-        .unwrap_or(Verdict { staleness: 0, faults: vec![Fault::NeverWritten] })
+        .min_by_key(|verdict| (verdict.anomalies.len(), verdict.staleness))
+        .unwrap_or(Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] })
 }
 
 fn any_write() -> impl Strategy<Value = Event> {

@@ -29,15 +29,15 @@ fn attestation_of_the_present_alone_is_caught() {
 #[test]
 fn defect_that_does_not_fail_its_pass_is_caught() {
     let care = journal::Care { defect_fails_its_poll: false, ..Default::default() };
-    catch_failover("defect-fails-no-pass", care, "position_is_true");
-    catch_memory("defect-fails-no-pass", care, VOUCHED);
+    catch_failover("defect-fails-no-poll", care, "position_is_true");
+    catch_memory("defect-fails-no-poll", care, VOUCHED);
 }
 
 #[test]
 fn hidden_outbox_that_is_shown_to_the_inspection_is_caught() {
     let care = journal::Care { hidden_fails_its_poll: false, ..Default::default() };
-    catch_failover("hidden-fails-no-pass", care, "position_is_true");
-    catch_memory("hidden-fails-no-pass", care, VOUCHED);
+    catch_failover("hidden-fails-no-poll", care, "position_is_true");
+    catch_memory("hidden-fails-no-poll", care, VOUCHED);
 }
 
 #[test]

@@ -109,7 +109,7 @@ pub enum Branch {
     /// The relay unlinked in Redis.
     Relayed,
     /// The relay skipped a poll's changes, because their writers had propagated all of them.
-    PassedOver,
+    Skipped,
     /// A connection was lost.
     Lost,
     /// A copy was not served, because memory did not have the token that the copy took.
@@ -164,7 +164,7 @@ impl Branch {
             Queued,
             Owed,
             Relayed,
-            PassedOver,
+            Skipped,
             Lost,
             TagGone,
             Anchored,

@@ -38,7 +38,7 @@ pub struct State {
     /// The last committed version.
     pub(super) database: Version,
     /// The version that was last propagated to Redis: Redis must hold no valid older entry.
-    pub(super) told: Version,
+    pub(super) propagated: Version,
     /// The version that every fresh read must see.
     pub(super) acknowledged: Version,
     pub(super) redis: Redis,
@@ -216,7 +216,7 @@ impl State {
         };
         State {
             database: 0,
-            told: 0,
+            propagated: 0,
             acknowledged: 0,
             redis: Redis::new(INSTANCES),
             instances: vec![instance; INSTANCES],
@@ -254,17 +254,17 @@ impl State {
     pub(super) fn redis_is_not_behind(&self) -> bool {
         let Some(Ok(Frame::Entry(entry))) = self.redis.peek(&key()).map(Frame::parse) else { return true };
         let present = |tag: &TagKey| token_of(self.redis.peek(tag.as_bytes()));
-        !are_current(&entry.header.tags, present) || version_of(&entry) >= self.told
+        !are_current(&entry.header.tags, present) || version_of(&entry) >= self.propagated
     }
 
     /// If an instance has no push on the wire, it serves no tracked copy that is older than the version last propagated
     /// to Redis.
     pub(super) fn memory_is_not_behind(&self) -> bool {
         self.instances.iter().zip(&self.redis.wires).all(|(instance, wire)| {
-            let is_told = instance.is_usable && !wire.iter().any(|sent| matches!(sent, Sent::Push(_)));
+            let has_every_push = instance.is_usable && !wire.iter().any(|sent| matches!(sent, Sent::Push(_)));
             let found = instance.memory.get(&key()[..]);
             let is_tracked = matches!(found, Some(Slot::Copy { is_tracked: true, .. }));
-            !is_told || !is_tracked || instance.get().is_none_or(|version| version >= self.told)
+            !has_every_push || !is_tracked || instance.get().is_none_or(|version| version >= self.propagated)
         })
     }
 }

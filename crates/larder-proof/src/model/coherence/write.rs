@@ -81,8 +81,8 @@ impl State {
 
     pub(super) fn unlink(&mut self, model: &Coherence, nth: usize) {
         let Write::Dropped(version) = self.writers[nth] else { return };
-        self.tell(model);
-        // In the same step the script sets the change's name (`@told=…`). No relay reads a name at or below its
+        self.propagate(model);
+        // In the same step the script sets the change's name (`@propagated=…`). No relay reads a name at or below its
         // position, so the model leaves that name out.
         if model.has_relay() && version > self.position {
             self.redis.set(&name(version), Bytes::new());
@@ -142,15 +142,15 @@ impl State {
         let touch = if model.tagged { Touch::Tag("t".to_owned()) } else { Touch::entry("k", ["1"]) };
         let rows = self.position + 1..=snapshot;
         let change = |of: Version| Change { id: ChangeId::new(of.to_string()), touches: vec![touch.clone()] };
-        let is_told = |id: &ChangeId| {
+        let is_propagated = |id: &ChangeId| {
             rows.clone().any(|of| change(of).id == *id && self.redis.peek(&name(of)).is_some())
         };
-        if unpropagated_touches(rows.clone().map(change).collect(), is_told, model.rules).is_empty() {
-            model.take(Branch::PassedOver);
-            self.told = self.told.max(snapshot);
+        if unpropagated_touches(rows.clone().map(change).collect(), is_propagated, model.rules).is_empty() {
+            model.take(Branch::Skipped);
+            self.propagated = self.propagated.max(snapshot);
         } else {
             model.take(Branch::Relayed);
-            self.tell(model);
+            self.propagate(model);
         }
         rows.for_each(|of| self.redis.unlink(&name(of)));
         self.position = snapshot;
@@ -158,10 +158,10 @@ impl State {
 
     /// Unlinks the key or tag that every write touches. Every entry that is filled later has a lease from after this
     /// step, so its load began after this step too.
-    fn tell(&mut self, model: &Coherence) {
+    fn propagate(&mut self, model: &Coherence) {
         let touched = if model.tagged { tag().to_bytes() } else { key() };
         self.redis.unlink(&touched);
-        self.told = self.database;
+        self.propagated = self.database;
     }
 
     pub(super) fn evict(&mut self, is_tag: bool) {
@@ -194,7 +194,7 @@ impl State {
     pub(super) fn beat(&mut self, model: &Coherence, instance: usize) {
         if std::mem::take(&mut self.instances[instance].owes) {
             model.take(Branch::Owed);
-            self.tell(model);
+            self.propagate(model);
         }
         self.instances[instance].is_usable = true;
     }
@@ -221,5 +221,5 @@ impl State {
 
 /// The key that a writer sets when it has propagated its version.
 fn name(of: Version) -> Bytes {
-    Bytes::from(format!("@told={of}"))
+    Bytes::from(format!("@propagated={of}"))
 }

@@ -95,20 +95,20 @@ impl State {
     pub(super) fn inspect(&mut self, model: &Failover, nth: usize) {
         let now = self.view(model, nth);
         let relay = &mut self.relays[nth];
-        let Some(pass) = &mut relay.pass else { return };
-        let Stage::Answered(next) = pass.stage.clone() else { return };
-        if pass.attested != now {
+        let Some(poll) = &mut relay.poll else { return };
+        let Stage::Answered(next) = poll.stage.clone() else { return };
+        if poll.attested != now {
             model.take(Branch::InspectedLater);
         }
-        if self.processes[nth].inspect(pass.attested, now, model.rules, model.care.journal) {
-            pass.stage = *next;
+        if self.processes[nth].inspect(poll.attested, now, model.rules, model.care.journal) {
+            poll.stage = *next;
             return;
         }
         model.take(if now.is_hidden { Branch::Hidden } else { Branch::Broken });
-        relay.pass = None;
+        relay.poll = None;
     }
 
-    /// A write that touches everything unlinks every entry. It sets no `@told` key. While the journal is incomplete,
+    /// A write that touches everything unlinks every entry. It sets no `@propagated` key. While the journal is incomplete,
     /// the product's writer leaves the sweep to its keeper and does not use Redis before it. The model omits that
     /// sweep, because fewer unlinks are the harder case.
     pub(super) fn tell_everything(&mut self, model: &Failover, transaction: u8, at: usize) {

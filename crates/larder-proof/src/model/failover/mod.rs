@@ -40,7 +40,7 @@ pub struct Failover {
     /// The instance of each load; each load happens once.
     pub fillers: Vec<usize>,
     /// The number of polls of each relay.
-    pub passes: Vec<u8>,
+    pub polls: Vec<u8>,
     /// How often a replica is promoted.
     pub promotions: u8,
     /// How often a master is demoted.
@@ -249,7 +249,7 @@ pub enum Action {
     Commit(u8),
     /// The `UNLINK_AND_RECORD` of its writer runs at the node. The write is acknowledged `sent` if the writer may use
     /// that node, else by the next grant of the writer's instance.
-    Tell(u8, usize),
+    Propagate(u8, usize),
     /// Only for a mutant: the name is set in a step after the UNLINK.
     Name(u8),
     /// The name of a transaction expires at the node.
@@ -305,7 +305,7 @@ impl Failover {
             transactions: 2,
             instances: 1,
             fillers: Vec::new(),
-            passes: Vec::new(),
+            polls: Vec::new(),
             promotions: 0,
             demotions: 0,
             flushes: 0,
@@ -343,7 +343,7 @@ impl Model for Failover {
         let mut state = last.clone();
         match action {
             Action::Commit(transaction) => state.commit(self, transaction),
-            Action::Tell(transaction, node) => state.tell(self, transaction, node),
+            Action::Propagate(transaction, node) => state.propagate(self, transaction, node),
             Action::Name(transaction) => state.name(transaction),
             Action::Expire(transaction, node) => state.expire(self, transaction, node),
             Action::Beat(instance, node) => state.beat(self, instance, node),

@@ -8,7 +8,7 @@ use larder::protocol::certificate::{Certificate, RedisTime};
 use larder::protocol::relay::{self, MarkDecision, MarkInput, Plan, unpropagated_touches};
 
 use crate::model::failover::state::{
-    KEY, LIVE, POSITION, PROPAGATED, Pass, Position, Seen, Stage, State, TAG, WATERMARK,
+    KEY, LIVE, POSITION, PROPAGATED, Poll, Position, Seen, Stage, State, TAG, WATERMARK,
 };
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::View;
@@ -16,14 +16,14 @@ use crate::model::journal::View;
 impl State {
     pub(super) fn relaying(&self, actions: &mut Vec<Action>) {
         for (nth, relay) in self.relays.iter().enumerate() {
-            match relay.pass.as_ref().map(|pass| &pass.stage) {
-                None if relay.passes > 0 => actions.extend([Action::Ask(nth, 0), Action::Ask(nth, 1)]),
+            match relay.poll.as_ref().map(|poll| &poll.stage) {
+                None if relay.polls > 0 => actions.extend([Action::Ask(nth, 0), Action::Ask(nth, 1)]),
                 None => {}
                 Some(Stage::Asked) => actions.push(Action::Snapshot(nth)),
                 Some(Stage::Answered(_)) => actions.push(Action::Inspect(nth)),
                 Some(Stage::Reading { .. }) => actions.push(Action::Read(nth)),
-                Some(Stage::Telling { todo, .. }) if todo.is_empty() => actions.push(Action::Mark(nth)),
-                Some(Stage::Telling { .. }) => actions.push(Action::Unlink(nth)),
+                Some(Stage::Propagating { todo, .. }) if todo.is_empty() => actions.push(Action::Mark(nth)),
+                Some(Stage::Propagating { .. }) => actions.push(Action::Unlink(nth)),
             }
         }
     }
@@ -43,7 +43,7 @@ impl State {
         }
         let position =
             if model.care.position_is_in_redis { node.position() } else { self.relays[nth].own_position };
-        let pass = Pass {
+        let poll = Poll {
             node: at,
             run: node.run,
             history: node.history,
@@ -53,39 +53,39 @@ impl State {
             only_certifies: plan == Plan::Certify,
             stage: Stage::Asked,
         };
-        self.relays[nth].passes -= 1;
-        self.relays[nth].pass = Some(pass);
+        self.relays[nth].polls -= 1;
+        self.relays[nth].poll = Some(poll);
     }
 
     /// `Journal::changes_since`: a snapshot, and the changes in it that the position has not seen.
     pub(super) fn snapshot(&mut self, model: &Failover, nth: usize) {
         let committed = self.committed();
         let attested = self.view(model, nth);
-        let Some(position) = self.relays[nth].pass.as_ref().map(|pass| pass.position) else { return };
+        let Some(position) = self.relays[nth].poll.as_ref().map(|poll| poll.position) else { return };
         let known = self.known(model, nth, position);
-        let Some(pass) = &mut self.relays[nth].pass else { return };
-        pass.attested = attested;
+        let Some(poll) = &mut self.relays[nth].poll else { return };
+        poll.attested = attested;
         // For the mutant whose position is an id: everything up to the highest visible id counts as seen.
         let up_to_highest = committed.checked_ilog2().map_or(0, |highest| (2 << highest) - 1);
         let snapshot = if model.care.position_is_snapshot { committed } else { up_to_highest };
         let everything = || if model.tagged { vec![KEY.clone(), TAG.clone()] } else { vec![KEY.clone()] };
         let stage = match known {
-            _ if pass.only_certifies => Stage::Telling { snapshot, todo: Vec::new() },
-            Some(0) => Stage::Telling { snapshot, todo: Vec::new() },
+            _ if poll.only_certifies => Stage::Propagating { snapshot, todo: Vec::new() },
+            Some(0) => Stage::Propagating { snapshot, todo: Vec::new() },
             Some(rows) => {
                 model.take(Branch::Replayed);
-                if pass.history > 0 {
+                if poll.history > 0 {
                     model.take(Branch::ReplayedAfterPromotion);
                 }
                 Stage::Reading { snapshot, rows, unread: rows, propagated: 0 }
             }
             None => {
                 model.take(Branch::Dropped);
-                Stage::Telling { snapshot, todo: everything() }
+                Stage::Propagating { snapshot, todo: everything() }
             }
         };
         // If the journal can never be incomplete, an inspection finds nothing, so the model skips it.
-        pass.stage = if model.can_be_incomplete() { Stage::Answered(Box::new(stage)) } else { stage };
+        poll.stage = if model.can_be_incomplete() { Stage::Answered(Box::new(stage)) } else { stage };
         if !model.care.mark_comes_last {
             self.mark(model, nth);
         }
@@ -96,24 +96,24 @@ impl State {
     /// refusal.
     pub(super) fn read(&mut self, model: &Failover, nth: usize) {
         let relay = &mut self.relays[nth];
-        let Some(pass) = &mut relay.pass else { return };
-        let Stage::Reading { snapshot, rows, unread, mut propagated } = pass.stage.clone() else { return };
-        if self.nodes[pass.node].run != pass.run {
+        let Some(poll) = &mut relay.poll else { return };
+        let Stage::Reading { snapshot, rows, unread, mut propagated } = poll.stage.clone() else { return };
+        if self.nodes[poll.node].run != poll.run {
             model.take(Branch::Abandoned);
-            relay.pass = None;
+            relay.poll = None;
             return;
         }
         let transaction = unread.trailing_zeros();
         let bit = 1 << transaction;
-        let at = if model.care.names_are_read_where_propagated { pass.node } else { 1 - pass.node };
+        let at = if model.care.names_are_read_where_propagated { poll.node } else { 1 - poll.node };
         let propagated_in = self.nodes[at].byte(&PROPAGATED[transaction as usize]);
         let is_propagated =
             if model.care.names_are_in_redis { propagated_in.is_some() } else { self.propagated & bit != 0 };
         if is_propagated || relay.own_names & bit != 0 {
             propagated |= bit;
             model.take(Branch::SkippedPropagated);
-            if propagated_in.is_some_and(|history| history != pass.history) {
-                let is_restored = usize::from(pass.run) >= self.nodes.len();
+            if propagated_in.is_some_and(|history| history != poll.history) {
+                let is_restored = usize::from(poll.run) >= self.nodes.len();
                 model.take(if is_restored {
                     Branch::SkippedAfterRestore
                 } else {
@@ -125,7 +125,7 @@ impl State {
             relay.own_names |= propagated;
         }
         let unread = unread & !bit;
-        pass.stage = Stage::Reading { snapshot, rows, unread, propagated };
+        poll.stage = Stage::Reading { snapshot, rows, unread, propagated };
         if unread != 0 {
             return;
         }
@@ -143,53 +143,53 @@ impl State {
             model.take(Branch::SkippedOneOfTwo);
         }
         let is_done = todo.is_empty() && !model.care.mark_comes_last;
-        pass.stage = Stage::Telling { snapshot, todo };
+        poll.stage = Stage::Propagating { snapshot, todo };
         if is_done {
-            relay.pass = None;
+            relay.poll = None;
         }
     }
 
     pub(super) fn unlink(&mut self, model: &Failover, nth: usize) {
-        let Some(pass) = &mut self.relays[nth].pass else { return };
-        let node = &mut self.nodes[pass.node];
-        if !node.is_master || node.run != pass.run {
+        let Some(poll) = &mut self.relays[nth].poll else { return };
+        let node = &mut self.nodes[poll.node];
+        if !node.is_master || node.run != poll.run {
             model.take(Branch::Abandoned);
-            self.relays[nth].pass = None;
+            self.relays[nth].poll = None;
             return;
         }
-        let Stage::Telling { todo, .. } = &mut pass.stage else { return };
+        let Stage::Propagating { todo, .. } = &mut poll.stage else { return };
         if let Some(key) = todo.pop() {
             node.redis.unlink(&key);
         }
         if !model.care.mark_comes_last && todo.is_empty() {
-            self.relays[nth].pass = None;
+            self.relays[nth].poll = None;
         }
     }
 
     /// The script MARK, which decides and sets in one step.
     pub(super) fn mark(&mut self, model: &Failover, nth: usize) {
-        let Some(pass) = self.relays[nth].pass.clone() else { return };
-        let (snapshot, is_done) = match pass.stage {
+        let Some(poll) = self.relays[nth].poll.clone() else { return };
+        let (snapshot, is_done) = match poll.stage {
             Stage::Asked | Stage::Answered(_) => return,
             Stage::Reading { snapshot, .. } => (snapshot, false),
-            Stage::Telling { snapshot, todo } => (snapshot, todo.is_empty()),
+            Stage::Propagating { snapshot, todo } => (snapshot, todo.is_empty()),
         };
         if is_done {
-            self.relays[nth].pass = None;
+            self.relays[nth].poll = None;
         }
         // The certificate names the history of the poll's beginning: on a living connection `run` cannot change, but
         // the history can.
-        let mut live = self.certificate(pass.node);
-        live.redis = format!("{}:{}", pass.run, pass.history);
+        let mut live = self.certificate(poll.node);
+        live.redis = format!("{}:{}", poll.run, poll.history);
         let now = self.now();
-        let node = &mut self.nodes[pass.node];
-        if node.run != pass.run || !node.is_master {
+        let node = &mut self.nodes[poll.node];
+        if node.run != poll.run || !node.is_master {
             model.take(Branch::Abandoned);
             return;
         }
         let standing_live = node.redis.peek(&LIVE).cloned();
         let standing = MarkInput {
-            is_same_history: node.history == pass.history || !model.care.mark_asks_history,
+            is_same_history: node.history == poll.history || !model.care.mark_asks_history,
             now,
             live: standing_live.as_deref(),
             watermark: node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark))),
@@ -199,19 +199,19 @@ impl State {
             live.redis = format!("{}:{}", node.run, node.history);
         }
         let live = live.to_bytes();
-        match relay::decide_mark(standing, RedisTime(pass.began), &live) {
+        match relay::decide_mark(standing, RedisTime(poll.began), &live) {
             MarkDecision::Set => {
                 model.take(Branch::Marked);
                 node.redis.set(&LIVE, live);
-                node.redis.set(&WATERMARK, byte(pass.began));
+                node.redis.set(&WATERMARK, byte(poll.began));
                 let position =
-                    Position { seen: snapshot, attestation: pass.attested.attestation(model.care.journal) };
+                    Position { seen: snapshot, attestation: poll.attested.attestation(model.care.journal) };
                 let bytes = [position.seen, position.attestation];
                 node.redis.set(&POSITION, Bytes::copy_from_slice(&bytes));
                 if !model.care.position_is_in_redis {
                     self.relays[nth].own_position = Some(position);
                 }
-                if self.catalog.is_hiding() && !pass.attested.is_hidden {
+                if self.catalog.is_hiding() && !poll.attested.is_hidden {
                     model.take(Branch::MarkedBySighted);
                 }
             }

@@ -19,7 +19,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
                 transactions: 1,
                 instances: 2,
                 fillers: vec![1],
-                passes: vec![1],
+                polls: vec![1],
                 promotions: 1,
                 demotions: 1,
                 ..base()
@@ -27,15 +27,15 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         ),
         (
             "two masters, one relay",
-            Failover { transactions: 1, fillers: vec![0], passes: vec![2], promotions: 1, ..base() },
+            Failover { transactions: 1, fillers: vec![0], polls: vec![2], promotions: 1, ..base() },
         ),
-        ("two relays over two transactions", Failover { fillers: vec![0], passes: vec![1, 1], ..base() }),
+        ("two relays over two transactions", Failover { fillers: vec![0], polls: vec![1, 1], ..base() }),
         (
             "two relays, one frozen for a long time, and a failover",
             Failover {
                 transactions: 1,
                 fillers: vec![0],
-                passes: vec![1, 1],
+                polls: vec![1, 1],
                 promotions: 1,
                 demotions: 1,
                 ..base()
@@ -46,7 +46,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover {
                 transactions: 1,
                 fillers: vec![0, 0],
-                passes: vec![1],
+                polls: vec![1],
                 promotions: 1,
                 demotions: 1,
                 expiries: 1,
@@ -55,7 +55,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         ),
         (
             "two writers, two masters",
-            Failover { instances: 2, fillers: vec![0], passes: vec![1], promotions: 1, ..base() },
+            Failover { instances: 2, fillers: vec![0], polls: vec![1], promotions: 1, ..base() },
         ),
     ]
 }
@@ -69,7 +69,7 @@ fn returns(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
                 transactions: 1,
                 instances: 2,
                 fillers: vec![1],
-                passes: vec![1],
+                polls: vec![1],
                 promotions: 2,
                 demotions: 2,
                 ..base()
@@ -80,7 +80,7 @@ fn returns(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover {
                 transactions: 1,
                 fillers: vec![0],
-                passes: vec![1],
+                polls: vec![1],
                 promotions: 2,
                 demotions: 1,
                 ..base()
@@ -91,7 +91,7 @@ fn returns(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover {
                 transactions: 1,
                 fillers: vec![0],
-                passes: vec![2],
+                polls: vec![2],
                 promotions: 2,
                 demotions: 2,
                 ..base()
@@ -108,7 +108,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover {
                 transactions: 1,
                 fillers: vec![0],
-                passes: vec![2],
+                polls: vec![2],
                 restores: 1,
                 prunings: 1,
                 expiries: 1,
@@ -117,11 +117,11 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         ),
         (
             "FLUSHALL between the steps of two relays",
-            Failover { transactions: 1, fillers: vec![0, 0], passes: vec![1, 1], flushes: 1, ..base() },
+            Failover { transactions: 1, fillers: vec![0, 0], polls: vec![1, 1], flushes: 1, ..base() },
         ),
         (
             "transactions out of order over a failover",
-            Failover { fillers: vec![0], passes: vec![1], promotions: 1, expiries: 1, ..base() },
+            Failover { fillers: vec![0], polls: vec![1], promotions: 1, expiries: 1, ..base() },
         ),
         (
             "tags over a failover",
@@ -129,7 +129,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
                 tagged: true,
                 transactions: 1,
                 fillers: vec![0, 0],
-                passes: vec![1],
+                polls: vec![1],
                 promotions: 1,
                 demotions: 1,
                 ..base()
@@ -141,7 +141,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
                 tagged: true,
                 transactions: 1,
                 fillers: vec![0],
-                passes: vec![2],
+                polls: vec![2],
                 restores: 1,
                 prunings: 1,
                 ..base()
@@ -157,25 +157,25 @@ pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Failover
     vec![
         (
             "triggers off and on: a write, and a commit by others",
-            Failover { transactions: 2, has_foreign: true, passes: vec![2], ..silent() },
+            Failover { transactions: 2, has_foreign: true, polls: vec![2], ..silent() },
         ),
         (
             "the outbox is hidden from a writer and its relay, and not from another",
-            Failover { passes: vec![2, 1], subject: Some(0), ..one() },
+            Failover { polls: vec![2, 1], subject: Some(0), ..one() },
         ),
-        ("triggers off and on twice", Failover { passes: vec![2], silences: 2, ..silent() }),
+        ("triggers off and on twice", Failover { polls: vec![2], silences: 2, ..silent() }),
         (
             "triggers off and on: another relay, the position of one that is gone",
-            Failover { passes: vec![1, 1], ..silent() },
+            Failover { polls: vec![1, 1], ..silent() },
         ),
-        ("triggers off and on, and a failover", Failover { passes: vec![2], promotions: 1, ..silent() }),
+        ("triggers off and on, and a failover", Failover { polls: vec![2], promotions: 1, ..silent() }),
         (
             "triggers off and on, an old snapshot is restored",
-            Failover { passes: vec![2], restores: 1, ..silent() },
+            Failover { polls: vec![2], restores: 1, ..silent() },
         ),
         (
             "triggers off and on, tags, two stale leases",
-            Failover { tagged: true, fillers: vec![0, 0], passes: vec![2], ..silent() },
+            Failover { tagged: true, fillers: vec![0, 0], polls: vec![2], ..silent() },
         ),
     ]
 }

@@ -21,7 +21,8 @@ pub(super) static WATERMARK: Bytes = Bytes::from_static(b"@wm");
 pub(super) static POSITION: Bytes = Bytes::from_static(b"@pos");
 /// For each transaction the key that says that it was propagated to this node. The value is the history in which that
 /// happened; only the model reads the value.
-pub(super) static PROPAGATED: [Bytes; 2] = [Bytes::from_static(b"@told=0"), Bytes::from_static(b"@told=1")];
+pub(super) static PROPAGATED: [Bytes; 2] =
+    [Bytes::from_static(b"@propagated=0"), Bytes::from_static(b"@propagated=1")];
 
 /// The state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,8 +103,8 @@ pub(super) enum Filler {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Relay {
-    pub(super) passes: u8,
-    pub(super) pass: Option<Pass>,
+    pub(super) polls: u8,
+    pub(super) poll: Option<Poll>,
     /// Only for the mutant that does not store the position in Redis.
     pub(super) own_position: Option<Position>,
     /// Only for the mutant that uses names which an earlier poll has read.
@@ -112,7 +113,7 @@ pub(super) struct Relay {
 
 /// A running poll.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pass {
+pub(super) struct Poll {
     pub(super) node: usize,
     pub(super) run: u8,
     pub(super) history: u8,
@@ -142,7 +143,7 @@ pub(super) enum Stage {
     /// The relay reads which of `rows` their writers have propagated.
     Reading { snapshot: Seen, rows: Seen, unread: Seen, propagated: Seen },
     /// The keys that are still to be unlinked. If there are none, MARK follows.
-    Telling { snapshot: Seen, todo: Vec<Bytes> },
+    Propagating { snapshot: Seen, todo: Vec<Bytes> },
 }
 
 impl State {
@@ -161,7 +162,7 @@ impl State {
             catalog: Catalog::default(),
             silent: 0,
             touched: [Touched::default(); 2],
-            processes: (0..model.instances.max(model.passes.len()))
+            processes: (0..model.instances.max(model.polls.len()))
                 .map(|nth| if nth < model.instances { Process::opened() } else { Process::default() })
                 .collect(),
             propagated: 0,
@@ -173,9 +174,9 @@ impl State {
             grants: vec![None; model.instances],
             fillers: vec![Filler::Before; model.fillers.len()],
             relays: model
-                .passes
+                .polls
                 .iter()
-                .map(|&passes| Relay { passes, pass: None, own_position, own_names: 0 })
+                .map(|&polls| Relay { polls, poll: None, own_position, own_names: 0 })
                 .collect(),
             names: 1,
             left: Left {

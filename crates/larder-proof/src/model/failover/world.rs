@@ -30,7 +30,7 @@ impl State {
                 !is_foreign && committed & 1 << transaction != 0 || !model.care.names_come_after_commit;
             if may_propagate && self.propagated & 1 << transaction == 0 {
                 // A path that never takes this step models a writer that died between COMMIT and UNLINK.
-                actions.extend([Action::Tell(transaction, 0), Action::Tell(transaction, 1)]);
+                actions.extend([Action::Propagate(transaction, 0), Action::Propagate(transaction, 1)]);
             }
             if self.unnamed[usize::from(transaction)].is_some() {
                 actions.push(Action::Name(transaction));
@@ -85,7 +85,7 @@ impl State {
     /// The script `UNLINK_AND_RECORD`. It runs even if the writer's instance may not use the node now, because the
     /// instance may have sent it when it could. Only the acknowledgement depends on that: if the instance may not use
     /// the node yet, the write waits for a grant, which models `Invalidation::wait`.
-    pub(super) fn tell(&mut self, model: &Failover, transaction: u8, at: usize) {
+    pub(super) fn propagate(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
         let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);
         if !self.nodes[at].is_master {

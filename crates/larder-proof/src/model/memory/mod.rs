@@ -11,7 +11,7 @@ use stateright::{Model, Property};
 use crate::model::coverage::Coverage;
 use crate::model::journal;
 use crate::model::journal::Touched;
-use crate::model::memory::state::{Loader, Pass};
+use crate::model::memory::state::{Loader, Poll};
 
 pub use state::State;
 
@@ -29,7 +29,7 @@ pub struct Memory {
     /// The number of loads of the key.
     pub loaders: usize,
     /// The number of polls.
-    pub passes: u8,
+    pub polls: u8,
     /// How often the triggers are switched off.
     pub silences: u8,
     /// Whether row security may hide the outbox from this process, once.
@@ -65,7 +65,7 @@ pub enum Branch {
     /// A poll dropped the key.
     Dropped,
     /// A poll skipped a change that this process had applied itself.
-    PassedOver,
+    Skipped,
     /// A write added an id while the consumer read the journal; the id stays for the next poll.
     KeptName,
     /// The journal did not answer, so the consumer forgot the ids.
@@ -99,7 +99,7 @@ impl Branch {
         use Branch::*;
         [
             Dropped,
-            PassedOver,
+            Skipped,
             KeptName,
             Failed,
             AppliedAgain,
@@ -161,7 +161,7 @@ impl Memory {
             writers,
             foreign,
             loaders: 2,
-            passes: 2,
+            polls: 2,
             silences: 0,
             hides: false,
             coverage: Coverage::new(Branch::ALL.len()),
@@ -173,7 +173,7 @@ impl Memory {
     pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
         let loud = vec![
-            ("one write, three passes", Memory { passes: 3, ..base(1, 0) }),
+            ("one write, three polls", Memory { polls: 3, ..base(1, 0) }),
             ("two writes", base(2, 0)),
             ("a write, and a commit by others", base(1, 1)),
         ];
@@ -186,7 +186,7 @@ impl Memory {
         vec![
             ("triggers off and on: a write, and a commit by others", Memory { silences: 1, ..base(1, 1) }),
             ("the outbox is hidden and shown again", Memory { hides: true, ..base(1, 1) }),
-            ("triggers off and on twice, three passes", Memory { silences: 2, passes: 3, ..base(1, 0) }),
+            ("triggers off and on twice, three polls", Memory { silences: 2, polls: 3, ..base(1, 0) }),
         ]
     }
 
@@ -230,14 +230,14 @@ impl Model for Memory {
                 Loader::Loaded(_) => actions.push(Action::Insert(nth)),
             }
         }
-        match state.pass {
-            Pass::Idle if state.passes > 0 => actions.push(Action::Count),
-            Pass::Idle => {}
-            Pass::Counted { .. } => actions.extend([Action::ChangesSince, Action::Fail]),
-            Pass::Answered { .. } => actions.push(Action::Inspect),
-            Pass::Asked { .. } => actions.push(Action::Take),
-            Pass::Applied { .. } => actions.push(Action::Follow),
-            Pass::Followed { .. } => actions.push(Action::Grant),
+        match state.poll {
+            Poll::Idle if state.polls > 0 => actions.push(Action::Count),
+            Poll::Idle => {}
+            Poll::Counted { .. } => actions.extend([Action::ChangesSince, Action::Fail]),
+            Poll::Answered { .. } => actions.push(Action::Inspect),
+            Poll::Asked { .. } => actions.push(Action::Take),
+            Poll::Applied { .. } => actions.push(Action::Follow),
+            Poll::Followed { .. } => actions.push(Action::Grant),
         }
         if state.catalog.is_silent() {
             actions.push(Action::Mend);
@@ -254,7 +254,7 @@ impl Model for Memory {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         let id = |nth: usize| FlightId(nth as u64 + 1);
-        match (action, &last.pass) {
+        match (action, &last.poll) {
             (Action::Commit(of), _) => state.commit(self, of),
             (Action::DropCopies(of), _) => state.drop_own(of),
             (Action::Name(of), _) => state.name(of),
@@ -262,22 +262,22 @@ impl Model for Memory {
             (Action::Load(nth), _) => state.loaders[nth] = Loader::Loaded(state.committed),
             (Action::Insert(nth), _) => state.insert(self, nth, id(nth)),
             (Action::Count, _) => {
-                state.passes -= 1;
-                state.pass = Pass::Counted { names: state.applied.len() };
+                state.polls -= 1;
+                state.poll = Poll::Counted { names: state.applied.len() };
             }
             (Action::ChangesSince, _) => state.since(self),
             (Action::Inspect, _) => state.inspect(self),
-            (Action::Fail, &Pass::Counted { names }) => {
+            (Action::Fail, &Poll::Counted { names }) => {
                 self.take(Branch::Failed);
                 state.take_names(names);
-                state.pass = Pass::Idle;
+                state.poll = Poll::Idle;
             }
             (Action::Take, _) => state.take(self),
             (Action::Follow, _) => state.follow(self),
-            (Action::Grant, &Pass::Followed { answer }) => {
+            (Action::Grant, &Poll::Followed { answer }) => {
                 state.vouched = answer.snapshot;
                 state.attestation = answer.attested.attestation(self.care.journal);
-                state.pass = Pass::Idle;
+                state.poll = Poll::Idle;
             }
             (Action::Silence, _) => {
                 state.silences -= 1;

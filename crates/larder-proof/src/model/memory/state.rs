@@ -34,7 +34,7 @@ pub(super) enum Loader {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Pass {
+pub(super) enum Poll {
     Idle,
     Counted {
         names: usize,
@@ -83,8 +83,8 @@ pub struct State {
     pub(super) loaders: Vec<Loader>,
     /// The ids in `consumer::AppliedChanges`, in the order of insertion.
     pub(super) applied: Vec<u8>,
-    pub(super) pass: Pass,
-    pub(super) passes: u8,
+    pub(super) poll: Poll,
+    pub(super) polls: u8,
     /// The snapshot of the last grant, which is the position of the next poll.
     pub(super) vouched: Seen,
     /// The attestation of that snapshot, which the position contains.
@@ -105,8 +105,8 @@ impl State {
             shard: Shard::new(model.rules),
             loaders: vec![Loader::Before; model.loaders],
             applied: Vec::new(),
-            pass: Pass::Idle,
-            passes: model.passes,
+            poll: Poll::Idle,
+            polls: model.polls,
             vouched: 0,
             attestation: 0,
         }
@@ -145,7 +145,7 @@ impl State {
 
     /// Models the statement of `SqlJournal::ask`.
     pub(super) fn since(&mut self, model: &Memory) {
-        let Pass::Counted { names } = self.pass else { return };
+        let Poll::Counted { names } = self.poll else { return };
         let attested = self.catalog.view(true);
         let missed = self.committed & !self.vouched;
         let care = model.care.journal;
@@ -162,27 +162,27 @@ impl State {
         };
         let answer = Answer { snapshot: self.committed, attested, rows };
         // If the journal can never be incomplete, an inspection finds nothing, so the model skips it.
-        self.pass = if model.silences > 0 || model.hides {
-            Pass::Answered { names, answer }
+        self.poll = if model.silences > 0 || model.hides {
+            Poll::Answered { names, answer }
         } else {
-            Pass::Asked { names, answer }
+            Poll::Asked { names, answer }
         };
     }
 
     /// Models the part of `SqlJournal::ask` after its statement.
     pub(super) fn inspect(&mut self, model: &Memory) {
-        let Pass::Answered { names, answer } = self.pass else { return };
+        let Poll::Answered { names, answer } = self.poll else { return };
         let now = self.catalog.view(true);
         if now != answer.attested {
             model.take(Branch::InspectedLater);
         }
         if self.process.inspect(answer.attested, now, model.rules, model.care.journal) {
-            self.pass = Pass::Asked { names, answer };
+            self.poll = Poll::Asked { names, answer };
             return;
         }
         model.take(if now.is_hidden { Branch::Hidden } else { Branch::Broken });
         self.take_names(names);
-        self.pass = Pass::Idle;
+        self.poll = Poll::Idle;
     }
 
     /// Models `engine::invalidate::drop_batch`. With Redis, the engine drops twice, because Redis's replies may arrive
@@ -225,17 +225,17 @@ impl State {
     }
 
     pub(super) fn take(&mut self, model: &Memory) {
-        let Pass::Asked { names, answer } = self.pass else { return };
+        let Poll::Asked { names, answer } = self.poll else { return };
         let applied = self.take_names(names);
         if !self.applied.is_empty() {
             model.take(Branch::KeptName);
         }
-        self.pass = Pass::Applied { answer, applied };
+        self.poll = Poll::Applied { answer, applied };
     }
 
     pub(super) fn follow(&mut self, model: &Memory) {
-        let Pass::Applied { answer, applied } = self.pass else { return };
-        self.pass = Pass::Followed { answer };
+        let Poll::Applied { answer, applied } = self.poll else { return };
+        self.poll = Poll::Followed { answer };
         let Some(rows) = answer.rows else {
             self.drop_key();
             return;
@@ -246,7 +246,7 @@ impl State {
         let changes = changes.map(|of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
         let is_applied = |name: &ChangeId| all.clone().any(|of| applied & 1 << of != 0 && id(of) == *name);
         if rows & applied != 0 {
-            model.take(Branch::PassedOver);
+            model.take(Branch::Skipped);
         }
         if !unpropagated_touches(changes.collect(), is_applied, model.rules).is_empty() {
             model.take(Branch::Dropped);

@@ -30,11 +30,11 @@ pub struct Timed {
     /// The number of commits.
     pub commits: u8,
     /// How many commits their writers propagate. The relays propagate the others.
-    pub tells: u8,
+    pub propagations: u8,
     /// The number of heartbeats of each client.
     pub beats: u8,
     /// The number of polls of each node's relay.
-    pub passes: [u8; 2],
+    pub polls: [u8; 2],
     /// The offset of the second node's clock from the first's. The second node is the replica that is promoted.
     pub offset: i8,
     /// Whether the replica may be promoted, so that the second client uses it.
@@ -87,9 +87,9 @@ pub enum Branch {
     /// MARK set certificate, watermark and position.
     Marked,
     /// The relay skipped changes that their writers had propagated.
-    PassedOver,
+    Skipped,
     /// The relay skipped such changes after a promotion.
-    PassedOverAfterPromotion,
+    SkippedAfterPromotion,
     /// Two clients use two masters at once.
     Split,
     /// A client can serve a value that misses a commit which is younger than the bound.
@@ -119,8 +119,8 @@ impl Branch {
             NotGranted,
             Ahead,
             Marked,
-            PassedOver,
-            PassedOverAfterPromotion,
+            Skipped,
+            SkippedAfterPromotion,
             Split,
             OldWithinBound,
             OldFlight,
@@ -137,12 +137,12 @@ impl Branch {
 /// One step of any participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Time passes.
+    /// Time polls.
     Tick,
     /// Any program commits.
     Commit,
     /// The writer of the commit propagates it to the node.
-    Tell(u8, usize),
+    Propagate(u8, usize),
     /// The node gets the entry that a load at this instant would return.
     Fill(usize),
     /// A client sends a heartbeat.
@@ -192,9 +192,9 @@ impl Timed {
             bound: 3,
             horizon: 8,
             commits: 1,
-            tells: 0,
+            propagations: 0,
             beats: 2,
-            passes: [0, 0],
+            polls: [0, 0],
             offset: 0,
             splits: false,
             flies: false,
@@ -238,7 +238,7 @@ impl Model for Timed {
             Action::Store(client) => state.store(self, client),
             Action::Ask(node) => state.ask(self, node),
             Action::Snapshot(node) => state.snapshot(self, node),
-            Action::Tell(commit, node) => state.tell(commit, node),
+            Action::Propagate(commit, node) => state.propagate(commit, node),
             Action::Unlink(node) => state.unlink(self, node),
             Action::Mark(node) => state.mark(self, node),
             Action::Sync => state.sync(),

@@ -31,7 +31,7 @@ pub struct State {
     /// The relay at each node.
     pub(super) relays: [Relay; 2],
     /// How many commits their writers may still propagate.
-    pub(super) tells: u8,
+    pub(super) propagations: u8,
     pub(super) is_promoted: bool,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Node {
     /// The attestation of the position.
     pub(super) attestation: u8,
     /// The commits after the position that their writers have propagated to this node, one bit each.
-    pub(super) told: u8,
+    pub(super) propagated: u8,
     /// Whether the node tracks the entry for its client: the client has read the entry, and the node has sent no push
     /// since.
     pub(super) is_tracked: bool,
@@ -86,13 +86,13 @@ pub(super) struct Flying {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Relay {
-    pub(super) passes: u8,
-    pub(super) pass: Option<Pass>,
+    pub(super) polls: u8,
+    pub(super) poll: Option<Poll>,
     pub(super) process: Process,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pass {
+pub(super) struct Poll {
     pub(super) began: u64,
     pub(super) only_certifies: bool,
     pub(super) snapshot: Option<Version>,
@@ -100,7 +100,7 @@ pub(super) struct Pass {
     pub(super) attestation: u8,
     /// Whether the changes since the position are unknown.
     pub(super) is_unknown: bool,
-    pub(super) is_told: bool,
+    pub(super) is_propagated: bool,
 }
 
 /// Keeps clocks and ticks above zero, whatever the offset is.
@@ -126,7 +126,7 @@ impl State {
             live: 0,
             position: 0,
             attestation: 0,
-            told: 0,
+            propagated: 0,
             is_tracked: false,
         };
         State {
@@ -137,8 +137,8 @@ impl State {
             silent: 0,
             nodes: [node.clone(), node],
             clients: vec![Client { beats: model.beats, ..Client::default() }; 2],
-            relays: model.passes.map(|passes| Relay { passes, pass: None, process: Process::opened() }),
-            tells: model.tells,
+            relays: model.polls.map(|polls| Relay { polls, poll: None, process: Process::opened() }),
+            propagations: model.propagations,
             is_promoted: false,
         }
     }
@@ -209,9 +209,9 @@ impl State {
             let (Some(watermark), Some(entry)) = (node.watermark, node.entry) else { return true };
             let offset = if node.live == 1 { i64::from(model.offset) } else { 0 };
             let marked = watermark.saturating_add_signed(-offset);
-            let told =
+            let propagated =
                 self.commits.iter().filter(|&&committed| ORIGIN + u64::from(committed) < marked).count();
-            usize::from(entry) >= told
+            usize::from(entry) >= propagated
         })
     }
 }

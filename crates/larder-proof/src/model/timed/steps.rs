@@ -7,7 +7,7 @@ use larder::protocol::relay::{
     MarkDecision, MarkInput, Plan, PlanInput, decide_mark, plan, unpropagated_touches,
 };
 
-use crate::model::timed::state::{Flying, Pass, Relay, Sent, State, span, tick, ticks};
+use crate::model::timed::state::{Flying, Poll, Relay, Sent, State, span, tick, ticks};
 use crate::model::timed::{Action, Branch, Timed};
 
 impl State {
@@ -29,15 +29,15 @@ impl State {
                 actions.push(Action::Fill(nth));
             }
             self.of_client(model, nth, actions);
-            if self.tells > 0 {
-                actions.extend((0..self.database()).map(|commit| Action::Tell(commit, nth)));
+            if self.propagations > 0 {
+                actions.extend((0..self.database()).map(|commit| Action::Propagate(commit, nth)));
             }
             let relay = &self.relays[nth];
-            match &relay.pass {
-                None if relay.passes > 0 => actions.push(Action::Ask(nth)),
+            match &relay.poll {
+                None if relay.polls > 0 => actions.push(Action::Ask(nth)),
                 None => {}
-                Some(Pass { snapshot: None, .. }) => actions.push(Action::Snapshot(nth)),
-                Some(Pass { is_told: false, .. }) => actions.push(Action::Unlink(nth)),
+                Some(Poll { snapshot: None, .. }) => actions.push(Action::Snapshot(nth)),
+                Some(Poll { is_propagated: false, .. }) => actions.push(Action::Unlink(nth)),
                 Some(_) => actions.push(Action::Mark(nth)),
             }
         }
@@ -194,42 +194,42 @@ impl State {
         if !matches!(plan, Plan::Replay | Plan::Certify) {
             return;
         }
-        self.relays[nth].passes -= 1;
-        self.relays[nth].pass = Some(Pass {
+        self.relays[nth].polls -= 1;
+        self.relays[nth].poll = Some(Poll {
             began: now.0,
             only_certifies: plan == Plan::Certify,
             snapshot: None,
             attestation: 0,
             is_unknown: false,
-            is_told: false,
+            is_propagated: false,
         });
     }
 
     /// Models `Journal::changes_since` with its inspection, which is a separate step in the model `failover`.
     pub(super) fn snapshot(&mut self, model: &Timed, nth: usize) {
         let (snapshot, view, care) = (self.database(), self.catalog.view(false), model.care.journal);
-        let Relay { process, pass, .. } = &mut self.relays[nth];
+        let Relay { process, poll, .. } = &mut self.relays[nth];
         let is_attested = process.is_attested(self.nodes[nth].attestation, view, model.rules, care);
         if !process.inspect(view, view, model.rules, care) {
             model.take(Branch::Broken);
-            *pass = None;
-        } else if let Some(pass) = pass {
+            *poll = None;
+        } else if let Some(poll) = poll {
             if !is_attested {
                 model.take(Branch::Unattested);
             }
-            pass.snapshot = Some(snapshot);
-            pass.attestation = view.attestation(care);
-            pass.is_unknown = !is_attested;
+            poll.snapshot = Some(snapshot);
+            poll.attestation = view.attestation(care);
+            poll.is_unknown = !is_attested;
         }
     }
 
     /// Models the script `UNLINK_AND_RECORD`, which unlinks, and records the change's id. Two commits get no record:
     /// one that the position has already seen, because no relay asks for its id, and one that left no row, because it
     /// has no id.
-    pub(super) fn tell(&mut self, commit: u8, nth: usize) {
-        self.tells -= 1;
+    pub(super) fn propagate(&mut self, commit: u8, nth: usize) {
+        self.propagations -= 1;
         if commit >= self.nodes[nth].position && self.silent & 1 << commit == 0 {
-            self.nodes[nth].told |= 1 << commit;
+            self.nodes[nth].propagated |= 1 << commit;
         }
         self.removed(nth);
     }
@@ -238,13 +238,13 @@ impl State {
     /// `failover` reads the changes' names in separate steps.
     pub(super) fn unlink(&mut self, model: &Timed, nth: usize) {
         let node = &self.nodes[nth];
-        let Some(pass) = &mut self.relays[nth].pass else { return };
-        pass.is_told = true;
-        let rows = node.position..pass.snapshot.unwrap_or(0);
-        if pass.only_certifies {
+        let Some(poll) = &mut self.relays[nth].poll else { return };
+        poll.is_propagated = true;
+        let rows = node.position..poll.snapshot.unwrap_or(0);
+        if poll.only_certifies {
             return;
         }
-        if pass.is_unknown {
+        if poll.is_unknown {
             self.removed(nth);
             return;
         }
@@ -254,14 +254,15 @@ impl State {
         }
         let id = |commit: u8| ChangeId::new(commit.to_string());
         let changes = rows.iter().map(|&of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
-        let is_told = |name: &ChangeId| rows.iter().any(|&of| id(of) == *name && node.told & 1 << of != 0);
-        if !unpropagated_touches(changes.collect(), is_told, model.rules).is_empty() {
+        let is_propagated =
+            |name: &ChangeId| rows.iter().any(|&of| id(of) == *name && node.propagated & 1 << of != 0);
+        if !unpropagated_touches(changes.collect(), is_propagated, model.rules).is_empty() {
             self.removed(nth);
             return;
         }
-        model.take(Branch::PassedOver);
+        model.take(Branch::Skipped);
         if nth == 1 {
-            model.take(Branch::PassedOverAfterPromotion);
+            model.take(Branch::SkippedAfterPromotion);
         }
     }
 
@@ -273,10 +274,10 @@ impl State {
     }
 
     pub(super) fn mark(&mut self, model: &Timed, nth: usize) {
-        let Some(pass) = self.relays[nth].pass.take() else { return };
+        let Some(poll) = self.relays[nth].poll.take() else { return };
         let now = self.clock(model, nth);
         // For a mutant: a relay that reads the clock after its snapshot marks commits that it has not seen.
-        let began = if model.care.clock_comes_first { RedisTime(pass.began) } else { now };
+        let began = if model.care.clock_comes_first { RedisTime(poll.began) } else { now };
         let (live, mine) =
             (State::certificate(self.nodes[nth].live).to_bytes(), State::certificate(nth).to_bytes());
         let node = &mut self.nodes[nth];
@@ -290,9 +291,9 @@ impl State {
             MarkDecision::Set => {
                 model.take(Branch::Marked);
                 (node.live, node.watermark) = (nth, Some(began.0));
-                node.position = pass.snapshot.unwrap_or(0);
-                node.attestation = pass.attestation;
-                node.told &= u8::MAX << node.position;
+                node.position = poll.snapshot.unwrap_or(0);
+                node.attestation = poll.attestation;
+                node.propagated &= u8::MAX << node.position;
             }
             MarkDecision::Keep | MarkDecision::Refuse => {}
         }
