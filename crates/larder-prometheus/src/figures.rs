@@ -49,7 +49,7 @@ pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.
-const COUNTS: [(&str, &str, Count); 14] = [
+const COUNTS: [(&str, &str, Count); 15] = [
     (
         "larder_cache_misses_total",
         "Reads that called the loader, or had none and found nothing.",

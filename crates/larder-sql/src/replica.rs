@@ -16,7 +16,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::Row;
 
 use crate::address::Address;
-use crate::connecting::connection::SqlConnection;
 use crate::connecting::connector::Connector;
 use crate::connecting::pool::{PooledConnection, SqlPool};
 use crate::database::{Database, POSTGRES_TIMEOUT};
@@ -169,7 +168,7 @@ impl Replica {
     where
         K: Key + ?Sized,
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
-        Q: Fn(ReadConnection) -> F + Send + 'static,
+        Q: Fn(ReadConnection) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Into<Option<V>>,
         E: Into<Error>,

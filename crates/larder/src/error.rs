@@ -16,8 +16,8 @@ pub enum ErrorKind {
     LoadTimeout,
     /// The loader panicked.
     LoadPanicked,
-    /// The load takes longer than this read waits: the [soft time-out](crate::class::ClassBuilder::soft_timeout). The
-    /// load goes on, and later reads get its value.
+    /// The load takes longer than this read waits: the [soft time-out](crate::class::ClassBuilder::soft_timeout). A load
+    /// that has begun goes on, and later reads get its value.
     SoftTimeout,
 }
 
@@ -83,9 +83,14 @@ impl Error {
         Error::new(ErrorKind::LoadPanicked, "the load panicked".to_owned(), None)
     }
 
+    /// For a load that was stopped, which no read waits for.
+    pub(crate) fn load_ended() -> Self {
+        Error::new(ErrorKind::LoadPanicked, "the load ended without a result".to_owned(), None)
+    }
+
     pub(crate) fn soft_timeout(class: &str, limit: Duration) -> Self {
         let context =
-            format!("an entry of class `{class}` is still being loaded after {limit:?}; the load goes on");
+            format!("there is no entry of class `{class}` after {limit:?}; a load that has begun goes on");
         Error::new(ErrorKind::SoftTimeout, context, None)
     }
 

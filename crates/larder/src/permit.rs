@@ -35,7 +35,7 @@ impl<V> fmt::Debug for Permit<V> {
 impl<V> Permit<V> {
     /// How long a permit of [`Class::permit`] is valid: one minute.
     pub const LIFE: Duration = Duration::from_secs(60);
-    /// How long a permit can be valid at most: one hour, the maximal TTL of a value.
+    /// How long a permit can be valid at most: one hour.
     pub const LIFE_MAX: Duration = Duration::from_hours(1);
 }
 

@@ -45,8 +45,10 @@ pub enum Placement {
 pub enum NotStoredReason {
     /// An invalidation or another fill reached the key after the load began.
     Overtaken,
-    /// The class's policy stores no absent answers, or nothing at all.
+    /// The class's policy stores no absent answers, or nothing at all; or the class is switched off.
     Policy,
+    /// The load took as long as the answer may stay: its TTL, or the staleness bound while nothing reports changes.
+    Expired,
     /// The class's codec does not carry the value; see [`Codec`](crate::codec::Codec).
     NotCarried,
     /// The encoded value is larger than
@@ -70,6 +72,7 @@ impl NotStoredReason {
         match self {
             NotStoredReason::Overtaken => "overtaken",
             NotStoredReason::Policy => "policy",
+            NotStoredReason::Expired => "expired",
             NotStoredReason::NotCarried => "not-carried",
             NotStoredReason::TooLarge => "too-large",
             NotStoredReason::NoRoom => "no-room",

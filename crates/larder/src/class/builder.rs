@@ -118,8 +118,10 @@ where
     }
 
     /// How long a read waits for its answer: at least 1 ms, and shorter than the load time-out. After that it gets an
-    /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and the load goes on. Default:
-    /// a read waits until the load ends.
+    /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and a load that has begun goes
+    /// on. It should be longer than the [Redis time-out](crate::cache::Builder::redis_timeout): a read that leaves before
+    /// Redis answered begins no load. Reads without the tiers (caching is off, or within a load) have no soft time-out.
+    /// Default: a read waits until the load ends.
     ///
     /// # Examples
     ///
@@ -151,7 +153,8 @@ where
         ClassBuilder { soft_timeout: Some(soft_timeout), ..self }
     }
 
-    /// What happens to a load that no read waits for any more. Default: [`Abandonment::Finish`].
+    /// What happens to a load that no read waits for any more. Default: [`Abandonment::Finish`]. With
+    /// [`Abandonment::Stop`], the soft time-out of the last reader stops the load.
     pub fn when_abandoned(self, abandonment: Abandonment) -> Self {
         ClassBuilder { abandonment, ..self }
     }
@@ -271,7 +274,7 @@ where
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if
     /// - the name is empty, longer than 128 bytes or contains control characters;
     /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection or size,
-    ///   or with other tags;
+    ///   time-outs or tags;
     /// - a time-out, a TTL or the jitter is not allowed;
     /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
     pub fn open(self) -> Result<Class<K, V>, Error> {

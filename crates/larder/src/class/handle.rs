@@ -268,7 +268,8 @@ where
     }
 
     /// How long this read waits for its answer, instead of the class's
-    /// [`soft_timeout`](crate::class::ClassBuilder::soft_timeout).
+    /// [`soft_timeout`](crate::class::ClassBuilder::soft_timeout). One that is not shorter than the load time-out has no
+    /// effect.
     pub fn soft_timeout(mut self, soft_timeout: Duration) -> Self {
         self.options.soft_timeout = Some(soft_timeout);
         self
@@ -287,6 +288,8 @@ where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Class { engine, core, .. } = self.class;
+        let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
+        let options = ReadOptions { soft_timeout, ..self.options };
         let begin_load = || -> Loading {
             let (core, loading) = (core.clone(), load());
             Box::pin(async move {
@@ -298,7 +301,7 @@ where
         };
         let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
         let ReadOutcome { value, source, is_shared } =
-            engine.read(core, &key, tags, self.options, begin_load).await?;
+            engine.read(core, &key, tags, options, begin_load).await?;
         Ok(Answer { value: value.and_then(typed), source, is_shared })
     }
 }

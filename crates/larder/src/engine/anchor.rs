@@ -11,7 +11,7 @@
 
 use crate::clock::Tick;
 use crate::engine::flight::{LoadBegin, LoadPlan};
-use crate::engine::load::{LoadedValue, Loading};
+use crate::engine::load::{LoadedValue, Loading, StoreCondition};
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::local::copy::{LocalCopy, Origin, Slot};
@@ -67,11 +67,16 @@ impl Engine {
     pub(super) async fn load_under_anchor(
         &self,
         class: &ClassCore,
-        LoadBegin { started, started_at_millis, .. }: &LoadBegin,
+        begin: &LoadBegin,
         anchored: Option<AnchoredRight>,
         loading: Loading,
     ) -> FlightResult {
-        let LoadedValue { value, is_spoiled } = self.load(class, loading).await?;
+        let LoadBegin { started, started_at_millis, .. } = begin;
+        let condition = match &anchored {
+            Some(right) => StoreCondition::Permit(&right.permit, &right.tags),
+            None => StoreCondition::Never,
+        };
+        let LoadedValue { value, is_spoiled } = self.load_while(class, begin, condition, loading).await?;
         let valid_until = started.plus(self.local_bound());
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
@@ -81,7 +86,7 @@ impl Engine {
             count(&class.common.counters.inserts_refused);
             return not_kept(value, NotStoredReason::Overtaken);
         };
-        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
+        let Some(ttl) = class.residence(self, value.is_none()) else {
             return not_kept(value, NotStoredReason::Policy);
         };
         // The value is encoded and verified here too, so that the class stores the same values if it is later shared
@@ -93,6 +98,9 @@ impl Engine {
         let payload_bytes = storable.payload_bytes();
         let value = storable.value;
         let (origin, deadline) = (Origin::Anchored, started.plus(ttl).min(until));
+        if deadline <= self.clock.now() {
+            return not_kept(value, NotStoredReason::Expired);
+        }
         let copy = LocalCopy {
             value: value.clone(),
             tags,
@@ -136,9 +144,9 @@ impl Engine {
             self.check_epoch(shared, epoch)?;
             let value = values.remove(0);
             let reply = Reply::new(entry_ref, seqs, valid_until, value, values);
-            let missing = reply.missing_tags();
+            let missing = reply.missing_tags(class);
             let is_anchored = matches!(reply.value.as_ref().map(Frame::parse), Some(Ok(Frame::Anchor(_))));
-            if let (true, true, Some(left)) = (is_anchored, missing.is_empty(), left) {
+            if let (true, true, Some(left)) = (is_anchored, missing.tags.is_empty(), left) {
                 self.insert_tokens(shared, &reply);
                 if let Some(tags) = self.local.take_lives(&entry_ref.tags, self.is_guarded()) {
                     // Redis measured `left` after the read was sent, so `sent` plus `left` is not later than the

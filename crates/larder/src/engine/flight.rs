@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::clock::Tick;
 use crate::engine::anchor::AnchoredRight;
-use crate::engine::load::Loading;
+use crate::engine::load::{Loading, StoreCondition};
 use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::error::Error;
 use crate::local::outcome::{FlightReceiver, FlightResult, FlightSender, LoadOutcome};
@@ -47,6 +47,7 @@ pub(super) enum LoadPlan {
 pub(super) struct LoadBegin {
     pub(super) entry_ref: EntryRef,
     pub(super) flight: FlightId,
+    pub(super) receiver: Arc<FlightReceiver>,
     pub(super) started: Tick,
     pub(super) started_at_millis: u64,
 }
@@ -90,15 +91,19 @@ impl Engine {
             FlightStep::Load(plan) => plan,
         };
         let (started, started_at_millis) = (self.clock.now(), self.clock.unix_millis());
-        let begin = LoadBegin { entry_ref, flight: leader.id, started, started_at_millis };
+        let (flight, receiver) = (leader.id, leader.receiver.clone());
+        let begin = LoadBegin { entry_ref, flight, receiver, started, started_at_millis };
         // From here on the flight belongs to the cache: if this read is dropped, its task goes on. `begin_load` is
         // called after the plan and the start were fixed, because it may already read.
         let _following = leader.receiver.follow();
         let flight = LoadTask { engine: self.clone(), class: class.clone(), begin, plan, leader };
         // The loader's events belong to the span of the read that leads.
         let task = tokio::spawn(flight.run_while_wanted(begin_load()).in_current_span());
-        // The task ends without a result if the loader panicked. It is not cancelled while this read follows it.
-        task.await.unwrap_or_else(|_| Err(Error::load_panicked()))
+        // The task is not cancelled while this read follows it, except at the end of its runtime.
+        task.await.unwrap_or_else(|error| match error.is_panic() {
+            true => Err(Error::load_panicked()),
+            false => Err(Error::load_ended()),
+        })
     }
 }
 
@@ -120,7 +125,7 @@ impl LoadTask {
         select! {
             result = self.run(loading) => result,
             // No read gets this error. Dropping the run ends the flight and releases its lease.
-            () = receiver.abandoned() => Err(Error::load_panicked()),
+            () = receiver.abandoned() => Err(Error::load_ended()),
         }
     }
 
@@ -134,7 +139,7 @@ impl LoadTask {
             (LoadPlan::Memory(tags), _) => engine.load_into_memory(&class, &begin, tags, loading).await,
             (LoadPlan::Beside | LoadPlan::Fill(..), _) => {
                 let valid_until = begin.started.plus(engine.local_bound());
-                let loaded = engine.load(&class, loading).await;
+                let loaded = engine.load_while(&class, &begin, StoreCondition::Never, loading).await;
                 loaded.map(|loaded| LoadOutcome { source: loaded.beside(), value: loaded.value, valid_until })
             }
         };
@@ -180,7 +185,7 @@ impl Drop for Leader {
 }
 
 /// A requested lease. If it is dropped before its fill, the lease is released, so that other instances need not wait
-/// until it expires. The hold is created before LEASE is sent, because a read that is cancelled before the reply may
+/// until it expires. The hold is created before LEASE is sent, because a read that is dropped before the reply may
 /// already have the lease.
 pub(crate) struct LeaseHold {
     held: Option<(Arc<dyn Remote>, Bytes)>,

@@ -3,15 +3,22 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use tokio::select;
+use tokio::time::sleep;
+
+use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::engine::flight::{LoadBegin, LoadPlan};
-use crate::engine::{ClassCore, Engine, EntryRef};
+use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::error::{BoxError, Error};
 use crate::loading::run_load;
-use crate::local::copy::LocalCopy;
+use crate::local::copy::{LocalCopy, Origin};
 use crate::local::outcome::{FlightResult, LoadOutcome};
+use crate::local::permit::LocalPermit;
 use crate::protocol::tag::TagToken;
+use crate::protocol::token::Token;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
@@ -24,6 +31,22 @@ pub(crate) struct LoadedValue {
     /// If true, the value must not be stored, and only the read whose loader returned it gets it.
     pub(crate) is_spoiled: bool,
 }
+
+/// On what it depends whether the value of a running load can be stored.
+pub(super) enum StoreCondition<'a> {
+    /// On this lease and these tags, in Redis.
+    Lease(&'a SharedTier, Token, &'a [TagToken]),
+    /// On this permit, and on the lives of these tags.
+    Permit(&'a LocalPermit, &'a [TagToken]),
+    /// On the flight, and on the end of the residence.
+    Memory(Tick),
+    /// On nothing: it will not be stored.
+    Never,
+}
+
+/// The interval at which a load's condition is checked and its lease is renewed. A lease lives for 3 s, so two renewals
+/// in a row may fail.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl LoadedValue {
     /// The source of an answer whose load ran in parallel to another one.
@@ -51,6 +74,61 @@ impl Engine {
         loaded
     }
 
+    /// Runs the loader. Each second it renews the load's lease, so that a load of any length is the only one, and checks
+    /// whether the value can still be stored. If not, the flight is detached, so that waiting reads can begin another
+    /// one, and the load is stopped once no read waits for its value.
+    pub(super) async fn load_while(
+        &self,
+        class: &ClassCore,
+        begin: &LoadBegin,
+        condition: StoreCondition<'_>,
+        loading: Loading,
+    ) -> Result<LoadedValue, Error> {
+        select! {
+            // The check comes first: a loader that is always ready would use up the task's budget, and the timer of
+            // the check would never fire.
+            biased;
+            () = self.until_useless(class, begin, condition) => Err(Error::load_ended()),
+            loaded = self.load(class, loading) => loaded,
+        }
+    }
+
+    /// Returns when the value of a load can neither be stored nor reach a read.
+    async fn until_useless(&self, class: &ClassCore, begin: &LoadBegin, condition: StoreCondition<'_>) {
+        loop {
+            sleep(CHECK_INTERVAL).await;
+            if !self.can_store(class, begin, &condition).await {
+                self.local.end_flight(&begin.entry_ref.key, begin.flight);
+                begin.receiver.detach();
+                return begin.receiver.abandoned().await;
+            }
+        }
+    }
+
+    async fn can_store(&self, class: &ClassCore, begin: &LoadBegin, condition: &StoreCondition<'_>) -> bool {
+        let key = &begin.entry_ref.key;
+        if !class.is_on(self) {
+            return false;
+        }
+        match condition {
+            // A renewal never sets a lease: if the lease is gone, an invalidation may have removed it, and the fill must
+            // be refused. After a fault the lease may still be there: the next renewal shows it.
+            StoreCondition::Lease(shared, token, tags) => {
+                shared.remote.renew(key, *token, tags).await.unwrap_or_else(|fault| {
+                    shared.note(fault);
+                    true
+                })
+            }
+            StoreCondition::Permit(permit, tags) => {
+                permit.is_valid() && self.local.tags_are_current(tags, Origin::Anchored, self.is_guarded())
+            }
+            StoreCondition::Memory(until) => {
+                self.local.is_attached(key, begin.flight) && self.clock.now() < *until
+            }
+            StoreCondition::Never => false,
+        }
+    }
+
     /// The plan of a load that does not go through Redis. The tags' tokens are taken before the load begins: if one of
     /// them is invalidated meanwhile, no read serves the copy.
     pub(super) fn plan_memory(&self, entry_ref: &EntryRef) -> LoadPlan {
@@ -63,17 +141,20 @@ impl Engine {
     pub(super) async fn load_into_memory(
         &self,
         class: &ClassCore,
-        LoadBegin { entry_ref, flight, started, started_at_millis }: &LoadBegin,
+        begin: &LoadBegin,
         tags: Vec<TagToken>,
         loading: Loading,
     ) -> FlightResult {
-        let LoadedValue { value, is_spoiled } = self.load(class, loading).await?;
+        let LoadBegin { entry_ref, flight, started, started_at_millis, .. } = begin;
+        let longest = started.plus(self.loaded_residence(class.policy.longest()).1);
+        let condition = StoreCondition::Memory(longest);
+        let LoadedValue { value, is_spoiled } = self.load_while(class, begin, condition, loading).await?;
         let valid_until = started.plus(self.local_bound());
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             return not_kept(value, NotStoredReason::Spoiled);
         }
-        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
+        let Some(ttl) = class.residence(self, value.is_none()) else {
             return not_kept(value, NotStoredReason::Policy);
         };
         let storable = match class.storable(value.as_ref()) {
@@ -84,6 +165,9 @@ impl Engine {
         let value = storable.value;
         let (origin, residence) = self.loaded_residence(ttl);
         let deadline = started.plus(residence);
+        if deadline <= self.clock.now() {
+            return not_kept(value, NotStoredReason::Expired);
+        }
         let copy = LocalCopy {
             value: value.clone(),
             tags,

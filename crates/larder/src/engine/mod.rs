@@ -141,6 +141,12 @@ impl ClassCore {
         ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
     }
 
+    /// How long a loaded answer can stay; `None` if it is not stored.
+    fn residence(&self, engine: &Engine, is_absent: bool) -> Option<Duration> {
+        // The class may have been switched off while the load ran.
+        if self.is_on(engine) { self.policy.residence(is_absent, rand::random()) } else { None }
+    }
+
     fn is_on(&self, engine: &Engine) -> bool {
         self.common.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::engine::anchor::AnchoredRight;
-use crate::engine::redis_read::LEASE_POLL_MIN;
+use crate::engine::redis_read::{LEASE_POLL_MAX, LEASE_POLL_MIN};
 use crate::engine::reply::minted;
 use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
@@ -125,6 +125,7 @@ impl Engine {
     ) -> Result<PermitBasis, Fault> {
         // The load time-out is the limit: after it, the other instance's load has ended, or that instance has stopped.
         let patience = Instant::now() + class.load_timeout;
+        let mut poll_interval = LEASE_POLL_MIN;
         loop {
             let is_patient = Instant::now() < patience;
             let reply = self.read_tracked(entry_ref, shared, epoch).await?;
@@ -137,7 +138,8 @@ impl Engine {
                     // Waits for the fill, to draw the permit on the filled entry. If a permit replaced the lease, Redis
                     // would refuse the fill.
                     AfterRead::Wait if is_patient => {
-                        sleep(LEASE_POLL_MIN).await;
+                        sleep(poll_interval).await;
+                        poll_interval = LEASE_POLL_MAX.min(2 * poll_interval);
                         continue;
                     }
                     AfterRead::Wait => (None, before),
@@ -149,8 +151,8 @@ impl Engine {
                     }
                 };
             self.unlink_broken_tags(class, shared, &reply).await?;
-            let missing = reply.missing_tags();
-            if let (Some(existing), true) = (&served, missing.is_empty()) {
+            let missing = reply.missing_tags(class);
+            if let (Some(existing), true) = (&served, missing.tags.is_empty()) {
                 let tags = entry_ref.tag_tokens(|tag| reply.token(tag)).ok_or(Fault::Refused)?;
                 return Ok(PermitBasis::Redis { epoch, existing: existing.clone(), tags });
             }

@@ -36,7 +36,7 @@ impl ReadOutcome {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadOptions {
     pub(crate) consistency: Consistency,
-    /// How long the read waits for an answer. `None`: as the class says.
+    /// How long the read waits for an answer of the tiers or of a flight. `None`: until there is one.
     pub(crate) soft_timeout: Option<Duration>,
 }
 
@@ -57,17 +57,17 @@ impl Engine {
         {
             return Ok(found);
         }
-        let answer = async {
-            if may_store {
-                let entry_ref = EntryRef { key: owned(key), tags: tags() };
-                return self.read_by_flight(class, entry_ref, options.consistency, begin_load).await;
-            }
+        if !may_store {
+            // This load belongs to its reader, so it has no soft time-out, which would end it.
             count(&class.common.counters.bypasses);
             let value = self.load(class, begin_load()).await?.value;
-            Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false })
-        };
-        let Some(limit) = options.soft_timeout.or(class.soft_timeout) else { return answer.await };
-        // Dropping `answer` ends this read's wait. The flight goes on in its own task.
+            return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false });
+        }
+        let entry_ref = EntryRef { key: owned(key), tags: tags() };
+        // Boxed, so that the future of a hit stays small.
+        let answer = Box::pin(self.read_by_flight(class, entry_ref, options.consistency, begin_load));
+        let Some(limit) = options.soft_timeout else { return answer.await };
+        // Dropping `answer` ends this read's wait. The load goes on in its own task.
         timeout(limit, answer).await.unwrap_or_else(|_| {
             count(&class.common.counters.soft_timeouts);
             Err(Error::soft_timeout(&class.name, limit))
@@ -145,10 +145,14 @@ impl Engine {
                     return Ok(ReadOutcome { is_shared: true, ..ReadOutcome::led(loaded) });
                 }
                 JoinDecision::Wait(flight) => {
-                    if timeout(class.flight_timeout(), flight.ended()).await.is_err() {
+                    let Ok(outcome) = timeout(class.flight_timeout(), flight.ended()).await else {
                         return self.load_alone(class, begin_load()).await;
-                    }
+                    };
                     count(&class.common.counters.passed_flights);
+                    // An error has no age. Otherwise each read that waited would wait for one more load that fails.
+                    if let (Consistency::Bounded, Some(Err(error))) = (consistency, outcome) {
+                        return Err(error);
+                    }
                     // The flight may have stored its value in memory, and no invalidation has removed it since.
                     if consistency == Consistency::Bounded
                         && let Some(found) = self.read_memory(class, &entry_ref.key)

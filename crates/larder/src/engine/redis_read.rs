@@ -1,25 +1,21 @@
 //! A flight through Redis: a tracked read (after which Redis reports changes of the keys), then the lease, the load and
 //! the fill.
 
-use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::select;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
 use crate::engine::flight::{FlightStep, LeaseHold, LoadBegin, LoadPlan};
-use crate::engine::load::{LoadedValue, Loading};
+use crate::engine::load::{LoadedValue, Loading, StoreCondition};
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
 use crate::policy::Policy;
-use crate::protocol::flight::FlightId;
 use crate::protocol::frame::{Entry, Header, Seal, fingerprint};
 use crate::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use crate::protocol::rules::ProtocolRule;
@@ -34,11 +30,7 @@ use crate::stats::count;
 /// long, up to [`LEASE_POLL_MAX`]. A push ends a wait earlier. A detached flight receives no push; if Redis refuses
 /// tracking, no flight does.
 pub(super) const LEASE_POLL_MIN: Duration = Duration::from_millis(50);
-const LEASE_POLL_MAX: Duration = Duration::from_millis(400);
-
-/// How long a holder of a lease waits before it renews the lease. A lease lives for 3 s, so two renewals in a row may
-/// fail.
-const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const LEASE_POLL_MAX: Duration = Duration::from_millis(400);
 
 /// The result of one round: a tracked read and a request for the lease.
 enum Attempt {
@@ -213,7 +205,7 @@ impl Engine {
         replace: Option<Bytes>,
     ) -> Result<Attempt, Fault> {
         self.unlink_broken_tags(class, shared, reply).await?;
-        let missing = reply.missing_tags();
+        let missing = reply.missing_tags(class);
         let hold = LeaseHold::new(shared.remote.clone(), entry_ref.key.clone());
         let leased = shared.remote.lease(&entry_ref.key, hold.token, replace.as_ref(), &missing).await?;
         self.check_epoch(shared, epoch)?;
@@ -259,24 +251,21 @@ impl Engine {
     pub(super) async fn load_and_fill(
         &self,
         class: &ClassCore,
-        LoadBegin { entry_ref, flight, started, started_at_millis }: &LoadBegin,
+        begin: &LoadBegin,
         shared: &SharedTier,
         (hold, tags): (LeaseHold, Vec<TagToken>),
         loading: Loading,
     ) -> FlightResult {
+        let LoadBegin { entry_ref, started, started_at_millis, .. } = begin;
         let valid_until = started.plus(self.local_bound());
-        let LoadedValue { value, is_spoiled } = select! {
-            // The load is polled first: most loads end before the first renewal.
-            biased;
-            loaded = self.load(class, loading) => loaded?,
-            never = self.keep_lease(entry_ref, shared, *flight, (hold.token, &tags)) => match never {},
-        };
+        let condition = StoreCondition::Lease(shared, hold.token, &tags);
+        let LoadedValue { value, is_spoiled } = self.load_while(class, begin, condition, loading).await?;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             // Dropping the hold releases the lease, so that readers of other instances can load.
             return not_kept(value, NotStoredReason::Spoiled);
         }
-        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
+        let Some(ttl) = class.residence(self, value.is_none()) else {
             return not_kept(value, NotStoredReason::Policy);
         };
         let StorableValue { value, payload, digest } = match class.storable(value.as_ref()) {
@@ -293,7 +282,12 @@ impl Engine {
         };
         let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
         let entry = class.sealer.seal(&self.redis_key(&entry_ref.key), entry);
-        let kept = match shared.remote.fill(&entry_ref.key, hold.token, entry.encode(), ttl).await {
+        // The TTL counts from the start of the load.
+        let left = started.plus(ttl).since(self.clock.now());
+        if left < Duration::from_millis(1) {
+            return not_kept(value, NotStoredReason::Expired);
+        }
+        let kept = match shared.remote.fill(&entry_ref.key, hold.token, entry.encode(), left).await {
             Ok(is_stored) => {
                 hold.settle();
                 if !is_stored {
@@ -312,33 +306,6 @@ impl Engine {
             }
         };
         Ok(LoadOutcome { value, source: Source::Load { placement: kept }, valid_until })
-    }
-
-    /// Renews the lease as long as it is ours and its tags are current, so that a load of any length is the only one. A
-    /// renewal never sets a lease: if the lease is gone, an invalidation may have removed it, and the fill must be
-    /// refused.
-    async fn keep_lease(
-        &self,
-        entry_ref: &EntryRef,
-        shared: &SharedTier,
-        flight: FlightId,
-        (token, tags): (Token, &[TagToken]),
-    ) -> Infallible {
-        loop {
-            sleep(RENEWAL_INTERVAL).await;
-            match shared.remote.renew(&entry_ref.key, token, tags).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    // The value of this load cannot be stored. Reads that wait for the flight can begin another one.
-                    if let Some(flight) = self.local.end_flight(&entry_ref.key, flight) {
-                        flight.detach();
-                    }
-                    return pending().await;
-                }
-                // The lease may still be there: the next renewal shows it.
-                Err(fault) => shared.note(fault),
-            }
-        }
     }
 }
 

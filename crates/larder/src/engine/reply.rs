@@ -1,5 +1,7 @@
 //! The reply to one tracked read of a key and its tags.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::clock::Tick;
@@ -8,7 +10,11 @@ use crate::local::ShardSeqs;
 use crate::protocol::frame::Frame;
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
-use crate::remote::Fault;
+use crate::remote::{Fault, Mint};
+
+/// The shortest life of a tag's token. It is long, because every entry with the tag depends on the token; an entry of
+/// another class with this tag may live longer than this class's.
+const TAG_TTL_MIN: Duration = Duration::from_hours(2);
 
 pub(super) struct Reply {
     pub(super) seqs: ShardSeqs,
@@ -53,9 +59,10 @@ impl Reply {
     }
 
     /// The tags without a token, each with a new token for it.
-    pub(super) fn missing_tags(&self) -> Vec<(TagKey, Token)> {
+    pub(super) fn missing_tags(&self, class: &ClassCore) -> Mint {
         let missing = self.tags.iter().filter(|(_, token)| token.is_none());
-        missing.map(|(tag, _)| (tag.clone(), Token::random())).collect()
+        let tags = missing.map(|(tag, _)| (tag.clone(), Token::random())).collect();
+        Mint { tags, ttl: TAG_TTL_MIN.max(2 * class.policy.longest()) }
     }
 }
 
@@ -88,8 +95,8 @@ impl Engine {
 }
 
 /// The tags for which a new token was requested, each with the token that Redis has now.
-pub(super) fn minted(missing: &[(TagKey, Token)], existing: Vec<Bytes>) -> Vec<(TagKey, Option<Token>)> {
-    let tags = missing.iter().map(|(tag, _)| tag.clone());
+pub(super) fn minted(missing: &Mint, existing: Vec<Bytes>) -> Vec<(TagKey, Option<Token>)> {
+    let tags = missing.tags.iter().map(|(tag, _)| tag.clone());
     tags.zip(existing.into_iter().map(|frame| token_of(Some(frame)))).collect()
 }
 

@@ -13,7 +13,7 @@ use crate::journal::ChangeId;
 use crate::policy::Policy;
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
-use crate::remote::{Fault, FrameReply, Inspect, InspectedFrame, Remote};
+use crate::remote::{Fault, FrameReply, Inspect, InspectedFrame, Mint, Remote};
 
 /// Runs in the middle of an operation: after the tier has computed its reply and before the engine gets the reply.
 type Meanwhile = Box<dyn FnMut() + Send>;
@@ -64,7 +64,7 @@ impl Remote for Scripted {
         key: &Bytes,
         token: Token,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         self.set_frame(key, token.lease_frame(), Duration::ZERO, replace, mint).await
     }
@@ -80,7 +80,7 @@ impl Remote for Scripted {
         token: Token,
         life: Duration,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         self.set_frame(key, token.permit_frame(), life, replace, mint).await
     }
@@ -111,7 +111,7 @@ impl Remote for Scripted {
         frame: Bytes,
         _: Duration,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         self.answer()?;
         let mut values = self.values.lock().unwrap();
@@ -124,7 +124,7 @@ impl Remote for Scripted {
         let mut set = |tag: &TagKey, token: Token| {
             values.entry(tag.to_bytes()).or_insert_with(|| token.tag_frame()).clone()
         };
-        let minted = mint.iter().map(|(tag, token)| set(tag, *token)).collect();
+        let minted = mint.tags.iter().map(|(tag, token)| set(tag, *token)).collect();
         Ok(FrameReply { existing: values[key].clone(), minted })
     }
 

@@ -315,9 +315,14 @@ impl LocalTier {
         }
     }
 
+    /// Whether the flight is in the table: neither ended nor detached.
+    pub(crate) fn is_attached(&self, key: &[u8], id: FlightId) -> bool {
+        self.shard(key).is_attached(key, id)
+    }
+
     /// Removes a flight from the table, if it is still there.
-    pub(crate) fn end_flight(&self, key: &[u8], id: FlightId) -> Option<Arc<FlightReceiver>> {
-        self.shard(key).end_flight(key, id)
+    pub(crate) fn end_flight(&self, key: &[u8], id: FlightId) {
+        self.shard(key).end_flight(key, id);
     }
 
     /// The weight of all slots in bytes, as counted against the capacity.

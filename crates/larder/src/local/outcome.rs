@@ -110,15 +110,16 @@ impl FlightReceiver {
         self.changed.notify_one();
     }
 
-    /// Waits until the flight ends or is detached: then another flight can begin.
-    pub(crate) async fn ended(self: Arc<Self>) {
+    /// Waits until the flight ends or is detached: then another flight can begin. Returns the outcome if there is one.
+    pub(crate) async fn ended(self: Arc<Self>) -> Option<FlightResult> {
         let mut detached = pin!(self.detached.notified());
         detached.as_mut().enable();
-        if !self.is_detached.load(Ordering::SeqCst) {
-            select! {
-                () = detached => {}
-                _ = self.clone().outcome() => {}
-            }
+        if self.is_detached.load(Ordering::SeqCst) {
+            return None;
+        }
+        select! {
+            () = detached => None,
+            outcome = self.clone().outcome() => outcome,
         }
     }
 

@@ -31,13 +31,23 @@ impl LocalPermit {
     /// Inserts `copy` if the permit is valid. `rule` is the rule that a proof breaks here.
     pub(crate) fn redeem(self, copy: LocalCopy, rule: ProtocolRule) -> Result<(), NotStoredReason> {
         let mut shard = self.local.shard(&self.key);
-        let inserted = match shard.redeem(&self.key, self.id, rule) {
+        let flight = shard.flight(&self.key);
+        let is_redeemed = shard.redeem(&self.key, self.id, rule);
+        let inserted = match is_redeemed {
             true => self.local.insert_copy(&self.key, copy),
             false => Err(NotStoredReason::Overtaken),
         };
         // Released before `self` drops, because that drop takes the same lock.
         drop(shard);
+        if let (true, Some(flight)) = (is_redeemed, flight) {
+            flight.detach();
+        }
         inserted
+    }
+
+    /// Whether no invalidation has voided the permit.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.local.shard(&self.key).is_permitted(&self.key, self.id)
     }
 }
 

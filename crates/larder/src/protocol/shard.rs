@@ -58,6 +58,11 @@ impl<H: Clone> Shard<H> {
     pub fn apply_push(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.permits.void(key);
+        self.flight(key)
+    }
+
+    /// The handle of the key's flight.
+    pub fn flight(&self, key: &[u8]) -> Option<H> {
         self.flights.get(key).map(|flight| flight.handle.clone())
     }
 
@@ -74,7 +79,7 @@ impl<H: Clone> Shard<H> {
         self.seq += 1;
         self.permits.void(key);
         if !self.rules.keeps(ProtocolRule::JoinsNoPast) {
-            return self.flights.get(key).map(|flight| flight.handle.clone());
+            return self.flight(key);
         }
         self.flights.remove(key).map(|flight| flight.handle)
     }
@@ -152,7 +157,6 @@ impl<H: Clone> Shard<H> {
     }
 
     /// Whether the permit is valid.
-    #[cfg(test)]
     pub fn is_permitted(&self, key: &[u8], id: PermitId) -> bool {
         self.permits.is_valid(key, id)
     }
@@ -187,8 +191,10 @@ impl<H: Clone> Shard<H> {
     }
 
     /// Removes a flight from the table, if it is still there; a flight that replaced it remains.
-    pub fn end_flight(&mut self, key: &[u8], id: FlightId) -> Option<H> {
-        if self.is_attached(key, id) { self.flights.remove(key).map(|flight| flight.handle) } else { None }
+    pub fn end_flight(&mut self, key: &[u8], id: FlightId) {
+        if self.is_attached(key, id) {
+            self.flights.remove(key);
+        }
     }
 }
 

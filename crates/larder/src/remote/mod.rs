@@ -31,6 +31,13 @@ pub(crate) struct FrameReply {
     pub(crate) minted: Vec<Bytes>,
 }
 
+/// Tags that have no token in the tier, each with a new token for it.
+pub(crate) struct Mint {
+    pub(crate) tags: Vec<(TagKey, Token)>,
+    /// How long the new tokens live. If a token expires before an entry with its tag, the entry is loaded again.
+    pub(crate) ttl: Duration,
+}
+
 /// The shared tier. Every implementation MUST hold these invariants:
 ///
 /// - `read` is one tracked read: the tier reports every later change of its keys through [`Listener::apply_push`],
@@ -59,7 +66,7 @@ pub(crate) trait Remote: Send + Sync {
         key: &Bytes,
         token: Token,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault>;
 
     /// Gives `token`'s lease its full life again, if it is still under the key and every tag has its token from `tags`.
@@ -73,7 +80,7 @@ pub(crate) trait Remote: Send + Sync {
         frame: Bytes,
         life: Duration,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault>;
 
     /// Does as `set_frame` with a permit of id `token`. If there is a permit already, the caller shares it, and it
@@ -84,7 +91,7 @@ pub(crate) trait Remote: Send + Sync {
         token: Token,
         life: Duration,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault>;
 
     /// Replaces the frame with the fingerprint `existing` by `frame` for `ttl`, if that frame is under the key and

@@ -258,7 +258,7 @@ impl State {
         self.insert_tracked(model, instance, mark, key(), copy_of(entry));
     }
 
-    /// Models `Engine::keep_lease`. A flight whose lease is gone leaves the table: reads that wait for it decide again.
+    /// Models `Engine::can_store`. A flight whose lease is gone leaves the table: reads that wait for it decide again.
     pub(super) fn renew(&mut self, model: &Coherence, nth: usize) {
         let (Phase::Held { id, lease, tags } | Phase::Loaded { id, lease, tags, .. }) =
             self.readers[nth].phase.clone()

@@ -30,10 +30,9 @@ use crate::condition::Condition;
 use crate::error::Error;
 use crate::journal::{ChangeId, Journal};
 use crate::key::Namespace;
-use crate::policy::Policy;
 use crate::polls::PollRequests;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
-use crate::protocol::tag::{TagKey, TagToken};
+use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::redis::commands::{mget, minted, set_if_absent};
 use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH};
@@ -43,13 +42,10 @@ use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::validity::Validity;
-use crate::remote::{Fault, FrameReply, Listener, Remote};
+use crate::remote::{Fault, FrameReply, Listener, Mint, Remote};
 
 /// The TTL of a lease. The holder renews it every second; if the holder dies, another instance loads after this time.
 const LEASE: Duration = Duration::from_secs(3);
-/// The TTL of a tag token. It is longer than the residence of any entry. If a token expired earlier, its entries would
-/// be loaded again, and no read would be wrong.
-const TAG_TTL: Duration = Policy::TTL_MAX.saturating_mul(2);
 
 /// Checks that a tier can be built with this URL.
 pub(crate) fn check_url(url: &str) -> Result<(), Error> {
@@ -207,9 +203,9 @@ impl RedisTier {
     async fn set_and_mint(
         &self,
         set: impl Future<Output = RedisResult<Bytes>>,
-        mint: &[(Bytes, Bytes)],
+        (mint, ttl): (&[(Bytes, Bytes)], Duration),
     ) -> Result<FrameReply, Fault> {
-        let leased = tokio::try_join!(set, set_if_absent(self.connection()?, mint, TAG_TTL));
+        let leased = tokio::try_join!(set, set_if_absent(self.connection()?, mint, ttl));
         if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
             // The key of a tag holds a value of another type, for which MGET returned nil. Unlink it, so that the next
             // attempt can mint the tag.
@@ -258,17 +254,17 @@ impl Remote for RedisTier {
         key: &Bytes,
         token: Token,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.add_to(key), &minted(&prefix, mint));
+        let (key, mint) = (&prefix.add_to(key), (&minted(&prefix, &mint.tags)[..], mint.ttl));
         let connection = self.connection()?;
         if replace.is_none() && !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
             // A proof breaks the rule: SET … NX GET does not make Redis track the key; a GET in a script does.
             let lease = [(key.clone(), token.lease_frame())];
             let existing = set_if_absent(connection.clone(), &lease, LEASE);
             let (existing, minted) =
-                tokio::try_join!(existing, set_if_absent(connection, mint, TAG_TTL)).map_err(fault)?;
+                tokio::try_join!(existing, set_if_absent(connection, mint.0, mint.1)).map_err(fault)?;
             let existing = existing.into_iter().next().ok_or(Fault::Refused)?;
             return Ok(FrameReply { existing, minted });
         }
@@ -292,10 +288,10 @@ impl Remote for RedisTier {
         frame: Bytes,
         life: Duration,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.add_to(key), &minted(&prefix, mint));
+        let (key, mint) = (&prefix.add_to(key), (&minted(&prefix, &mint.tags)[..], mint.ttl));
         self.set_and_mint(self.scripts.set_frame(self.connection()?, key, frame, replace, life), mint).await
     }
 
@@ -305,10 +301,10 @@ impl Remote for RedisTier {
         token: Token,
         life: Duration,
         replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
+        mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.add_to(key), &minted(&prefix, mint));
+        let (key, mint) = (&prefix.add_to(key), (&minted(&prefix, &mint.tags)[..], mint.ttl));
         let frame = token.permit_frame();
         self.set_and_mint(self.scripts.permit(self.connection()?, key, frame, replace, life), mint).await
     }

@@ -12,8 +12,8 @@ use crate::protocol::certificate::RedisTime;
 use crate::protocol::relay::MarkDecision;
 use crate::protocol::token::Token;
 use crate::remote::redis::claim::JOURNALS;
+use crate::remote::redis::millis;
 use crate::remote::redis::prefix::Prefix;
-use crate::remote::redis::{TAG_TTL, millis};
 
 /// Sets a frame if the key is free or holds the given fingerprint; returns the frame that is under the key after that.
 /// ARGV: the frame to set, its TTL in milliseconds, and, if a value may be replaced, that value's fingerprint: the
@@ -137,10 +137,9 @@ return ARGV[1]
 ";
 
 /// The TTL of the keys that MARK sets. While the database is in use, a poll renews them every 200 ms; after that they
-/// expire, so that nothing of the database remains in Redis. The TTL equals that of a tag token, the longest among the
-/// keys that the certificate covers: without these keys, the relay would drop entries that are still valid. The TTL is
-/// longer than the outbox keeps rows, and an older position is of no use.
-const MARK_TTL: Duration = TAG_TTL;
+/// expire, so that nothing of the database remains in Redis. It is longer than the outbox keeps rows: an older position
+/// is of no use.
+const MARK_TTL: Duration = Duration::from_hours(2);
 
 /// The scripts by their hash. redis-rs sends the hash, and loads the script if the server does not know it.
 pub(crate) struct Scripts {
