@@ -1,14 +1,20 @@
 //! Hashes passwords with argon2id, and compares passwords with hashes, those of other systems too. A bounded number of
 //! threads does this work, in memory that is reused. A comparison takes as long for an unknown user as for a known one.
+//!
+//! Invariants: the passwords of one client never take all places of a queue; hashes that cost more than ours never delay
+//! the others, because they have a queue of their own.
 
+mod queue;
+
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
 use crate::foreign;
+use crate::hashing::queue::{Client, Queue};
 use crate::password::Password;
 
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
@@ -19,6 +25,9 @@ const HASHERS: usize = 3;
 
 /// How many passwords wait by default: on two cores they take less than a second.
 const QUEUE: usize = 64;
+
+/// How many hashes that cost more than ours are compared at once, and how many more wait. One may take seconds.
+const COSTLY: (usize, usize) = (1, 16);
 
 /// The hash that replaces a missing one: a comparison with it takes as long as a real one, and [`Passwords::matches`]
 /// returns `false` in any case.
@@ -33,19 +42,21 @@ pub struct HashingLimits {
     pub hashers: usize,
     /// How many more passwords may wait; beyond that a caller gets [`HashingError::Busy`]. Default 64.
     pub queue: usize,
+    /// How many passwords of one client may be hashed or wait. Default `None`: half of all.
+    pub per_client: Option<usize>,
 }
 
 impl Default for HashingLimits {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
-        Self { hashers: cores.min(HASHERS), queue: QUEUE }
+        Self { hashers: cores.min(HASHERS), queue: QUEUE, per_client: None }
     }
 }
 
 /// Why a password was not hashed or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum HashingError {
-    /// The queue is full. Nothing was computed, and a retry may succeed.
+    /// The queue, or the client's share of it, is full. Nothing was computed, and a retry may succeed.
     #[error("too many passwords are being hashed")]
     Busy,
     /// There is no randomness or memory.
@@ -69,9 +80,10 @@ pub enum HashingError {
 /// ```
 #[derive(Clone)]
 pub struct Passwords {
-    /// One permit for each password that is being hashed or waits.
-    room: Arc<Semaphore>,
-    hashers: Arc<Semaphore>,
+    own: Queue,
+    /// For stored hashes that cost more than ours.
+    costly: Queue,
+    client: Option<Client>,
     memory: Arc<Memory>,
 }
 
@@ -99,12 +111,19 @@ impl Default for Passwords {
 impl Passwords {
     /// Passwords with these limits. There is at least one hasher, even if `hashers` is 0.
     pub fn new(limits: HashingLimits) -> Self {
-        let hashers = limits.hashers.max(1);
         Self {
-            room: Arc::new(Semaphore::new(hashers.saturating_add(limits.queue).min(Semaphore::MAX_PERMITS))),
-            hashers: Arc::new(Semaphore::new(hashers)),
+            own: Queue::new(limits.hashers, limits.queue, limits.per_client),
+            costly: Queue::new(COSTLY.0, COSTLY.1, None),
+            client: None,
             memory: Arc::default(),
         }
+    }
+
+    /// The same hashers, for a password that this client sent: it takes from the client's share of the queue. A program
+    /// that does not say whose password it is has no share, only the bound of all.
+    #[must_use]
+    pub fn of_client(&self, address: IpAddr) -> Self {
+        Self { client: Some(Client::of(address)), ..self.clone() }
     }
 
     /// The hash of a password, with a salt of its own, in PHC form.
@@ -113,8 +132,9 @@ impl Passwords {
     /// The queue is full, or there is no randomness or memory.
     pub async fn hash(&self, password: &Password) -> Result<String, HashingError> {
         let password = password.clone();
-        let hashed = self.run(move |blocks| hash(password.expose().as_bytes(), blocks)).await?;
-        Ok(hashed.map_err(Failure::new)?)
+        let memory = self.memory.clone();
+        let work = move || memory.with(|blocks| hash(password.expose().as_bytes(), blocks));
+        Ok(self.own.run(self.client, work).await?.map_err(Failure::new)?)
     }
 
     /// Whether `stored` is the hash of `password`. If `stored` is `None`, the answer is `false` after the same time.
@@ -123,7 +143,10 @@ impl Passwords {
     /// The queue is full, or a comparison cannot be made.
     pub async fn matches(&self, password: &Password, stored: Option<&str>) -> Result<bool, HashingError> {
         let (password, stored) = (password.clone(), stored.map(str::to_owned));
-        self.run(move |blocks| {
+        let is_costly = stored.as_deref().is_some_and(costs_more);
+        let queue = if is_costly { &self.costly } else { &self.own };
+        let memory = self.memory.clone();
+        let compare = move |blocks: &mut Vec<Block>| {
             let hash = stored.as_deref().or(DUMMY_HASH.as_deref());
             let mut matches =
                 |text: &str| hash.is_some_and(|hash| verify(text.as_bytes(), hash, blocks).unwrap_or(false));
@@ -131,8 +154,10 @@ impl Passwords {
             // too.
             let is_match = matches(password.expose()) || password.expose_sent().is_some_and(&mut matches);
             is_match && stored.is_some()
-        })
-        .await
+        };
+        // A costly hash takes no reused memory: while it works, a hasher of the other queue would have to make its own.
+        let work = move || if is_costly { compare(&mut Vec::new()) } else { memory.with(compare) };
+        queue.run(self.client, work).await
     }
 
     /// Whether a stored hash was made at another cost than today's, or with another algorithm.
@@ -140,21 +165,17 @@ impl Passwords {
         let (memory, passes, lanes) = COST;
         !stored.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$"))
     }
+}
 
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
-    ) -> Result<T, HashingError> {
-        let place = self.room.clone().try_acquire_owned().map_err(|_| HashingError::Busy)?;
-        let permit = self.hashers.clone().acquire_owned().await.map_err(Failure::new)?;
-        let memory = self.memory.clone();
-        // The work owns the permits: if the caller is cancelled, the work continues on its thread and still needs them.
-        let work = move || {
-            let _permits = (place, permit);
-            memory.with(work)
-        };
-        Ok(tokio::task::spawn_blocking(work).await.map_err(Failure::new)?)
+/// Whether a comparison with this hash costs more than one with ours. A hash of unknown form costs nothing.
+fn costs_more(stored: &str) -> bool {
+    let (memory, passes, _) = COST;
+    if !stored.starts_with("$argon2") {
+        return true;
     }
+    let params = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());
+    let cost = |memory: u32, passes: u32| u64::from(memory) * u64::from(passes);
+    params.is_some_and(|params| cost(params.m_cost(), params.t_cost()) > cost(memory, passes))
 }
 
 type HashError = argon2::password_hash::Error;
@@ -257,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_queue_a_caller_is_refused_at_once() {
-        let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 1 });
+        let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 1, per_client: None });
         let password = Password::parse("correct horse").unwrap();
         let all = (0..3).map(|_| passwords.hash(&password)).map(Box::pin);
         let [mut first, mut second, mut third] = all.collect::<Vec<_>>().try_into().ok().unwrap();
@@ -270,6 +291,62 @@ mod tests {
         assert!(matches!(polled.await, Err(HashingError::Busy)));
         assert!(first.await.is_ok() && second.await.is_ok());
         assert!(passwords.hash(&password).await.is_ok(), "there is room again");
+    }
+
+    #[tokio::test]
+    async fn one_client_does_not_fill_the_queue() {
+        let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 3, per_client: None });
+        let password = Password::parse("correct horse").unwrap();
+        let of = |address: &str| passwords.of_client(address.parse().unwrap());
+        // Two addresses of one network of 64 bits are one client.
+        let senders = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1"].map(of);
+        let [mut first, mut second, mut third, mut other] =
+            senders.each_ref().map(|sender| Box::pin(sender.hash(&password)));
+        let polled = std::future::poll_fn(|context| {
+            assert!(first.as_mut().poll(context).is_pending());
+            assert!(second.as_mut().poll(context).is_pending());
+            let refused = third.as_mut().poll(context);
+            assert!(other.as_mut().poll(context).is_pending(), "another client has room");
+            refused
+        });
+        assert!(matches!(polled.await, Err(HashingError::Busy)));
+        assert!(first.await.is_ok() && second.await.is_ok() && other.await.is_ok());
+        assert!(senders[0].hash(&password).await.is_ok(), "the client has its share again");
+    }
+
+    /// Hashes of other systems fill their own queue, and a hash of ours is compared meanwhile.
+    #[tokio::test]
+    async fn costly_hashes_do_not_delay_ours() {
+        let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 0, per_client: Some(1) });
+        let password = Password::parse("correct horse").unwrap();
+        let ours = passwords.hash(&password).await.unwrap();
+        let django = "pbkdf2_sha256$2000000$seasalt2$/AgPzJG5e6Yv25JIyxyWfNnB6QXmfp0Y+BEGfC3zoJE=";
+        let mut slow: Vec<_> = (0..COSTLY.0 + COSTLY.1 + 1)
+            .map(|_| Box::pin(passwords.matches(&password, Some(django))))
+            .collect();
+        let refused = std::future::poll_fn(|context| {
+            let polled = slow.iter_mut().map(|slow| slow.as_mut().poll(context));
+            std::task::Poll::Ready(polled.filter(std::task::Poll::is_ready).count())
+        });
+        assert_eq!(refused.await, 1, "their queue is bounded too");
+        assert!(passwords.matches(&password, Some(&ours)).await.unwrap());
+        let is_waiting = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(slow[COSTLY.1].as_mut().poll(context).is_pending())
+        });
+        assert!(is_waiting.await, "ours was compared first");
+    }
+
+    #[test]
+    fn only_what_costs_more_than_ours_is_costly() {
+        for (stored, is_costly) in [
+            ("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", false),
+            ("$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", false),
+            ("$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", true),
+            ("$argon2id$nonsense", false),
+            ("$2b$12$abcdefghijklmnopqrstuv", true),
+        ] {
+            assert_eq!(costs_more(stored), is_costly, "{stored}");
+        }
     }
 
     #[tokio::test]

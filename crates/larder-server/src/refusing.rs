@@ -1,4 +1,5 @@
-//! Gives the refusals of hyper's parser the form that every other refusal has: problem+json.
+//! Gives refusals that no route answers with the form that every other refusal has: problem+json. Those of hyper's parser
+//! are replaced here.
 //!
 //! hyper answers a request that it cannot parse before any route sees it, with a status and no body. Every answer of
 //! the router has an `X-Request-Id`, so a head without one is hyper's own.
@@ -7,10 +8,13 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
 use crate::api::codes::Code;
+use crate::api::correlation::REQUEST_ID;
 use crate::api::problem::Problem;
 
 /// A connection on which hyper's own refusals are replaced.
@@ -61,18 +65,36 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     if head.contains("\r\nx-request-id:") || head.contains("\r\n\r\n") {
         return None;
     }
+    Some(to_http1(refusal(code)))
+}
+
+/// A problem that no route answers with: it has the headers of every answer, and an id of its own.
+pub(crate) fn refusal(code: Code) -> Response<String> {
     let id = Uuid::now_v7().to_string();
-    let status = code.status();
-    let body = serde_json::to_string(&Problem::new(code).details(Some(id.clone()))).ok()?;
-    Some(
-        format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncache-control: private, no-store\r\n\
-             x-content-type-options: nosniff\r\nx-request-id: {id}\r\nconnection: close\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes(),
-    )
+    // A problem is always JSON.
+    let body = serde_json::to_string(&Problem::new(code).details(Some(id.clone()))).unwrap_or_default();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = code.status();
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.extend(HeaderValue::try_from(id).ok().map(|id| (REQUEST_ID, id)));
+    if code.status() == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+/// The answer as HTTP/1.1 writes it. The connection ends after it.
+pub(crate) fn to_http1(answer: Response<String>) -> Vec<u8> {
+    let (head, body) = answer.into_parts();
+    let mut wire = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
+    for (name, value) in &head.headers {
+        wire.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    wire.extend(format!("connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).bytes());
+    wire
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Refusing<S> {

@@ -1,4 +1,4 @@
-"""Provokes refusals with aiohttp, requests, urllib and curl: each answer has to arrive."""
+"""Provokes refusals with aiohttp, requests, urllib and curl, which speaks HTTP/2 too: each answer has to arrive."""
 
 import asyncio
 import collections
@@ -54,19 +54,25 @@ def by_urllib(method, url, body, headers):
             yield repr(error)
 
 
-def by_curl(method, url, body, headers):
+def by_curl(method, url, body, headers, *flags, tries=TRIES):
     """One process for all tries: curl reuses its connection."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(body)
         file.flush()
-        command = ["curl", "--silent", "--write-out", "%{http_code}\n", "--request", method]
+        command = ["curl", "--silent", *flags, "--write-out", "%{http_code}\n", "--request", method]
         command += ["--data-binary", f"@{file.name}"]
         for name, value in headers.items():
             command += ["--header", f"{name}: {value}"]
-        for _ in range(TRIES):
+        for _ in range(tries):
             command += ["--output", "/dev/null", url]
         printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         yield from (int(line) for line in printed.split())
+
+
+def by_curl_over_http2(*request):
+    """One process for each try: curl 7.88 cannot reuse a connection that it opened with prior knowledge."""
+    for _ in range(TRIES):
+        yield from by_curl(*request, "--http2-prior-knowledge", tries=1)
 
 
 async def collected(answers):
@@ -82,12 +88,13 @@ def main():
             "requests": collections.Counter(by_requests(*request)),
             "urllib": collections.Counter(by_urllib(*request)),
             "curl": collections.Counter(by_curl(*request)),
+            "curl, HTTP/2": collections.Counter(by_curl_over_http2(*request)),
         }
         for client, count in counts.items():
             if count != {status: TRIES}:
                 lost += 1
                 print(f"  {client}, {status} for {size} bytes: {dict(count)}")
-    print(f"  aiohttp, requests, urllib and curl: {lost} of {4 * len(REFUSALS)} cases with lost answers")
+    print(f"  aiohttp, requests, urllib and curl: {lost} of {5 * len(REFUSALS)} cases with lost answers")
     sys.exit(lost > 0)
 
 

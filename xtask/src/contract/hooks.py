@@ -38,6 +38,8 @@ def log_in(email, password):
 
 def made(**user):
     keeper = log_in(**KEEPER)
+    # A role above `user` is given with the password of the caller.
+    user["current_password"] = KEEPER["password"]
     return send("POST", "/api/v1/users", bearer(keeper["access_token"]), user)
 
 
@@ -52,7 +54,7 @@ class Caller:
         self.tokens = log_in(self.email, PASSWORD)
         self.headers = bearer(self.tokens["access_token"])
         if KIND == "api-key":
-            body = {"name": name, "scopes": ["read", "write", "introspect"]}
+            body = {"name": name, "scopes": ["read", "write", "introspect"], "current_password": PASSWORD}
             answer = send("POST", "/api/v1/users/me/api-keys", self.headers, body)
             answer.raise_for_status()
             self.headers = {"X-API-Key": answer.json()["key"]}

@@ -37,8 +37,23 @@ pub(super) struct Larder {
 }
 
 impl Larder {
+    /// Starts the service on SQLite and memory, with these settings more.
+    pub(super) fn start_with(root: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::launch(root, folder, false, false, settings)
+    }
+
     /// Starts the service in an empty folder. Returns when it listens.
     pub(super) fn start(root: &Path, folder: &Path, with_redis: bool, with_postgres: bool) -> Result<Self> {
+        Self::launch(root, folder, with_redis, with_postgres, &[])
+    }
+
+    fn launch(
+        root: &Path,
+        folder: &Path,
+        with_redis: bool,
+        with_postgres: bool,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
@@ -68,6 +83,7 @@ impl Larder {
         for limit in ["LARDER_FAILURES_PER_ADDRESS", "LARDER_FAILURES_PER_ACCOUNT"] {
             service.env(limit, "1000000");
         }
+        service.envs(settings.iter().copied());
         let child = service.stdout(Stdio::from(output.try_clone()?)).stderr(output).spawn();
         let child = child.with_context(|| format!("starting {}", program.display()))?;
         let mut larder = Self { child, port, log, _database: database, _postgres: postgres, _redis: redis };
@@ -78,6 +94,11 @@ impl Larder {
     /// The URL of the service.
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The file of the service's log.
+    pub(super) fn log(&self) -> &Path {
+        &self.log
     }
 
     /// The port of the service.

@@ -1,6 +1,7 @@
 //! `cargo xtask contract`: tools that others wrote check a running service and the OpenAPI document that it serves, and real proxies
 //! and clients check that no refusal is lost.
 
+mod browser;
 mod clients;
 mod larder;
 mod proxies;
@@ -37,7 +38,7 @@ const SETTINGS: &str = "[auth]\nauto-signup = false\n";
 
 /// Lints the OpenAPI document of a fresh service, uses clients that generators make of it, verifies the service's tokens with
 /// other libraries, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without credentials.
-/// Then provokes refusals through nginx, Apache, HAProxy and Caddy, and with common clients.
+/// Then provokes refusals through nginx, Apache, HAProxy and Caddy, and with common clients, and opens pages in Chromium.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many examples are drawn for each operation
@@ -63,13 +64,14 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(drawn);
     println!("seed {seed}, {} examples; logs in {}", options.examples, folder.display());
     let callers: &[_] = if options.clients { &[] } else { &CALLERS };
-    let mut steps = Steps::new(callers.len() + PROXIES.len() + 11, true);
+    let mut steps = Steps::new(callers.len() + PROXIES.len() + 13, true);
     if options.redis || options.postgres {
         setup::packages(root)?;
     }
     let schemathesis = steps.step("schemathesis", || tool::schemathesis(root));
     let python = fetched(&mut steps, "tools in Python", || tool::python(root));
     let node = fetched(&mut steps, "tools for Node", || tool::node(root));
+    let chromium = fetched(&mut steps, "Chromium", || browser::fetch(root));
     let larder = steps.step("a fresh service", || {
         run_command(&mut command(root, "cargo", &["build", "--quiet", "--package", "larder-server"]))?;
         Larder::start(root, &folder, options.redis, options.postgres)
@@ -100,6 +102,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         steps.step("refusals to clients", || {
             proxies::clients(root, &folder, &schemathesis.with_file_name("python"), &larder.url())
         });
+        if chromium.is_some() {
+            steps.step("pages in Chromium", || browser::check(root, &folder));
+        }
         steps.step("the service's log", || larder.end());
     }
     steps.finish(&format!("xtask contract (seed {seed}, {} examples)", options.examples))

@@ -9,8 +9,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
-use crate::api::extract::Json;
-use crate::api::openapi::answers::{Refused, RefusedBody};
+use crate::api::extract::{ClientAddress, Json};
+use crate::api::openapi::answers::{Refused, RefusedBody, RefusedTooMany};
 use crate::api::problem::Problem;
 use crate::domain::bulk::{BulkBody, Outcome};
 use crate::domain::identity::UserId;
@@ -42,6 +42,9 @@ pub(crate) struct BulkAnswer {
 }
 
 /// Activates those of the users that the caller manages, in one transaction.
+///
+/// For users with a role above `user`, the caller sends its password and, if its second factor is on, a code; without them these
+/// users are `forbidden`.
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/activate",
@@ -54,14 +57,16 @@ pub(crate) struct BulkAnswer {
         (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),
         Refused,
         RefusedBody,
+        RefusedTooMany,
     )
 )]
 pub(crate) async fn activate(
     state: State<Service>,
     caller: Caller,
+    from: ClientAddress,
     body: Json,
 ) -> Result<impl IntoResponse, Problem> {
-    set_active(state, caller, body, true).await
+    set_active(state, caller, from, body, true).await
 }
 
 /// Deactivates those of the users that the caller manages, in one transaction; their tokens end at once.
@@ -82,21 +87,23 @@ pub(crate) async fn activate(
 pub(crate) async fn deactivate(
     state: State<Service>,
     caller: Caller,
+    from: ClientAddress,
     body: Json,
 ) -> Result<impl IntoResponse, Problem> {
-    set_active(state, caller, body, false).await
+    set_active(state, caller, from, body, false).await
 }
 
 async fn set_active(
     State(service): State<Service>,
     caller: Caller,
+    ClientAddress(from): ClientAddress,
     Json(body): Json,
     is_active: bool,
 ) -> Result<impl IntoResponse, Problem> {
     // The role is checked before the body is parsed, so that a caller that may not do this learns nothing from the
     // body's errors.
     caller.check_admin()?;
-    let (outcomes, receipt) = service.set_active_of(caller, BulkBody::parse(body)?, is_active).await?;
+    let (outcomes, receipt) = service.set_active_of(caller, BulkBody::parse(body)?, is_active, from).await?;
     let results: Vec<_> = outcomes
         .into_iter()
         .map(|(asked, one)| BulkResult { id: asked.shown(), user_id: one.user_id, outcome: one.outcome })

@@ -1,9 +1,9 @@
 //! Extractors: what handlers take from a request. An extractor answers a bad request with a problem that says why.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Form, FromRequest, FromRequestParts, MatchedPath, Path, Query, Request};
+use axum::extract::{ConnectInfo, Form, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use crate::api::bodies::{BodyLimit, is_too_slow};
 use crate::api::codes::Code;
+use crate::api::enrolling;
 use crate::api::problem::Problem;
-use crate::api::scopes::NeededScopes;
+use crate::api::scopes;
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
@@ -101,7 +102,9 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJson {
             return Ok(Self(Value::Object(serde_json::Map::new())));
         }
         is_json?;
-        Ok(Self(parse(&bytes)?.0))
+        // Some clients write a body that they do not have as `null`.
+        let body = parse(&bytes)?.0;
+        Ok(Self(if body.is_null() { Value::Object(serde_json::Map::new()) } else { body }))
     }
 }
 
@@ -217,6 +220,9 @@ impl<S: Send + Sync> FromRequestParts<S> for TargetSession {
     }
 }
 
+/// Stands for every client if a program serves the routes without `ConnectInfo`: together they get one client's budgets.
+const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// The client's address: the peer's, or, if the peer is a trusted proxy, the address that its header names.
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
@@ -225,13 +231,11 @@ impl FromRequestParts<Service> for ClientAddress {
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let Some(ConnectInfo(peer)) = peer else {
-            return Err(Problem::new(Code::Failed));
-        };
+        let peer = peer.map_or(UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
         let proxies = service.proxies();
         let values = parts.headers.get_all(proxies.header.name()).iter();
         let values: Vec<_> = values.map(|value| value.to_str().unwrap_or_default()).collect();
-        Ok(ClientAddress(proxies.client(peer.ip(), values.into_iter())))
+        Ok(ClientAddress(proxies.client(peer, values.into_iter())))
     }
 }
 
@@ -254,11 +258,14 @@ impl FromRequestParts<Service> for Authenticated {
             // `X-API-Key`.
             let (caller, claims) = service.authenticate(credential).await?;
             note(caller);
+            if !enrolling::admits(parts) {
+                service.check_enrolled(caller).await?;
+            }
             return Ok(Authenticated { caller, expires_at: Some(claims.exp) });
         }
         let (caller, key) = service.authenticate_key(credential).await?;
         note(caller);
-        match needed_scope(parts) {
+        match scopes::of_request(parts) {
             Some(scope) if key.scopes.allow(scope) => {}
             Some(scope) => return Err(Problem::scope_missing(scope)),
             // An operation that declares no scope admits no API key: `session` fails for every API key.
@@ -279,12 +286,6 @@ fn note(caller: Caller) {
     if let Credential::ApiKey(key) = caller.credential {
         let _ = origin.key.set(key);
     }
-}
-
-/// The scope that an API key needs for this request; `None`: the operation admits no API key.
-fn needed_scope(parts: &Parts) -> Option<Scope> {
-    let route = parts.extensions.get::<MatchedPath>()?;
-    parts.extensions.get::<NeededScopes>()?.needed(&parts.method, route.as_str())
 }
 
 impl FromRequestParts<Service> for Caller {
@@ -347,7 +348,7 @@ fn credential(headers: &HeaderMap) -> Option<&str> {
 /// key's id is the user name and the key is the password. `None`: the operation is another one, or the request has no
 /// such header.
 fn client_credential(parts: &Parts) -> Result<Option<String>, ServiceError> {
-    if needed_scope(parts) != Some(Scope::Introspect) {
+    if scopes::of_request(parts) != Some(Scope::Introspect) {
         return Ok(None);
     }
     let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

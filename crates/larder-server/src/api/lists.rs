@@ -16,7 +16,7 @@ use crate::api::problem::Problem;
 use crate::api::users::View;
 use crate::cached::lists::ListPage;
 use crate::domain::paging::{ListParams, ListQuery, Page, Position};
-use crate::domain::statistics::{AccountOverview, live_sessions};
+use crate::domain::statistics::AccountOverview;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::service::Service;
@@ -55,19 +55,19 @@ struct Overview<'a> {
     credentials_epoch: i64,
     /// When the user opened the latest of its sessions that are still stored.
     last_login_at: Option<Timestamp>,
-    /// How many sessions of the user are live.
+    /// How many sessions of the user can still be used.
     live_sessions: usize,
 }
 
 impl<'a> Overview<'a> {
-    fn of(overview: &'a AccountOverview, now: Timestamp) -> Self {
+    fn of(overview: &'a AccountOverview, live_sessions: usize) -> Self {
         Self {
             user: &overview.user,
             has_password: overview.has_password,
             password_changed_at: overview.password_changed_at,
             credentials_epoch: overview.epoch,
             last_login_at: overview.last_login_at,
-            live_sessions: live_sessions(&overview.session_ends, now),
+            live_sessions,
         }
     }
 }
@@ -118,8 +118,7 @@ pub(crate) async fn superadmin_list(
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let (query, answer) = service.overviews(caller, &params, consistency).await?;
-    let now = Timestamp::now();
-    listed(&query, &answer, |overview| Overview::of(overview, now))
+    listed(&query, &answer, |overview| Overview::of(overview, service.live_sessions(&overview.sessions)))
 }
 
 fn listed<'a, T, V: Serialize>(

@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod cache;
 pub(crate) mod codes;
 pub(crate) mod correlation;
+pub(crate) mod enrolling;
 pub mod extract;
 pub mod health;
 pub mod incidents;

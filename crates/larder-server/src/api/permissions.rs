@@ -14,15 +14,17 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::codes::Code;
-use crate::api::extract::{Consistency, Strength, Target};
-use crate::api::openapi::answers::{NotFound, ProblemBody, Refused};
+use crate::api::extract::{ClientAddress, Consistency, OptionalJson, Strength, Target};
+use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
+use crate::domain::body::ConfirmationBody;
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::ValidationErrors;
 use crate::domain::permission::{Grant, Permission};
 use crate::service::Service;
 use crate::service::access::Caller;
+use crate::service::confirming::Proof;
 
 /// Every route of this file.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
@@ -78,7 +80,8 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
 
 /// Grants a permission.
 ///
-/// For those who manage the user; only superadmins change their own permissions. A permission that the user has stays as it was granted.
+/// For those who manage the user, with their password; only superadmins change their own permissions. A permission that the user has
+/// stays as it was granted.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",
@@ -89,20 +92,25 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
         UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
+    request_body(content = ConfirmationBody, description = "the password of the caller, and a code if its second factor is on"),
     responses(
         (status = 200, body = Grant, headers(("Cache-Invalidation" = String))),
         NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has 100 permissions"),
-        Refused,
+        Refused, RefusedBody, RefusedTooMany,
     )
 )]
 pub(crate) async fn grant(
     State(service): State<Service>,
     caller: Caller,
+    ClientAddress(from): ClientAddress,
     named: Named,
+    OptionalJson(body): OptionalJson,
 ) -> Result<Response, Problem> {
     let (user, permission) = parsed(named)?;
-    let (grant, receipt) = service.grant(caller, caller.naming(user), permission).await?;
+    let ConfirmationBody { confirmation } = ConfirmationBody::parse(body)?;
+    let proof = Proof { confirmation, from };
+    let (grant, receipt) = service.grant(caller, caller.naming(user), permission, proof).await?;
     Ok((acknowledged(receipt), Answer(grant)).into_response())
 }
 

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::extract::MatchedPath;
 use axum::http::Method;
+use axum::http::request::Parts;
 use serde_json::Value;
 use utoipa::openapi::OpenApi as Document;
 
@@ -39,6 +41,12 @@ impl NeededScopes {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         self.0.get(path)?.iter().find(|(of, _)| of == method).map(|(_, scope)| *scope)
     }
+}
+
+/// The scope that an API key needs for this request; `None`: the operation admits no API key.
+pub(crate) fn of_request(parts: &Parts) -> Option<Scope> {
+    let route = parts.extensions.get::<MatchedPath>()?;
+    parts.extensions.get::<NeededScopes>()?.needed(&parts.method, route.as_str())
 }
 
 /// The scope that an operation declares for API keys; `None` if it declares no scope or more than one.

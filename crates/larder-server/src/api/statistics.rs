@@ -16,7 +16,7 @@ use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::api::users::View;
 use crate::domain::identity::UserId;
-use crate::domain::statistics::{SignUps, UserStatistics, live_sessions};
+use crate::domain::statistics::{SignUps, UserStatistics};
 use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
@@ -51,7 +51,7 @@ struct PersonalStatsView {
     last_login_at: Option<Timestamp>,
     /// When the user set its password; `null` without one.
     password_changed_at: Option<Timestamp>,
-    /// How many sessions of the user are live.
+    /// How many sessions of the user can still be used.
     live_sessions: usize,
 }
 
@@ -118,7 +118,6 @@ pub(crate) async fn of_user(
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let answer = service.personal_stats(caller, &caller.naming(user), consistency).await?;
-    let now = Timestamp::now();
     shown(&answer, |stats| PersonalStatsView {
         user_id: stats.id,
         member_since: stats.member_since,
@@ -126,7 +125,7 @@ pub(crate) async fn of_user(
         points: stats.points,
         last_login_at: stats.last_login_at,
         password_changed_at: stats.password_changed_at,
-        live_sessions: live_sessions(&stats.session_ends, now),
+        live_sessions: service.live_sessions(&stats.sessions),
     })
 }
 

@@ -81,6 +81,9 @@ pub(crate) struct ServerMetadata {
     response_types_supported: [&'static str; 0],
 }
 
+/// The path of the discovery document.
+pub(crate) const DISCOVERY: &str = "/.well-known/oauth-authorization-server";
+
 /// Where a resource server finds the keys, introspection and revocation (RFC 8414). 404 unless `LARDER_ISSUER` is set.
 #[utoipa::path(
     get,

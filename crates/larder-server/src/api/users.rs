@@ -139,7 +139,7 @@ pub(crate) async fn lookup(
     shown(&answer, caller, &HeaderMap::new())
 }
 
-/// Creates a user. For admins.
+/// Creates a user. For admins; for a role above `user`, the caller sends its password and, if its second factor is on, a code.
 #[utoipa::path(
     post,
     path = "/api/v1/users",
@@ -150,24 +150,25 @@ pub(crate) async fn lookup(
     responses(
         (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
         Taken,
-        Refused, RefusedBody,
+        Refused, RefusedBody, RefusedTooMany,
     )
 )]
 pub(crate) async fn create(
     State(service): State<Service>,
     caller: Caller,
+    ClientAddress(from): ClientAddress,
     Json(body): Json,
 ) -> Result<Response, Problem> {
     // The role is checked before the body is parsed, so that a caller that may not create users learns nothing from the
     // body's errors.
     caller.check_admin()?;
-    let (user, receipt) = service.create(caller, CreateUserBody::parse(body)?).await?;
+    let (user, receipt) = service.create(caller, CreateUserBody::parse(body)?, from).await?;
     let location = [(header::LOCATION, location(user.id))];
     Ok((location, changed(StatusCode::CREATED, &user, receipt, caller)).into_response())
 }
 
-/// Changes some fields of a user. A caller that changes its own e-mail address, user name or telephone number sends its
-/// password and, if its second factor is on, a code.
+/// Changes some fields of a user. A caller that changes its own e-mail address, user name or telephone number, gives a role
+/// above `user` or activates a user that has one, sends its password and, if its second factor is on, a code.
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}",
@@ -273,7 +274,8 @@ pub(crate) async fn delete(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
 }
 
-/// Activates a user. For admins.
+/// Activates a user. For admins; for a user with a role above `user`, the caller sends its password and, if its second factor
+/// is on, a code.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/activate",
@@ -281,11 +283,12 @@ pub(crate) async fn delete(
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch, IfNoneMatch),
+    request_body(content = ConfirmationBody, description = "needed for a user with a role above `user`"),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
         Outdated,
-        Refused,
+        Refused, RefusedBody, RefusedTooMany,
     )
 )]
 pub(crate) async fn activate(
@@ -294,9 +297,11 @@ pub(crate) async fn activate(
     target: Target,
     ClientAddress(from): ClientAddress,
     headers: HeaderMap,
+    OptionalJson(body): OptionalJson,
 ) -> Result<Response, Problem> {
     caller.check_admin()?;
-    let proof = Proof { confirmation: Confirmation::default(), from };
+    let ConfirmationBody { confirmation } = ConfirmationBody::parse(body)?;
+    let proof = Proof { confirmation, from };
     change(state, caller, target, headers, UserPatch::active(true), proof).await
 }
 

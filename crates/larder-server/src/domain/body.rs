@@ -35,6 +35,8 @@ body! {
         /// The user to create; the caller checks whether the role may be given.
         pub user: NewUser as Created,
         pub password: Option<Password>,
+        /// Needed for a role above `user`: the password of the caller, not of the new user.
+        pub confirmation: Confirmation as Confirming,
     }
 }
 
@@ -45,7 +47,8 @@ body! {
     pub struct PatchUserBody {
         /// The change.
         pub patch: UserPatch as Patched,
-        /// Needed if a caller changes its own e-mail address, user name or telephone number.
+        /// Needed if a caller changes its own e-mail address, user name or telephone number, gives a role above `user`, or
+        /// activates a user that has one.
         pub confirmation: Confirmation as Confirming,
     }
 }
@@ -59,7 +62,8 @@ body! {
         pub patch: UserPatch as Replaced,
         /// What it repeats.
         pub read_only: ReadOnly as OfUser,
-        /// Needed if a caller changes its own e-mail address, user name or telephone number.
+        /// Needed if a caller changes its own e-mail address, user name or telephone number, gives a role above `user`, or
+        /// activates a user that has one.
         pub confirmation: Confirmation as Confirming,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::domain::body::{Confirmation, Confirming};
 use crate::domain::fields::body;
 use crate::domain::identity::{ExternalId, UserId, id_of_user};
 use crate::domain::invalid::Invalid;
@@ -46,6 +47,8 @@ body! {
     pub struct BulkBody {
         /// UUIDs of version 7 and external ids; an id may occur twice.
         pub ids: Vec<ListedId> as List<ListedId, 1, 1000>,
+        /// Needed to activate users with a role above `user`; without it they stay as they are.
+        pub confirmation: Confirmation as Confirming,
     }
 }
 
@@ -72,7 +75,7 @@ mod tests {
     #[test]
     fn ids_of_both_kinds_are_accepted_and_others_are_named_by_their_place() {
         let ours = UserId::generate().to_string().to_uppercase();
-        let BulkBody { ids } = BulkBody::parse(json!({ "ids": [ours, "5779356081", "123"] })).unwrap();
+        let BulkBody { ids, .. } = BulkBody::parse(json!({ "ids": [ours, "5779356081", "123"] })).unwrap();
         assert_eq!(ids[0].shown(), ours.to_lowercase());
         assert_eq!(ids[1], ListedId::External(ExternalId::parse("5779356081").unwrap()));
         for (bad, says) in [

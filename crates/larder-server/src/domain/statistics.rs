@@ -1,5 +1,7 @@
 //! Statistics about all users, and about one user.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::identity::UserId;
@@ -201,13 +203,35 @@ pub struct PersonalStats {
     pub last_login_at: Option<Timestamp>,
     /// When the user set its password; `None` without a password.
     pub password_changed_at: Option<Timestamp>,
-    /// When each session of the user expires, without the sessions that were ended.
-    pub session_ends: Vec<Timestamp>,
+    /// The sessions of the user, without those that were ended.
+    pub sessions: Vec<SessionLife>,
 }
 
-/// How many sessions with these ends are live at `now`.
-pub fn live_sessions(session_ends: &[Timestamp], now: Timestamp) -> usize {
-    session_ends.iter().filter(|end| **end > now).count()
+/// What decides how long a session lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SessionLife {
+    /// When it was opened or last refreshed, as of the load: a refresh touches no cached entry.
+    pub last_used_at: Timestamp,
+    /// When it ends, however often it is refreshed.
+    pub expires_at: Timestamp,
+}
+
+impl SessionLife {
+    fn is_live(&self, now: Timestamp, idle: Duration) -> bool {
+        self.expires_at > now && self.last_used_at.after(idle) > now
+    }
+}
+
+/// How many of these sessions can still be used at `now`, if a session ends that was not used for `idle`.
+pub fn live_sessions(sessions: &[SessionLife], now: Timestamp, idle: Duration) -> usize {
+    sessions.iter().filter(|session| session.is_live(now, idle)).count()
+}
+
+/// Whether a session counts as idle at `now` that could have been refreshed since it was loaded, at most `age` ago. A
+/// session that was idle at the load can never be refreshed.
+pub fn may_be_refreshed(sessions: &[SessionLife], now: Timestamp, idle: Duration, age: Duration) -> bool {
+    let loaded = now.before(age);
+    sessions.iter().any(|session| session.is_live(loaded, idle) && session.last_used_at.after(idle) <= now)
 }
 
 /// A user as superadmins see it, as cached: with its login methods, but without any secret.
@@ -223,8 +247,8 @@ pub struct AccountOverview {
     pub epoch: i64,
     /// When the user opened its latest session that is still stored.
     pub last_login_at: Option<Timestamp>,
-    /// When each session of the user expires, without the sessions that were ended.
-    pub session_ends: Vec<Timestamp>,
+    /// The sessions of the user, without those that were ended.
+    pub sessions: Vec<SessionLife>,
 }
 
 #[cfg(test)]
@@ -243,8 +267,23 @@ mod tests {
     }
 
     #[test]
-    fn expired_sessions_are_not_live() {
-        let at = |micros| Timestamp::from_micros(micros);
-        assert_eq!(live_sessions(&[at(1), at(2), at(3)], at(2)), 1);
+    fn expired_and_idle_sessions_are_not_live() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let session = |used, end| SessionLife { last_used_at: at(used), expires_at: at(end) };
+        let (idle, age) = (Duration::from_secs(10), Duration::from_secs(3));
+        let sessions = [session(0, 5), session(0, 50), session(6, 15), session(6, 50)];
+        for (now, live, is_unsure) in [
+            (4, 4, false),
+            (5, 3, false),
+            (9, 3, false),
+            (10, 2, true),
+            (12, 2, true),
+            (13, 2, false),
+            (15, 1, false),
+            (16, 0, true),
+        ] {
+            assert_eq!(live_sessions(&sessions, at(now), idle), live, "at {now}");
+            assert_eq!(may_be_refreshed(&sessions, at(now), idle, age), is_unsure, "at {now}");
+        }
     }
 }

@@ -39,6 +39,10 @@ const COMPRESSED_BYTES: u64 = 1024;
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
 /// The router of a service: all routes, with the prefix and the CORS origins of `http`.
+///
+/// A program that serves it itself adds the address of each client as `ConnectInfo<SocketAddr>`, as axum's
+/// `into_make_service_with_connect_info` does and [`crate::app::serve`] too. Without it, all clients count as one: they share
+/// the budgets of a single address, and the audit log has 0.0.0.0.
 pub fn routes(service: Service, http: &Http) -> Router {
     let requests = Requests::new();
     let (router, document) = described(requests.clone()).split_for_parts();
@@ -46,6 +50,7 @@ pub fn routes(service: Service, http: &Http) -> Router {
     let limits = RouteLimits::of(&document, service.body_limits());
     let templates = Templates::of(&document);
     let watched = service.clone();
+    let issuer = service.issuer().unwrap_or_default().to_owned();
     let router = router
         .merge(openapi::pages(document, &http.base_path))
         .fallback(problem::unknown_path)
@@ -65,7 +70,11 @@ pub fn routes(service: Service, http: &Http) -> Router {
         ))
         .layer(TraceLayer::new_for_http().make_span_with(correlation::span))
         .layer(from_fn_with_state(requests, metrics::requests::count));
-    around(paths::with_and_without_slash(router, templates), http)
+    paths::discovered(
+        &issuer,
+        &http.base_path,
+        around(paths::with_and_without_slash(router, templates), http),
+    )
 }
 
 /// Adds the outermost layers: the ids of requests, CORS, the prefix of paths. The routes that answer before the service

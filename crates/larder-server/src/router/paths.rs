@@ -11,6 +11,7 @@ use tower::Service as _;
 use utoipa::openapi::OpenApi as Document;
 
 use crate::api::problem;
+use crate::api::tokens::DISCOVERY;
 use crate::router::private;
 
 /// The paths of the OpenAPI document, such as `/api/v1/users/{id}`.
@@ -101,6 +102,25 @@ pub(super) fn under(base: &str, router: Router) -> Router {
                 None => private(problem::unknown_path().await.into_response()).await,
             }
         }
+    })
+}
+
+/// Serves the discovery document also where RFC 8414 has it for an issuer with a path: the path of `issuer` follows the
+/// well-known one, `/.well-known/oauth-authorization-server/larder`. This path is outside of the prefix `base`.
+pub(super) fn discovered(issuer: &str, base: &str, router: Router) -> Router {
+    let path = issuer.parse::<Uri>().map(|issuer| issuer.path().to_owned()).unwrap_or_default();
+    if path.len() <= 1 {
+        return router;
+    }
+    let (from, to): (Arc<str>, Arc<str>) =
+        (format!("{DISCOVERY}{path}").into(), format!("{base}{DISCOVERY}").into());
+    Router::new().fallback(move |mut request: Request| {
+        let mut router = router.clone();
+        let known = (request.uri().path() == &*from).then(|| with_path(request.uri(), &to)).flatten();
+        if let Some(known) = known {
+            *request.uri_mut() = known;
+        }
+        async move { router.call(request).await.into_response() }
     })
 }
 

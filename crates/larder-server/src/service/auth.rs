@@ -100,7 +100,7 @@ impl Service {
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
         let attempt = self.limits.from_address(Kind::Register, from)?;
         check_not_own(&body.password, &body.user.email, "password")?;
-        let (hash, attempt) = charged(attempt, self.passwords.hash(&body.password).await)?;
+        let (hash, attempt) = charged(attempt, self.passwords.of_client(from).hash(&body.password).await)?;
         // `drop` spends the attempt even if the call succeeds: each call creates a user or discloses that one exists.
         drop(attempt);
         self.insert(Actor::Nobody, body.user, Some(hash)).await
@@ -134,11 +134,11 @@ impl Service {
             }
         };
         let hash = login.as_ref().map(|login| login.password_hash.as_str());
-        let (is_right, attempt) = self.compared(attempt, &body.password, hash).await?;
+        let (is_right, attempt) = self.compared(attempt, &body.password, hash, from).await?;
         let Some(login) = login.filter(|_| is_right) else {
             return Err(ServiceError::Refused(Refusal::LoginWrong));
         };
-        let granted = self.let_in(login, body, device).await;
+        let granted = self.let_in(login, body, device, from).await;
         match granted {
             Ok(_) => attempt.succeeded(),
             // The password was right, so no attempt at the password is spent. Codes have a budget of their own.
@@ -169,13 +169,14 @@ impl Service {
         login: Login,
         body: LoginBody,
         device: Option<Uuid>,
+        from: IpAddr,
     ) -> Result<Grant, ServiceError> {
         if !login.user.is_active {
             return Err(ServiceError::Refused(Refusal::AccountInactive));
         }
         let user = login.user.id;
         self.check_second_factor(user, body.factor, device).await?;
-        self.rehash_if_outdated(&login, &body.password).await?;
+        self.rehash_if_outdated(&login, &body.password, from).await?;
         let granted = self.open_session(login).await?;
         // A known device keeps its device token.
         let known = body.device_token.filter(|_| device.is_some());
@@ -183,9 +184,14 @@ impl Service {
         Ok(Grant { device_token: Some(device_token), ..granted })
     }
 
-    async fn rehash_if_outdated(&self, login: &Login, password: &Password) -> Result<(), ServiceError> {
+    async fn rehash_if_outdated(
+        &self,
+        login: &Login,
+        password: &Password,
+        from: IpAddr,
+    ) -> Result<(), ServiceError> {
         if Passwords::is_outdated(&login.password_hash) {
-            let hash = match self.passwords.hash(password).await {
+            let hash = match self.passwords.of_client(from).hash(password).await {
                 // The login may have spent a code that the user has only once, so it does not fail for this. A later
                 // login replaces the hash.
                 Err(HashingError::Busy) => return Ok(()),
@@ -287,7 +293,7 @@ impl Service {
     ) -> Result<Receipt, ServiceError> {
         let login = self.confirmed_by_password(caller, &body.current_password, from).await?;
         check_not_own(&body.new_password, &login.user.email, "new_password")?;
-        let hash = self.passwords.hash(&body.new_password).await?;
+        let hash = self.passwords.of_client(from).hash(&body.new_password).await?;
         let set = self.write(caller.actor(), move |tx| async move {
             match tx.set_password(caller.id, &hash, Some(login.epoch)).await? {
                 PasswordSet::Done => Ok(()),

@@ -67,21 +67,22 @@ impl Service {
         let attempt = self.limits.confirm(session, from)?;
         let login = self.store.credentials_for_login(&Identifier::Id(caller.id)).await?;
         let stored = login.as_ref().map(|login| login.password_hash.as_str());
-        let (is_right, attempt) = self.compared(attempt, password, stored).await?;
+        let (is_right, attempt) = self.compared(attempt, password, stored, from).await?;
         let login = login.filter(|_| is_right).ok_or(ServiceError::Refused(Refusal::PasswordWrong))?;
         attempt.give_back();
         Ok(login)
     }
 
-    /// Whether `password` has this `hash`. If the queue of passwords to hash is full, nothing is compared, so the
+    /// Whether `password`, which the client at `from` sent, has this `hash`. If the queue of passwords to hash is full, nothing is compared, so the
     /// attempt is given back.
     pub(crate) async fn compared(
         &self,
         attempt: Attempt,
         password: &Password,
         hash: Option<&str>,
+        from: IpAddr,
     ) -> Result<(bool, Attempt), ServiceError> {
-        charged(attempt, self.passwords.matches(password, hash).await)
+        charged(attempt, self.passwords.of_client(from).matches(password, hash).await)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Lists and statistics, and which caller may read which.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use larder::class::Answer;
 use larder::policy::Consistency;
 
@@ -8,14 +11,32 @@ use crate::domain::identity::Identifier;
 use crate::domain::paging::{ListParams, ListQuery};
 use crate::domain::permission::Right;
 use crate::domain::role::Role;
-use crate::domain::statistics::{AccountOverview, Dashboard, Day, PersonalStats, UserStatistics};
+use crate::domain::statistics::{
+    AccountOverview, Dashboard, Day, PersonalStats, SessionLife, UserStatistics, live_sessions,
+    may_be_refreshed,
+};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::{ListError, ServiceError};
 use crate::service::refusal::Refusal;
 
+/// The greatest age of a cached value, which is the greatest TTL.
+const AGE: Duration = Duration::from_secs(3600);
+
 impl Service {
+    /// How many of these sessions can still be used.
+    pub fn live_sessions(&self, sessions: &[SessionLife]) -> usize {
+        live_sessions(sessions, Timestamp::now(), self.sessions.idle)
+    }
+
+    /// Whether a session that a cached value shows as idle may have been refreshed: then only the database knows. A
+    /// refresh, which every client makes each quarter of an hour, touches no cached value.
+    fn is_unsure(&self, sessions: &[SessionLife]) -> bool {
+        may_be_refreshed(sessions, Timestamp::now(), self.sessions.idle, AGE)
+    }
+
     /// A page of users. The caller's role decides which users are listed, counted and found. The page holds all fields
     /// of each user; the API layer shows only those that the role may see.
     ///
@@ -46,8 +67,15 @@ impl Service {
             return Err(ServiceError::Refused(Refusal::SuperadminsOnly).into());
         }
         let query = ListQuery::parse(params, caller.role)?;
-        let answer =
+        let mut answer =
             self.cached.superadmin_user_list(&query, consistency).await.map_err(ServiceError::from)?;
+        let cached = answer.value.as_ref();
+        if let Some(page) = cached.filter(|page| page.users.iter().any(|user| self.is_unsure(&user.sessions)))
+        {
+            let users = page.users.iter().map(|overview| overview.user.clone()).collect();
+            let users = self.store.overviews(users).await.map_err(ServiceError::from)?;
+            answer.value = Some(Arc::new(ListPage { users, total: page.total, next: page.next.clone() }));
+        }
         Ok((query, answer))
     }
 
@@ -91,7 +119,10 @@ impl Service {
         if !caller.may_see_all_of(&user) {
             return Err(ServiceError::Refused(Refusal::NotOwnFigures));
         }
-        let answer = self.cached.user_personal_stats(&user.id, consistency).await?;
+        let mut answer = self.cached.user_personal_stats(&user.id, consistency).await?;
+        if answer.value.as_ref().is_some_and(|stats| self.is_unsure(&stats.sessions)) {
+            answer.value = self.store.personal_stats(user.id).await?.map(Arc::new);
+        }
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 }

@@ -47,9 +47,10 @@ use crate::service::error::ServiceError;
 use crate::service::incidents::Incidents;
 use crate::service::recent::Recent;
 use crate::service::signing_keys::{SealedKeys, Tokens};
+use crate::service::totp::Enrolled;
 use crate::service::warming::Warming;
 use crate::settings::oauth::OAuth;
-use crate::settings::security::{BodyLimits, Security};
+use crate::settings::security::{BodyLimits, SecondFactorRequired, Security};
 use crate::settings::sessions::SessionSettings;
 use crate::store::Store;
 use crate::store::writing::Writer;
@@ -77,6 +78,8 @@ pub struct Parts {
     limits: Limits,
     devices: Devices,
     sessions: SessionSettings,
+    second_factor: SecondFactorRequired,
+    enrolled: Enrolled,
     proxies: TrustedProxies,
     body_limits: BodyLimits,
     incidents: Incidents,
@@ -127,6 +130,8 @@ impl Service {
             limits: Limits::new(security.limits),
             devices: Devices::new(store.entry_secret().await?.as_bytes()),
             sessions: security.sessions,
+            second_factor: security.second_factor,
+            enrolled: Enrolled::default(),
             proxies: security.proxies.clone(),
             body_limits: security.bodies,
             incidents: Incidents::default(),

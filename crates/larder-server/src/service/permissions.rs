@@ -10,6 +10,7 @@ use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
+use crate::service::confirming::Proof;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::store::permissions::{Granted, Revoked};
@@ -33,25 +34,32 @@ impl Service {
         Ok(self.cached.permissions(&user.id, consistency).await?)
     }
 
-    /// Grants a permission to a user that the caller manages. The caller needs a session. If the user already has the
-    /// permission, the first grant stays.
+    /// Grants a permission to a user that the caller manages. The caller needs a session and its password. If the user
+    /// already has the permission, the first grant stays.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], also if the user has 100 permissions already; [`ServiceError::NotFound`], and errors
-    /// of the database.
+    /// [`ServiceError::Refused`], also if the user has 100 permissions already; [`ServiceError::NotFound`],
+    /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn grant(
         &self,
         caller: Caller,
         named: Identifier,
         permission: Permission,
+        proof: Proof,
     ) -> Result<(Grant, Receipt), ServiceError> {
-        // A session is required, because the thief of an API key could give an account rights that outlive the key.
+        // A session and the password are required, because the thief of an API key or of a token could give an account
+        // rights that outlive the key or the token.
         caller.session()?;
+        let mut is_confirmed = false;
         loop {
             // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;
+            if !is_confirmed {
+                self.confirm(caller, &proof).await?;
+                is_confirmed = true;
+            }
             let permission = permission.clone();
             let grant = self.write(caller.actor(), move |tx| async move {
                 match tx.grant(target.id, target.role, &permission, caller.id).await? {

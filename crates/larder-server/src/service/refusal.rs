@@ -71,6 +71,8 @@ refusals! {
     PasswordChanged: Forbidden, "password_changed", "the current password is wrong by now";
     CodeWrong: Forbidden, "code_wrong", "the code is wrong, or was used before";
     CodeNeeded: Forbidden, "code_needed", "a code, or a recovery code, is needed too";
+    SecondFactorRequired: Forbidden, "second_factor_required",
+        "this account needs a second factor; until it has one, it may only enroll: POST /api/v1/auth/totp/enroll";
     OwnSecondFactor: Forbidden, "own_second_factor", "one's own second factor is removed with password and code";
     AdminsOnly: Forbidden, "admins_only", "this is for admins";
     SuperadminsOnly: Forbidden, "superadmins_only", "this is for superadmins";

@@ -4,6 +4,7 @@
 //! then, and the user has just proved the password.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use larder::receipt::Receipt;
 use larder_identity::authenticator::Authenticator;
@@ -14,18 +15,40 @@ use uuid::Uuid;
 use crate::domain::audit::Actor;
 use crate::domain::identity::{Identifier, UserId};
 use crate::domain::password::Password;
+use crate::domain::role::Role;
 use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
 use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
+use crate::settings::security::SecondFactorRequired;
 use crate::store::Store;
 use crate::store::totp::TotpRow;
 use crate::store::writing::{ByJournal, Writer};
 
 const RECOVERY_CODES: usize = 10;
 const ISSUER: &str = "larder";
+
+/// For how long the service remembers that a user has a second factor. A removal on another instance counts after that;
+/// one on this instance counts at once.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// The users that had a second factor when the database was last asked. Only sessions of users that have to have one are
+/// asked about, so this saves them a query for each request.
+pub(super) struct Enrolled(quick_cache::sync::Cache<UserId, Instant>);
+
+impl Default for Enrolled {
+    fn default() -> Self {
+        Self(quick_cache::sync::Cache::new(10_000))
+    }
+}
+
+impl Enrolled {
+    fn knows(&self, user: UserId) -> bool {
+        self.0.get(&user).is_some_and(|asked| asked.elapsed() < REMEMBERED)
+    }
+}
 
 /// What an authenticator app needs; shown once.
 pub struct Enrollment {
@@ -202,9 +225,34 @@ impl Service {
         Ok(authenticator.step_of(code, now.into()).and_then(|step| i64::try_from(step).ok()))
     }
 
+    /// Refuses a session of a user that has to have a second factor and has none. An API key was made by a session, and
+    /// keeps its rights.
+    ///
+    /// # Errors
+    /// [`ServiceError::Refused`], and errors of the database.
+    pub(crate) async fn check_enrolled(&self, caller: Caller) -> Result<(), ServiceError> {
+        let is_concerned = match self.second_factor {
+            SecondFactorRequired::None => false,
+            SecondFactorRequired::Admins => caller.role > Role::User,
+            SecondFactorRequired::Everyone => true,
+        };
+        if !is_concerned || caller.session().is_err() || self.enrolled.knows(caller.id) {
+            return Ok(());
+        }
+        match self.present_totp(caller.id).await? {
+            Some(_) => {
+                self.enrolled.0.insert(caller.id, Instant::now());
+                Ok(())
+            }
+            None => Err(ServiceError::Refused(Refusal::SecondFactorRequired)),
+        }
+    }
+
     async fn delete_totp(&self, caller: Caller, user_id: UserId) -> Result<Receipt, ServiceError> {
         let delete = self.write(caller.actor(), move |tx| async move { Ok(tx.delete_totp(user_id).await?) });
-        Ok(delete.await?.1)
+        let (_, receipt) = delete.await?;
+        self.enrolled.0.remove(&user_id);
+        Ok(receipt)
     }
 }
 

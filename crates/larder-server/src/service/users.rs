@@ -1,9 +1,11 @@
 //! Reads and changes users.
 
+use std::net::IpAddr;
+
 use larder::class::Answer;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder_identity::limits::Kind;
+use larder_identity::limits::{Attempt, Kind};
 
 use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;
@@ -54,23 +56,27 @@ impl Service {
         if is_own { Ok(own) } else { Err(ServiceError::NotFound) }
     }
 
-    /// Creates a user as an admin.
+    /// Creates a user as an admin. A caller that gives a role above `user` confirms that with its password: otherwise the
+    /// thief of its token or API key could create an account that outlives it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::Taken`], and errors of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::Taken`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn create(
         &self,
         caller: Caller,
         body: CreateUserBody,
+        from: IpAddr,
     ) -> Result<(User, Receipt), ServiceError> {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
         caller.check_manage(body.user.role)?;
-        check_gives(caller, body.user.role)?;
+        if body.user.role > Role::User {
+            self.confirm(caller, &Proof { confirmation: body.confirmation, from }).await?;
+        }
         let hash = match &body.password {
             Some(password) => {
                 check_not_own(password, &body.user.email, "password")?;
-                Some(self.passwords.hash(password).await?)
+                Some(self.passwords.of_client(from).hash(password).await?)
             }
             None => None,
         };
@@ -100,7 +106,8 @@ impl Service {
     }
 
     /// Changes a user if its version is as `expected`. A caller that changes its own e-mail address, user name or
-    /// telephone number confirms the change with its password.
+    /// telephone number, gives a role above `user` or activates a user that has one, confirms the change with its
+    /// password.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
@@ -132,19 +139,20 @@ impl Service {
             }
             if let Some(role) = patch.role {
                 caller.check_manage(role)?;
-                if role != target.role {
-                    check_gives(caller, role)?;
-                }
             }
-            if patch.is_active == Some(true) && !target.is_active {
-                check_gives(caller, target.role)?;
-            }
-            if target.id == caller.id && patch.changes_name_of(&target) && !is_confirmed {
-                self.confirm(caller, &proof).await?;
-                if caller.role == Role::User {
-                    // `drop` spends the attempt, as in `register`: the answer discloses whether a name is taken.
-                    drop(self.limits.from_address(Kind::Register, proof.from)?);
+            let changes_own_name = target.id == caller.id && patch.changes_name_of(&target);
+            if (changes_own_name || gives_rights(&patch, &target)) && !is_confirmed {
+                // The budget is asked before the code is spent: a code is valid once, and 429 must not use it up.
+                let guess = match changes_own_name && caller.role == Role::User {
+                    true => Some(self.limits.from_address(Kind::Register, proof.from)?),
+                    false => None,
+                };
+                if let Err(refused) = self.confirm(caller, &proof).await {
+                    guess.map(Attempt::give_back);
+                    return Err(refused);
                 }
+                // `drop` spends the attempt, as in `register`: the answer discloses whether a name is taken.
+                drop(guess);
                 is_confirmed = true;
             }
             let changed = self.update_as_judged(caller.actor(), target, patch.clone(), !expected.is_empty());
@@ -260,8 +268,9 @@ fn as_judged(target: &User, is_conditional: bool) -> Expected<'_> {
     if is_conditional { Expected::Version(target.version) } else { Expected::Judged(target) }
 }
 
-/// A caller that gives a role above `user`, or activates a user with such a role, needs a session. Otherwise the thief
-/// of an API key could create an account that outlives the key.
-pub(crate) fn check_gives(caller: Caller, role: Role) -> Result<(), ServiceError> {
-    if role > Role::User { caller.session().map(drop) } else { Ok(()) }
+/// Whether the change gives a role above `user`, or activates a user that has one.
+fn gives_rights(patch: &UserPatch, target: &User) -> bool {
+    let gives = patch.role.is_some_and(|role| role != target.role && role > Role::User);
+    let activates = patch.is_active == Some(true) && !target.is_active;
+    gives || (activates && patch.role.unwrap_or(target.role).max(target.role) > Role::User)
 }

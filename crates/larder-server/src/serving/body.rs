@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::api::bodies::BodyTooSlow;
+use crate::serving::wire::DISCARDED_BYTES;
 
 /// If a handler leaves at most this much of a body unread, the service reads and discards that rest before it writes
 /// the answer, so that the connection can be reused.
@@ -28,16 +29,16 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Rest(Arc<Mutex<Option<Incoming>>>);
 
 impl Rest {
-    /// Reads and discards a small rest. Returns whether the connection has to be closed because a rest stays unread.
+    /// Reads and discards a small rest. Returns what stays unread: then HTTP/1.1 has to close the connection.
     ///
     /// If the client waits for `100 Continue`, nothing is read: a read would make hyper send `100 Continue`, and then
     /// the client would send the body.
-    pub(super) async fn settle(self, waits_for_continue: bool) -> bool {
+    pub(super) async fn settle(self, waits_for_continue: bool) -> Option<Incoming> {
         let rest = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut rest) = rest.filter(|rest| !rest.is_end_stream()) else { return false };
+        let mut rest = rest.filter(|rest| !rest.is_end_stream())?;
         let is_small = rest.size_hint().exact().is_some_and(|bytes| bytes <= DRAINED_BYTES);
         if waits_for_continue || !is_small {
-            return true;
+            return Some(rest);
         }
         let drained = timeout(DRAINING, async {
             while let Some(frame) =
@@ -47,7 +48,37 @@ impl Rest {
             }
             Ok::<(), hyper::Error>(())
         });
-        !matches!(drained.await, Ok(Ok(())))
+        match drained.await {
+            Ok(Ok(())) => None,
+            _ => Some(rest),
+        }
+    }
+}
+
+/// What stays unread of a body on HTTP/2. The service reads and discards it before it ends the answer's stream, because
+/// some clients lose the answer if its stream ends while they are still sending.
+pub(super) struct Discarding {
+    rest: Incoming,
+    timer: Pin<Box<Sleep>>,
+    left_bytes: usize,
+}
+
+impl Discarding {
+    pub(super) fn new(rest: Incoming, limit: Duration) -> Self {
+        Self { rest, timer: Box::pin(sleep(limit)), left_bytes: DISCARDED_BYTES }
+    }
+
+    /// Is ready at the end of the body, at an error, and at the bounds of bytes and time.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(frame) = Pin::new(&mut self.rest).poll_frame(context) {
+            let Some(Ok(frame)) = frame else { return Poll::Ready(()) };
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            if bytes > self.left_bytes {
+                return Poll::Ready(());
+            }
+            self.left_bytes -= bytes;
+        }
+        self.timer.as_mut().poll(context)
     }
 }
 

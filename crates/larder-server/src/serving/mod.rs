@@ -5,46 +5,49 @@
 //!   and begins no other request;
 //! - `no_lost_answer`: a connection on which the client may still be sending is closed in stages (`wire.rs`), because a
 //!   plain close would reset it and destroy the answer;
-//! - `bounded_clients`: each step of a request has a time-out, and the number of connections is bounded, in total and
-//!   for each address.
+//! - `bounded_clients`: each step of a request has a time-out, and the number of connections and of HTTP/2 streams is
+//!   bounded, in total and for each address.
 
 mod body;
 mod descriptors;
+mod http2;
 mod progress;
 mod room;
+mod streams;
 mod wire;
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, Response};
-use axum::response::IntoResponse;
 use axum::serve::Listener;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{self, http1};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulConnection;
 use larder_identity::network::TrustedProxies;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{self, sleep};
+use tokio::time::{self, sleep, sleep_until};
 use tower::Service;
 
 use crate::api::codes::Code;
-use crate::api::problem::Problem;
-use crate::refusing::Refusing;
-use crate::serving::body::TimedBody;
+use crate::refusing::{Refusing, refusal};
+use crate::serving::body::{Discarding, TimedBody};
 use crate::serving::progress::{Phase, Progress};
 use crate::serving::room::{Place, Room};
+use crate::serving::streams::Streams;
 use crate::serving::wire::Wire;
 use crate::settings::connections::ConnectionSettings;
 
@@ -61,6 +64,7 @@ struct Site {
     routes: watch::Receiver<Router>,
     settings: ConnectionSettings,
     stopped: watch::Receiver<bool>,
+    room: Arc<Room>,
 }
 
 /// Serves until `stop` resolves, then lets requests in flight end. When the head of a request is complete, the routes
@@ -73,9 +77,9 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let max = descriptors::connections_max(settings.max, settings.reserved_descriptors);
-    let room = Room::new(max, settings.max_per_address, proxies, no_room().await);
+    let room = Arc::new(Room::new(max, settings.max_per_address, proxies));
     let (stopping, stopped) = watch::channel(false);
-    let site = Site { routes, settings, stopped };
+    let site = Site { routes, settings, stopped, room: room.clone() };
     let mut noted: Option<Instant> = None;
     let mut stop = pin!(stop);
     loop {
@@ -103,60 +107,111 @@ pub(crate) async fn serve(
     stopping.closed().await;
 }
 
-/// The bytes of the 503 for a connection that finds no room.
-async fn no_room() -> Vec<u8> {
-    let (head, body) = Problem::new(Code::ConnectionsFull).into_response().into_parts();
-    // A problem's body is in memory and small, so reading it cannot fail.
-    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let mut wire = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
-    for (name, value) in &head.headers {
-        wire.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-    }
-    let length = body.len();
-    let last =
-        format!("cache-control: private, no-store\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-    wire.extend(last.bytes());
-    wire.extend(body);
-    wire
-}
-
 /// Serves one connection to its end.
 async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Place) {
-    let Site { routes, settings, stopped } = site;
-    let progress = Progress::default();
-    let (of_request, is_stopping) = (progress.clone(), stopped.clone());
+    let (opened, progress) = (time::Instant::now(), Progress::default());
+    let Site { settings, mut stopped, .. } = site.clone();
+    let mut wire = Wire::new(stream, progress.clone(), settings.write_timeout, settings.close_timeout);
+    let begins_as_http2 = tokio::select! {
+        // Bytes that have arrived by now are read before the connection counts as unused.
+        biased;
+        begins = wire.begins_as_http2() => begins,
+        // Once a byte was read, the client has the whole time-out to go on, also after a stop.
+        _ = stopped.wait_for(|is_stopping| *is_stopping && progress.get() == Phase::New) => return,
+        () = sleep(settings.head_timeout) => return,
+    };
+    let ended = match begins_as_http2 {
+        Ok(true) => as_http2(site, wire, progress, opened, peer).await,
+        Ok(false) => as_http1(site, wire, progress, opened, peer).await,
+        Err(error) => return tracing::trace!(%error, "a connection ended before its first request"),
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%error, "a connection ended early");
+    }
+}
+
+async fn as_http1(
+    site: Site,
+    wire: Wire,
+    progress: Progress,
+    opened: time::Instant,
+    peer: SocketAddr,
+) -> hyper::Result<()> {
+    let (of_request, of_site) = (progress.clone(), site.clone());
     let answer = service_fn(move |request: Request<Incoming>| {
         of_request.set(Phase::Request);
-        let waits_for_continue = request.headers().contains_key(EXPECT);
-        let (head, body) = request.into_parts();
-        let (body, rest) = TimedBody::new(body, settings.body_timeout);
-        let mut request = Request::from_parts(head, Body::new(body));
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let (mut routes, is_stopping, progress) =
-            (routes.borrow().clone(), is_stopping.clone(), of_request.clone());
+        let (site, progress) = (of_site.clone(), of_request.clone());
         async move {
-            let mut answer = routes.call(request).await;
-            let leaves_unread = rest.settle(waits_for_continue).await;
+            let (mut answer, unread) = site.answer(request, peer).await;
+            let leaves_unread = unread.is_some();
             if leaves_unread {
                 progress.leave_unread();
             }
-            if leaves_unread || *is_stopping.borrow() {
+            if leaves_unread || *site.stopped.borrow() {
                 // `Connection: close` makes the client send no further request on this connection, and hyper read none.
-                let headers = answer.as_mut().map(Response::headers_mut).ok();
-                headers.map(|headers| headers.insert(CONNECTION, HeaderValue::from_static("close")));
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             progress.set(Phase::Answered);
-            answer
+            Ok::<_, Infallible>(answer)
         }
     });
-    let wire = Wire::new(stream, progress.clone(), settings.write_timeout, settings.close_timeout);
     // hyper's own time-out for a head would also run between two requests, so it is off; `until_answered` has the
     // time-outs.
     let mut http = http1::Builder::new();
     http.header_read_timeout(None).max_buf_size(BUFFERED_BYTES);
     let connection = http.serve_connection(TokioIo::new(Refusing::new(wire)), answer);
-    if let Err(error) = until_answered(connection, progress, settings, stopped).await {
-        tracing::trace!(%error, "a connection ended early");
+    until_answered(connection, progress, site.settings, opened, site.stopped).await
+}
+
+async fn as_http2(
+    site: Site,
+    wire: Wire,
+    progress: Progress,
+    opened: time::Instant,
+    peer: SocketAddr,
+) -> hyper::Result<()> {
+    // `Wire` counts the whole connection as one request. The client may always be sending, at least control frames, so
+    // the connection is closed in stages.
+    progress.set(Phase::Request);
+    progress.leave_unread();
+    let room = site.room.clone();
+    let streams = Streams::new(site.settings.write_timeout, move || room.admit(peer.ip()));
+    let of_site = site.clone();
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let site = of_site.clone();
+        async move {
+            // An unread body needs no `Connection: close`: it concerns this stream alone.
+            let (answer, unread) = match streams::has_room() {
+                true => site.answer(request, peer).await,
+                false => (refusal(Code::ConnectionsFull).map(Body::from), Some(request.into_body())),
+            };
+            // Before the write time-out, which would reset the stream and the answer with it.
+            let limit = site.settings.close_timeout.min(site.settings.write_timeout / 2);
+            let unread = unread.map(|rest| Discarding::new(rest, limit));
+            Ok::<_, Infallible>(streams::answer(answer, unread))
+        }
+    });
+    let http = http2::builder(streams.clone(), &site.settings);
+    let connection = http.serve_connection(TokioIo::new(wire), answer);
+    let goaway = |connection: Pin<&mut conn::http2::Connection<_, _, _>>| connection.graceful_shutdown();
+    http2::until_ended(connection, goaway, &streams, site.settings, opened, site.stopped).await
+}
+
+impl Site {
+    /// The answer of the present routes, and the part of the body that was not read.
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> (Response<Body>, Option<Incoming>) {
+        let waits_for_continue = request.headers().contains_key(EXPECT);
+        let (head, body) = request.into_parts();
+        let (body, rest) = TimedBody::new(body, self.settings.body_timeout);
+        let mut request = Request::from_parts(head, Body::new(body));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let mut routes = self.routes.borrow().clone();
+        let Ok(answer) = routes.call(request).await;
+        (answer, rest.settle(waits_for_continue).await)
     }
 }
 
@@ -166,12 +221,13 @@ async fn until_answered<C: GracefulConnection>(
     connection: C,
     progress: Progress,
     settings: ConnectionSettings,
+    opened: time::Instant,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     let mut stopped = pin!(stopped.wait_for(|is_stopping| *is_stopping));
     let (mut is_stopping, mut is_ending) = (false, false);
-    let mut timer = pin!(sleep(settings.head_timeout));
+    let mut timer = pin!(sleep_until(opened + settings.head_timeout));
     let mut beginning = progress.beginning();
     poll_fn(|context| {
         loop {

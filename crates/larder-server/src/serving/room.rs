@@ -1,5 +1,5 @@
-//! Bounds the number of connections, in total and from one address. A connection beyond a bound gets a 503 and is
-//! closed.
+//! Bounds the number of connections and of HTTP/2 streams, in total and from one address. A connection beyond a bound gets
+//! a 503 and is closed; a stream beyond it gets a 503.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,6 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+
+use crate::api::codes::Code;
+use crate::refusing::{refusal, to_http1};
 
 /// The most connections to which a 503 is being written at once. Each holds a descriptor of the reserve. Further ones
 /// are closed without an answer.
@@ -30,11 +33,9 @@ pub(super) struct Room {
     max_per_address: u32,
     proxies: TrustedProxies,
     refusals: Arc<Semaphore>,
-    /// The answer to a connection that finds no room, head and body.
-    refusal: Arc<[u8]>,
 }
 
-/// The place of one connection; a drop frees it.
+/// The place of one connection or stream; a drop frees it.
 pub(super) struct Place {
     _all: OwnedSemaphorePermit,
     of_address: Option<(Held, [u8; 16])>,
@@ -48,18 +49,17 @@ pub(super) enum Full {
 }
 
 impl Room {
-    pub(super) fn new(max: usize, max_per_address: u32, proxies: TrustedProxies, refusal: Vec<u8>) -> Self {
+    pub(super) fn new(max: usize, max_per_address: u32, proxies: TrustedProxies) -> Self {
         Self {
             all: Arc::new(Semaphore::new(max)),
             held: Held::default(),
             max_per_address,
             proxies,
             refusals: Arc::new(Semaphore::new(REFUSALS)),
-            refusal: refusal.into(),
         }
     }
 
-    /// A place for a connection from `peer`.
+    /// A place for a connection from `peer`, or for an HTTP/2 stream of one.
     pub(super) fn admit(&self, peer: IpAddr) -> Result<Place, Full> {
         // A trusted proxy forwards the connections of many clients, so the limit for one address does not apply to it.
         let of_address = match self.proxies.trusts(peer) {
@@ -92,7 +92,7 @@ impl Room {
     /// the connection without an answer.
     pub(super) fn refuse(&self, mut stream: TcpStream) {
         let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
-        let refusal = self.refusal.clone();
+        let refusal = to_http1(refusal(Code::ConnectionsFull));
         tokio::spawn(async move {
             let _permit = permit;
             let refused = timeout(REFUSAL.0, async {
@@ -141,7 +141,7 @@ mod tests {
     fn an_address_and_all_together_are_bounded_and_a_trusted_proxy_is_not() {
         let proxies =
             TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], ..TrustedProxies::default() };
-        let room = Room::new(5, 2, proxies, Vec::new());
+        let room = Room::new(5, 2, proxies);
         let admit = |peer: &str| room.admit(peer.parse().unwrap());
         let one = admit("2001:db8::1").ok().unwrap();
         let two = admit("2001:db8::2").ok().unwrap();

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
@@ -19,16 +19,21 @@ use crate::serving::progress::{Phase, Progress};
 
 /// The most bytes of one refused client that the service reads and discards. Some proxies send a complete body before
 /// they read the answer. Their own limit for a body is usually 1 to 10 MiB, so this limit is larger.
-const DISCARDED_BYTES: usize = 16 << 20;
+pub(super) const DISCARDED_BYTES: usize = 16 << 20;
 
 /// How many bytes of an answer a client has to read within the write time-out. Without this minimum, a client that
 /// reads some bytes an hour would keep an answer in memory for ever.
 const WRITTEN_BYTES: usize = 16 * 1024;
 
+/// How HTTP/2 begins (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// The TCP stream of a connection. It reports what it reads and writes to `progress`, and applies the time-outs of
 /// writing and closing.
 pub(super) struct Wire {
     stream: TcpStream,
+    /// The first bytes, which were read to know the protocol and are still to be read by hyper.
+    begun: Vec<u8>,
     progress: Progress,
     write_timeout: Duration,
     close_timeout: Duration,
@@ -55,7 +60,29 @@ impl Wire {
         write_timeout: Duration,
         close_timeout: Duration,
     ) -> Self {
-        Self { stream, progress, write_timeout, close_timeout, writing: None, closing: None }
+        let begun = Vec::new();
+        Self { stream, begun, progress, write_timeout, close_timeout, writing: None, closing: None }
+    }
+
+    /// Reads until the first bytes differ from the preface of HTTP/2, or are all of it. For HTTP/1.1 two bytes decide,
+    /// because no method but PRI begins with it.
+    ///
+    /// # Errors
+    /// Errors of the stream.
+    pub(super) async fn begins_as_http2(&mut self) -> io::Result<bool> {
+        let mut begun = Vec::with_capacity(PREFACE.len());
+        while begun.len() < PREFACE.len() && PREFACE.starts_with(&begun) {
+            let mut some = [0; PREFACE.len()];
+            let read = self.stream.read(&mut some[..PREFACE.len() - begun.len()]).await?;
+            if read == 0 {
+                break;
+            }
+            self.progress.bytes_read();
+            begun.extend_from_slice(&some[..read]);
+        }
+        let begins = begun == PREFACE;
+        self.begun = begun;
+        Ok(begins)
     }
 
     /// Fails the write if the client has read less than [`WRITTEN_BYTES`] within the write time-out.
@@ -94,6 +121,12 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.begun.is_empty() {
+            let length = self.begun.len().min(into.remaining());
+            into.put_slice(&self.begun[..length]);
+            self.begun.drain(..length);
+            return Poll::Ready(Ok(()));
+        }
         let before = into.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, into);
         if into.filled().len() > before {

@@ -27,6 +27,9 @@ pub struct ConnectionSettings {
     /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). It does not apply to
     /// trusted proxies, from which all clients come. Default 256.
     pub max_per_address: u32,
+    /// `LARDER_STREAMS_PER_CONNECTION`: the most requests at once on one HTTP/2 connection. Each also counts as a
+    /// connection does against the two limits above. Default 100.
+    pub streams: u32,
     /// `LARDER_HEAD_TIMEOUT`: the time from the first byte of a request to the end of its headers; for the first
     /// request, from the opening of the connection. Default 15 s.
     pub head_timeout: Duration,
@@ -53,6 +56,7 @@ impl Default for ConnectionSettings {
             max: None,
             reserved_descriptors: RESERVE + POOL_SIZE,
             max_per_address: 256,
+            streams: 100,
             head_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
@@ -81,6 +85,7 @@ pub(super) fn read(sources: &Sources, pooled: u32) -> Result<ConnectionSettings,
             &defaults.max_per_address.to_string(),
             connections,
         )?,
+        streams: sources.take("LARDER_STREAMS_PER_CONNECTION", &defaults.streams.to_string(), connections)?,
         head_timeout: timeout("LARDER_HEAD_TIMEOUT", defaults.head_timeout, MIN)?,
         body_timeout: timeout("LARDER_BODY_TIMEOUT", defaults.body_timeout, MIN)?,
         write_timeout: timeout("LARDER_WRITE_TIMEOUT", defaults.write_timeout, MIN)?,
@@ -126,6 +131,7 @@ mod tests {
         for (name, value, says) in [
             ("LARDER_CONNECTIONS", "0", "from 1 to 1000000"),
             ("LARDER_CONNECTIONS_PER_ADDRESS", "many", "from 1 to 1000000"),
+            ("LARDER_STREAMS_PER_CONNECTION", "0", "from 1 to 1000000"),
             ("LARDER_HEAD_TIMEOUT", "0", "from 0.001 to 3600"),
             ("LARDER_BODY_TIMEOUT", "3601", "from 0.001 to 3600"),
             ("LARDER_WRITE_TIMEOUT", "NaN", "from 0.001 to 3600"),

@@ -123,6 +123,7 @@ impl Settings {
             })?,
             effective: Vec::new(),
         };
+        oauth::check_base_path(&settings.security.oauth, &settings.http.base_path)?;
         Ok(Self { effective: sources.effective(), ..settings })
     }
 }

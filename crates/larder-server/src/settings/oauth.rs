@@ -50,6 +50,20 @@ pub(super) fn read(sources: &Sources) -> Result<OAuth, BadSetting> {
     Ok(OAuth { issuer: Some(value), audience })
 }
 
+/// Checks that the issuer ends with the prefix of all paths, because tokens and the discovery document name addresses
+/// below the issuer. A front proxy may add a path of its own before the prefix; it may not remove the prefix.
+pub(super) fn check_base_path(oauth: &OAuth, base_path: &str) -> Result<(), BadSetting> {
+    let Some(issuer) = &oauth.issuer else { return Ok(()) };
+    let path = issuer.parse::<Uri>().map(|uri| uri.path().to_owned()).unwrap_or_default();
+    match path.ends_with(base_path) {
+        true => Ok(()),
+        false => {
+            let expected = format!("must end with LARDER_BASE_PATH, which is {base_path}");
+            Err(BadSetting::new(NAME, issuer, expected))
+        }
+    }
+}
+
 /// Whether this is an issuer as RFC 8414 requires: an https URL without query and fragment. Clients compare issuers
 /// byte by byte, so only one spelling of an address is accepted.
 fn is_issuer(raw: &str) -> bool {

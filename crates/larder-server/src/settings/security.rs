@@ -22,7 +22,7 @@ pub struct Security {
     pub secret_keys: SecretKeys,
     /// `LARDER_FAILURES_PER_ADDRESS` and `LARDER_FAILURES_PER_ACCOUNT`: how many failed attempts are allowed.
     pub limits: FailureLimits,
-    /// How many passwords are hashed at once, and how many more may wait.
+    /// How many passwords are hashed at once, and how many more may wait, in all and of one client.
     pub hashing: HashingLimits,
     /// How large the body of a request may be.
     pub bodies: BodyLimits,
@@ -33,6 +33,20 @@ pub struct Security {
     pub oauth: OAuth,
     /// How long sessions and API keys last.
     pub sessions: SessionSettings,
+    /// `LARDER_SECOND_FACTOR_REQUIRED`: who has to have a second factor. Default: no user.
+    pub second_factor: SecondFactorRequired,
+}
+
+/// Who has to have a second factor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SecondFactorRequired {
+    /// It is each user's choice.
+    #[default]
+    None,
+    /// Users with a role above `user`.
+    Admins,
+    /// Every user.
+    Everyone,
 }
 
 /// How large the body of a request may be.
@@ -75,7 +89,13 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
     let secret_keys = secret_keys(sources)?;
     let (hashing, bodies) = (hashing(sources)?, bodies(sources)?);
     let (oauth, sessions) = (oauth::read(sources)?, sessions::read(sources)?);
-    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth, sessions })
+    let second_factor = sources.take("LARDER_SECOND_FACTOR_REQUIRED", "none", |raw| match raw.trim() {
+        "none" => Ok(SecondFactorRequired::None),
+        "admins" => Ok(SecondFactorRequired::Admins),
+        "everyone" => Ok(SecondFactorRequired::Everyone),
+        _ => Err("must be none, admins or everyone".to_owned()),
+    })?;
+    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth, sessions, second_factor })
 }
 
 fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {
@@ -93,7 +113,20 @@ fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {
             _ => Err("must be an integer from 0 to 10000".to_owned()),
         }
     })?;
-    Ok(HashingLimits { hashers, queue })
+    const PER_ADDRESS: &str = "LARDER_PASSWORD_QUEUE_PER_ADDRESS";
+    if sources.find(PER_ADDRESS).is_none() {
+        sources.note(
+            PER_ADDRESS,
+            "half of LARDER_PASSWORD_HASHERS and LARDER_PASSWORD_QUEUE",
+            Origin::Default,
+        );
+        return Ok(HashingLimits { hashers, queue, per_client: None });
+    }
+    let per_client = sources.take(PER_ADDRESS, "", |raw| match raw.trim().parse() {
+        Ok(places) if (1..=10_064).contains(&places) => Ok(places),
+        _ => Err("must be an integer from 1 to 10064".to_owned()),
+    })?;
+    Ok(HashingLimits { hashers, queue, per_client: Some(per_client) })
 }
 
 fn bodies(sources: &Sources) -> Result<BodyLimits, BadSetting> {
@@ -151,9 +184,11 @@ mod tests {
             ("LARDER_FAILURES_PER_ACCOUNT", "many", "1 to 1000000"),
             ("LARDER_PASSWORD_HASHERS", "65", "from 1 to 64"),
             ("LARDER_PASSWORD_QUEUE", "-1", "from 0 to 10000"),
+            ("LARDER_PASSWORD_QUEUE_PER_ADDRESS", "0", "from 1 to 10064"),
             ("LARDER_BODY_BYTES", "1MB", "from 1024 to 67108864"),
             ("LARDER_AUTH_BODY_BYTES", "7", "from 1024 to 67108864"),
             ("LARDER_TRUSTED_PROXIES", "10.0.0.0/99", "10.0.0.0/8"),
+            ("LARDER_SECOND_FACTOR_REQUIRED", "admin", "none, admins or everyone"),
             ("LARDER_FORWARDED_HEADER", "via", "x-forwarded-for or forwarded"),
             ("LARDER_SECRET_KEY", "c2hvcnQ=", "32 bytes"),
             (

@@ -21,9 +21,10 @@ use crate::store::writing::Writer;
 /// The SQL expression for the time at which a session of the outer statement was last used.
 macro_rules! last_used {
     () => {
-        "COALESCE((SELECT MAX(issued_at) FROM refresh_tokens WHERE session_id = sessions.id), created_at)"
+        "COALESCE((SELECT MAX(issued_at) FROM refresh_tokens WHERE session_id = sessions.id), sessions.created_at)"
     };
 }
+pub(super) use last_used;
 
 /// A session to open.
 #[derive(Debug, Clone, Copy)]

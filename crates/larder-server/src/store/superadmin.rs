@@ -7,13 +7,14 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::domain::identity::UserId;
-use crate::domain::statistics::{AccountOverview, PersonalStats};
+use crate::domain::statistics::{AccountOverview, PersonalStats, SessionLife};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row::{self, Query};
+use crate::store::sessions::last_used;
 
 /// How a user logs in.
 #[derive(Default)]
@@ -21,7 +22,7 @@ struct Access {
     epoch: i64,
     password_changed_at: Option<Timestamp>,
     last_login_at: Option<Timestamp>,
-    session_ends: Vec<Timestamp>,
+    sessions: Vec<SessionLife>,
 }
 
 impl Store {
@@ -40,7 +41,7 @@ impl Store {
                 password_changed_at: access.password_changed_at,
                 epoch: access.epoch,
                 last_login_at: access.last_login_at,
-                session_ends: access.session_ends,
+                sessions: access.sessions,
             }
         };
         Ok(users.into_iter().map(overview).collect())
@@ -60,7 +61,7 @@ impl Store {
             points: user.points,
             last_login_at: access.last_login_at,
             password_changed_at: access.password_changed_at,
-            session_ends: access.session_ends,
+            sessions: access.sessions,
         }))
     }
 
@@ -71,13 +72,17 @@ impl Store {
         // The database finds the latest session at the end of an index range. A user has at most
         // `LARDER_SESSIONS_PER_USER` sessions (default 20) whose `ended_at` is NULL, so the join returns few rows.
         let query = of_users(
-            "SELECT users.id AS user_id, COALESCE(epoch, 0) AS epoch, credentials.changed_at,
-                    (SELECT MAX(created_at) FROM sessions WHERE user_id = users.id) AS last_login_at,
-                    expires_at
-             FROM users
-             LEFT JOIN credentials ON credentials.user_id = users.id
-             LEFT JOIN sessions ON sessions.user_id = users.id AND ended_at IS NULL
-             WHERE users.id IN ",
+            concat!(
+                "SELECT users.id AS user_id, COALESCE(epoch, 0) AS epoch, credentials.changed_at,
+                        (SELECT MAX(created_at) FROM sessions WHERE user_id = users.id) AS last_login_at,
+                        expires_at, ",
+                last_used!(),
+                " AS last_used_at
+                 FROM users
+                 LEFT JOIN credentials ON credentials.user_id = users.id
+                 LEFT JOIN sessions ON sessions.user_id = users.id AND ended_at IS NULL
+                 WHERE users.id IN "
+            ),
             ids,
         );
         let rows = query.fetch_all(self.database.read()).await?;
@@ -87,21 +92,27 @@ impl Store {
                 epoch: row.try_get("epoch")?,
                 password_changed_at: moment(row, "changed_at")?,
                 last_login_at: moment(row, "last_login_at")?,
-                session_ends: moment(row, "expires_at")?.into_iter().collect(),
+                sessions: session(row)?.into_iter().collect(),
             };
             Ok((row::user_id(row, "user_id")?, access))
         };
         // There is one row for each session that has not ended.
         for (id, mut read) in odd_rows::readable("sessions", "user_id", &rows, read)? {
             let access = accesses.entry(id).or_default();
-            read.session_ends.append(&mut access.session_ends);
+            read.sessions.append(&mut access.sessions);
             *access = read;
         }
         for access in accesses.values_mut() {
-            access.session_ends.sort();
+            access.sessions.sort();
         }
         Ok(accesses)
     }
+}
+
+/// The session of a row; `None` if the user has none.
+fn session(row: &AnyRow) -> Result<Option<SessionLife>, sqlx::Error> {
+    let times = moment(row, "last_used_at")?.zip(moment(row, "expires_at")?);
+    Ok(times.map(|(last_used_at, expires_at)| SessionLife { last_used_at, expires_at }))
 }
 
 fn moment(row: &AnyRow, column: &'static str) -> Result<Option<Timestamp>, sqlx::Error> {

@@ -26,7 +26,7 @@ impl Cast {
                 "email": format!("target{number}@example.com"), "username": format!("target.{role}"),
                 "phone": format!("+1242555010{number}"), "external_id": format!("HR-{number}"), "role": role,
             });
-            (role, admin.post("/api/v1/users", &body).expect(201).json())
+            (role, admin.post("/api/v1/users", &admin.confirmed(&body)).expect(201).json())
         };
         let targets = ["user", "admin", "superadmin"].into_iter().enumerate().map(target).collect();
         Self { callers, targets }
@@ -54,7 +54,7 @@ fn others_are_changed_by_those_who_manage_them_only(app: &TestApp) {
             by.put(path, &json!({ "email": target["email"], "username": target["username"] }))
         }),
         ("deactivate", |by, path, _| by.post(&format!("{path}/deactivate"), &json!({}))),
-        ("activate", |by, path, _| by.post(&format!("{path}/activate"), &json!({}))),
+        ("activate", |by, path, _| by.post(&format!("{path}/activate"), &by.confirmed(&json!({})))),
     ];
     for (caller, client) in &callers {
         for (role, target) in &targets {
@@ -91,9 +91,9 @@ fn users_are_created_and_promoted_only_up_to_the_rank_that_the_caller_manages(ap
         for role in ["user", "admin", "superadmin"] {
             let name = format!("{caller}.{role}");
             let body = json!({ "email": format!("{name}@example.com"), "username": name, "role": role });
-            let created = client.post("/api/v1/users", &body).status;
+            let created = client.post("/api/v1/users", &client.confirmed(&body)).status;
             assert_eq!(created, if may(caller, role) { 201 } else { 403 }, "{caller} creates {role}");
-            let promoted = client.patch(&target, &json!({ "role": role })).status;
+            let promoted = client.patch(&target, &client.confirmed(&json!({ "role": role }))).status;
             assert_eq!(promoted, if may(caller, role) { 200 } else { 403 }, "{caller} promotes to {role}");
             // Sets the role back, so that the next caller finds a target with the role `user`.
             callers[2].1.patch(&target, &json!({ "role": "user" })).expect(200);

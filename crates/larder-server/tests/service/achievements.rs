@@ -42,7 +42,7 @@ fn no_user_awards_itself_and_each_badge_is_awarded_once(app: &TestApp) {
     assert_eq!(ann.get("/api/v1/users/me/points").json()["items"][0]["reason"], "achievement early_bird");
     assert_eq!(ann.get("/api/v1/users/me").json()["points"], 5, "booked once");
 
-    admin.put(&format!("{}/permissions/achievements.award", bob.path()), &json!({})).expect(200);
+    admin.grant(&bob, "achievements.award").expect(200);
     admin.patch(&ann.path(), &json!({ "external_id": "5779356081" })).expect(200);
     bob.post(AWARD, &award("5779356081", "by_external.id-1")).expect(201);
     bob.post(AWARD, &award(&helper.id, "a")).expect(201);

@@ -43,7 +43,7 @@ fn a_key_acts_as_its_user_within_its_scopes(app: &TestApp) {
 
     // A key has its user's present role, not the role at its creation.
     key.post(&format!("{}/activate", bea.path()), &json!({})).expect(403);
-    admin.patch(&ann.path(), &json!({ "role": "admin" })).expect(200);
+    admin.patch(&ann.path(), &admin.confirmed(&json!({ "role": "admin" }))).expect(200);
     key.post(&format!("{}/activate", bea.path()), &json!({})).expect(200);
 }
 

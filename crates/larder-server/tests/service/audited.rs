@@ -31,7 +31,7 @@ fn what_was_refused_is_in_the_audit_log_with_address_and_key(app: &TestApp) {
     app.stranger().get("/api/v1/users/me").expect(401);
     admin.put("/api/v1/cache/classes/user_list", &json!({ "enabled": false })).expect(204);
     admin.post("/api/v1/cache/clear", &json!({})).expect(200);
-    admin.patch(&ann.path(), &json!({ "role": "admin" })).expect(200);
+    admin.patch(&ann.path(), &admin.confirmed(&json!({ "role": "admin" }))).expect(200);
 
     eventually("the entries are written", || !entries(&admin, "cache.clear").is_empty());
     let failed = entries(&admin, "login.fail");

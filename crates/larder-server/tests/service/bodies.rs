@@ -10,12 +10,14 @@ use crate::support::app::{TestApp, on_stacks};
 use crate::support::client::{Answer, Client, Request};
 
 /// Fields that exclude each other, which the schemas say only in words. `true`: a body needs one of them.
-const GROUPS: [(&str, &[&str], bool); 9] = [
+const GROUPS: [(&str, &[&str], bool); 11] = [
     ("Login", &["email", "username", "phone"], true),
     ("Login", &["totp_code", "recovery_code"], false),
     ("Lookup", &["id", "email", "username", "phone"], true),
     ("Invalidate", &["all", "user", "class", "pattern"], true),
     ("RemoveTotpFields", &["totp_code", "recovery_code"], false),
+    ("CreateUser", &["totp_code", "recovery_code"], false),
+    ("BulkIds", &["totp_code", "recovery_code"], false),
     ("PatchUser", &["totp_code", "recovery_code"], false),
     ("PutUser", &["totp_code", "recovery_code"], false),
     ("NewApiKeyFields", &["totp_code", "recovery_code"], false),
@@ -39,6 +41,7 @@ fn the_document_and_the_parsers_agree_about_every_body(app: &TestApp) {
                     // A deletion must not delete what the other routes change.
                     let id = if name == "ConfirmationFields" { NOBODY } else { &target };
                     let path = path.replace("{id}", id).replace("{name}", "user_list");
+                    let path = path.replace("{permission}", "points.write");
                     let route = Route {
                         admin: &admin,
                         schemas: Schemas(&document["components"]["schemas"]),

@@ -133,7 +133,7 @@ fn every_view_of_a_user_has_a_tag_of_its_own() {
     assert_eq!((tag(&ann), tag(&admin), tag(&bob)), ("\"1\"".into(), "\"1\"".into(), "\"1-public\"".into()));
     // Bob becomes an admin: the view that his browser keeps lacks the address, so it is no answer any more.
     with(&bob, "GET", &ann.path(), "if-none-match", "\"1-public\"").expect(304);
-    admin.patch(&bob.path(), &json!({ "role": "admin" })).expect(200);
+    admin.patch(&bob.path(), &admin.confirmed(&json!({ "role": "admin" }))).expect(200);
     let bob = app.again("bob");
     let shown = with(&bob, "GET", &ann.path(), "if-none-match", "\"1-public\"").expect(200);
     assert_eq!(shown.json()["email"], "ann@example.com");

@@ -109,7 +109,7 @@ fn an_admins_key_gives_no_rights() {
     let key = boss.with_token(&boss.make_key(&json!({ "name": "ci" })).expect(201).field("key"));
     let grant = format!("{}/permissions/points.write", ann.path());
     key.put(&grant, &json!(null)).refuses(403, "login_needed");
-    boss.put(&grant, &json!(null)).expect(200);
+    boss.grant(&ann, "points.write").expect(200);
     for user in [&ann, &helper] {
         key.post(&format!("{}/deactivate", user.path()), &json!(null)).expect(200);
     }
@@ -120,7 +120,87 @@ fn an_admins_key_gives_no_rights() {
     let bulk = key.post("/api/v1/users/bulk/activate", &both).expect(200).json();
     let outcomes = [&bulk["results"][0]["outcome"], &bulk["results"][1]["outcome"]];
     assert_eq!(outcomes, [&json!("forbidden"), &json!("changed")], "{bulk}");
-    boss.post(&activate, &json!(null)).expect(200);
+    boss.post(&activate, &boss.confirmed(&json!({}))).expect(200);
+}
+
+/// The thief of an admin's token makes no second admin, and gives no account a right.
+fn a_stolen_token_of_an_admin_gives_no_rights(app: &TestApp) {
+    let (boss, ann) = (app.admin(), app.user("ann"));
+    let helper = app.user_with_role("helper", "admin");
+    let sleeper = app.user_with_role("sleeper", "admin");
+    boss.post(&format!("{}/deactivate", sleeper.path()), &json!(null)).expect(200);
+    let own = |body: Value| {
+        let mut body = body;
+        body["email"] = "eve@example.com".into();
+        body["username"] = "eve".into();
+        body
+    };
+    let gifts = [
+        ("POST", "/api/v1/users".to_owned(), own(json!({ "role": "admin", "password": PASSWORD }))),
+        ("POST", "/v1.0/user/create".to_owned(), own(json!({ "role": "admin", "password": PASSWORD }))),
+        ("POST", "/api/users/".to_owned(), own(json!({ "role": "admin", "password": PASSWORD }))),
+        ("PATCH", ann.path(), json!({ "role": "admin" })),
+        ("PATCH", format!("/v1.0/user/update/{}", ann.id), json!({ "role": "admin" })),
+        ("PATCH", format!("/api/users/{}/", ann.id), json!({ "role": "admin" })),
+        ("PUT", ann.path(), json!({ "email": "ann@example.com", "username": "ann", "role": "admin" })),
+        ("PATCH", sleeper.path(), json!({ "is_active": true })),
+        ("POST", format!("{}/activate", sleeper.path()), json!({})),
+        ("POST", format!("/v1.0/user/{}/activate", sleeper.id), json!({})),
+        ("PUT", format!("{}/permissions/points.write", ann.path()), json!({})),
+        ("POST", format!("/v1.0/permissions/{}/audit.read", ann.id), json!({})),
+    ];
+    let send = |by: &Client, (method, path, body): &(&'static str, String, Value)| {
+        by.send(crate::support::client::Request::new(method, path).json(body))
+    };
+    for gift in &gifts {
+        send(&helper, gift).refuses(403, "password_needed");
+    }
+    let ids = json!({ "ids": [sleeper.id, ann.id] });
+    let outcomes =
+        |answer: &Value| [&answer["results"][0], &answer["results"][1]].map(|one| one["outcome"].clone());
+    let bulk = helper.post("/api/v1/users/bulk/activate", &ids).expect(200).json();
+    assert_eq!(outcomes(&bulk), [json!("forbidden"), json!("already")]);
+    let mut guessed = ids.clone();
+    guessed["current_password"] = "wrong horse battery".into();
+    helper.post("/api/v1/users/bulk/activate", &guessed).refuses(403, "password_wrong");
+    assert_eq!(ann.get("/api/v1/users/me").json()["role"], "user");
+
+    // With the password each of them works, and what gives no right needs none.
+    let bulk = helper.post("/api/v1/users/bulk/activate", &helper.confirmed(&ids)).expect(200).json();
+    assert_eq!(outcomes(&bulk), [json!("changed"), json!("already")]);
+    for (method, path, body) in &gifts[3..] {
+        let answer = send(&helper, &(*method, path.clone(), helper.confirmed(body)));
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+    }
+    send(&helper, &(gifts[0].0, gifts[0].1.clone(), helper.confirmed(&gifts[0].2))).expect(201);
+    helper.post("/api/v1/users", &json!({ "email": "f@example.com", "username": "fay" })).expect(201);
+    helper.patch(&ann.path(), &json!({ "role": "user" })).expect(200);
+}
+
+/// A code is valid once, so an answer that changes nothing for want of a budget leaves it unspent.
+#[test]
+fn a_change_that_is_limited_spends_no_code() {
+    let app = Stack::sqlite_memory().with_setting("LARDER_FAILURES_PER_ADDRESS", "2").start();
+    let ann = app.user("ann");
+    let (_, codes) = phone(&ann);
+    let change = |email: &str| {
+        let mut body = ann.confirmed(&json!({ "email": email }));
+        body["recovery_code"] = codes[0].clone().into();
+        body
+    };
+    let register = json!({ "email": "bea@example.com", "username": "bea", "password": PASSWORD });
+    app.stranger().post("/api/v1/auth/register", &register).expect(201);
+    ann.patch("/api/v1/users/me", &change("new@example.com")).refuses(429, "too_many_failures");
+    let left = ann.get("/api/v1/auth/totp").expect(200).json();
+    assert_eq!(left["recovery_codes"], json!(codes.len()), "{left}");
+    // A wrong password takes nothing from the budget of guesses about names.
+    let app = Stack::sqlite_memory().with_setting("LARDER_FAILURES_PER_ADDRESS", "3").start();
+    let ann = app.user("ann");
+    let wrong = json!({ "email": "new@example.com", "current_password": "wrong horse battery" });
+    for _ in 0..2 {
+        ann.patch("/api/v1/users/me", &wrong).refuses(403, "password_wrong");
+    }
+    ann.patch("/api/v1/users/me", &ann.confirmed(&json!({ "email": "new@example.com" }))).expect(200);
 }
 
 /// Changing the own names discloses which are taken, as registering does: both take from one budget.
@@ -140,4 +220,7 @@ fn guesses_of_taken_names_are_limited_on_every_path() {
     ann.patch("/api/v1/users/me", &json!({ "bio": "still works" })).expect(200);
 }
 
-on_both_databases!(a_stolen_token_neither_takes_an_account_over_nor_outlives_its_session,);
+on_both_databases!(
+    a_stolen_token_neither_takes_an_account_over_nor_outlives_its_session,
+    a_stolen_token_of_an_admin_gives_no_rights,
+);

@@ -114,7 +114,7 @@ fn a_role_that_was_taken_away_is_gone_with_the_next_request(app: &TestApp) {
     let body = json!({ "email": "second@example.com", "username": "second" });
     helper.post("/api/v1/users", &body).expect(403);
     assert_eq!(helper.get("/api/v1/auth/validate").expect(200).field("role"), "user");
-    admin.patch(&helper.path(), &json!({ "role": "admin" })).expect(200);
+    admin.patch(&helper.path(), &admin.confirmed(&json!({ "role": "admin" }))).expect(200);
     helper.post("/api/v1/users", &body).expect(201);
 }
 

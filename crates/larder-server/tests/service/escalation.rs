@@ -10,7 +10,7 @@ fn a_permission_grants_one_right_of_an_admin_and_no_more(app: &TestApp) {
     let (admin, helper) = (app.user_with_role("adm", "admin"), app.user_with_role("help", "admin"));
     let ann = app.user("ann");
     for permission in ["points.write", "achievements.award"] {
-        admin.put(&format!("{}/permissions/{permission}", helper.path()), &json!({})).expect(200);
+        admin.grant(&helper, permission).expect(200);
     }
     let book = |key: &str| json!({ "amount": 5, "reason": "a favour", "idempotency_key": key });
     let award = |to: &str| json!({ "user_id": to, "badge_type": "helper" });
@@ -27,8 +27,9 @@ fn the_last_active_superadmin_stays(app: &TestApp) {
         answer.refuses(409, "last_superadmin");
     };
     let second = app.user_with_role("second", "superadmin");
-    second.patch("/api/v1/users/me", &json!({ "role": "admin" })).expect(200);
-    boss.patch(&second.path(), &json!({ "role": "superadmin", "is_active": false })).expect(200);
+    second.patch("/api/v1/users/me", &second.confirmed(&json!({ "role": "admin" }))).expect(200);
+    let asleep = boss.confirmed(&json!({ "role": "superadmin", "is_active": false }));
+    boss.patch(&second.path(), &asleep).expect(200);
     // An inactive superadmin does not count.
     refused(boss.patch("/api/v1/users/me", &json!({ "role": "user" })));
     refused(boss.post("/api/v1/users/me/deactivate", &json!(null)));
@@ -39,7 +40,7 @@ fn the_last_active_superadmin_stays(app: &TestApp) {
     assert_eq!(bulk["results"][0]["outcome"], "forbidden", "{bulk}");
     assert_eq!(boss.validate(), 200);
 
-    boss.patch(&second.path(), &json!({ "is_active": true })).expect(200);
+    boss.patch(&second.path(), &boss.confirmed(&json!({ "is_active": true }))).expect(200);
     let both = json!({ "ids": [boss.id, second.id] });
     let bulk = boss.post("/api/v1/users/bulk/deactivate", &both).expect(200).json();
     assert_eq!(bulk["changed"], 0, "not together either: {bulk}");

@@ -43,6 +43,7 @@ fn a_full_queue_is_refused_at_once_and_costs_no_attempt() {
     let app = Stack::sqlite_memory()
         .with_setting("LARDER_PASSWORD_HASHERS", "1")
         .with_setting("LARDER_PASSWORD_QUEUE", "1")
+        .with_setting("LARDER_PASSWORD_QUEUE_PER_ADDRESS", "2")
         .with_setting("LARDER_FAILURES_PER_ADDRESS", "16")
         .start();
     let answers: Vec<_> = thread::scope(|scope| {

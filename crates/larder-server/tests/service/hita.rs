@@ -119,12 +119,12 @@ fn points_and_permissions_go_under_the_hotels_paths(app: &TestApp) {
     ann.post(&path, &json!({ "amount": 5, "reason": "me", "idempotency_key": "me-1" })).expect(403);
 
     let path = format!("/v1.0/permissions/{}/points.write", ann.id);
-    admin.put(&path, &json!(null)).expect(200);
+    admin.put(&path, &admin.confirmed(&json!({}))).expect(200);
     let granted = ann.get("/api/v1/users/me/permissions").expect(200).json();
     assert_eq!(granted["items"][0]["permission"], "points.write", "{granted}");
     admin.delete(&path).expect(204);
     assert_eq!(ann.get("/api/v1/users/me/permissions").expect(200).json()["items"], json!([]));
-    admin.post(&path, &json!(null)).expect(200);
+    admin.post(&path, &admin.confirmed(&json!({}))).expect(200);
 }
 
 #[test]

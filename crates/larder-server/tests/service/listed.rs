@@ -22,7 +22,7 @@ fn cast(app: &TestApp) -> [(&'static str, Client); 3] {
                 "email": format!("{name}@hidden.example"), "username": name, "role": role, "is_active": is_active,
                 "full_name": format!("Secretive {name}"),
             });
-            admin.post("/api/v1/users", &body).expect(201);
+            admin.post("/api/v1/users", &admin.confirmed(&body)).expect(201);
         }
     }
     [("user", app.user("asker")), ("admin", app.user_with_role("chief", "admin")), ("superadmin", admin)]

@@ -80,7 +80,7 @@ fn filters_narrow_the_list_and_its_total(app: &TestApp) {
     {
         let email = format!("{name}@example.com");
         let body = json!({ "email": email, "username": name, "role": role, "is_active": is_active });
-        admin.post("/api/v1/users", &body).expect(201);
+        admin.post("/api/v1/users", &admin.confirmed(&body)).expect(201);
     }
     for (query, expected) in [
         ("?role=user", vec!["cyd", "ann"]),
@@ -103,7 +103,7 @@ fn filters_narrow_the_list_and_its_total(app: &TestApp) {
     admin.post(&format!("/api/v1/users/{ann}/deactivate"), &json!({})).expect(200);
     assert_eq!(names(&list(&admin, "?status=inactive")), ["dan", "cyd", "ann"]);
     assert_eq!(names(&list(&admin, "?status=active&role=user")), [""; 0]);
-    admin.patch(&format!("/api/v1/users/{ann}"), &json!({ "role": "admin" })).expect(200);
+    admin.patch(&format!("/api/v1/users/{ann}"), &admin.confirmed(&json!({ "role": "admin" }))).expect(200);
     assert_eq!(list(&admin, "?role=admin")["total"], 3);
 }
 

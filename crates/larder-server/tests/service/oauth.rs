@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Stack, TestApp, on_stacks};
 use crate::support::client::{Client, Request};
+use crate::support::larder::Larder;
 
 const DISCOVERY: &str = "/.well-known/oauth-authorization-server";
 const INTROSPECT: &str = "/api/v1/auth/introspect";
@@ -47,6 +48,38 @@ fn a_configured_issuer_and_audience_are_those_of_tokens_and_of_discovery() {
     // A token of this database that names another issuer or audience is no token of this service.
     let other = app.instance_with("LARDER_AUDIENCE", "another");
     assert_eq!(other.here(&admin).validate(), 401);
+}
+
+/// RFC 8414 has the document between host and path of the issuer; the service also serves it below the path.
+#[test]
+fn the_document_is_found_where_the_issuer_says() {
+    for (base, below) in [("", DISCOVERY.to_owned()), ("/larder", format!("/larder{DISCOVERY}"))] {
+        let stack = Stack::sqlite_memory().with_setting("LARDER_ISSUER", ISSUER);
+        let app = stack.with_setting("LARDER_BASE_PATH", base).start();
+        // The OpenAPI document has one of these paths alone, so the answer is not held against it.
+        let get = |path: &str| app.stranger().raw(Request::new("GET", path));
+        for path in [format!("{DISCOVERY}/larder"), below] {
+            assert_eq!(get(&path).expect(200).json()["issuer"], ISSUER, "{path}");
+        }
+        get(&format!("{DISCOVERY}/other")).expect(404);
+        get(&format!("{base}/livez/larder")).expect(404);
+    }
+}
+
+#[test]
+fn an_issuer_that_contradicts_the_prefix_of_paths_is_refused_at_the_start() {
+    let start = |issuer: &str| {
+        let settings = [("LARDER_BASE_PATH", "/larder"), ("LARDER_ISSUER", issuer)];
+        Larder::command(&["config"], &settings)
+    };
+    for issuer in ["https://id.example.com", "https://id.example.com/other"] {
+        let refused = start(issuer);
+        assert!(!refused.is_success, "{}", refused.output);
+        for part in ["LARDER_ISSUER", issuer, "LARDER_BASE_PATH", "/larder"] {
+            assert!(refused.output.contains(part), "{part}: {}", refused.output);
+        }
+    }
+    assert!(start("https://id.example.com/auth/larder").is_success);
 }
 
 fn a_refusal_says_in_its_challenge_what_is_wrong_with_the_token(app: &TestApp) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::app::{TestApp, on_both_databases};
 use crate::support::client::Client;
@@ -25,10 +25,10 @@ fn permissions_are_granted_by_those_who_manage_and_never_to_oneself(app: &TestAp
     let admin = app.admin();
     let (ann, bob, helper) = (app.user("ann"), app.user("bob"), app.user_with_role("helper", "admin"));
     let other = app.user_with_role("other", "admin");
-    let granted = helper.put(&path(&ann, "points.write"), &json!({})).expect(200).json();
+    let granted = helper.grant(&ann, "points.write").expect(200).json();
     assert_eq!((&granted["permission"], &granted["granted_by"]), (&json!("points.write"), &json!(helper.id)));
-    assert_eq!(admin.put(&path(&ann, "points.write"), &Value::Null).expect(200).json(), granted, "as it was");
-    admin.put(&path(&ann, "rooms.clean-2"), &json!({})).expect(200);
+    assert_eq!(admin.grant(&ann, "points.write").expect(200).json(), granted, "as it was");
+    admin.grant(&ann, "rooms.clean-2").expect(200);
     for client in [&ann, &helper, &admin] {
         assert_eq!(names(client, &ann), ["points.write", "rooms.clean-2"]);
     }
@@ -43,7 +43,7 @@ fn permissions_are_granted_by_those_who_manage_and_never_to_oneself(app: &TestAp
         (&admin, &admin, 200),
         (&app.stranger(), &ann, 401),
     ] {
-        assert_eq!(client.put(&path(target, "audit.read"), &json!({})).status, status);
+        assert_eq!(client.grant(target, "audit.read").status, status);
         let status = if status == 200 { 204 } else { status };
         assert_eq!(client.delete(&path(target, "audit.read")).status, status);
     }
@@ -57,7 +57,7 @@ fn permissions_are_granted_by_those_who_manage_and_never_to_oneself(app: &TestAp
     }
     admin.put(&path(&ann, "a%ff"), &json!({})).expect(400);
     admin.put("/api/v1/users/a%20b/permissions/A", &json!({})).complains_about(422, &["id", "permission"]);
-    admin.put("/api/v1/users/99999999999999999999/permissions/a", &json!({})).expect(404);
+    admin.put("/api/v1/users/99999999999999999999/permissions/a", &admin.confirmed(&json!({}))).expect(404);
     admin.get("/api/v1/users/123/permissions").expect(404);
 }
 
@@ -76,7 +76,7 @@ fn a_permission_comes_and_goes_at_once_here_and_within_the_bound_there(app: &Tes
     let [here, there] = [bob.clone(), second.here(&bob)];
     for _ in 0..3 {
         assert!(!reads(&here, &ann) && !reads(&there, &ann));
-        admin.put(&path(&bob, "points.write"), &json!({})).expect(200);
+        admin.grant(&bob, "points.write").expect(200);
         assert!(reads(&here, &ann), "at once where it was granted");
         within(BOUND, "granted, elsewhere", || reads(&there, &ann));
         admin.delete(&path(&bob, "points.write")).expect(204);
@@ -100,7 +100,7 @@ fn a_read_by_permission_ends_with_the_permission(app: &TestApp) {
     {
         let grant = format!("{}/permissions/{permission}", ann.path());
         ann.get(path).expect(403);
-        admin.put(&grant, &json!({})).expect(200);
+        admin.grant(&ann, permission).expect(200);
         ann.get(path).expect(200);
         admin.delete(&grant).expect(204);
         ann.get(path).expect(403);

@@ -95,7 +95,7 @@ fn points_are_booked_by_those_who_may_and_never_for_oneself(app: &TestApp) {
     app.stranger().post(&points(&ann), &booking(1, "s1")).expect(401);
     app.stranger().get("/api/v1/leaderboard").expect(401);
 
-    admin.put(&format!("{}/permissions/points.write", bob.path()), &json!({})).expect(200);
+    admin.grant(&bob, "points.write").expect(200);
     bob.post(&points(&ann), &booking(1, "b1")).expect(201);
     bob.post(&points(&helper), &booking(1, "b2")).expect(201);
     bob.post(&points(&admin), &booking(1, "b2")).expect(403);

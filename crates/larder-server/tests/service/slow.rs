@@ -71,11 +71,18 @@ fn one_address_holds_only_its_share_and_another_one_is_served() {
     }
     let (refused, text) = status(&mut connect(app.address), LIVEZ);
     assert_eq!(refused, 503, "{text}");
-    for line in
-        ["retry-after: 1", "connection: close", "content-type: application/problem+json", "connections_full"]
-    {
+    for line in [
+        "retry-after: 1",
+        "connection: close",
+        "content-type: application/problem+json",
+        "cache-control: private, no-store",
+        "x-content-type-options: nosniff",
+        "connections_full",
+    ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    let id = text.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
+    assert!(text.contains(&format!("\"request_id\":\"{id}\"")), "{text}");
     let mut others: Vec<_> = (2..4).map(|last| connect_from([127, 0, 0, last], app.address)).collect();
     for other in &mut others {
         assert_eq!(status(other, LIVEZ).0, 200);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::app::{TestApp, on_both_databases};
+use crate::support::app::{Stack, TestApp, on_both_databases};
 use crate::support::client::Client;
-use crate::support::within;
+use crate::support::{eventually, within};
 
 const BOUND: Duration = Duration::from_secs(2);
 const STATISTICS: &str = "/api/v1/users/statistics";
@@ -30,7 +30,7 @@ fn statistics_equal_what_counting_finds(app: &TestApp) {
     {
         let email = format!("{name}@example.com");
         let body = json!({ "email": email, "username": name, "role": role, "is_active": is_active });
-        admin.post("/api/v1/users", &body).expect(201);
+        admin.post("/api/v1/users", &admin.confirmed(&body)).expect(201);
     }
     let week = 7_i64 * 86_400_000_000;
     app.stack.sql(&format!(
@@ -99,7 +99,7 @@ fn each_write_drops_the_statistics_it_changes(app: &TestApp) {
     let steps: [(&str, &dyn Fn(), Value); 7] = [
         (
             "update",
-            &|| drop(admin.patch(&user, &json!({ "role": "admin" })).expect(200)),
+            &|| drop(admin.patch(&user, &admin.confirmed(&json!({ "role": "admin" }))).expect(200)),
             json!([2, 2, 1, 0]),
         ),
         (
@@ -109,7 +109,7 @@ fn each_write_drops_the_statistics_it_changes(app: &TestApp) {
         ),
         (
             "activate",
-            &|| drop(admin.post(&format!("{user}/activate"), &json!({})).expect(200)),
+            &|| drop(admin.post(&format!("{user}/activate"), &admin.confirmed(&json!({}))).expect(200)),
             json!([2, 2, 1, 0]),
         ),
         (
@@ -172,6 +172,39 @@ fn statistics_of_a_user_follow_its_sessions_and_its_row(app: &TestApp) {
     within(BOUND, "the points", || ann.get(path).json()["points"] == 9);
     app.stack.sql("UPDATE sessions SET expires_at = 5 WHERE ended_at IS NOT NULL");
     assert_eq!(ann.get(&format!("{path}?consistency=fresh")).json()["live_sessions"], 1);
+}
+
+/// A session that was not refreshed for too long can never be used again, so it does not count. A refresh touches no cached
+/// entry, and nevertheless its session counts.
+#[test]
+fn idle_sessions_do_not_count_as_live() {
+    for stack in [Stack::sqlite_memory(), Stack::postgres_redis()] {
+        let app = stack.with_setting("LARDER_SESSION_IDLE_SECONDS", "900").start();
+        let (boss, ann) = (app.admin(), app.user("ann"));
+        let used = app.again("ann");
+        // Both sessions become idle four seconds after this.
+        let earlier = 896_i64 * 1_000_000;
+        app.stack.sql(&format!(
+            "UPDATE refresh_tokens SET issued_at = issued_at - {earlier}
+             WHERE session_id IN (SELECT id FROM sessions WHERE user_id = '{0}');
+             UPDATE sessions SET created_at = created_at - {earlier} WHERE user_id = '{0}'",
+            ann.id
+        ));
+        let path = "/api/v1/users/me/stats";
+        let shown = || {
+            let list = boss.get("/api/v1/superadmin/users").expect(200).json();
+            let items = list["items"].as_array().unwrap().clone();
+            let user = items.into_iter().find(|user| user["username"] == "ann").unwrap();
+            [ann.get(path).expect(200).json()["live_sessions"].clone(), user["live_sessions"].clone()]
+        };
+        assert_eq!(shown(), [json!(2), json!(2)]);
+        let body = json!({ "refresh_token": used.refresh_token });
+        app.stranger().post("/api/v1/auth/refresh", &body).expect(200);
+        eventually("the other session is idle", || shown() == [json!(1), json!(1)]);
+        assert_eq!(shown(), [json!(1), json!(1)]);
+        let listed = ann.get("/api/v1/users/me/sessions").expect(200).json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "as the list of sessions has it: {listed}");
+    }
 }
 
 on_both_databases!(

@@ -204,6 +204,45 @@ fn secrets_from_before_the_key_are_sealed_at_the_next_start() {
     Client::stranger(address).post("/api/v1/auth/login", &body).expect(200);
 }
 
+/// Until it has a second factor, a user that has to have one may enroll and log out, and nothing else.
+#[test]
+fn a_user_that_has_to_have_a_second_factor_may_only_enroll() {
+    let app = Stack::sqlite_memory().with_setting("LARDER_SECOND_FACTOR_REQUIRED", "admins").start();
+    let (boss, ann) = (app.admin(), app.user("ann"));
+    ann.get("/api/v1/users/me").expect(200);
+    let key = json!({ "name": "ci" });
+    for (method, path, body) in [
+        ("GET", "/api/v1/users/me", json!({})),
+        ("GET", "/api/v1/users", json!({})),
+        ("GET", "/v1.0/users/me", json!({})),
+        ("POST", "/api/v1/users", json!({ "email": "b@example.com", "username": "bea" })),
+        ("POST", "/api/v1/users/me/api-keys", boss.confirmed(&key)),
+        ("POST", "/api/v1/auth/keys/rotate", json!({})),
+    ] {
+        let answer = boss.send(crate::support::client::Request::new(method, path).json(&body));
+        if answer.status != 404 {
+            answer.refuses(403, "second_factor_required");
+        }
+    }
+    assert_eq!(boss.get("/api/v1/auth/totp").expect(200).json()["enabled"], false);
+    let password = json!({ "password": boss.password });
+    let enrolled = boss.post("/api/v1/auth/totp/enroll", &password).expect(200);
+    boss.get("/api/v1/users").refuses(403, "second_factor_required");
+    let secret = Secret::try_from_base32(enrolled.field("secret")).unwrap();
+    let code = Builder::new().with_secret(secret).build().unwrap().generate_current().to_string();
+    let confirmed = boss.post("/api/v1/auth/totp/confirm", &json!({ "totp_code": code })).expect(200).json();
+    boss.get("/api/v1/users").expect(200);
+    // Without it again, the same.
+    let mut remove = password;
+    remove["recovery_code"] = confirmed["recovery_codes"][0].clone();
+    boss.delete_with("/api/v1/auth/totp", &remove).expect(204);
+    boss.get("/api/v1/users").refuses(403, "second_factor_required");
+    boss.post("/api/v1/auth/logout", &json!({})).expect(204);
+    // Another setting, another instance: every user.
+    let strict = app.instance_with("LARDER_SECOND_FACTOR_REQUIRED", "everyone");
+    strict.here(&ann).get("/api/v1/users/me").refuses(403, "second_factor_required");
+}
+
 on_both_databases!(
     a_second_factor_is_required_and_no_code_is_accepted_twice,
     one_code_sent_many_times_at_once_is_accepted_once,

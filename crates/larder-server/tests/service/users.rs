@@ -21,7 +21,8 @@ fn an_admin_creates_users_with_role_state_and_external_id(app: &TestApp) {
     let admin = app.admin();
     let mut body = full("ann");
     body["role"] = json!("admin");
-    let answer = admin.post("/api/v1/users", &body).expect(201);
+    admin.post("/api/v1/users", &body).refuses(403, "password_needed");
+    let answer = admin.post("/api/v1/users", &admin.confirmed(&body)).expect(201);
     let user = answer.json();
     for (field, value) in body.as_object().unwrap() {
         assert_eq!(&user[field], value, "{field}");

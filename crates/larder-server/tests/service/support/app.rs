@@ -239,7 +239,8 @@ impl TestApp {
     pub(crate) fn user_with_role(&self, name: &str, role: &str) -> Client {
         let email = format!("{name}@example.com");
         let body = json!({ "email": email, "username": name, "password": PASSWORD, "role": role });
-        self.admin().post("/api/v1/users", &body).expect(201);
+        let admin = self.admin();
+        admin.post("/api/v1/users", &admin.confirmed(&body)).expect(201);
         self.login(&json!({ "email": email, "password": PASSWORD }))
     }
 

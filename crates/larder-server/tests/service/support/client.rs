@@ -277,6 +277,13 @@ impl Client {
         body
     }
 
+    /// Grants a permission to a user.
+    #[track_caller]
+    pub(crate) fn grant(&self, user: &Self, permission: &str) -> Answer {
+        let path = format!("{}/permissions/{permission}", user.path());
+        self.put(&path, &self.confirmed(&serde_json::json!({})))
+    }
+
     /// Makes an API key of this user.
     #[track_caller]
     pub(crate) fn make_key(&self, body: &Value) -> Answer {
