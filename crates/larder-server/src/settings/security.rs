@@ -8,7 +8,9 @@ use larder_identity::limits::FailureLimits;
 use crate::domain::invalid::Invalid;
 use crate::domain::network::{ForwardedHeader, TrustedProxies};
 use crate::domain::secret_key::{SecretKey, SecretKeys};
+use crate::mail::MailSettings;
 use crate::settings::bad::BadSetting;
+use crate::settings::mail;
 use crate::settings::oauth::{self, OAuth};
 use crate::settings::sessions::{self, SessionSettings};
 use crate::settings::sources::{Origin, Sources};
@@ -33,6 +35,8 @@ pub struct Security {
     pub oauth: OAuth,
     /// How long sessions and API keys last.
     pub sessions: SessionSettings,
+    /// How mails with tokens are sent.
+    pub mail: MailSettings,
 }
 
 /// How large the body of a request may be.
@@ -75,7 +79,8 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
     let secret_keys = secret_keys(sources)?;
     let (hashing, bodies) = (hashing(sources)?, bodies(sources)?);
     let (oauth, sessions) = (oauth::read(sources)?, sessions::read(sources)?);
-    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth, sessions })
+    let mail = mail::read(sources)?;
+    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth, sessions, mail })
 }
 
 fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {
