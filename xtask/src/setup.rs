@@ -9,7 +9,7 @@ use larder_testbed::{Program, find};
 use crate::steps::{command, run as run_command, succeeds};
 
 /// The programs that tests start.
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 9] = [
     Program::RedisServer,
     Program::Initdb,
     Program::Postgres,
@@ -17,6 +17,8 @@ const PROGRAMS: [Program; 7] = [
     Program::PgBasebackup,
     Program::PgBouncer,
     Program::Sqlite3,
+    Program::Aiosmtpd,
+    Program::Openssl,
 ];
 
 /// `$@` are the packages. Debian would start their services after the installation; exit code 101 of policy-rc.d
@@ -122,7 +124,8 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_installed_and_once() {
         assert_eq!(missing_packages(|_| true), [""; 0]);
-        assert_eq!(missing_packages(|_| false), ["redis-server", "postgresql", "pgbouncer", "sqlite3"]);
+        let all = ["redis-server", "postgresql", "pgbouncer", "sqlite3", "python3-aiosmtpd", "openssl"];
+        assert_eq!(missing_packages(|_| false), all);
         assert_eq!(missing_packages(|program| program != Program::Psql), ["postgresql"]);
     }
 

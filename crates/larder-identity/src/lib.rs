@@ -10,6 +10,7 @@
 //! | the second factor | [`second_factor`] parses codes, [`authenticator`] computes them, [`sealing`] encrypts the secret with a [`secret_key`] |
 //! | access and refresh tokens | [`tokens`], [`keys`], [`refresh`] |
 //! | API keys | [`api_key`] |
+//! | tokens that are sent by mail | [`mail_token`]; [`webhook`] signs a message that has one |
 //! | failed attempts | [`limits`] by address and account; [`network`] finds a client's address behind trusted proxies, [`device`] a device that is known |
 //! | errors | [`invalid`] for a refused text, [`failure`] for a fault of the mechanism |
 //!
@@ -32,6 +33,7 @@ pub mod hashing;
 pub mod invalid;
 pub mod keys;
 pub mod limits;
+pub mod mail_token;
 pub mod network;
 pub mod password;
 pub mod refresh;
@@ -39,3 +41,4 @@ pub mod sealing;
 pub mod second_factor;
 pub mod secret_key;
 pub mod tokens;
+pub mod webhook;

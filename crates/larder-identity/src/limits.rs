@@ -1,8 +1,8 @@
 //! Limits on failed attempts: per address, per account and address, and per account from all addresses.
 //!
 //! An attempt takes one unit from each budget before any work is done, so concurrent attempts cannot exceed a budget
-//! together. An attempt that succeeds gives its units back, so only failures cost; [`Kind::Register`] is the exception.
-//! Whether the account exists makes no difference. All budgets are in this process's memory.
+//! together. An attempt that succeeds gives its units back, so only failures cost; [`Kind::Register`] and [`Kind::Mail`]
+//! are the exceptions. Whether the account exists makes no difference. All budgets are in this process's memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -28,6 +28,9 @@ const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// An account's budget for all addresses together is this many times its budget for one address.
 const ADDRESSES: u32 = 10;
+/// How many mails may be sent to one address in [`ACCOUNT_PERIOD`]. It is small because strangers can ask for them. If a
+/// stranger uses them up, the owner of the address has a mail that works.
+const MAILS: u32 = 3;
 /// The most keys for which one table keeps budgets, at some 100 bytes each.
 const KEPT: usize = 100_000;
 
@@ -72,6 +75,10 @@ pub enum Kind {
     Confirm,
     /// Introspecting and revoking tokens.
     Tokens,
+    /// Asking for a mail; a success costs a unit too.
+    Mail,
+    /// Sending a token that came by mail.
+    MailToken,
 }
 
 /// The units that an attempt took from its budgets. If this value is dropped, the attempt has failed: its units stay
@@ -125,6 +132,7 @@ pub struct Limits {
     pairs: Arc<Budget>,
     accounts: Arc<Budget>,
     codes: Arc<Budget>,
+    mails: Arc<Budget>,
     /// Pairs of account and address that logged in before. They are exempt from the account's budget over all
     /// addresses, so failures from other addresses do not lock the owner out.
     known: Arc<Cache<Digest, ()>>,
@@ -140,6 +148,7 @@ impl Limits {
             pairs: Arc::new(Budget::new(limits.per_account, ACCOUNT_PERIOD)),
             accounts: Arc::new(Budget::new(everywhere, ACCOUNT_PERIOD)),
             codes: Arc::new(Budget::new(limits.per_account, ACCOUNT_PERIOD)),
+            mails: Arc::new(Budget::new(NonZeroU32::new(MAILS).unwrap_or(NonZeroU32::MIN), ACCOUNT_PERIOD)),
             known: Arc::new(Cache::new(KEPT)),
         }
     }
@@ -199,6 +208,17 @@ impl Limits {
         let key = self.digest(&[b"confirm", session.as_bytes()]);
         let attempt = self.from_address(Kind::Confirm, address)?;
         Ok(attempt.and(Attempt { taken: vec![taken(&self.codes, key)?], known: None }))
+    }
+
+    /// A mail to this e-mail address, which a client at `address` asks for. The caller drops the attempt, because each
+    /// mail costs a unit. Whether a user has the e-mail address makes no difference.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn mail(&self, email: &str, address: IpAddr) -> Result<Attempt, TooMany> {
+        let key = self.digest(&[b"mail", email.as_bytes()]);
+        let attempt = self.from_address(Kind::Mail, address)?;
+        Ok(attempt.and(Attempt { taken: vec![taken(&self.mails, key)?], known: None }))
     }
 
     fn digest(&self, parts: &[&[u8]]) -> Digest {

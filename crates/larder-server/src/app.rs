@@ -170,6 +170,9 @@ pub async fn serve_routes(
 /// Stops the service's background work, then closes the database that this work uses.
 pub async fn close(service: &Service) {
     service.warming().stop().await;
+    if let Some(mailer) = service.mailer() {
+        mailer.stop().await;
+    }
     service.write_incidents().await;
     service.store().close().await;
 }

@@ -6,17 +6,21 @@
 
 use larder_identity::authenticator::Authenticator;
 use larder_identity::keys::SigningKey;
+use larder_identity::mail_token::MailToken;
 use larder_identity::refresh::RefreshToken;
 use larder_identity::sealing::SealedSecret;
+use larder_identity::webhook::WebhookSecret;
 use larder_server::domain::api_key::{ApiKeySecret, ApiKeyState};
 use larder_server::domain::auth::AuthState;
 use larder_server::domain::password::Password;
 use larder_server::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
 use larder_server::domain::secret_key::SecretKey;
 use larder_server::domain::user::User;
+use larder_server::mail::Mail;
 use larder_server::service::auth::Grant;
 use larder_server::service::totp::Enrollment;
 use larder_server::store::api_keys::ApiKeyHash;
+use larder_server::store::mail_tokens::NewMailToken;
 use larder_server::store::passwords::Login;
 use larder_server::store::totp::TotpRow;
 
@@ -51,6 +55,10 @@ uncacheable!(
     ApiKeySecret,
     ApiKeyHash,
     Grant,
+    Mail,
+    MailToken,
+    NewMailToken<'static>,
+    WebhookSecret,
 );
 
 fn cacheable<T: serde::Serialize + serde::de::DeserializeOwned>() -> usize {

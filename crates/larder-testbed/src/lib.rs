@@ -1,4 +1,4 @@
-//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, and SQLite, on free loopback ports and in
+//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite and a mail server, on free loopback ports and in
 //! temporary folders.
 //!
 //! Every server is a direct child of the test process. A drop of its value stops it by its process id. A killed test
@@ -28,6 +28,7 @@ mod proxy;
 mod redis;
 mod replication;
 mod resp;
+mod smtp;
 mod sqlite;
 mod standby;
 
@@ -39,4 +40,5 @@ pub use programs::{Program, find};
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use replication::Snapshot;
+pub use smtp::{SmtpOptions, SmtpServer};
 pub use sqlite::Sqlite;

@@ -26,6 +26,10 @@ pub enum Program {
     PgBouncer,
     /// `sqlite3`, the writer in SQLite tests that does not use larder.
     Sqlite3,
+    /// `aiosmtpd`, a mail server in Python.
+    Aiosmtpd,
+    /// `openssl`, which makes certificates.
+    Openssl,
 }
 
 impl Program {
@@ -39,6 +43,8 @@ impl Program {
             Self::PgBasebackup => "pg_basebackup",
             Self::PgBouncer => "pgbouncer",
             Self::Sqlite3 => "sqlite3",
+            Self::Aiosmtpd => "aiosmtpd",
+            Self::Openssl => "openssl",
         }
     }
 
@@ -49,6 +55,8 @@ impl Program {
             Self::Initdb | Self::Postgres | Self::Psql | Self::PgBasebackup => "postgresql",
             Self::PgBouncer => "pgbouncer",
             Self::Sqlite3 => "sqlite3",
+            Self::Aiosmtpd => "python3-aiosmtpd",
+            Self::Openssl => "openssl",
         }
     }
 
@@ -62,7 +70,7 @@ impl Program {
             }
             // This folder is not on the PATH of an ordinary user.
             Self::PgBouncer => vec![PathBuf::from("/usr/sbin")],
-            Self::RedisServer | Self::Sqlite3 => Vec::new(),
+            Self::RedisServer | Self::Sqlite3 | Self::Aiosmtpd | Self::Openssl => Vec::new(),
         };
         folders.extend(env::split_paths(&path));
         folders

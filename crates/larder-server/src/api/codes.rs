@@ -62,6 +62,8 @@ codes! {
     SecondFactorNeeded: UNAUTHORIZED, "second_factor_needed", "the password is right; a code is needed too";
     NotFound: NOT_FOUND, "not_found", "there is no such user";
     IssuerUnset: NOT_FOUND, "issuer_unset", "the service does not know its public address: LARDER_ISSUER is not set";
+    MailUnset: NOT_FOUND, "mail_unset",
+        "this service sends no mail: neither LARDER_MAIL_URL nor LARDER_MAIL_WEBHOOK_URL is set";
     PathUnknown: NOT_FOUND, "path_unknown", "there is nothing under this path";
     MethodUnknown: METHOD_NOT_ALLOWED, "method_unknown",
         "this path does not know this method; see the Allow header";

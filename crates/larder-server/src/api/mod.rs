@@ -14,6 +14,7 @@ pub mod extract;
 pub mod health;
 pub mod incidents;
 pub mod lists;
+pub mod mails;
 pub mod metrics;
 pub mod openapi;
 pub mod parts;
@@ -40,6 +41,7 @@ use crate::service::error::ServiceError;
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .merge(auth::routes())
+        .merge(mails::routes())
         .merge(users::routes())
         .merge(lists::routes())
         .merge(statistics::routes())

@@ -91,6 +91,7 @@ impl From<ServiceError> for Problem {
             E::Refused(refusal) => Code::Refused(*refusal),
             E::SecondFactorNeeded => Code::SecondFactorNeeded,
             E::NotFound => Code::NotFound,
+            E::MailUnset => Code::MailUnset,
             E::Taken { .. } => Code::ValueTaken,
             E::PartConflict => Code::PartConflict,
             E::TooMany { .. } => Code::TooManyFailures,

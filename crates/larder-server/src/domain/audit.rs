@@ -73,6 +73,14 @@ actions! {
     AdminCreate = "admin.create",
     /// A password was changed, which ended all sessions.
     PasswordChange = "password.change",
+    /// A mail was asked for that resets a password; if no user is the target, for an unknown address.
+    PasswordForget = "password.forget",
+    /// A password was reset by the token of a mail, which ended all sessions.
+    PasswordReset = "password.reset",
+    /// A mail was asked for that confirms an e-mail address.
+    EmailAsk = "email.ask",
+    /// An e-mail address was confirmed by the token of a mail.
+    EmailConfirm = "email.confirm",
     /// A user logged in.
     SessionOpen = "session.open",
     /// A session was closed: by its user, or by an admin.

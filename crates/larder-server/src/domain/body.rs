@@ -137,6 +137,32 @@ body! {
 }
 
 body! {
+    /// The address to which a mail is sent.
+    #[schema(ForgotPassword, {"email": "ada@example.com"})]
+    #[derive(Debug)]
+    pub struct ForgotBody {
+        pub email: Email,
+    }
+}
+
+body! {
+    /// The token of a mail, and the new password.
+    #[schema(ResetPassword)]
+    pub struct ResetBody {
+        pub token: String as MailToken,
+        pub new_password: Password,
+    }
+}
+
+body! {
+    /// The token of a mail.
+    #[schema(ConfirmEmail)]
+    pub struct ConfirmEmailBody {
+        pub token: String as MailToken,
+    }
+}
+
+body! {
     /// Exactly one of these fields.
     #[schema(Lookup, {"username": "ada"})]
     #[derive(Debug)]
@@ -277,6 +303,20 @@ fn refresh_token(raw: &str) -> Result<String, Invalid> {
     match raw.len() {
         1..=TOKEN_BYTES => Ok(raw.to_owned()),
         _ => Err(Invalid::new("is not a refresh token")),
+    }
+}
+
+/// A token that a mail brought, which is a secret.
+pub(crate) enum MailToken {}
+
+from_json!(
+    MailToken => String, text_of, mail_token, string().min_length(Some(1)).max_length(Some(TOKEN_BYTES))
+);
+
+fn mail_token(raw: &str) -> Result<String, Invalid> {
+    match raw.len() {
+        1..=TOKEN_BYTES => Ok(raw.to_owned()),
+        _ => Err(Invalid::new("is not a token of a mail")),
     }
 }
 

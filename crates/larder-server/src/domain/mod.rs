@@ -18,6 +18,7 @@ pub mod identity;
 pub mod invalid;
 pub(crate) mod json;
 pub mod leaderboard;
+pub mod mail;
 pub mod paging;
 pub mod parts;
 pub mod patch;

@@ -66,6 +66,7 @@ read_only! {
     points: i64, Count<0, MOST_POINTS>;
     role: Role, Word;
     is_active: bool, Flag;
+    email_verified: bool, Flag;
     created_at: Timestamp, Moment;
     updated_at: Timestamp, Moment;
     version: i64, Count<1, LARGEST>;
@@ -95,7 +96,7 @@ macro_rules! repeats {
 }
 
 repeats! {
-    OfUser: ["id", "points", "created_at", "updated_at", "version"];
+    OfUser: ["id", "points", "email_verified", "created_at", "updated_at", "version"];
     OfProfile: ["id", "username", "points", "role", "is_active", "created_at", "updated_at", "version"];
 }
 

@@ -30,6 +30,9 @@ macro_rules! users {
                 )?
                 pub $name: $type,
             )+
+            /// Whether the user has proved, by a token, to read what is sent to `email`. A change of `email` makes it
+            /// `false`.
+            pub email_verified: bool,
             pub created_at: Timestamp,
             pub updated_at: Timestamp,
             /// Increases by one with every change of the row; a trigger of the database does this.
@@ -89,6 +92,7 @@ macro_rules! users {
                     id,
                     $($name: self.$name,)+
                     points: 0,
+                    email_verified: false,
                     created_at: now,
                     updated_at: now,
                     version: 1,

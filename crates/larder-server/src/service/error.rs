@@ -41,6 +41,9 @@ pub enum ServiceError {
     /// The password is right, and the user has a second factor, which the request lacks.
     #[error("the password is right; a code is needed too")]
     SecondFactorNeeded,
+    /// Neither a mail server nor a webhook is configured.
+    #[error("this service sends no mail")]
+    MailUnset,
     /// The caller or the account has too many recent failures.
     #[error("too many failed attempts, try again later")]
     TooMany {

@@ -13,6 +13,7 @@ pub mod essentials;
 pub mod incidents;
 pub mod introspection;
 pub mod lists;
+pub mod mails;
 pub mod permissions;
 pub mod points;
 pub mod profiles;
@@ -43,6 +44,7 @@ use crate::domain::api_key::ApiKeyId;
 use crate::domain::audit::Actor;
 use crate::domain::network::TrustedProxies;
 use crate::domain::timestamp::Timestamp;
+use crate::mail::mailer::Mailer;
 use crate::service::error::ServiceError;
 use crate::service::incidents::Incidents;
 use crate::service::recent::Recent;
@@ -68,6 +70,7 @@ pub struct Parts {
     cache: Cache,
     cached: Cached,
     warming: Warming,
+    mailer: Option<Mailer>,
     passwords: Passwords,
     tokens: Tokens,
     issuer: Option<String>,
@@ -117,6 +120,7 @@ impl Service {
             cached: Cached::open(&cache, &store, policies)?,
             passwords: Passwords::new(security.hashing),
             warming: Warming::default(),
+            mailer: Mailer::open(&security.mail).map_err(|error| ServiceError::Internal(error.into()))?,
             tokens: Tokens::open(
                 SealedKeys { store: store.clone(), sealing: sealing.clone() },
                 issuer.as_ref().unwrap_or(&installation),
@@ -154,6 +158,11 @@ impl Service {
     /// The background reads; they have to be stopped before the database is closed.
     pub fn warming(&self) -> &Warming {
         &self.warming
+    }
+
+    /// The sender of mails; it has to be stopped before the database is closed. `None`: none is configured.
+    pub fn mailer(&self) -> Option<&Mailer> {
+        self.mailer.as_ref()
     }
 
     /// The limits on failed attempts.

@@ -87,6 +87,8 @@ refusals! {
     NotOwnApiKey: Forbidden, "not_own_api_key", "API keys are made by the user they act as";
     TooManyApiKeys: Forbidden, "too_many_api_keys", "a user has at most 50 API keys; delete one first";
     KeysOfClass: Forbidden, "keys_of_class", "the keys of this class are for superadmins";
+    MailTokenInvalid: Forbidden, "mail_token_invalid",
+        "this token is unknown, expired, used, or was sent before a change of the user; ask for another mail";
 
     LastSuperadmin: Conflict, "last_superadmin", "this is the last active superadmin; make another one first";
     BadgeHeld: Conflict, "badge_held", "the user has this badge already; each is awarded once";
@@ -99,6 +101,7 @@ refusals! {
         "the balance would be negative or above 1099511627775; nothing was booked";
     TooManyPermissions: Conflict, "too_many_permissions",
         "the user has 100 permissions, which is as many as one may have";
+    EmailConfirmed: Conflict, "email_confirmed", "this e-mail address is confirmed already";
     SecondFactorOn: Conflict, "second_factor_on", "the second factor is on already; remove it first";
     SecondFactorAbsent: Conflict, "second_factor_absent", "there is no second factor";
     NothingToConfirm: Conflict, "nothing_to_confirm", "there is no second factor to confirm; enroll first";

@@ -4,6 +4,7 @@ pub mod bad;
 pub mod connections;
 pub mod database;
 pub mod http;
+pub mod mail;
 pub mod oauth;
 pub mod presets;
 pub mod redis;

@@ -8,7 +8,9 @@ use larder_identity::limits::FailureLimits;
 use crate::domain::invalid::Invalid;
 use crate::domain::network::{ForwardedHeader, TrustedProxies};
 use crate::domain::secret_key::{SecretKey, SecretKeys};
+use crate::mail::MailSettings;
 use crate::settings::bad::BadSetting;
+use crate::settings::mail;
 use crate::settings::oauth::{self, OAuth};
 use crate::settings::sessions::{self, SessionSettings};
 use crate::settings::sources::{Origin, Sources};
@@ -35,6 +37,8 @@ pub struct Security {
     pub sessions: SessionSettings,
     /// `LARDER_SECOND_FACTOR_REQUIRED`: who has to have a second factor. Default: no user.
     pub second_factor: SecondFactorRequired,
+    /// How mails with tokens are sent.
+    pub mail: MailSettings,
 }
 
 /// Who has to have a second factor.
@@ -89,13 +93,14 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
     let secret_keys = secret_keys(sources)?;
     let (hashing, bodies) = (hashing(sources)?, bodies(sources)?);
     let (oauth, sessions) = (oauth::read(sources)?, sessions::read(sources)?);
+    let mail = mail::read(sources)?;
     let second_factor = sources.take("LARDER_SECOND_FACTOR_REQUIRED", "none", |raw| match raw.trim() {
         "none" => Ok(SecondFactorRequired::None),
         "admins" => Ok(SecondFactorRequired::Admins),
         "everyone" => Ok(SecondFactorRequired::Everyone),
         _ => Err("must be none, admins or everyone".to_owned()),
     })?;
-    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth, sessions, second_factor })
+    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth, sessions, second_factor, mail })
 }
 
 fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {

@@ -2,7 +2,7 @@
 //!
 //! Each read is one autocommit statement with a snapshot of its own, so a cache may load through it. Invariants:
 //! - `one_lock_order`: transactions lock users (several in the order of their ids), then the parts of their profiles,
-//!   then credentials, then sessions, then refresh tokens, then second factors and API keys, then the tables of points,
+//!   then credentials, then sessions, then refresh tokens, then second factors and API keys, then tokens of mails, then the tables of points,
 //!   and the counts last. A transaction that creates many users locks the counts of users first. After that, it waits
 //!   for another transaction only if both insert the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
@@ -25,6 +25,7 @@ pub mod incidents;
 pub mod keys;
 pub mod leaderboard;
 pub mod lists;
+pub mod mail_tokens;
 pub mod origin;
 pub mod parts;
 pub mod passwords;

@@ -139,6 +139,23 @@ impl Writer {
     }
 }
 
+/// Sets a password, whether or not the user has one, and raises the epoch.
+pub(super) async fn replace(
+    write: &mut WriteTransaction,
+    id: UserId,
+    hash: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(
+        "UPDATE credentials SET password_hash = $2, epoch = epoch + 1, changed_at = $3 WHERE user_id = $1",
+    );
+    let query = query.bind(id.to_string()).bind(hash).bind(now.as_micros());
+    if query.execute(write.statement()).await?.rows_affected() == 0 {
+        insert(write, id, hash, now).await?;
+    }
+    Ok(())
+}
+
 /// Stores a user's first password.
 pub(super) async fn insert(
     write: &mut WriteTransaction,

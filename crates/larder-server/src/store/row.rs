@@ -49,7 +49,7 @@ macro_rules! user_columns {
         concat!(
             "users.id",
             $($crate::store::row::user_columns!(@ $name $type),)+
-            ", points, users.created_at, users.updated_at, users.version"
+            ", points, CAST(email_verified AS INTEGER) AS email_verified, users.created_at, users.updated_at, users.version"
         )
     };
 }
@@ -185,6 +185,7 @@ macro_rules! user_row {
                 id: user_id(row, "id")?,
                 $($name: StoredColumn::read(&mut reading, stringify!($name))?,)+
                 points: row.try_get("points")?,
+                email_verified: StoredColumn::read(&mut reading, "email_verified")?,
                 created_at: Timestamp::from_micros(row.try_get("created_at")?),
                 updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
                 version: row.try_get("version")?,
@@ -297,7 +298,7 @@ mod tests {
         Store::open(&sqlite.url()).await.unwrap();
         let stored = sqlite.sql("SELECT name FROM pragma_table_info('users') ORDER BY name").unwrap();
         // `number` is SQLite's own row id; PostgreSQL has none.
-        let fixed = ["id", "number", "points", "created_at", "updated_at", "version"];
+        let fixed = ["id", "number", "points", "email_verified", "created_at", "updated_at", "version"];
         let mut declared = [EDITABLE, &fixed].concat();
         declared.sort_unstable();
         assert_eq!(stored.lines().collect::<Vec<_>>(), declared);

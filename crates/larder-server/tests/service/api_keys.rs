@@ -221,6 +221,7 @@ const NEEDS: [(&str, &[&str]); 5] = [
     (
         "session",
         &[
+            "POST /api/v1/auth/email/confirm/request",
             "POST /api/v1/auth/keys/rotate",
             "POST /api/v1/auth/logout",
             "POST /api/v1/auth/password",

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use crate::api::metrics::requests::Requests;
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
+use crate::mail::mailer::Mailer;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::store::Store;
@@ -38,7 +39,8 @@ pub(crate) async fn scrape(
 ) -> Result<impl IntoResponse, Problem> {
     service.present_admin(caller).await?;
     let cache = larder_prometheus::text_with_redis(service.cache()).await;
-    let text = of_the_service(service.store()) + &process::text() + &cache + &requests.text();
+    let mails = service.mailer().map(of_the_mailer).unwrap_or_default();
+    let text = of_the_service(service.store()) + &mails + &process::text() + &cache + &requests.text();
     Ok(([(CONTENT_TYPE, larder_prometheus::CONTENT_TYPE)], text))
 }
 
@@ -52,5 +54,25 @@ fn of_the_service(store: &Store) -> String {
          # HELP larder_database_statements_total Statements that requests and loads ran, without BEGIN and COMMIT.\n\
          # TYPE larder_database_statements_total counter\n\
          larder_database_statements_total {statements}\n"
+    )
+}
+
+/// The mails with tokens; absent if the service sends none.
+fn of_the_mailer(mailer: &Mailer) -> String {
+    let counts = mailer.counts();
+    let (sent, failed, dropped) = (counts.sent, counts.failed, counts.dropped);
+    let (retried, waiting) = (counts.retried, counts.waiting);
+    format!(
+        "# HELP larder_mails_total Mails that were sent, given up, or dropped because too many were under way.\n\
+         # TYPE larder_mails_total counter\n\
+         larder_mails_total{{outcome=\"sent\"}} {sent}\n\
+         larder_mails_total{{outcome=\"failed\"}} {failed}\n\
+         larder_mails_total{{outcome=\"dropped\"}} {dropped}\n\
+         # HELP larder_mail_retries_total Attempts to send a mail that followed a failed one.\n\
+         # TYPE larder_mail_retries_total counter\n\
+         larder_mail_retries_total {retried}\n\
+         # HELP larder_mails_waiting Mails that are under way, those that wait for a retry included.\n\
+         # TYPE larder_mails_waiting gauge\n\
+         larder_mails_waiting {waiting}\n"
     )
 }

@@ -120,6 +120,18 @@ answers! {
     NoIssuer {
         404, "`LARDER_ISSUER` is not set.";
     }
+    /// The service sends no mail.
+    NoMail {
+        404, "Neither `LARDER_MAIL_URL` nor `LARDER_MAIL_WEBHOOK_URL` is set.";
+    }
+    /// The token of a mail is not valid.
+    MailTokenRefused {
+        403, "The token is unknown, expired, used, or was sent before a change of the user.";
+    }
+    /// The address is confirmed.
+    Confirmed {
+        409, "the e-mail address is confirmed already";
+    }
     /// Nothing of that name exists.
     NotFound {
         404, "there is no such user, or nothing of that name that the caller may see";

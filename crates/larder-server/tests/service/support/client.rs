@@ -12,7 +12,9 @@ use crate::support::contract;
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Paths on which a POST changes no data: it is a POST so that its arguments stay out of URLs.
-const READING_POSTS: [&str; 5] = ["/lookup", "/introspect", "/explain", "/warm", "/classes/"];
+/// The POSTs that ask for a mail answer before anything is written.
+const READING_POSTS: [&str; 7] =
+    ["/lookup", "/introspect", "/explain", "/warm", "/classes/", "/password/forgot", "/confirm/request"];
 
 /// A request that the client sends on a connection of its own.
 #[derive(Clone)]

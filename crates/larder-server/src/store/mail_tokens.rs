@@ -1,0 +1,183 @@
+//! Tokens that are sent by mail: made, and used once.
+//!
+//! A token is valid while its user is active and has the e-mail address and the epoch that it had when the token was
+//! made. Both are compared for equality in the statement that deletes the token.
+
+use larder_sql::write::WriteTransaction;
+use sqlx::Row;
+
+use crate::domain::audit::{Action, Event};
+use crate::domain::contact::Email;
+use crate::domain::identity::UserId;
+use crate::domain::mail::MailPurpose;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
+use crate::store::error::StoreError;
+use crate::store::row;
+use crate::store::writing::Writer;
+use crate::store::{Store, passwords, sessions};
+
+/// How many valid tokens of one kind a user has; the oldest are removed. More than one, so that a stranger who asks for
+/// another mail does not make the first one useless.
+const KEPT: i64 = 5;
+
+/// A token to store. It cannot be serialised.
+pub struct NewMailToken<'a> {
+    /// The user.
+    pub user_id: UserId,
+    /// What it allows.
+    pub purpose: MailPurpose,
+    /// SHA-256 of the token.
+    pub hash: &'a str,
+    /// When it is made.
+    pub now: Timestamp,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// The user to whom a valid token was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailTokenOwner {
+    /// The user.
+    pub user_id: UserId,
+    /// Its e-mail address.
+    pub email: Email,
+}
+
+impl Store {
+    /// The active user with this e-mail address.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn active_user_of_email(&self, email: &Email) -> Result<Option<UserId>, StoreError> {
+        let query = sqlx::query("SELECT id FROM users WHERE email = $1 AND is_active").bind(email.as_str());
+        let row = query.fetch_optional(self.database.read()).await?;
+        Ok(row.map(|row| row::user_id(&row, "id")).transpose()?)
+    }
+
+    /// The owner of a valid token.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn mail_token_owner(
+        &self,
+        hash: &str,
+        purpose: MailPurpose,
+        now: Timestamp,
+    ) -> Result<Option<MailTokenOwner>, StoreError> {
+        let query = sqlx::query(
+            "SELECT users.id, users.email FROM mail_tokens JOIN users ON users.id = mail_tokens.user_id
+             LEFT JOIN credentials ON credentials.user_id = users.id
+             WHERE mail_tokens.token_hash = $1 AND mail_tokens.purpose = $2 AND mail_tokens.expires_at > $3
+               AND mail_tokens.email = users.email AND mail_tokens.epoch = COALESCE(credentials.epoch, 0)
+               AND users.is_active",
+        );
+        let query = query.bind(hash).bind(purpose.as_str()).bind(now.as_micros());
+        let Some(row) = query.fetch_optional(self.database.read()).await? else { return Ok(None) };
+        let email = Email::stored(row.try_get("email")?);
+        Ok(Some(MailTokenOwner { user_id: row::user_id(&row, "id")?, email }))
+    }
+}
+
+impl Writer {
+    /// Stores a token. Returns the address to which it has to be sent; `None`: there is no such active user, or it has
+    /// confirmed its address already.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn insert_mail_token(&self, new: NewMailToken<'_>) -> Result<Option<Email>, StoreError> {
+        let mut write = self.begin_for(new.user_id).await?;
+        let Some(user) = row::locked(&mut write, new.user_id).await? else { return Ok(None) };
+        let is_confirmed = new.purpose == MailPurpose::EmailConfirm && user.email_verified;
+        if !user.is_active || is_confirmed {
+            return Ok(None);
+        }
+        sqlx::query("DELETE FROM mail_tokens WHERE expires_at <= $1")
+            .bind(new.now.as_micros())
+            .execute(write.statement())
+            .await?;
+        let insert = sqlx::query(
+            "INSERT INTO mail_tokens (token_hash, user_id, purpose, email, epoch, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, COALESCE((SELECT epoch FROM credentials WHERE user_id = $2), 0), $5, $6)",
+        );
+        let insert = insert.bind(new.hash).bind(new.user_id.to_string()).bind(new.purpose.as_str());
+        let insert = insert.bind(user.email.as_str()).bind(new.now.as_micros());
+        insert.bind(new.expires_at.as_micros()).execute(write.statement()).await?;
+        let prune = sqlx::query(
+            "DELETE FROM mail_tokens WHERE user_id = $1 AND purpose = $2 AND token_hash NOT IN (
+                 SELECT token_hash FROM mail_tokens WHERE user_id = $1 AND purpose = $2
+                 ORDER BY created_at DESC, token_hash LIMIT $3
+             )",
+        );
+        let prune = prune.bind(new.user_id.to_string()).bind(new.purpose.as_str()).bind(KEPT);
+        prune.execute(write.statement()).await?;
+        let action = match new.purpose {
+            MailPurpose::PasswordReset => Action::PasswordForget,
+            MailPurpose::EmailConfirm => Action::EmailAsk,
+        };
+        self.commit(write, &[Event::on(action, new.user_id)]).await?;
+        Ok(Some(user.email))
+    }
+
+    /// Sets a password by a token: ends the token and every session, and raises the epoch. Returns whether the token was
+    /// valid; if not, nothing is changed.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn reset_password(
+        &self,
+        id: UserId,
+        token_hash: &str,
+        password_hash: &str,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.begin_for(id).await?;
+        let now = Timestamp::now();
+        if use_token(&mut write, id, token_hash, MailPurpose::PasswordReset, now).await?.is_none() {
+            return Ok(false);
+        }
+        passwords::replace(&mut write, id, password_hash, now).await?;
+        sessions::end_all(&mut write, id, now).await?;
+        self.commit(write, &[Event::on(Action::PasswordReset, id)]).await?;
+        Ok(true)
+    }
+
+    /// Confirms the user's e-mail address by a token, and ends the token. Returns whether the token was valid.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn confirm_email(&self, id: UserId, token_hash: &str) -> Result<bool, StoreError> {
+        let mut write = self.begin_for(id).await?;
+        let now = Timestamp::now();
+        let used = use_token(&mut write, id, token_hash, MailPurpose::EmailConfirm, now).await?;
+        let Some(user) = used else { return Ok(false) };
+        if !user.email_verified {
+            let query = sqlx::query("UPDATE users SET email_verified = TRUE WHERE id = $1");
+            query.bind(id.to_string()).execute(write.statement()).await?;
+        }
+        self.commit(write, &[Event::on(Action::EmailConfirm, id)]).await?;
+        Ok(true)
+    }
+}
+
+/// Locks the user's row, and deletes the token and all others of its purpose. `None`: the token is not valid. The lock
+/// orders this with each change of the address, the password and the status, and with a second use of the token.
+async fn use_token(
+    write: &mut WriteTransaction,
+    id: UserId,
+    hash: &str,
+    purpose: MailPurpose,
+    now: Timestamp,
+) -> Result<Option<User>, StoreError> {
+    let Some(user) = row::locked(write, id).await?.filter(|user| user.is_active) else { return Ok(None) };
+    let delete = sqlx::query(
+        "DELETE FROM mail_tokens WHERE token_hash = $1 AND user_id = $2 AND purpose = $3 AND expires_at > $4
+           AND email = $5 AND epoch = COALESCE((SELECT epoch FROM credentials WHERE user_id = $2), 0)",
+    );
+    let delete = delete.bind(hash).bind(id.to_string()).bind(purpose.as_str()).bind(now.as_micros());
+    if delete.bind(user.email.as_str()).execute(write.statement()).await?.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let others = sqlx::query("DELETE FROM mail_tokens WHERE user_id = $1 AND purpose = $2");
+    others.bind(id.to_string()).bind(purpose.as_str()).execute(write.statement()).await?;
+    Ok(Some(user))
+}
