@@ -73,8 +73,8 @@ impl Service {
         Ok(login)
     }
 
-    /// Whether `password`, which the client at `from` sent, has this `hash`. If the queue of passwords to hash is full, nothing is compared, so the
-    /// attempt is given back.
+    /// Whether `password`, which the client at `from` sent, has this `hash`. If the queue of passwords to hash is full,
+    /// nothing is compared, so the attempt is given back.
     pub(crate) async fn compared(
         &self,
         attempt: Attempt,

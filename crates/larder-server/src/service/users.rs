@@ -105,9 +105,9 @@ impl Service {
         });
     }
 
-    /// Changes a user if its version is as `expected`. A caller that changes its own e-mail address, user name or
-    /// telephone number, gives a role above `user` or activates a user that has one, confirms the change with its
-    /// password.
+    /// Changes a user if its version is as `expected`. A caller confirms with its password that it changes the e-mail
+    /// address, user name or telephone number of itself or of a user with a role above `user`, gives such a role, or
+    /// activates a user that has one.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
@@ -140,10 +140,12 @@ impl Service {
             if let Some(role) = patch.role {
                 caller.check_manage(role)?;
             }
-            let changes_own_name = target.id == caller.id && patch.changes_name_of(&target);
-            if (changes_own_name || gives_rights(&patch, &target)) && !is_confirmed {
+            let (is_own, changes_name) = (target.id == caller.id, patch.changes_name_of(&target));
+            // A reset of the password goes to the e-mail address: who sets a privileged user's address can become it.
+            let takes_over = changes_name && (is_own || target.role > Role::User);
+            if (takes_over || gives_rights(&patch, &target)) && !is_confirmed {
                 // The budget is asked before the code is spent: a code is valid once, and 429 must not use it up.
-                let guess = match changes_own_name && caller.role == Role::User {
+                let guess = match is_own && changes_name && caller.role == Role::User {
                     true => Some(self.limits.from_address(Kind::Register, proof.from)?),
                     false => None,
                 };

@@ -143,6 +143,8 @@ fn a_stolen_token_of_an_admin_gives_no_rights(app: &TestApp) {
         ("PATCH", format!("/v1.0/user/update/{}", ann.id), json!({ "role": "admin" })),
         ("PATCH", format!("/api/users/{}/", ann.id), json!({ "role": "admin" })),
         ("PUT", ann.path(), json!({ "email": "ann@example.com", "username": "ann", "role": "admin" })),
+        // The address gets the mail with which the password is set.
+        ("PATCH", sleeper.path(), json!({ "email": "thief@example.com" })),
         ("PATCH", sleeper.path(), json!({ "is_active": true })),
         ("POST", format!("{}/activate", sleeper.path()), json!({})),
         ("POST", format!("/v1.0/user/{}/activate", sleeper.id), json!({})),
