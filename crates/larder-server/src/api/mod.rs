@@ -11,6 +11,7 @@ pub(crate) mod codes;
 pub(crate) mod correlation;
 pub mod extract;
 pub mod health;
+pub mod importing;
 pub mod incidents;
 pub mod lists;
 pub mod mails;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .merge(tokens::routes())
         .merge(totp::routes())
         .merge(bulk::routes())
+        .merge(importing::routes())
         .merge(profiles::routes())
         .merge(parts::routes())
         .merge(audit::routes())

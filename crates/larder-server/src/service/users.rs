@@ -136,6 +136,10 @@ impl Service {
                     check_gives(caller, role)?;
                 }
             }
+            if target.id != caller.id && patch.changes_name_of(&target) {
+                // A mail that resets the password goes to the e-mail address.
+                check_gives(caller, target.role)?;
+            }
             if patch.is_active == Some(true) && !target.is_active {
                 check_gives(caller, target.role)?;
             }
@@ -260,8 +264,8 @@ fn as_judged(target: &User, is_conditional: bool) -> Expected<'_> {
     if is_conditional { Expected::Version(target.version) } else { Expected::Judged(target) }
 }
 
-/// A caller that gives a role above `user`, or activates a user with such a role, needs a session. Otherwise the thief
-/// of an API key could create an account that outlives the key.
+/// A caller that gives a role above `user`, or activates a user with such a role or gives it other names to log in with,
+/// needs a session. Otherwise the thief of an API key could get an account that outlives the key.
 pub(crate) fn check_gives(caller: Caller, role: Role) -> Result<(), ServiceError> {
     if role > Role::User { caller.session().map(drop) } else { Ok(()) }
 }

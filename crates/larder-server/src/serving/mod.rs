@@ -39,6 +39,7 @@ use tokio::sync::watch;
 use tokio::time::{self, sleep};
 use tower::Service;
 
+use crate::api::bodies::BodyPace;
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
 use crate::refusing::Refusing;
@@ -129,9 +130,11 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
         of_request.set(Phase::Request);
         let waits_for_continue = request.headers().contains_key(EXPECT);
         let (head, body) = request.into_parts();
-        let (body, rest) = TimedBody::new(body, settings.body_timeout);
+        let pace = BodyPace::default();
+        let (body, rest) = TimedBody::new(body, settings.body_timeout, pace.clone());
         let mut request = Request::from_parts(head, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(pace);
         let (mut routes, is_stopping, progress) =
             (routes.borrow().clone(), is_stopping.clone(), of_request.clone());
         async move {

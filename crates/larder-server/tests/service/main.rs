@@ -30,6 +30,7 @@ mod hiremebahamas;
 mod hita;
 mod hostile;
 mod http;
+mod importing;
 mod instances;
 mod it360acad;
 mod katiba360;
