@@ -34,6 +34,34 @@ pub(crate) fn verify(password: &[u8], stored: &str) -> bool {
     verified.unwrap_or(false)
 }
 
+/// Whether this module can compare a password with the hash: its form is known, and its cost is bounded.
+pub(crate) fn is_known(stored: &str) -> bool {
+    // A comparison with any password computes the hash, so only the form is read here.
+    let parts: Vec<_> = stored.split('$').collect();
+    let is_bounded =
+        |number: &str| number.parse::<u32>().is_ok_and(|number| (1..=ITERATIONS).contains(&number));
+    let is_bcrypt = |parts: &[&str]| match parts {
+        ["2a" | "2b" | "2y", cost, hash] => {
+            let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"./".contains(&byte);
+            cost.parse::<u32>().is_ok_and(|cost| (4..=COST).contains(&cost))
+                && hash.len() == 53
+                && hash.bytes().all(is_letter)
+        }
+        _ => false,
+    };
+    match parts.as_slice() {
+        ["pbkdf2_sha256" | "pbkdf2_sha1", iterations, _, hash] => {
+            is_bounded(iterations) && STANDARD.decode(hash).is_ok_and(|hash| hash.len() >= 20)
+        }
+        ["", "pbkdf2" | "pbkdf2-sha256" | "pbkdf2-sha512", rounds, _, hash] => {
+            is_bounded(rounds) && hash.len() >= 27
+        }
+        ["bcrypt" | "bcrypt_sha256", "", rest @ ..] => is_bcrypt(rest),
+        ["", rest @ ..] => is_bcrypt(rest),
+        _ => false,
+    }
+}
+
 /// `iterations$salt$hash`: the salt is text, the hash base64.
 fn django(algorithm: Algorithm, password: &[u8], rest: &str) -> Option<bool> {
     let mut parts = rest.split('$');
@@ -96,7 +124,7 @@ mod tests {
     #[test]
     fn hashes_of_django_and_passlib_verify_and_nothing_else_does() {
         for hash in HASHES {
-            assert!(verify(PASSWORD.as_bytes(), hash), "{hash}");
+            assert!(is_known(hash) && verify(PASSWORD.as_bytes(), hash), "{hash}");
             assert!(!verify(b"correct house battery", hash), "{hash}");
         }
         for hash in [
@@ -111,7 +139,7 @@ mod tests {
             "$2b$31$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghijklmn",
             "$2b$04$short",
         ] {
-            assert!(!verify(PASSWORD.as_bytes(), hash), "{hash}");
+            assert!(!is_known(hash) && !verify(PASSWORD.as_bytes(), hash), "{hash}");
         }
     }
 }

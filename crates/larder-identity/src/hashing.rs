@@ -20,6 +20,10 @@ use crate::password::Password;
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
+/// The most memory in KiB, passes and lanes of a hash from elsewhere: a comparison must not take all memory of the
+/// machine. It is more than other systems use by default.
+const FOREIGN_COST: (u32, u32, u32) = (262_144, 20, 16);
+
 /// The most hashers by default. Each keeps its 19 MiB, so that all keep less than 64 MiB.
 const HASHERS: usize = 3;
 
@@ -164,6 +168,23 @@ impl Passwords {
     pub fn is_outdated(stored: &str) -> bool {
         let (memory, passes, lanes) = COST;
         !stored.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$"))
+    }
+
+    /// Whether this is a hash with which a password can be compared at a bounded cost, made by this service or by
+    /// another system. A service asks this before it stores a hash from elsewhere.
+    pub fn is_known(stored: &str) -> bool {
+        if !stored.starts_with("$argon2") {
+            return foreign::is_known(stored);
+        }
+        let Ok(hash) = PasswordHash::new(stored) else { return false };
+        let (memory, passes, lanes) = FOREIGN_COST;
+        let is_bounded = |params: Params| {
+            params.m_cost() <= memory && params.t_cost() <= passes && params.p_cost() <= lanes
+        };
+        hash.salt.is_some()
+            && hash.hash.is_some()
+            && Algorithm::try_from(hash.algorithm.as_str()).is_ok()
+            && Params::try_from(&hash).is_ok_and(is_bounded)
     }
 }
 
@@ -365,5 +386,11 @@ mod tests {
         assert!(!Passwords::is_outdated(DUMMY_HASH.as_deref().unwrap()));
         assert!(Passwords::is_outdated("$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaA"));
         assert!(Passwords::is_outdated("$2b$12$abcdefghijklmnopqrstuv"));
+        assert!(Passwords::is_known("$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"));
+        for bad in
+            ["$argon2id$v=19$m=4096,t=3,p=1", "$argon2id$v=19$m=4194304,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"]
+        {
+            assert!(!Passwords::is_known(bad), "{bad}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 -- Whether the user has proved to read what is sent to `email`.
 ALTER TABLE users ADD COLUMN email_verified BOOLEAN NOT NULL DEFAULT FALSE;
 
--- Another address is not confirmed, whoever writes it.
+-- Another address is not confirmed, also if other software writes it.
 CREATE FUNCTION users_email_unverified() RETURNS TRIGGER LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.email_verified := FALSE;

@@ -4,7 +4,7 @@
 ALTER TABLE users ADD COLUMN email_verified BOOLEAN NOT NULL DEFAULT FALSE
     CONSTRAINT users_email_verified_check CHECK (email_verified IN (0, 1));
 
--- Another address is not confirmed, whoever writes it. The mark keeps users_versioned from counting this as a change of its
+-- Another address is not confirmed, also if other software writes it. The mark keeps users_versioned from counting this as a change of its
 -- own.
 CREATE TRIGGER users_email_unverified AFTER UPDATE OF email ON users WHEN OLD.email IS NOT NEW.email AND NEW.email_verified
 BEGIN

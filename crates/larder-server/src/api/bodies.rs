@@ -6,9 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State};
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use utoipa::openapi::OpenApi as Document;
@@ -21,6 +23,33 @@ use crate::settings::security::BodyLimits;
 #[derive(Debug, thiserror::Error)]
 #[error("the body did not arrive in time")]
 pub(crate) struct BodyTooSlow;
+
+/// How the deadline of a body counts. An operation whose body is large switches it: then each piece of the body has to
+/// arrive within the time-out, and not all of the body.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BodyPace(Arc<AtomicBool>);
+
+impl BodyPace {
+    /// Lets the time-out count for each piece of the body.
+    pub(crate) fn by_piece(&self) {
+        // Relaxed: the flag orders nothing else, and the task that sets it polls the body afterwards.
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the time-out counts for each piece.
+    pub(crate) fn is_by_piece(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for BodyPace {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // `serving/` adds it to every request.
+        parts.extensions.get().cloned().ok_or_else(|| Problem::new(Code::Failed))
+    }
+}
 
 /// The most bytes that the body of this request may have.
 #[derive(Clone, Copy)]
@@ -116,7 +145,10 @@ mod tests {
             },
         });
         let document = serde_json::from_value(document).unwrap();
-        let limits = RouteLimits::of(&document, BodyLimits { bytes: 2 << 20, auth_bytes: 1000 });
+        let limits = RouteLimits::of(
+            &document,
+            BodyLimits { bytes: 2 << 20, auth_bytes: 1000, ..BodyLimits::default() },
+        );
         for (method, path, bytes) in [
             (Method::POST, "/join", 1000),
             (Method::PUT, "/join", 2 << 20),

@@ -83,6 +83,8 @@ codes! {
         "the body must be JSON, with Content-Type: application/json";
     BodyNotSentAsForm: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_form",
         "the body must be a form, with Content-Type: application/x-www-form-urlencoded";
+    BodyNotSentAsRows: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_rows",
+        "the body must be rows of users, with Content-Type: application/x-ndjson or text/csv";
     FieldsInvalid: UNPROCESSABLE_ENTITY, "fields_invalid", "some fields are not allowed as they are; see errors";
     TooManyFailures: TOO_MANY_REQUESTS, "too_many_failures", "too many failed attempts, try again later";
     ValueUnreadable: INTERNAL_SERVER_ERROR, "value_unreadable",

@@ -12,6 +12,7 @@ pub(crate) mod correlation;
 pub(crate) mod enrolling;
 pub mod extract;
 pub mod health;
+pub mod importing;
 pub mod incidents;
 pub mod lists;
 pub mod mails;
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .merge(tokens::routes())
         .merge(totp::routes())
         .merge(bulk::routes())
+        .merge(importing::routes())
         .merge(profiles::routes())
         .merge(parts::routes())
         .merge(audit::routes())

@@ -53,6 +53,12 @@ impl Problem {
         Self { detail: detail.into(), ..self }
     }
 
+    /// Adds a text to the member `detail`.
+    pub(crate) fn also(mut self, more: &str) -> Self {
+        self.detail += more;
+        self
+    }
+
     /// The body of the answer, in the form of RFC 9457.
     pub(crate) fn details(self, request_id: Option<String>) -> ProblemDetails<impl Serialize> {
         let extension = Extension {

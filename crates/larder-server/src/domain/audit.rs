@@ -55,8 +55,10 @@ macro_rules! actions {
 actions! {
     /// A user was created; if no user is the actor, by a registration.
     UserCreate = "user.create",
-    /// Many users were created at once.
+    /// A batch of users was created and changed at once.
     UserImport = "user.import",
+    /// Users were exported.
+    UserExport = "user.export",
     /// Fields of a user were changed.
     UserUpdate = "user.update",
     /// A user was deleted.

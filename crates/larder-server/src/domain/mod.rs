@@ -15,6 +15,7 @@ pub mod cursor;
 mod fields;
 pub mod filter;
 pub mod identity;
+pub mod importing;
 pub mod invalid;
 pub(crate) mod json;
 pub mod leaderboard;

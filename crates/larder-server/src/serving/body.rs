@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use crate::api::bodies::BodyTooSlow;
+use crate::api::bodies::{BodyPace, BodyTooSlow};
 use crate::serving::wire::DISCARDED_BYTES;
 
 /// If a handler leaves at most this much of a body unread, the service reads and discards that rest before it writes
@@ -82,21 +82,23 @@ impl Discarding {
     }
 }
 
-/// A body whose reading fails with [`BodyTooSlow`] at its deadline.
+/// A body whose reading fails with [`BodyTooSlow`] at its deadline; [`BodyPace`] says what the deadline counts for.
 pub(super) struct TimedBody {
     /// `None` only during the drop.
     inner: Option<Incoming>,
     rest: Rest,
+    limit: Duration,
     deadline: Instant,
+    pace: BodyPace,
     /// Created at the first wait, because most bodies have arrived completely at the first poll.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: Incoming, limit: Duration) -> (Self, Rest) {
+    pub(super) fn new(inner: Incoming, limit: Duration, pace: BodyPace) -> (Self, Rest) {
         let rest = Rest::default();
         let deadline = Instant::now() + limit;
-        (Self { inner: Some(inner), rest: rest.clone(), deadline, timer: None }, rest)
+        (Self { inner: Some(inner), rest: rest.clone(), limit, deadline, pace, timer: None }, rest)
     }
 }
 
@@ -108,11 +110,21 @@ impl Body for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Self { inner: Some(inner), deadline, timer, .. } = &mut *self else { return Poll::Ready(None) };
+        let Self { inner: Some(inner), limit, deadline, pace, timer, .. } = &mut *self else {
+            return Poll::Ready(None);
+        };
         if let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) {
+            if pace.is_by_piece() {
+                // The time of the next piece begins when the handler waits for it, so that the handler's own work does
+                // not count.
+                *timer = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Error::from)));
         }
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
+        let timer = timer.get_or_insert_with(|| {
+            let end = if pace.is_by_piece() { Instant::now() + *limit } else { *deadline };
+            Box::pin(sleep_until(end))
+        });
         ready!(timer.as_mut().poll(context));
         Poll::Ready(Some(Err(BodyTooSlow.into())))
     }

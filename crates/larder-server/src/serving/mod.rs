@@ -42,6 +42,7 @@ use tokio::sync::watch;
 use tokio::time::{self, sleep, sleep_until};
 use tower::Service;
 
+use crate::api::bodies::BodyPace;
 use crate::api::codes::Code;
 use crate::refusing::{Refusing, refusal};
 use crate::serving::body::{Discarding, TimedBody};
@@ -206,9 +207,11 @@ impl Site {
     ) -> (Response<Body>, Option<Incoming>) {
         let waits_for_continue = request.headers().contains_key(EXPECT);
         let (head, body) = request.into_parts();
-        let (body, rest) = TimedBody::new(body, self.settings.body_timeout);
+        let pace = BodyPace::default();
+        let (body, rest) = TimedBody::new(body, self.settings.body_timeout, pace.clone());
         let mut request = Request::from_parts(head, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(pace);
         let mut routes = self.routes.borrow().clone();
         let Ok(answer) = routes.call(request).await;
         (answer, rest.settle(waits_for_continue).await)

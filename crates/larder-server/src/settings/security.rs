@@ -61,11 +61,13 @@ pub struct BodyLimits {
     /// `LARDER_AUTH_BODY_BYTES`: the most bytes of a body if the operation needs none, or is under `auth`. Default 16
     /// KiB.
     pub auth_bytes: usize,
+    /// `LARDER_IMPORT_BYTES`: the most bytes of an import of users. Default 1 GiB.
+    pub import_bytes: u64,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { bytes: 1 << 20, auth_bytes: 16 << 10 }
+        Self { bytes: 1 << 20, auth_bytes: 16 << 10, import_bytes: 1 << 30 }
     }
 }
 
@@ -145,6 +147,14 @@ fn bodies(sources: &Sources) -> Result<BodyLimits, BadSetting> {
     Ok(BodyLimits {
         bytes: bytes("LARDER_BODY_BYTES", defaults.bytes)?,
         auth_bytes: bytes("LARDER_AUTH_BODY_BYTES", defaults.auth_bytes)?,
+        import_bytes: sources.take(
+            "LARDER_IMPORT_BYTES",
+            &defaults.import_bytes.to_string(),
+            |raw| match raw.trim().parse() {
+                Ok(bytes) if (1024..=1 << 40).contains(&bytes) => Ok(bytes),
+                _ => Err("must be bytes, an integer from 1024 to 1099511627776".to_owned()),
+            },
+        )?,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Creates many users at once, for the demo and for imports.
+//! Statements that create many users, and the users of the demo.
 
 use std::time::Duration;
 
@@ -39,7 +39,9 @@ impl Writer {
                 users.push(user.clone().created(UserId::generate(), now));
                 now = now.after(Duration::from_micros(1));
             }
-            insert(&mut write, &users, password_hash).await?;
+            insert_users(&mut write, &users.iter().collect::<Vec<_>>()).await?;
+            let hashes: Vec<_> = users.iter().map(|user| (user.id, password_hash)).collect();
+            insert_credentials(&mut write, &hashes, now).await?;
             ids.extend(users.iter().map(|user| user.id));
         }
         let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
@@ -48,23 +50,36 @@ impl Writer {
     }
 }
 
-async fn insert(write: &mut WriteTransaction, users: &[User], password_hash: &str) -> Result<(), StoreError> {
-    let sql = format!(
-        concat!("INSERT INTO users (", columns!(), ") VALUES {}"),
-        placeholders::rows(users.len(), COLUMNS)
-    );
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for user in users {
-        query = row::bind(query, user)?;
+/// Writes new users.
+pub(super) async fn insert_users(write: &mut WriteTransaction, users: &[&User]) -> Result<(), StoreError> {
+    for users in users.chunks(USERS_PER_STATEMENT) {
+        let sql = format!(
+            concat!("INSERT INTO users (", columns!(), ") VALUES {}"),
+            placeholders::rows(users.len(), COLUMNS)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for user in users {
+            query = row::bind(query, user)?;
+        }
+        query.execute(write.statement()).await?;
     }
-    query.execute(write.statement()).await?;
+    Ok(())
+}
 
-    let values = placeholders::rows(users.len(), CREDENTIAL_COLUMNS);
-    let sql = format!("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES {values}");
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for user in users {
-        query = query.bind(user.id.to_string()).bind(password_hash).bind(user.created_at.as_micros());
+/// Writes the first passwords of users.
+pub(super) async fn insert_credentials(
+    write: &mut WriteTransaction,
+    hashes: &[(UserId, &str)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for hashes in hashes.chunks(USERS_PER_STATEMENT) {
+        let values = placeholders::rows(hashes.len(), CREDENTIAL_COLUMNS);
+        let sql = format!("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES {values}");
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (id, hash) in hashes {
+            query = query.bind(id.to_string()).bind(*hash).bind(now.as_micros());
+        }
+        query.execute(write.statement()).await?;
     }
-    query.execute(write.statement()).await?;
     Ok(())
 }

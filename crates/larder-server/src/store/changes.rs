@@ -197,7 +197,7 @@ async fn insert(
 
 /// The audit events of a change, where `repaired` are fields that could not be read before. Activation and deactivation
 /// get events of their own.
-fn update_events(before: &User, after: &User, repaired: &[&'static str]) -> Vec<Event> {
+pub(super) fn update_events(before: &User, after: &User, repaired: &[&'static str]) -> Vec<Event> {
     let mut events = Vec::with_capacity(2);
     let mut fields = before.changed_fields(after);
     fields.extend(repaired.iter().filter(|field| !before.changed_fields(after).contains(field)));

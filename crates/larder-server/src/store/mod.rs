@@ -21,6 +21,8 @@ pub mod auth;
 pub mod bulk_activity;
 pub mod changes;
 pub mod error;
+pub mod exporting;
+pub mod importing;
 pub mod incidents;
 pub mod keys;
 pub mod leaderboard;

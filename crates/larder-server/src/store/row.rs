@@ -26,7 +26,7 @@ macro_rules! columns {
         $crate::domain::user_columns::with_user_columns!($crate::store::row::columns)
     };
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
-        concat!("id", $(", ", stringify!($name),)+ ", created_at, updated_at")
+        concat!("id", $(", ", stringify!($name),)+ ", created_at, updated_at, email_verified")
     };
 }
 pub(crate) use columns;
@@ -79,7 +79,8 @@ pub(crate) use select_user;
 pub(crate) fn bind<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx::Error> {
     Ok(bind_editable(query.bind(user.id.to_string()), user)?
         .bind(user.created_at.as_micros())
-        .bind(user.updated_at.as_micros()))
+        .bind(user.updated_at.as_micros())
+        .bind(user.email_verified))
 }
 
 /// A row, and the names of its columns that cannot be read.
@@ -197,8 +198,8 @@ macro_rules! user_row {
 
 with_user_columns!(user_row);
 
-/// How many columns [`columns`] names: the editable ones, the id and two times.
-pub(crate) const COLUMNS: usize = EDITABLE.len() + 3;
+/// How many columns [`columns`] names: the editable ones, the id, two times and `email_verified`.
+pub(crate) const COLUMNS: usize = EDITABLE.len() + 4;
 
 /// Writes one user.
 pub(crate) async fn insert(write: &mut WriteTransaction, user: &User) -> Result<(), sqlx::Error> {

@@ -35,6 +35,10 @@ fn the_document_and_the_parsers_agree_about_every_body(app: &TestApp) {
         for (method, operation) in item.as_object().unwrap() {
             for (media_type, content) in operation["requestBody"]["content"].as_object().into_iter().flatten()
             {
+                // Rows of users have no schema: each is parsed by itself, and `importing.rs` tests them.
+                if path.ends_with("/users/import") {
+                    continue;
+                }
                 let name = content["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
                 // A path of an older system has the operation of a canonical one.
                 if seen.insert((method.clone(), name.to_owned())) {

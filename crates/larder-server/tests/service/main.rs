@@ -32,6 +32,7 @@ mod hita;
 mod hostile;
 mod http;
 mod http2;
+mod importing;
 mod instances;
 mod it360acad;
 mod katiba360;

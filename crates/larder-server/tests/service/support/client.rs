@@ -13,8 +13,16 @@ const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Paths on which a POST changes no data: it is a POST so that its arguments stay out of URLs.
 /// The POSTs that ask for a mail answer before anything is written.
-const READING_POSTS: [&str; 7] =
-    ["/lookup", "/introspect", "/explain", "/warm", "/classes/", "/password/forgot", "/confirm/request"];
+const READING_POSTS: [&str; 8] = [
+    "/lookup",
+    "/introspect",
+    "/explain",
+    "/warm",
+    "/classes/",
+    "/password/forgot",
+    "/confirm/request",
+    "/users/export",
+];
 
 /// A request that the client sends on a connection of its own.
 #[derive(Clone)]

@@ -1,0 +1,39 @@
+//! Reads all users, page by page, in the order of their ids.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::domain::identity::UserId;
+use crate::domain::user::User;
+use crate::store::error::StoreError;
+use crate::store::row::{self, select_user};
+use crate::store::{Store, odd_rows};
+
+/// How many users a page has: enough that the round trips to PostgreSQL do not dominate, and some hundred KiB.
+const USERS_PER_PAGE: i64 = 500;
+
+/// A page of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPage {
+    /// The users that can be read.
+    pub users: Vec<User>,
+    /// The id of the last row; `None`: there are no more rows.
+    pub last: Option<UserId>,
+}
+
+impl Store {
+    /// The users with the lowest ids after `after`.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn users_after(&self, after: Option<UserId>) -> Result<UserPage, StoreError> {
+        let select = select_user!("WHERE users.id > $1 ORDER BY users.id LIMIT");
+        let query = sqlx::query(AssertSqlSafe(format!("{select} {USERS_PER_PAGE}")));
+        // Each id is greater than the empty text.
+        let query = query.bind(after.map(|id| id.to_string()).unwrap_or_default());
+        let rows = query.fetch_all(self.database.read()).await?;
+        // The last row's id leads to the next page, so it has to be readable even if the rest of the row is not.
+        let last = rows.last().map(|row| row.try_get::<String, _>("id")).transpose()?;
+        let last = last.and_then(|id| UserId::parse(&id).ok());
+        Ok(UserPage { users: odd_rows::readable("users", "id", &rows, row::user)?, last })
+    }
+}
