@@ -325,6 +325,7 @@ fn sample(schema: &Value, n: u64) -> String {
         Some("email") => return format!("sample{n}@example.com"),
         Some("uuid") => return format!("0192f0c1-2345-7abc-8def-{n:012}"),
         Some("date-time") => return "2999-01-01T00:00:00Z".to_owned(),
+        Some("iana-time-zone") => return "America/Nassau".to_owned(),
         _ => {}
     }
     let texts = [
