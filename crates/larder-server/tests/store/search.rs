@@ -154,8 +154,7 @@ async fn hostile_terms_match_literally(bed: &Bed) {
     ] {
         assert_eq!(names(bed, term, Role::Superadmin).await, [wanted], "{term}");
     }
-    for term in ["%%%", "___", r"\\\", "'''", "\"\"\"", "'; drop table users; --", "$1", "%", "_", "\"", "*"]
-    {
+    for term in ["%%%", "___", r"\\\", "'''", "\"\"\"", "'; drop table users; --", "$1", "%", "_", "*"] {
         assert_eq!(names(bed, term, Role::Superadmin).await, [""; 0], "{term}");
     }
 }

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::codes::Code;
 use crate::api::extract::{Consistency, Params, Strength};
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
@@ -146,25 +145,24 @@ impl Lists<'_> {
             let params = part(number);
             async move { self.service.list(self.caller, &params, self.consistency).await.map_err(renamed) }
         };
-        let mut number = page.number.unwrap_or(1);
+        // Only the count of a list says which of its pages is the last, and whether a page far behind is one.
+        let is_far = |number: usize| number.saturating_mul(page.size) > query::PAGED;
+        let mut number = page.number.filter(|number| !is_far(*number)).unwrap_or(1);
         let (_, mut answer) = read(number).await?;
         let count = answer.value.as_deref().and_then(|part| part.total).unwrap_or_default();
+        page.first(usize::try_from(count).unwrap_or_default())?;
         let last = page.number(usize::try_from(count).unwrap_or_default());
-        if page.number.is_none() && last != number {
+        if last != number && self.query.cursor.is_none() {
             number = last;
             (_, answer) = read(number).await?;
         }
         let part = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
         let is_by_cursor = self.query.cursor.is_some();
-        if part.users.is_empty() && number > 1 && !is_by_cursor {
-            return Err(no_such_page());
-        }
-        let next =
-            part.next.as_ref().map(|cursor| match is_by_cursor || (number + 1) * page.size > query::PAGED {
-                // Pages by number end at the 10,000th user, and the list goes on by cursor.
-                true => links.after(&cursor.encode()),
-                false => links.page(number + 1),
-            });
+        let next = part.next.as_ref().map(|cursor| match is_by_cursor || is_far(number + 1) {
+            // Pages by number end at the 10,000th user, and the list goes on by cursor.
+            true => links.after(&cursor.encode()),
+            false => links.page(number + 1),
+        });
         let results = views(&part.users, self.caller);
         let previous = if is_by_cursor { None } else { links.before(number) };
         Ok(Answer(Listed::Page(UserPage { count, next, previous, results })).into_response())
@@ -205,10 +203,6 @@ impl Lists<'_> {
         });
         Ok(user.into_iter().map(|user| User::clone(&user)).collect())
     }
-}
-
-fn no_such_page() -> Problem {
-    Problem::new(Code::PageUnknown)
 }
 
 /// The error with the names that the parameters have here.

@@ -24,8 +24,8 @@ const DEFAULT_PAGE: usize = 25;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DjangoParams {
-    /// The number of the page, from 1, or `last`. Without `page` and `page_size` the answer is an array.
-    #[param(pattern = "^([1-9][0-9]{0,4}|last)$")]
+    /// The number of the page, from 1; `last` is the last page. Without `page` and `page_size` the answer is an array.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
     page: Option<String>,
     /// How many users a page has; above 100, it has 100. Default: 25.
     #[param(value_type = Option<u32>, minimum = 1)]
