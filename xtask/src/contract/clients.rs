@@ -10,13 +10,14 @@ use anyhow::{Context, Result, bail};
 use crate::contract::larder::{ADMIN, AUDIENCE, Larder};
 use crate::steps::{command, run as run_command};
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("redocly.yaml", include_str!("clients/redocly.yaml")),
     ("spectral.yaml", include_str!("clients/spectral.yaml")),
     ("types.ts", include_str!("clients/types.ts")),
     ("tsconfig.json", include_str!("clients/tsconfig.json")),
     ("typed.py", include_str!("clients/typed.py")),
     ("resource.py", include_str!("clients/resource.py")),
+    ("dialects.py", include_str!("clients/dialects.py")),
     ("resource.mjs", include_str!("clients/resource.mjs")),
 ];
 
@@ -78,6 +79,12 @@ pub(super) fn resource_in_python(folder: &Path, python: &Path, larder: &Larder) 
     resource(folder, &script.to_string_lossy(), &["-W", "ignore", "resource.py"], larder)
 }
 
+/// Uses the paths of the older systems as clients of those systems do.
+pub(super) fn dialects(folder: &Path, python: &Path, larder: &Larder) -> Result<()> {
+    let script = python.join("python");
+    resource(folder, &script.to_string_lossy(), &["dialects.py"], larder)
+}
+
 /// Verifies access tokens as resource servers in JavaScript do.
 pub(super) fn resource_in_javascript(folder: &Path, node: &Path, larder: &Larder) -> Result<()> {
     // A module imports packages from the folder that it is in.
@@ -85,6 +92,7 @@ pub(super) fn resource_in_javascript(folder: &Path, node: &Path, larder: &Larder
     resource(node, "node", &["resource.mjs"], larder)
 }
 
+/// Runs a script against the service.
 fn resource(folder: &Path, program: &str, script: &[&str], larder: &Larder) -> Result<()> {
     let mut command = command(folder, program, script);
     run_command(

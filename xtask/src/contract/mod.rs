@@ -89,6 +89,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         if let Some(python) = python {
             steps.step("a typed client in Python", || clients::typed(&used, &python, &larder));
             steps.step("PyJWT, Authlib", || clients::resource_in_python(&used, &python, &larder));
+            steps.step("clients of the older systems", || clients::dialects(&used, &python, &larder));
         }
         std::fs::write(folder.join("hooks.py"), HOOKS)?;
         std::fs::write(folder.join("schemathesis.toml"), SETTINGS)?;

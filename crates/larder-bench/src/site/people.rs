@@ -73,7 +73,7 @@ fn postgres(users: u64) -> String {
          SET session_replication_role = replica;
          SELECT setseed(0.5);
          ALTER TABLE users DISABLE TRIGGER larder_journal;
-         DROP INDEX users_by_grams;
+         DROP INDEX users_by_search;
          INSERT INTO users (id, email, username, full_name, bio, role, is_active, points, created_at, updated_at)
          SELECT
              substr(moment, 1, 8) || '-' || substr(moment, 9, 4) || '-7' || substr(luck, 1, 3) || '-a'
@@ -99,7 +99,7 @@ fn postgres(users: u64) -> String {
                  FROM generate_series(1, {users}) AS n
              ) AS numbered
          ) AS people;
-         CREATE INDEX users_by_grams ON users USING gin (users_grams(folded_name, username, email))
+         CREATE INDEX users_by_search ON users USING gin (users_search_grams(search_text, search_email))
              WITH (gin_pending_list_limit = 256);
          INSERT INTO points_ledger (user_id, amount, reason) SELECT id, points, 'welcome' FROM users WHERE points > 0;
          ALTER TABLE users ENABLE ALWAYS TRIGGER larder_journal;

@@ -7,14 +7,14 @@ use axum::response::{IntoResponse, Response};
 use larder::policy;
 use larder_http::headers::{CACHE_STATUS, cache_status};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::acknowledged;
-use crate::api::extract::{Consistency, Json, Params, Strength, Target};
+use crate::api::extract::{Consistency, JsonText, Params, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
@@ -23,6 +23,7 @@ use crate::domain::achievement::{
     Summary,
 };
 use crate::domain::identity::{Identifier, UserId};
+use crate::domain::invalid::ValidationErrors;
 use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
@@ -52,7 +53,7 @@ struct AchievementView<'a> {
     /// What is stored with it. Only the user itself and those who manage it see this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    data: Option<Value>,
+    data: Option<Box<RawValue>>,
     /// The id of the user that awarded it; `null` if other software did. Only the user itself and those who manage it see this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -67,7 +68,7 @@ impl<'a> AchievementView<'a> {
             badge_type: &achievement.badge_type,
             points: achievement.points,
             awarded_at: achievement.awarded_at,
-            data: is_whole.then(|| achievement.data.to_value()),
+            data: is_whole.then(|| achievement.data.to_json()),
             awarded_by: is_whole.then_some(achievement.awarded_by.as_deref()),
         }
     }
@@ -94,9 +95,10 @@ impl<'a> AchievementView<'a> {
 pub(crate) async fn award(
     State(service): State<Service>,
     caller: Caller,
-    Json(body): Json,
+    JsonText(body, text): JsonText,
 ) -> Result<Response, Problem> {
     let AwardBody { user_id, badge_type, data, points } = AwardBody::parse(body)?;
+    let data = data.as_sent(&text).map_err(|invalid| ValidationErrors::one("data", invalid))?;
     let award = Award { badge_type, data, points };
     let (achievement, receipt) = service.award(caller, caller.naming(user_id), award).await?;
     let view = AchievementView::of(&achievement, true);

@@ -61,6 +61,7 @@ codes! {
         "the query string cannot be read; each parameter may occur once, percent-encoded in UTF-8";
     SecondFactorNeeded: UNAUTHORIZED, "second_factor_needed", "the password is right; a code is needed too";
     NotFound: NOT_FOUND, "not_found", "there is no such user";
+    PageUnknown: NOT_FOUND, "page_unknown", "Invalid page.";
     IssuerUnset: NOT_FOUND, "issuer_unset", "the service does not know its public address: LARDER_ISSUER is not set";
     MailUnset: NOT_FOUND, "mail_unset",
         "this service sends no mail: neither LARDER_MAIL_URL nor LARDER_MAIL_WEBHOOK_URL is set";

@@ -22,6 +22,7 @@ use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::json::words;
+use crate::domain::strict;
 use crate::service::Service;
 use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
@@ -37,6 +38,19 @@ impl<S: Send + Sync> FromRequest<S> for Json {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_json(&request)?;
         parse(&read(request, state).await?)
+    }
+}
+
+/// A body of JSON as a [`Value`] and as its text, for a field that is stored as it was sent.
+pub(crate) struct JsonText(pub(crate) Value, pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonText {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_json(&request)?;
+        let text = read(request, state).await?;
+        Ok(Self(parse(&text)?.0, text))
     }
 }
 
@@ -56,7 +70,7 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
 }
 
 fn parse(bytes: &[u8]) -> Result<Json, Problem> {
-    serde_json::from_slice(bytes).map(Json).map_err(|error| {
+    let read = strict::read(bytes).map_err(|error| {
         // serde_json's own message is not shown, because it may quote the body.
         let what = match error.classify() {
             serde_json::error::Category::Eof => "ends too early",
@@ -66,7 +80,8 @@ fn parse(bytes: &[u8]) -> Result<Json, Problem> {
         let (line, column) = (error.line(), error.column());
         let detail = format!("the body {what}, at line {line}, column {column}");
         Problem::new(Code::BodyNotJson).with_detail(detail)
-    })
+    })?;
+    if read.twice.is_empty() { Ok(Json(read.value)) } else { Err(read.twice.into()) }
 }
 
 /// The limit that the layer in `bodies.rs` stored in the request's extensions.

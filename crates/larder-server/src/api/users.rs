@@ -230,7 +230,8 @@ pub(crate) async fn put(
     change(state, caller, target, headers, patch, Proof { confirmation, from }).await
 }
 
-async fn change(
+/// Makes a change of a user that a body describes.
+pub(crate) async fn change(
     State(service): State<Service>,
     caller: Caller,
     Target(user): Target,

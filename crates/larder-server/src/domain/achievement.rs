@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::openapi::schema::ObjectBuilder;
 use uuid::Uuid;
 
@@ -16,11 +17,13 @@ use crate::domain::paging::Limit;
 use crate::domain::permission::slug;
 use crate::domain::points::MOST_POINTS;
 use crate::domain::profile::AvatarUrl;
+use crate::domain::strict;
 use crate::domain::text::{FullName, text_type};
 use crate::domain::timestamp::Timestamp;
 
 /// The greatest length of an achievement's `data`, in bytes of JSON.
 const DATA_BYTES: usize = 4096;
+const TOO_LARGE: &str = "is too large; at most 4096 bytes of JSON are allowed";
 const DEFAULT_RECENT: &str = "10";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -55,14 +58,34 @@ impl AwardData {
         let text = value.to_string();
         match value.is_object() {
             true if text.len() <= DATA_BYTES => Ok(Self(text)),
-            true => Err(Invalid::new("is too large; at most 4096 bytes of JSON are allowed")),
+            true => Err(Invalid::new(TOO_LARGE)),
             false => Err(Invalid::new("must be a JSON object")),
         }
     }
 
-    /// The JSON object.
-    pub fn to_value(&self) -> Value {
-        serde_json::from_str(&self.0).unwrap_or_default()
+    /// The same data as `body`, from which it was parsed, writes them: a [`Value`] holds `1.0` as it holds `1.00`, and
+    /// no number beyond 64 bits.
+    ///
+    /// # Errors
+    /// As it was sent, the value is too large.
+    pub fn as_sent(self, body: &[u8]) -> Result<Self, Invalid> {
+        #[derive(Deserialize)]
+        struct Sent<'a> {
+            #[serde(borrow)]
+            data: Option<&'a RawValue>,
+        }
+        let sent = serde_json::from_slice::<Sent<'_>>(body).ok().and_then(|sent| sent.data);
+        match sent.map(|data| strict::compact(data.get())) {
+            None => Ok(self),
+            Some(text) if text.len() <= DATA_BYTES => Ok(Self(text)),
+            Some(_) => Err(Invalid::new(TOO_LARGE)),
+        }
+    }
+
+    /// The JSON object, as it was sent.
+    pub fn to_json(&self) -> Box<RawValue> {
+        // Other software may have written what is not JSON.
+        RawValue::from_string(self.0.clone()).unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 }
 
@@ -238,7 +261,7 @@ impl RecentParams {
 #[into_params(parameter_in = Query)]
 pub struct OfUserParams {
     /// The user: a UUID of version 7, an external id, or `me`. Default: `me`.
-    #[param(pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    #[param(pattern = "^[._|@+=-]{0,127}[A-Za-z0-9][A-Za-z0-9._|@+=-]{0,127}$")]
     pub user: Option<String>,
 }
 
@@ -269,7 +292,7 @@ mod tests {
             json!({ "user_id": "123", "badge_type": "early_bird", "points": 5, "data": {"a": "\0"} }),
         )
         .unwrap();
-        assert_eq!((award.points, award.data.to_value()), (5, json!({"a": "\0"})));
+        assert_eq!((award.points, award.data.to_json().get()), (5, r#"{"a":"\u0000"}"#));
         assert!(
             AwardBody::parse(json!({ "user_id": "me", "badge_type": "a", "data": null, "points": null }))
                 .is_ok()

@@ -2,7 +2,7 @@
 
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
-use crate::domain::contact::{Email, Phone};
+use crate::domain::contact::{Email, SoughtPhone};
 use crate::domain::fields::{Field, Fields, body, one_of};
 use crate::domain::identity::{Identifier, UserId, Username};
 use crate::domain::invalid::Invalid;
@@ -64,6 +64,20 @@ body! {
         pub read_only: ReadOnly as OfUser,
         /// Needed if a caller changes its own e-mail address, user name or telephone number, gives a role above `user`, or
         /// activates a user that has one.
+        pub confirmation: Confirmation as Confirming,
+    }
+}
+
+body! {
+    /// The fields that change, as for `PATCH`. The body may also be a complete user, as GET returned it.
+    #[schema(UpdateUser, {"occupation": "concierge"})]
+    #[derive(Debug)]
+    pub struct UpdateUserBody {
+        /// The change: a missing field stays, and `null` clears one.
+        pub patch: UserPatch as Patched,
+        /// What it repeats.
+        pub read_only: ReadOnly as OfUser,
+        /// Needed if a caller changes its own e-mail address, user name or telephone number.
         pub confirmation: Confirmation as Confirming,
     }
 }
@@ -208,7 +222,7 @@ one_of! {
     LoginName => Identifier, "exactly one of email, username and phone is needed";
     email: Option<Email> => Identifier::Email,
     username: Option<Username> => Identifier::Username,
-    phone: Option<Phone> => Identifier::Phone,
+    phone: Option<SoughtPhone> => Identifier::Phone,
 }
 
 one_of! {
@@ -217,7 +231,7 @@ one_of! {
     id: Option<UserId> => Identifier::Id,
     email: Option<Email> => Identifier::Email,
     username: Option<Username> => Identifier::Username,
-    phone: Option<Phone> => Identifier::Phone,
+    phone: Option<SoughtPhone> => Identifier::Phone,
 }
 
 /// `totp_code`, `recovery_code` or neither.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::contact::Phone;
 use crate::domain::invalid::ValidationErrors;
 use crate::domain::patch::Patch;
 use crate::domain::profile::Skills;

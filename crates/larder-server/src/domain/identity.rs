@@ -10,11 +10,12 @@ use uuid::Uuid;
 use crate::domain::contact::{Email, Phone};
 use crate::domain::invalid::Invalid;
 use crate::domain::json::{component, from_json, string, text_of};
-use crate::domain::text::text_type;
+use crate::domain::text::{identifier, text_type};
 
 /// Words that have another meaning after `/users/`, such as `/users/me`, so they cannot be external ids.
 const RESERVED: [&str; 6] = ["me", "lookup", "statistics", "cache", "bulk", "superadmin"];
 const CANONICAL_UUID_BYTES: usize = 36;
+const EXTERNAL_ID_BYTES: usize = 128;
 
 /// The id of a user: a UUIDv7, so that ids sort by time of creation.
 #[derive(
@@ -66,33 +67,42 @@ impl FromStr for UserId {
 }
 
 text_type! {
-    /// The id a user has in another system: 1 to 64 of `A-Z a-z 0-9 . _ -`, unique.
-    #[schema(pattern = "^[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*$", max_length = 64)]
+    /// The id a user has in another system: 1 to 128 of `A-Z a-z 0-9 . _ - | @ + =`, unique. It may be a UUID, but not one of
+    /// version 7.
+    #[schema(pattern = "^[A-Za-z0-9._|@+=-]*[A-Za-z0-9][A-Za-z0-9._|@+=-]*$", max_length = 128)]
     ExternalId
 }
 
 impl ExternalId {
-    /// Checks the text; upper and lower case differ.
+    /// Trims and checks the text; upper and lower case differ, except in a UUID, which is stored in lower case.
     ///
     /// # Errors
-    /// The text has other characters or a length out of bounds, is a UUID (it would be mistaken for a user's id), or is
-    /// a reserved word.
+    /// The text has other characters or a length out of bounds, is a UUID of version 7 (it would be mistaken for a user's
+    /// id), or is a reserved word.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
-        let shaped = (1..=64).contains(&raw.len())
-            && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        let text = identifier(raw);
+        let shaped = (1..=EXTERNAL_ID_BYTES).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-|@+=".contains(&byte))
             // At least one letter or digit is required, because URL parsers remove the path segments `.` and `..`.
-            && raw.bytes().any(|byte| byte.is_ascii_alphanumeric());
+            && text.bytes().any(|byte| byte.is_ascii_alphanumeric());
         if !shaped {
-            return Err(Invalid::new("must be 1 to 64 letters, digits, dots, underscores or dashes"));
+            return Err(Invalid::new(
+                "must be 1 to 128 letters, digits, dots, underscores, dashes, vertical bars, @, + or =, with a letter or digit",
+            ));
         }
-        if Uuid::try_parse(raw).is_ok() {
-            return Err(Invalid::new("must not be a UUID, because it would be mistaken for an id of ours"));
-        }
-        if RESERVED.iter().any(|word| raw.eq_ignore_ascii_case(word)) {
+        if RESERVED.iter().any(|word| text.eq_ignore_ascii_case(word)) {
             let words = RESERVED.join(", ");
             return Err(Invalid::new(format!("is a reserved word; not allowed are {words}")));
         }
-        Ok(Self(raw.to_owned()))
+        // A UUID has one spelling, but systems print it in either case.
+        let is_uuid = text.len() == CANONICAL_UUID_BYTES && Uuid::try_parse(&text).is_ok();
+        match UserId::parse(&text) {
+            Ok(_) => Err(Invalid::new(
+                "must not be a UUID of version 7, because it would be mistaken for an id of ours",
+            )),
+            Err(_) if is_uuid => Ok(Self(text.to_ascii_lowercase())),
+            Err(_) => Ok(Self(text)),
+        }
     }
 }
 
@@ -104,16 +114,17 @@ text_type! {
 }
 
 impl Username {
-    /// Converts to lower case and checks.
+    /// Trims, converts to lower case and checks.
     ///
     /// # Errors
     /// The text has other characters, or its length is out of bounds.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
-        let shaped = (3..=32).contains(&raw.len())
-            && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-            && raw.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let text = identifier(raw);
+        let shaped = (3..=32).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric());
         if shaped {
-            Ok(Self(raw.to_ascii_lowercase()))
+            Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err(Invalid::new(
                 "must be 3 to 32 letters, digits, dots, underscores or dashes, and begin with a letter or digit",
@@ -153,8 +164,8 @@ from_json!(UserRef, text_of, str::parse, id_of_user());
 
 /// The schema of a text that names a user by either kind of id.
 pub(crate) fn id_of_user() -> ObjectBuilder {
-    let pattern = "^[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*$";
-    string().min_length(Some(1)).max_length(Some(64)).pattern(Some(pattern))
+    let pattern = "^[A-Za-z0-9._|@+=-]*[A-Za-z0-9][A-Za-z0-9._|@+=-]*$";
+    string().min_length(Some(1)).max_length(Some(EXTERNAL_ID_BYTES)).pattern(Some(pattern))
 }
 
 /// Anything that names exactly one user.
@@ -204,10 +215,22 @@ mod tests {
 
     #[test]
     fn external_ids_cannot_be_mistaken_for_anything_else() {
-        for good in ["5779356081", "123", "a", "A.b_c-D", &"x".repeat(64)] {
+        let plain = V4.replace('-', "");
+        for good in [
+            "5779356081",
+            "123",
+            "a",
+            "A.b_c-D",
+            "auth0|5f7c8ec7c33c6c004bbafe82",
+            "samlp|acme|ann+x@example.com",
+            V4,
+            &plain,
+            &V7.replace('-', ""),
+            &"x".repeat(128),
+        ] {
             assert_eq!(ExternalId::parse(good).unwrap().as_str(), good);
         }
-        let plain = V4.replace('-', "");
+        assert_eq!(ExternalId::parse(&format!(" {}\n", V4.to_uppercase())).unwrap().as_str(), V4);
         for bad in [
             "",
             ".",
@@ -216,18 +239,18 @@ mod tests {
             "a:b",
             "a*",
             "a[",
-            "a\n",
+            "a\nb",
             "a\0",
             "é",
+            "||",
             V7,
-            V4,
-            &plain,
+            &V7.to_uppercase(),
             "me",
             "ME",
             "cache",
             "Bulk",
             "superadmin",
-            &"x".repeat(65),
+            &"x".repeat(129),
         ] {
             assert!(ExternalId::parse(bad).is_err(), "{bad:?}");
         }
@@ -235,11 +258,23 @@ mod tests {
 
     #[test]
     fn usernames_are_lower_case() {
-        assert_eq!(Username::parse("Ann.B-9_").unwrap().as_str(), "ann.b-9_");
+        assert_eq!(Username::parse(" Ann.B-9_\u{200b}").unwrap().as_str(), "ann.b-9_");
         assert!(Username::parse("007").is_ok());
-        for bad in
-            ["", "ab", ".ab", "-ab", "a:b", "a*b", "a[b", "a\nb", "a\0b", "a b", "änn", &"x".repeat(33)]
-        {
+        for bad in [
+            "",
+            "ab",
+            ".ab",
+            "-ab",
+            "a:b",
+            "a*b",
+            "a[b",
+            "a\nb",
+            "a\0b",
+            "a b",
+            "änn",
+            "\u{212a}im",
+            &"x".repeat(33),
+        ] {
             assert!(Username::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -249,7 +284,8 @@ mod tests {
         assert_eq!("me".parse::<UserRef>().unwrap(), UserRef::Me);
         assert_eq!(V7.parse::<UserRef>().unwrap(), UserRef::Id(UserId::parse(V7).unwrap()));
         assert!(matches!("123".parse::<UserRef>().unwrap(), UserRef::External(_)));
-        for bad in ["", V4, "lookup", "a/b", "%00"] {
+        assert!(matches!(V4.parse::<UserRef>().unwrap(), UserRef::External(_)));
+        for bad in ["", "lookup", "a/b", "%00"] {
             assert!(bad.parse::<UserRef>().is_err(), "{bad}");
         }
     }

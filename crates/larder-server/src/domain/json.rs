@@ -89,9 +89,16 @@ pub(crate) fn text_of(value: &Value) -> Result<&str, Invalid> {
     }
 }
 
-/// The number of an integer.
+/// The number of an integer. As in JSON Schema, `5.0` and `5e0` are integers too.
 pub(crate) fn integer_of(value: &Value) -> Result<i64, Invalid> {
-    value.as_i64().ok_or_else(|| Invalid::new("must be an integer of at most 64 bits"))
+    let integer = value.as_i64().or_else(|| value.as_f64().and_then(exact));
+    integer.ok_or_else(|| Invalid::new("must be an integer of at most 64 bits"))
+}
+
+/// The integer of a number without a fraction. Beyond 2^53 a parsed number need not be the one that was sent.
+fn exact(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
 }
 
 /// The value as it is.

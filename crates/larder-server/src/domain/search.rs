@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::folding::{WORD_BEGINS, folded};
 use crate::domain::invalid::Invalid;
 
 const MOST_CHARS: usize = 100;
@@ -11,23 +12,23 @@ const MOST_CHARS: usize = 100;
 /// texts.
 const CHARS_ANYWHERE: usize = 3;
 
-/// A term of 1 to 100 characters, in lower case. One or two characters find users whose user name or e-mail address
-/// begins with them; three or more find users that have them anywhere in name, user name or address.
+/// A term of 1 to 100 characters, [folded]. If one or two characters are left, it finds users of whom a word of the
+/// name, the user name or the e-mail address begins with them; three or more find users that have them anywhere.
 ///
 /// `Debug` hides the term, because it may be a person's name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SearchTerm(String);
 
 impl SearchTerm {
-    /// Trims, checks and lower-cases.
+    /// Trims, checks and folds.
     ///
     /// # Errors
-    /// The text is empty, too long, or has a control character.
+    /// The text is empty or too long, or has a control character or nothing visible.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
-        let text = raw.trim().to_lowercase();
+        let text = raw.trim();
         if text.is_empty() {
             return Err(Invalid::new(
-                "must not be empty; one or two characters find who begins with them, three or more find them anywhere",
+                "must not be empty; one or two characters find words that begin with them, three or more are found anywhere",
             ));
         }
         if text.chars().count() > MOST_CHARS {
@@ -36,17 +37,23 @@ impl SearchTerm {
         if text.chars().any(char::is_control) {
             return Err(Invalid::new("holds a control character, which is not allowed"));
         }
-        Ok(Self(text))
+        let folded = folded(text);
+        match folded.trim().chars().count() {
+            0 => Err(Invalid::new("holds no visible character; accents alone find nothing")),
+            // A letter that is a word has the beginning of one already.
+            _ if folded.chars().count() >= CHARS_ANYWHERE => Ok(Self(folded)),
+            _ => Ok(Self(format!("{WORD_BEGINS}{folded}"))),
+        }
     }
 
-    /// The term, in lower case.
+    /// The text that the folded columns of the found users contain; at least three characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the term is found anywhere in a text, and not only at its beginning.
-    pub fn is_found_anywhere(&self) -> bool {
-        self.0.chars().count() >= CHARS_ANYWHERE
+    /// Whether the term is found in a text, which need not be folded.
+    pub fn is_in(&self, text: &str) -> bool {
+        format!("{WORD_BEGINS}{}", folded(text)).contains(&self.0)
     }
 }
 
@@ -61,12 +68,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_are_trimmed_and_in_lower_case() {
+    fn terms_are_trimmed_and_folded() {
         let term = SearchTerm::parse("  ZOË Ü% ").unwrap();
-        assert_eq!(term.as_str(), "zoë ü%");
-        assert!(term.is_found_anywhere() && !SearchTerm::parse("Zo").unwrap().is_found_anywhere());
+        assert_eq!(term.as_str(), "zoe  u%");
+        for (short, contained) in [("Zo", "  zo"), ("É", "  e"), ("王", "  王"), ("王芳", "  王  芳")]
+        {
+            assert_eq!(SearchTerm::parse(short).unwrap().as_str(), contained);
+        }
+        assert!(term.is_in("a Zoe\u{308} U%") && !term.is_in("Zoë"));
+        let short = SearchTerm::parse("zo").unwrap();
+        assert!(short.is_in("Zoë") && short.is_in("a zoo") && !short.is_in("azo"));
         assert_eq!(format!("{term:?}"), "SearchTerm(…)");
-        for bad in ["", "  ", "a\0b", "a\nb", &"x".repeat(101)] {
+        for bad in ["", "  ", "a\0b", "a\nb", "\u{301}", "\u{200b}\u{202e}", &"x".repeat(101)] {
             assert!(SearchTerm::parse(bad).is_err(), "{bad:?}");
         }
     }

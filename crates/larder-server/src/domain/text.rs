@@ -1,9 +1,11 @@
-//! Plain text that people write: trimmed, bounded, and free of control characters.
+//! Plain text that people write: trimmed, bounded, visible, and free of characters that distort the text beside it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
+use crate::domain::folding::is_invisible;
 use crate::domain::invalid::Invalid;
 use crate::domain::json::string;
 
@@ -88,12 +90,13 @@ pub type Bio = Prose<2000>;
 /// A user's experience, at most 4,000 characters.
 pub type Experience = Prose<4000>;
 
-/// One line of text of 1 to `MAX` characters.
+/// One line of text of 1 to `MAX` characters, of which one is visible. A control character, a character that changes the
+/// direction of the text around it, and a combining mark without a letter before it are not allowed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Line<const MAX: usize>(String);
 
-/// Text of 1 to `MAX` characters that may hold line breaks and tabs.
+/// Text as a [`Line`], which may also hold line breaks and tabs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Prose<const MAX: usize>(String);
@@ -102,7 +105,7 @@ impl<const MAX: usize> Line<MAX> {
     /// Trims and checks.
     ///
     /// # Errors
-    /// The text is empty, too long, or has a control character.
+    /// The text is empty or too long, or has a character that [`Line`] does not allow.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         bounded(raw, MAX, |_| false).map(Self)
     }
@@ -121,7 +124,7 @@ impl<const MAX: usize> Prose<MAX> {
     /// Trims and checks; a carriage return before a line feed is dropped.
     ///
     /// # Errors
-    /// The text is empty, too long, or has a control character other than a line feed or a tab.
+    /// The text is empty or too long, or has a character that [`Prose`] does not allow.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         bounded(&raw.replace("\r\n", "\n"), MAX, |c| c == '\n' || c == '\t').map(Self)
     }
@@ -156,10 +159,50 @@ fn bounded(raw: &str, max_chars: usize, allowed: fn(char) -> bool) -> Result<Str
     if text.chars().count() > max_chars {
         return Err(Invalid::new(format!("is too long; at most {max_chars} characters are allowed")));
     }
-    if text.chars().any(|c| c.is_control() && !allowed(c)) {
+    let is_control = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if text.chars().any(|c| is_control(c) && !allowed(c)) {
         return Err(Invalid::new("holds a control character, which is not allowed"));
     }
+    // Such a character in a name would turn the text that a page shows after the name.
+    if text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+        return Err(Invalid::new(
+            "holds a character that changes the direction of the text, which is not allowed",
+        ));
+    }
+    if !text.chars().any(is_seen) {
+        return Err(Invalid::new("must have a visible character"));
+    }
+    if has_lone_mark(text) {
+        return Err(Invalid::new("holds a combining mark without a letter before it, which is not allowed"));
+    }
     Ok(text.to_owned())
+}
+
+/// Whether the character is seen by itself.
+fn is_seen(c: char) -> bool {
+    // U+2800 is a letter of Braille without a dot.
+    !c.is_whitespace() && !is_invisible(c) && !is_mark(c) && c != '\u{2800}'
+}
+
+fn is_mark(c: char) -> bool {
+    !c.is_ascii() && c.general_category_group() == GeneralCategoryGroup::Mark
+}
+
+fn has_lone_mark(text: &str) -> bool {
+    let before = std::iter::once(' ').chain(text.chars());
+    before.zip(text.chars()).any(|(before, c)| is_mark(c) && before.is_whitespace())
+}
+
+/// The text of an identifier, the same for each kind and in every request: without white space and invisible characters
+/// at its ends, which copying adds, and with the letters and digits of full width, which East Asian keyboards send, as
+/// ASCII. What other characters look like is not converted: each kind refuses them.
+pub(crate) fn identifier(raw: &str) -> String {
+    let text = raw.trim_matches(|c: char| c.is_whitespace() || (is_invisible(c) && !c.is_control()));
+    let narrow = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        _ => c,
+    };
+    text.chars().map(narrow).collect()
 }
 
 #[cfg(test)]
@@ -181,6 +224,47 @@ mod tests {
         for bad in ["a\0b", "a\rb", "a\u{1b}[0m", &"x".repeat(2001)] {
             assert!(Bio::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_text_is_visible_and_distorts_no_other_text() {
+        for good in [
+            "王芳",
+            "김민",
+            "Zoe\u{308}",
+            "مُحَمَّد",
+            "שָׁלוֹם",
+            "\u{200f}abc",
+            "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+            "कि",
+        ] {
+            assert_eq!(FullName::parse(good).unwrap().as_str(), good);
+            assert!(Bio::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "Ann\u{202e}nnA",
+            "\u{2066}Ann",
+            "\u{200b}",
+            "\u{200b}\u{200d} \u{feff}",
+            "\u{ad}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{301}",
+            "\u{301}a",
+            "a \u{301}",
+            "\u{20dd}",
+        ] {
+            assert!(FullName::parse(bad).is_err(), "{bad:?}");
+            assert!(Bio::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(FullName::parse("a\u{2028}b").is_err());
+    }
+
+    #[test]
+    fn identifiers_lose_what_copying_and_keyboards_add() {
+        assert_eq!(identifier("\u{feff} ａｎｎ＠example.com\u{a0}\u{200b}"), "ann@example.com");
+        assert_eq!(identifier("\u{212a}im"), "\u{212a}im", "a confusable letter stays, and is refused");
+        assert_eq!(identifier("a\0"), "a\0");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tower::Service as _;
 use utoipa::openapi::OpenApi as Document;
@@ -61,17 +61,39 @@ fn is_like(template: &str, path: &str) -> bool {
     }
 }
 
-/// If the router does not know a path, but knows it with a slash added or removed at its end, it serves that path. It
-/// sends no redirect, because clients repeat a redirected POST as a GET. This is outside of the router's layers, so that
-/// they see the path that is served.
+/// If the router knows a path only without the slash at its end, it serves that path. If it knows a path only with a
+/// slash, it redirects, as Django's `APPEND_SLASH` does: the paths of that system are the only ones with a slash. This is
+/// outside of the router's layers, so that they see the path that is served.
 pub(super) fn with_and_without_slash(router: Router, templates: Templates) -> Router {
     Router::new().fallback(move |mut request: Request| {
         let mut router = router.clone();
-        if let Some(known) = templates.known_form(request.uri()) {
-            *request.uri_mut() = known;
+        let known = templates.known_form(request.uri());
+        async move {
+            match known {
+                Some(known) if known.path().ends_with('/') => {
+                    private(redirected(request.method(), &known)).await
+                }
+                Some(known) => {
+                    *request.uri_mut() = known;
+                    router.call(request).await.into_response()
+                }
+                None => router.call(request).await.into_response(),
+            }
         }
-        async move { router.call(request).await.into_response() }
     })
+}
+
+/// A permanent redirect. After a 301 a client may repeat a POST as a GET; after a 308 it repeats the method and the body.
+fn redirected(method: &Method, to: &Uri) -> Response {
+    let status = match *method {
+        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::PERMANENT_REDIRECT,
+    };
+    let to = to.path_and_query().map_or("/", PathAndQuery::as_str);
+    match HeaderValue::from_str(to) {
+        Ok(to) => (status, [(header::LOCATION, to)]).into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 /// The path without the slash at its end, or with one if it has none.

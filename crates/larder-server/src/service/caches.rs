@@ -166,8 +166,10 @@ impl Service {
             None => None,
         };
         let Some(user) = user else {
-            return Ok(match named {
-                Some(Identifier::External(_)) => vec![Touch::entry("user_external", [id])],
+            return Ok(match &named {
+                Some(Identifier::External(external)) => {
+                    vec![Touch::entry("user_external", [external.as_str()])]
+                }
                 _ => entries_of_id(id).into_iter().collect(),
             });
         };

@@ -1,12 +1,15 @@
 //! Searches users by two methods. The first method reads only the newest users, which is enough for a common term. The
 //! second method uses the index of the searched columns, which serves a rare term.
 //!
+//! Both compare the folded term with folded columns: `search_text` and `search_email` on PostgreSQL, the table
+//! `user_texts` on SQLite. The database keeps them for every writer.
+//!
 //! Invariants:
 //! - `one_order`: both methods return the same users in the same order, newest first, so one page may come from the
 //!   first method and the next page from the second;
 //! - `bounded`: the first method reads a bounded number of rows. The second method runs only if the first method found
 //!   less than one page in these rows. So the users that the second method collects and sorts are a small share of all
-//!   users. On SQLite the second method also runs for each term with a letter outside ASCII.
+//!   users.
 
 use larder_sql::dialect::Dialect;
 
@@ -26,10 +29,6 @@ const NEWEST_ON_POSTGRES: i64 = 4000;
 /// would search terms that 2 % of all users have, and that search costs three times as much with 100,000 users as with
 /// 10,000.
 const NEWEST_ON_SQLITE: i64 = 2000;
-/// The greatest character. The range from a term to the term with this character has all texts that begin with the
-/// term.
-const LAST_CHAR: char = char::MAX;
-
 impl Store {
     /// At most `most` of the users that the term finds; `None` for a user that cannot be read.
     pub(super) async fn search(
@@ -39,20 +38,12 @@ impl Store {
         most: i64,
     ) -> Result<Vec<Option<User>>, StoreError> {
         let dialect = self.database.dialect();
-        if can_be_compared(dialect, term) {
-            let found = self.listed(among_the_newest(dialect, list, term, most), list.sort).await?;
-            if found.len() as i64 >= most {
-                return Ok(found);
-            }
+        let found = self.listed(among_the_newest(dialect, list, term, most), list.sort).await?;
+        if found.len() as i64 >= most {
+            return Ok(found);
         }
         self.listed(by_index(dialect, list, term, most), list.sort).await
     }
-}
-
-/// Whether the first method can search the term. SQLite's `lower` converts ASCII letters only, but SQLite's index
-/// converts all letters. So only the index finds a term with other letters.
-fn can_be_compared(dialect: Dialect, term: &SearchTerm) -> bool {
-    dialect == Dialect::Postgres || term.as_str().is_ascii()
 }
 
 fn among_the_newest(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
@@ -65,42 +56,31 @@ fn among_the_newest(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most:
 fn among_the_newest_on_postgres(list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
     sql.push("SELECT id AS listed_id, created_at AS place FROM (");
-    let columns = "id, created_at, role, username, email, folded_name";
+    let columns = "id, created_at, role, search_text, search_email";
     runs(&mut sql, Dialect::Postgres, list, columns, NEWEST_ON_POSTGRES);
     let newest = sql.bind_number(NEWEST_ON_POSTGRES);
     sql.push(&format!("{} LIMIT {newest}) AS newest WHERE ", order(list.sort, "created_at", "id")));
-    let condition = if term.is_found_anywhere() {
-        let term = sql.bind_text(term.as_str());
-        anywhere_on_postgres(list.audience, &term)
-    } else {
-        begins(&mut sql, list.audience, term)
-    };
-    finish(sql, list, most, &condition, "created_at", "id")
+    let term = sql.bind_text(term.as_str());
+    finish(sql, list, most, &contains_on_postgres(list.audience, &term), "created_at", "id")
 }
 
-/// SQLite finds the newest users in an index without their rows. Then it reads their rows one after the other until the
-/// page is full.
+/// SQLite finds the newest users in an index without their rows. Then it reads their folded texts one after the other
+/// until the page is full.
 fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
     sql.push("SELECT listed_id, place FROM (");
-    let columns = "number AS listed_number, id AS listed_id, created_at AS place";
+    let columns = "number AS listed_number, id AS listed_id, created_at AS place, role";
     runs(&mut sql, Dialect::Sqlite, list, columns, NEWEST_ON_SQLITE);
     let newest = sql.bind_number(NEWEST_ON_SQLITE);
     let order = order(list.sort, "place", "listed_id");
     // CROSS JOIN makes SQLite keep the order of the tables, and with it the order of the newest users.
     sql.push(&format!(
-        "{order} LIMIT {newest}) AS newest CROSS JOIN users WHERE users.number = listed_number AND "
+        "{order} LIMIT {newest}) AS newest CROSS JOIN user_texts WHERE user_texts.number = listed_number AND "
     ));
-    let condition = if term.is_found_anywhere() {
-        let term = sql.bind_text(term.as_str());
-        // User names and addresses are stored in lower case, so only the full name needs `lower`.
-        anywhere(list.audience, |column| match column {
-            "full_name" => format!("instr(lower(full_name), {term}) > 0"),
-            _ => format!("instr({column}, {term}) > 0"),
-        })
-    } else {
-        begins(&mut sql, list.audience, term)
-    };
+    let term = sql.bind_text(term.as_str());
+    let contains = |column: &str| format!("instr({column}, {term}) > 0");
+    let address = or_email(list.audience, &contains("email"));
+    let condition = format!("{} OR {}{address}", contains("full_name"), contains("username"));
     finish(sql, list, most, &condition, "place", "listed_id")
 }
 
@@ -110,8 +90,8 @@ fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) ->
     // planner could scan all users.
     sql.push("SELECT listed_id, place FROM (WITH found AS MATERIALIZED (");
     let columns = "id AS listed_id, created_at AS place";
-    let condition = match (term.is_found_anywhere(), dialect) {
-        (true, Dialect::Sqlite) => {
+    let condition = match dialect {
+        Dialect::Sqlite => {
             let (matched, condition) = by_match(&mut sql, list.audience, term);
             // CROSS JOIN makes SQLite keep the order of the tables, so SQLite begins with the users that the index
             // found.
@@ -120,13 +100,9 @@ fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) ->
             ));
             condition
         }
-        (is_found_anywhere, _) => {
+        Dialect::Postgres => {
             sql.push(&format!("SELECT {columns} FROM users WHERE "));
-            if is_found_anywhere {
-                by_grams(&mut sql, list.audience, term)
-            } else {
-                begins(&mut sql, list.audience, term)
-            }
+            by_grams(&mut sql, list.audience, term)
         }
     };
     let (filter, after) = (filtered(list.filter), after(&mut sql, list));
@@ -140,12 +116,6 @@ fn finish(mut sql: Sql, list: &ListQuery, most: i64, condition: &str, place: &st
     sql
 }
 
-/// The conditions `has(column)` of all columns that readers of this role may search, joined by OR.
-fn anywhere(audience: Role, has: impl Fn(&str) -> String) -> String {
-    let public = format!("{} OR {}", has("full_name"), has("username"));
-    format!("{public}{}", or_email(audience, &has("email")))
-}
-
 /// The condition on the e-mail address: it is searched only in users whose address the readers may see.
 fn or_email(audience: Role, has: &str) -> String {
     match audience {
@@ -155,19 +125,9 @@ fn or_email(audience: Role, has: &str) -> String {
     }
 }
 
-/// The condition that the user name or the e-mail address begins with the term.
-fn begins(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
-    let first = sql.bind_text(term.as_str());
-    let last = sql.bind_text(format!("{}{LAST_CHAR}", term.as_str()));
-    let begins = |column: &str| format!("({column} >= {first} AND {column} < {last})");
-    format!("{}{}", begins("username"), or_email(audience, &begins("email")))
-}
-
-fn anywhere_on_postgres(audience: Role, term: &str) -> String {
-    anywhere(audience, |column| {
-        let column = if column == "full_name" { "folded_name" } else { column };
-        format!("strpos({column}, {term}) > 0")
-    })
+fn contains_on_postgres(audience: Role, term: &str) -> String {
+    let contains = |column: &str| format!("strpos({column}, {term}) > 0");
+    format!("{}{}", contains("search_text"), or_email(audience, &contains("search_email")))
 }
 
 /// A text that contains the term contains every three successive characters (gram) of the term. The index finds the
@@ -175,10 +135,11 @@ fn anywhere_on_postgres(audience: Role, term: &str) -> String {
 /// of the AND: elsewhere PostgreSQL would compute the grams again for each row.
 fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     let term = sql.bind_text(term.as_str());
-    let grams =
-        |mark: &str| format!("users_grams(folded_name, username, email) @> users_grams_of({term}, '{mark}')");
+    let grams = |mark: &str| {
+        format!("users_search_grams(search_text, search_email) @> users_grams_of({term}, '{mark}')")
+    };
     let email = if audience == Role::User { String::new() } else { format!(" OR {}", grams("@")) };
-    format!("({}{email}) AND ({})", grams(""), anywhere_on_postgres(audience, &term))
+    format!("({}{email}) AND ({})", grams(""), contains_on_postgres(audience, &term))
 }
 
 /// The users that SQLite's index finds by name, user name or address, and the condition that keeps the permitted ones.

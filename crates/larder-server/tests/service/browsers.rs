@@ -192,8 +192,7 @@ fn a_request_that_cannot_be_parsed_is_refused_with_a_problem(app: &TestApp) {
 fn a_path_is_known_with_and_without_a_slash_at_its_end(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let get = |client: &Client, path: &str| client.raw(Request::new("GET", path));
-    for path in [format!("{}/", ann.path()), "/api/v1/users/me/".to_owned(), format!("/api/users/{}", ann.id)]
-    {
+    for path in [format!("{}/", ann.path()), "/api/v1/users/me/".to_owned()] {
         assert_eq!(get(&ann, &path).expect(200).field("username"), "ann", "{path}");
     }
     assert!(get(&ann, "/api/v1/users/?limit=1").expect(200).json()["items"].is_array());

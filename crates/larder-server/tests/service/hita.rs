@@ -96,8 +96,25 @@ fn users_are_created_changed_and_ended_under_the_hotels_paths(app: &TestApp) {
     let path = format!("/v1.0/user/update/{id}");
     assert_eq!(ann.patch(&path, &json!({ "bio": "one" })).expect(200).json()["bio"], "one");
     assert_eq!(ann.get("/api/v1/users/5779356081").expect(200).json()["bio"], "one");
-    let whole = json!({ "email": "ann@example.com", "username": "ann", "bio": "two" });
-    assert_eq!(admin.put("/v1.0/user/update/5779356081", &whole).expect(200).json()["bio"], "two");
+    // `update_user(user_id, updates)` sets what `updates` has: PUT of one field keeps the others.
+    let full = json!({ "full_name": "Ann Bonny", "occupation": "captain" });
+    admin.patch(&path, &full).expect(200);
+    let put = admin.put("/v1.0/user/update/5779356081", &json!({ "bio": "two" })).expect(200).json();
+    for (field, value) in
+        [("bio", "two"), ("full_name", "Ann Bonny"), ("occupation", "captain"), ("username", "ann")]
+    {
+        assert_eq!(put[field], value, "{field}");
+    }
+    assert_eq!(put["external_id"], "5779356081");
+    let cleared = admin.put(&path, &json!({ "occupation": null })).expect(200).json();
+    assert_eq!((&cleared["occupation"], &cleared["bio"]), (&json!(null), &json!("two")));
+    // What GET returns can be sent back, by the user itself too.
+    let mut whole = ann.get("/api/v1/users/me").expect(200).json();
+    whole["bio"] = json!("three");
+    assert_eq!(ann.put(&path, &whole).expect(200).json()["bio"], "three");
+    ann.put(&path, &json!({ "points": 7 })).complains_about(422, &["points"]);
+    ann.put(&path, &json!({ "role": "admin" })).expect(403);
+    ann.put(&path, &json!({ "email": null, "nonsense": 1 })).complains_about(422, &["email", "nonsense"]);
 
     ann.post(&format!("/v1.0/user/{id}/deactivate"), &json!(null)).expect(403);
     admin.post(&format!("/v1.0/user/{id}/deactivate"), &json!(null)).expect(200);

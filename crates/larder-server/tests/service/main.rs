@@ -65,6 +65,7 @@ mod statistics;
 mod stolen;
 mod stopping;
 mod support;
+mod texts;
 mod tokens;
 mod totp;
 mod untracked;

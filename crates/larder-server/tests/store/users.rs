@@ -51,7 +51,7 @@ async fn a_user_is_read_as_it_was_inserted(bed: &Bed) {
 }
 
 async fn hostile_strings_are_stored_unchanged(bed: &Bed) {
-    let hostile = "'; DROP TABLE users; -- $1 ? \\ \\0 %_ \"x\" {{}} \u{202e}\u{1F980} :*[";
+    let hostile = "'; DROP TABLE users; -- $1 ? \\ \\0 %_ \"x\" {{}} \u{200f}\u{1F980} :*[";
     let user = tx(&bed.store)
         .await
         .insert_user(
