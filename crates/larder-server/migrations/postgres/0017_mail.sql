@@ -12,6 +12,7 @@ END $$;
 CREATE TRIGGER users_email_unverified BEFORE UPDATE ON users FOR EACH ROW
     WHEN (OLD.email IS DISTINCT FROM NEW.email AND NEW.email_verified) EXECUTE FUNCTION users_email_unverified();
 ALTER TABLE users ENABLE ALWAYS TRIGGER users_email_unverified;
+COMMENT ON TRIGGER users_email_unverified ON users IS 'larder: ENABLE ALWAYS';
 
 CREATE TABLE mail_tokens (
     -- SHA-256 of the token, in hex.
@@ -39,6 +40,7 @@ CREATE TRIGGER users_deactivated_mail_tokens AFTER UPDATE ON users FOR EACH ROW
         OR current_setting('larder.statement_on_users', TRUE) IS NOT DISTINCT FROM 'on'))
     EXECUTE FUNCTION users_deactivated_mail_tokens();
 ALTER TABLE users ENABLE ALWAYS TRIGGER users_deactivated_mail_tokens;
+COMMENT ON TRIGGER users_deactivated_mail_tokens ON users IS 'larder: ENABLE ALWAYS';
 
 -- As migration 10 does with the functions before it: a writer of users needs no right to mail_tokens.
 DO $migration$
