@@ -193,11 +193,12 @@ fn has_lone_mark(text: &str) -> bool {
     before.zip(text.chars()).any(|(before, c)| is_mark(c) && before.is_whitespace())
 }
 
-/// The text of an identifier, the same for each kind and in every request: without white space and invisible characters
+/// The text of an identifier, the same for each kind and in every request: without white space and characters of no width
 /// at its ends, which copying adds, and with the letters and digits of full width, which East Asian keyboards send, as
 /// ASCII. What other characters look like is not converted: each kind refuses them.
 pub(crate) fn identifier(raw: &str) -> String {
-    let text = raw.trim_matches(|c: char| c.is_whitespace() || (is_invisible(c) && !c.is_control()));
+    let text =
+        raw.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}'));
     let narrow = |c: char| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         _ => c,
@@ -264,7 +265,9 @@ mod tests {
     fn identifiers_lose_what_copying_and_keyboards_add() {
         assert_eq!(identifier("\u{feff} ａｎｎ＠example.com\u{a0}\u{200b}"), "ann@example.com");
         assert_eq!(identifier("\u{212a}im"), "\u{212a}im", "a confusable letter stays, and is refused");
-        assert_eq!(identifier("a\0"), "a\0");
+        for kept in ["a\0", "a\u{202e}"] {
+            assert_eq!(identifier(kept), kept);
+        }
     }
 
     #[test]
