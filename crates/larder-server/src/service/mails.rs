@@ -79,7 +79,8 @@ impl Service {
         let owner = owner.ok_or_else(ended)?;
         aim_at(owner.user_id);
         check_not_own(&body.new_password, &owner.email, "new_password")?;
-        let (password, attempt) = charged(attempt, self.passwords.of_client(from).hash(&body.new_password).await)?;
+        let (password, attempt) =
+            charged(attempt, self.passwords.of_client(from).hash(&body.new_password).await)?;
         let reset = self.write(Actor::User(owner.user_id), move |tx| async move {
             Ok(tx.reset_password(owner.user_id, &hash, &password).await?)
         });
