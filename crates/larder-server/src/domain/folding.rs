@@ -87,7 +87,7 @@ pub(crate) fn is_invisible(c: char) -> bool {
         )
 }
 
-/// Whether the letter begins a word wherever it stands: the first letter of a Korean syllable, and the letters of
+/// Whether the letter begins a word wherever it is: the first letter of a Korean syllable, and the letters of
 /// Chinese and Japanese. The migration has the same ranges.
 fn is_word(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{1159}' | '\u{3041}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}')

@@ -130,7 +130,7 @@ pub struct ListParams {
     #[param(value_type = Option<SortWord>, inline)]
     pub sort: Option<String>,
     /// Only users with this text anywhere in their name, user name or (if the caller may see it) e-mail address, whatever
-    /// its case and accents. With fewer than three letters: only users of whom a word there begins with it. Newest first,
+    /// its case and accents. With fewer than three letters: only users that have a word there that begins with it. Newest first,
     /// and without a total.
     #[param(max_length = 100)]
     pub search: Option<String>,

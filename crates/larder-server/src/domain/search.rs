@@ -12,7 +12,7 @@ const MOST_CHARS: usize = 100;
 /// texts.
 const CHARS_ANYWHERE: usize = 3;
 
-/// A term of 1 to 100 characters, [folded]. If one or two characters are left, it finds users of whom a word of the
+/// A term of 1 to 100 characters, [folded]. If one or two characters are left, it finds users if a word of the
 /// name, the user name or the e-mail address begins with them; three or more find users that have them anywhere.
 ///
 /// `Debug` hides the term, because it may be a person's name.
