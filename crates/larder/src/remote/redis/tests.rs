@@ -66,6 +66,7 @@ async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
 }
 
 const KEY: Bytes = Bytes::from_static(b"ns:values:k");
+const NO_TAGS: Mint = Mint { tags: Vec::new(), ttl: Duration::ZERO };
 const OTHER: Bytes = Bytes::from_static(b"ns:values:other");
 const TTL: Duration = Duration::from_secs(60);
 
@@ -79,15 +80,15 @@ async fn a_fill_needs_its_own_lease() {
     let redis = Redis::start().unwrap();
     let (tier, _) = tier(&redis).await;
     let (mine, theirs) = (Token::random(), Token::random());
-    assert_eq!(tier.lease(&KEY, mine, None, &[]).await.unwrap().existing, mine.lease_frame());
-    assert_eq!(tier.lease(&KEY, theirs, None, &[]).await.unwrap().existing, mine.lease_frame());
+    assert_eq!(tier.lease(&KEY, mine, None, &NO_TAGS).await.unwrap().existing, mine.lease_frame());
+    assert_eq!(tier.lease(&KEY, theirs, None, &NO_TAGS).await.unwrap().existing, mine.lease_frame());
     assert_eq!(tier.fill(&KEY, theirs, frame("theirs"), TTL).await, Ok(false));
     assert_eq!(tier.fill(&KEY, mine, frame("mine"), TTL).await, Ok(true));
     assert_eq!(tier.fill(&KEY, mine, frame("again"), TTL).await, Ok(false), "a lease fills once");
     assert_eq!(tier.read(&[KEY, OTHER]).await, Ok(vec![Some(frame("mine")), None]));
 
     tier.unlink(&[KEY]).await.unwrap();
-    tier.lease(&KEY, mine, None, &[]).await.unwrap();
+    tier.lease(&KEY, mine, None, &NO_TAGS).await.unwrap();
     tier.unlink(&[KEY]).await.unwrap();
     assert_eq!(tier.fill(&KEY, mine, frame("late"), TTL).await, Ok(false));
     assert_eq!(tier.read(&[KEY]).await, Ok(vec![None]));
@@ -100,7 +101,7 @@ async fn only_the_frame_that_was_read_is_replaced() {
     let fill = async |text: &str| {
         let token = Token::random();
         tier.unlink(&[KEY]).await.unwrap();
-        tier.lease(&KEY, token, None, &[]).await.unwrap();
+        tier.lease(&KEY, token, None, &NO_TAGS).await.unwrap();
         assert_eq!(tier.fill(&KEY, token, frame(text), TTL).await, Ok(true));
     };
     fill("one").await;
@@ -108,10 +109,10 @@ async fn only_the_frame_that_was_read_is_replaced() {
     // Another fill in between, with another fill id: the key changes from an entry to nothing to an entry (ABA).
     fill("two").await;
     let token = Token::random();
-    let existing = tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().existing;
+    let existing = tier.lease(&KEY, token, Some(&read), &NO_TAGS).await.unwrap().existing;
     assert_eq!(existing, frame("two"));
     let read = fingerprint(&frame("two"));
-    assert_eq!(tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().existing, token.lease_frame());
+    assert_eq!(tier.lease(&KEY, token, Some(&read), &NO_TAGS).await.unwrap().existing, token.lease_frame());
 }
 
 #[tokio::test]
@@ -119,7 +120,7 @@ async fn only_its_holder_releases_a_lease() {
     let redis = Redis::start().unwrap();
     let (tier, _) = tier(&redis).await;
     let (mine, theirs) = (Token::random(), Token::random());
-    tier.lease(&KEY, mine, None, &[]).await.unwrap();
+    tier.lease(&KEY, mine, None, &NO_TAGS).await.unwrap();
     tier.release(&KEY, theirs).await.unwrap();
     assert_eq!(tier.read(&[KEY]).await, Ok(vec![Some(mine.lease_frame())]));
     tier.release(&KEY, mine).await.unwrap();
@@ -130,7 +131,7 @@ async fn only_its_holder_releases_a_lease() {
 async fn a_lease_expires_by_itself() {
     let redis = Redis::start().unwrap();
     let (tier, _) = tier(&redis).await;
-    tier.lease(&KEY, Token::random(), None, &[]).await.unwrap();
+    tier.lease(&KEY, Token::random(), None, &NO_TAGS).await.unwrap();
     let left: u64 = redis.command(&["PTTL", &in_redis()]).unwrap().parse().unwrap();
     assert!((1..=3_000).contains(&left), "{left} ms");
 }
@@ -143,7 +144,8 @@ async fn two_leases_that_mint_a_tag_at_once_get_the_same_token() {
     let tag = namespace().tag_key("users");
     let mint = |tier: RedisTier| {
         let tag = tag.clone();
-        async move { tier.lease(&KEY, Token::random(), None, &[(tag, Token::random())]).await.unwrap().minted }
+        let mint = Mint { tags: vec![(tag, Token::random())], ttl: Duration::from_secs(60) };
+        async move { tier.lease(&KEY, Token::random(), None, &mint).await.unwrap().minted }
     };
     let (a, b) = tokio::join!(mint(first), mint(second));
     assert_eq!(a, b);
@@ -173,7 +175,7 @@ async fn an_instances_own_changes_are_reported_to_it() {
     let (tier, notes) = tier(&redis).await;
     let token = Token::random();
     tier.read(&[KEY]).await.unwrap();
-    tier.lease(&KEY, token, None, &[]).await.unwrap();
+    tier.lease(&KEY, token, None, &NO_TAGS).await.unwrap();
     tier.read(&[KEY]).await.unwrap();
     assert_eq!(notes.take(&KEY), 1, "the own lease");
     tier.fill(&KEY, token, frame("mine"), TTL).await.unwrap();
