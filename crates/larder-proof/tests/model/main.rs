@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the figures and the traces are what one runs it for")]
 
 mod attestation;
+mod renewals;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -22,10 +23,6 @@ type Scenarios<M> = Vec<(&'static str, M, Coverage)>;
 
 fn read_path(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::read_path(rules), |it| it.coverage.clone())
-}
-
-fn renewals(rules: ProtocolRules) -> Scenarios<Coherence> {
-    counted(coherence::scenarios::renewals(rules), |it| it.coverage.clone())
 }
 
 fn tags(rules: ProtocolRules) -> Scenarios<Coherence> {
@@ -130,14 +127,6 @@ mod kept {
         assert_eq!(untaken(tags(ProtocolRules::default())), []);
     }
 
-    #[test]
-    fn renewals_hold() {
-        use coherence::Branch;
-        let untaken = hold(renewals(ProtocolRules::default()), &Branch::ALL);
-        assert!(!untaken.iter().any(|branch| Branch::RENEWALS.contains(branch)), "{untaken:?}");
-        assert!(!untaken.contains(&Branch::FillRefused), "a fill after a lost renewal");
-    }
-
     /// The branches that were never taken, without those of permits, renewals and memory-only classes.
     fn untaken(scenarios: Scenarios<Coherence>) -> Vec<coherence::Branch> {
         use coherence::Branch;
@@ -193,12 +182,6 @@ mod rule {
     #[test]
     fn plain_set_is_caught() {
         catch_reader(ProtocolRule::FillComparesLease, "redis_is_not_behind");
-    }
-
-    #[test]
-    fn blind_renewal_is_caught() {
-        let rules = ProtocolRules::without(ProtocolRule::RenewsOnlyItsLease);
-        catch("blind-renewal", renewals(rules), "redis_is_not_behind");
     }
 
     #[test]

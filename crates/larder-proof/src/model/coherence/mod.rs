@@ -7,6 +7,7 @@
 mod anchored;
 mod permit;
 mod read;
+mod renewal;
 pub mod scenarios;
 mod state;
 mod write;

@@ -14,8 +14,8 @@ use larder::protocol::tag::{TagKey, TagToken};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    Phase, Slot, State, Version, copy_of, entry_of, expected, key, keys, place, tag, tags_of, token_of,
-    version_of,
+    Phase, Slot, State, Version, copy_of, entry_of, expected, flight, key, keys, place, tag, tags_of,
+    token_of, version_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
@@ -258,30 +258,6 @@ impl State {
         self.insert_tracked(model, instance, mark, key(), copy_of(entry));
     }
 
-    /// Models `Engine::can_store`. A flight whose lease is gone leaves the table: reads that wait for it decide again.
-    pub(super) fn renew(&mut self, model: &Coherence, nth: usize) {
-        let (Phase::Held { id, lease, tags } | Phase::Loaded { id, lease, tags, .. }) =
-            self.readers[nth].phase.clone()
-        else {
-            return;
-        };
-        self.left.renewals -= 1;
-        if !model.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
-            self.redis.set(&key(), lease.lease_frame());
-        } else if self.redis.renew(&key(), lease, &tags) {
-            model.take(Branch::Renewed);
-        } else {
-            model.take(Branch::RenewalRefused);
-            let instance = self.readers[nth].instance;
-            self.instances[instance].shards[place(&key())].end_flight(&key(), id);
-            for read in self.readers.iter_mut().filter(|read| read.instance == instance) {
-                if matches!(read.phase, Phase::After(of) if of == id) {
-                    read.phase = Phase::Arrived;
-                }
-            }
-        }
-    }
-
     /// The loader reads the database at this one instant.
     pub(super) fn load(&mut self, model: &Coherence, nth: usize) {
         let read = &self.readers[nth];
@@ -412,17 +388,5 @@ impl State {
         let mut bytes = [0; 16];
         bytes[..3].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), self.readers[nth].tokens, kind]);
         Token::from_bytes(bytes)
-    }
-}
-
-/// The flight that a reader leads or follows.
-pub(super) fn flight(phase: &Phase) -> FlightId {
-    match phase {
-        Phase::Joined(id) | Phase::After(id) | Phase::Asked(id, _) | Phase::Replied(id, ..) => *id,
-        Phase::Waiting(id) | Phase::Leasing { id, .. } | Phase::Minting { id, .. } => *id,
-        Phase::Held { id, .. } | Phase::Loaded { id, .. } | Phase::Direct { id } => *id,
-        Phase::SettingAnchor { id, .. } | Phase::Watched { id, .. } | Phase::WatchedLoaded { id, .. } => *id,
-        Phase::DirectHeld { id, .. } | Phase::DirectLoaded { id, .. } => *id,
-        Phase::Before | Phase::Arrived | Phase::Done => FlightId(0),
     }
 }

@@ -385,3 +385,15 @@ impl Permit {
         Permit { instance, phase: PermitPhase::Before }
     }
 }
+
+/// The flight that a reader leads or follows.
+pub(super) fn flight(phase: &Phase) -> FlightId {
+    match phase {
+        Phase::Joined(id) | Phase::After(id) | Phase::Asked(id, _) | Phase::Replied(id, ..) => *id,
+        Phase::Waiting(id) | Phase::Leasing { id, .. } | Phase::Minting { id, .. } => *id,
+        Phase::Held { id, .. } | Phase::Loaded { id, .. } | Phase::Direct { id } => *id,
+        Phase::SettingAnchor { id, .. } | Phase::Watched { id, .. } | Phase::WatchedLoaded { id, .. } => *id,
+        Phase::DirectHeld { id, .. } | Phase::DirectLoaded { id, .. } => *id,
+        Phase::Before | Phase::Arrived | Phase::Done => FlightId(0),
+    }
+}

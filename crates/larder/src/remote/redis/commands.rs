@@ -6,7 +6,7 @@ use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
-use crate::protocol::tag::TagKey;
+use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::redis::millis;
 use crate::remote::redis::prefix::Prefix;
@@ -44,4 +44,9 @@ pub(super) async fn set_if_absent(
         .zip(frames)
         .map(|(before, (_, ours))| before.unwrap_or_else(|| ours.clone()))
         .collect())
+}
+
+/// The key and the frame of each tag, as Redis has them.
+pub(super) fn frames(prefix: &Prefix, tags: &[TagToken]) -> Vec<(Bytes, Bytes)> {
+    tags.iter().map(|taken| (prefix.add_to(taken.tag.as_bytes()), taken.token.tag_frame())).collect()
 }

@@ -34,7 +34,7 @@ use crate::polls::PollRequests;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
-use crate::remote::redis::commands::{mget, minted, set_if_absent};
+use crate::remote::redis::commands::{frames, mget, minted, set_if_absent};
 use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH};
 use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::keeper::Keeper;
@@ -273,12 +273,11 @@ impl Remote for RedisTier {
     }
 
     async fn renew(&self, key: &Bytes, token: Token, tags: &[TagToken]) -> Result<bool, Fault> {
-        let prefix = self.prefix();
-        let (key, lease) = (&prefix.add_to(key), token.lease_frame());
+        let (prefix, lease) = (self.prefix(), token.lease_frame());
+        let (key, tags) = (&prefix.add_to(key), frames(&prefix, tags));
         if !self.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
             return self.set(key, lease, LEASE).await.map(|()| true);
         }
-        let tags = frames(&prefix, tags);
         self.scripts.renew(self.connection()?, key, &lease, &tags, LEASE).await.map_err(fault)
     }
 
@@ -381,11 +380,6 @@ impl Remote for RedisTier {
         self.validity.revoke();
         self.nudge.notify_one();
     }
-}
-
-/// The key and the frame of each tag, as Redis has them.
-fn frames(prefix: &Prefix, tags: &[TagToken]) -> Vec<(Bytes, Bytes)> {
-    tags.iter().map(|taken| (prefix.add_to(taken.tag.as_bytes()), taken.token.tag_frame())).collect()
 }
 
 /// A TTL as Redis takes it: an integer number of milliseconds, at least 1, because Redis refuses 0.
