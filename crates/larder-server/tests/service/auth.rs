@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use crate::support::app::{PASSWORD, TestApp, on_every_stack};
 
 /// The fields of a user in the contract; an answer has no others.
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "avatar_url",
     "bio",
     "created_at",
     "email",
+    "email_verified",
     "experience",
     "external_id",
     "full_name",
