@@ -29,7 +29,7 @@ const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// An account's budget for all addresses together is this many times its budget for one address.
 const ADDRESSES: u32 = 10;
 /// How many mails may be sent to one address in [`ACCOUNT_PERIOD`]. It is small because strangers can ask for them. If a
-/// stranger uses them up, the owner of the address has a mail that works.
+/// another client uses them up, the owner of the address has a mail that works.
 const MAILS: u32 = 3;
 /// The most keys for which one table keeps budgets, at some 100 bytes each.
 const KEPT: usize = 100_000;

@@ -67,7 +67,7 @@ pub(super) fn check(root: &Path, folder: &Path) -> Result<()> {
     let log = fs::read_to_string(larder.log())?;
     let revalidated = log.lines().filter(|line| line.contains("status=304")).count();
     ensure!(revalidated > 0, "Chromium revalidated no answer; see {}", larder.log().display());
-    println!("  {revalidated} lines of the log tell of a 304");
+    println!("  {revalidated} lines of the log report a 304");
     larder.end()
 }
 

@@ -1,9 +1,8 @@
 //! Loads that take so long that their lease is renewed.
 
-use larder::protocol::rules::{ProtocolRule, ProtocolRules};
-use larder_proof::model::coherence::{self, Branch, Coherence};
+use coherence::Branch;
 
-use crate::{Scenarios, catch, counted, hold};
+use super::*;
 
 fn renewals(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::renewals(rules), |it| it.coverage.clone())

@@ -235,7 +235,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TargetSession {
     }
 }
 
-/// Stands for every client if a program serves the routes without `ConnectInfo`: together they get one client's budgets.
+/// Means every client if a program serves the routes without `ConnectInfo`: together they get one client's budgets.
 const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The client's address: the peer's, or, if the peer is a trusted proxy, the address that its header names.

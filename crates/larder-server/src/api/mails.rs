@@ -1,5 +1,5 @@
 //! `/api/v1/auth/password` and `/api/v1/auth/email`: resetting a forgotten password and confirming an address, by a
-//! token that a mail brings.
+//! token from a mail.
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -320,7 +320,7 @@ fn refresh_token(raw: &str) -> Result<String, Invalid> {
     }
 }
 
-/// A token that a mail brought, which is a secret.
+/// A token from a mail; it is a secret.
 pub(crate) enum MailToken {}
 
 from_json!(

@@ -1,3 +1,5 @@
+//! Rows of users are read from NDJSON and CSV, and what is written is read again.
+
 use super::*;
 use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, Username};

@@ -48,7 +48,7 @@ impl Default for MailSettings {
 #[derive(Debug, Clone)]
 pub enum TransportSettings {
     /// To a mail server.
-    Smtp(SmtpSettings),
+    Smtp(Box<SmtpSettings>),
     /// To the application, which sends the mail.
     Webhook(WebhookSettings),
 }
@@ -104,14 +104,14 @@ pub enum SendError {
 
 /// The open transport.
 enum Transport {
-    Smtp(Smtp),
+    Smtp(Box<Smtp>),
     Webhook(Box<Webhook>),
 }
 
 impl Transport {
     fn open(settings: &TransportSettings) -> std::io::Result<Self> {
         Ok(match settings {
-            TransportSettings::Smtp(smtp) => Self::Smtp(Smtp::open(smtp)?),
+            TransportSettings::Smtp(smtp) => Self::Smtp(Box::new(Smtp::open(smtp)?)),
             TransportSettings::Webhook(webhook) => Self::Webhook(Box::new(Webhook::open(webhook)?)),
         })
     }

@@ -46,7 +46,7 @@ pub(super) struct Smtp {
     from: Mailbox,
 }
 
-/// Tells other programs not to answer (RFC 3834).
+/// Asks other programs not to answer (RFC 3834).
 #[derive(Clone)]
 struct AutoSubmitted;
 
@@ -114,7 +114,7 @@ impl Smtp {
     }
 }
 
-/// The subject and the text. They repeat nothing that a user has set, so that no stranger can put words into them.
+/// The subject and the text. They repeat nothing that a user has set, so that no other user can put words into them.
 fn text(mail: &Mail) -> (&'static str, String) {
     let (subject, does, unasked) = match mail.purpose {
         MailPurpose::PasswordReset => (

@@ -1,4 +1,4 @@
-//! Password resets and confirmations of e-mail addresses, by a token that a mail brings.
+//! Password resets and confirmations of e-mail addresses, by a token from a mail.
 //!
 //! Asking for a reset starts work in the background and returns at once, so neither the answer nor its duration
 //! discloses whether a user has the address.
@@ -139,7 +139,7 @@ impl Service {
         Ok(receipt)
     }
 
-    /// Stores a new token of this user, and returns the mail that brings it.
+    /// Stores a new token of this user, and returns the mail with it.
     async fn token_mail(
         &self,
         mailer: &Mailer,

@@ -150,7 +150,9 @@ impl Service {
                     false => None,
                 };
                 if let Err(refused) = self.confirm(caller, &proof).await {
-                    guess.map(Attempt::give_back);
+                    if let Some(guess) = guess {
+                        guess.give_back();
+                    }
                     return Err(refused);
                 }
                 // `drop` spends the attempt, as in `register`: the answer discloses whether a name is taken.

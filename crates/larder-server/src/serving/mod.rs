@@ -117,7 +117,7 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
         // Bytes that have arrived by now are read before the connection counts as unused.
         biased;
         begins = wire.begins_as_http2() => begins,
-        // Once a byte was read, the client has the whole time-out to go on, also after a stop.
+        // Once a byte was read, the client has the full time-out to go on, also after a stop.
         _ = stopped.wait_for(|is_stopping| *is_stopping && progress.get() == Phase::New) => return,
         () = sleep(settings.head_timeout) => return,
     };
@@ -171,7 +171,7 @@ async fn as_http2(
     opened: time::Instant,
     peer: SocketAddr,
 ) -> hyper::Result<()> {
-    // `Wire` counts the whole connection as one request. The client may always be sending, at least control frames, so
+    // `Wire` counts all of the connection as one request. The client may always be sending, at least control frames, so
     // the connection is closed in stages.
     progress.set(Phase::Request);
     progress.leave_unread();

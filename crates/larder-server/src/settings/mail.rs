@@ -39,7 +39,7 @@ pub(super) fn read(sources: &Sources) -> Result<MailSettings, BadSetting> {
         (Some(_), Some(_)) => {
             return Err(BadSetting::secret(WEBHOOK_URL, format!("goes without {URL}; set one of them")));
         }
-        (Some(smtp), None) => Some(TransportSettings::Smtp(smtp)),
+        (Some(smtp), None) => Some(TransportSettings::Smtp(Box::new(smtp))),
         (None, Some(webhook)) => Some(TransportSettings::Webhook(webhook)),
         (None, None) => None,
     };
@@ -63,7 +63,7 @@ fn smtp(sources: &Sources) -> Result<Option<SmtpSettings>, BadSetting> {
     let from = sources.find(FROM);
     let file = sources.find(PASSWORD_FILE);
     let Some(Found { value, origin, .. }) = sources.find(URL) else {
-        for unused in [&from, &file].into_iter().flatten() {
+        if let Some(unused) = from.or(file) {
             return Err(BadSetting::secret(unused.name, format!("goes with {URL}, which is not set")));
         }
         for name in [URL, FROM, PASSWORD_FILE] {
@@ -138,7 +138,7 @@ fn credentials(
         (false, None) => Err(BadSetting::url(
             URL,
             value,
-            format!("has a user and no password; it may stand in the URL or in {PASSWORD_FILE}"),
+            format!("has a user and no password; it may be in the URL or in {PASSWORD_FILE}"),
         )),
     }
 }
@@ -204,7 +204,7 @@ mod tests {
     fn smtp(url: &str) -> Result<SmtpSettings, BadSetting> {
         let sources = of(&[(URL, url), (FROM, "Larder <no-reply@example.com>")], "")?;
         match read(&sources)?.transport {
-            Some(TransportSettings::Smtp(smtp)) => Ok(smtp),
+            Some(TransportSettings::Smtp(smtp)) => Ok(*smtp),
             other => panic!("{other:?}"),
         }
     }

@@ -17,7 +17,7 @@ use crate::store::row;
 use crate::store::writing::Writer;
 use crate::store::{Store, passwords, sessions};
 
-/// How many valid tokens of one kind a user has; the oldest are removed. More than one, so that a stranger who asks for
+/// How many valid tokens of one kind a user has; the oldest are removed. More than one, so that another client that asks for
 /// another mail does not make the first one useless.
 const KEPT: i64 = 5;
 
@@ -35,7 +35,7 @@ pub struct NewMailToken<'a> {
     pub expires_at: Timestamp,
 }
 
-/// The user to whom a valid token was sent.
+/// The user that a valid token was sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailTokenOwner {
     /// The user.

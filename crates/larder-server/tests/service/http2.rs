@@ -57,7 +57,7 @@ fn request(method: Method, path: &str, token: Option<&str>) -> hyper::http::requ
     }
 }
 
-/// A whole body.
+/// A complete body.
 fn whole(body: impl Into<Bytes>) -> Parts {
     let (send, parts) = mpsc::unbounded_channel();
     let body = body.into();
@@ -117,7 +117,7 @@ fn one_connection_serves_many_requests_at_once_beside_http_1() {
     });
 }
 
-/// As many clients do, this one sends its whole body before it reads: no answer is lost, and the connection stays.
+/// As many clients do, this one sends its complete body before it reads: no answer is lost, and the connection stays.
 #[test]
 fn no_refusal_before_the_body_is_read_is_lost() {
     let app = Stack::sqlite_memory().start();

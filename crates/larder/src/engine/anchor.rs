@@ -10,8 +10,8 @@
 //!   read of the anchor was sent, and the next report removes it.
 
 use crate::clock::Tick;
-use crate::engine::flight::{LoadBegin, LoadPlan};
 use crate::engine::load::{LoadedValue, Loading, StoreCondition};
+use crate::engine::plan::{AnchoredRight, LoadBegin, LoadPlan};
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::local::copy::{LocalCopy, Origin, Slot};
@@ -31,15 +31,6 @@ use crate::stats::count;
 /// the anchor, and Redis also reports this SET, which voids the permit of that attempt. If four attempts fail, other
 /// programs keep changing the key, and the answer is not stored.
 const ATTEMPTS: usize = 4;
-
-/// The right to keep a value whose load begins now.
-pub(super) struct AnchoredRight {
-    pub(super) permit: LocalPermit,
-    /// The tags, each with the life of its token in memory: a random value that ends when the token leaves memory.
-    pub(super) tags: Vec<TagToken>,
-    /// The earliest instant at which the anchor can expire.
-    pub(super) until: Tick,
-}
 
 impl Engine {
     /// The plan of a load of a memory-only class.

@@ -9,48 +9,15 @@ use bytes::Bytes;
 use tokio::select;
 use tracing::Instrument;
 
-use crate::clock::Tick;
-use crate::engine::anchor::AnchoredRight;
 use crate::engine::load::{Loading, StoreCondition};
+use crate::engine::plan::{FlightStep, LoadBegin, LoadPlan};
 use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::error::Error;
 use crate::local::outcome::{FlightReceiver, FlightResult, FlightSender, LoadOutcome};
 use crate::local::{LocalTier, NewFlight};
 use crate::policy::Abandonment;
 use crate::protocol::flight::FlightId;
-use crate::protocol::tag::TagToken;
-use crate::protocol::token::Token;
-use crate::remote::Remote;
 use crate::stats::count;
-
-/// How a flight continues after it has asked the tiers.
-pub(super) enum FlightStep {
-    /// Redis has the entry.
-    Served(LoadOutcome),
-    Load(LoadPlan),
-}
-
-/// Where the value of a load may be stored. Everything that an invalidation during the load must be able to void is set
-/// before the load begins.
-pub(super) enum LoadPlan {
-    /// In Redis, if this lease is still there.
-    Fill(LeaseHold, Vec<TagToken>),
-    /// In memory, unless Redis reports a change; `None`: nowhere, because the anchor kept changing.
-    Anchored(Option<AnchoredRight>),
-    /// In memory, unless the flight is detached.
-    Memory(Vec<TagToken>),
-    /// Nowhere: another instance's load took longer than the load time-out.
-    Beside,
-}
-
-/// A load that begins now.
-pub(super) struct LoadBegin {
-    pub(super) entry_ref: EntryRef,
-    pub(super) flight: FlightId,
-    pub(super) receiver: Arc<FlightReceiver>,
-    pub(super) started: Tick,
-    pub(super) started_at_millis: u64,
-}
 
 impl Engine {
     /// Asks the tiers, in the task of the read that leads the flight. If that read is dropped meanwhile, a follower
@@ -180,36 +147,6 @@ impl Drop for Leader {
         self.local.end_flight(&self.key, self.id);
         if std::thread::panicking() {
             sender.send(Err(Error::load_panicked()));
-        }
-    }
-}
-
-/// A requested lease. If it is dropped before its fill, the lease is released, so that other instances need not wait
-/// until it expires. The hold is created before LEASE is sent, because a read that is dropped before the reply may
-/// already have the lease.
-pub(crate) struct LeaseHold {
-    held: Option<(Arc<dyn Remote>, Bytes)>,
-    pub(crate) token: Token,
-}
-
-impl LeaseHold {
-    pub(crate) fn new(remote: Arc<dyn Remote>, key: Bytes) -> Self {
-        LeaseHold { held: Some((remote, key)), token: Token::random() }
-    }
-
-    /// Drops the hold without a release. Call it if another read holds the lease, or if Redis has answered the fill.
-    pub(crate) fn settle(mut self) {
-        self.held = None;
-    }
-}
-
-impl Drop for LeaseHold {
-    fn drop(&mut self) {
-        let Some((remote, key)) = self.held.take() else { return };
-        let token = self.token;
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // If the release fails, the lease expires after 3 s.
-            runtime.spawn(async move { remote.release(&key, token).await });
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::engine::flight::{LoadBegin, LoadPlan};
+use crate::engine::plan::{LoadBegin, LoadPlan};
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::error::{BoxError, Error};
 use crate::loading::run_load;

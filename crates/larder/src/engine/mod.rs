@@ -6,6 +6,7 @@ mod flight;
 mod invalidate;
 mod load;
 pub(crate) mod permit;
+mod plan;
 mod read;
 mod redis_read;
 pub(crate) mod registry;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::engine::anchor::AnchoredRight;
+use crate::engine::plan::AnchoredRight;
 use crate::engine::redis_read::{LEASE_POLL_MAX, LEASE_POLL_MIN};
 use crate::engine::reply::minted;
 use crate::engine::storable::StorableValue;

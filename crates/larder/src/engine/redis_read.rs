@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
-use crate::engine::flight::{FlightStep, LeaseHold, LoadBegin, LoadPlan};
 use crate::engine::load::{LoadedValue, Loading, StoreCondition};
+use crate::engine::plan::{FlightStep, LeaseHold, LoadBegin, LoadPlan};
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
