@@ -9,7 +9,6 @@
 //! - `no_copy_outlives_the_report_of_its_anchor`: a copy enters memory only if no report of its key arrived after the
 //!   read of the anchor was sent, and the next report removes it.
 
-use crate::clock::Tick;
 use crate::engine::load::{LoadedValue, Loading, StoreCondition};
 use crate::engine::plan::{AnchoredRight, LoadBegin, LoadPlan};
 use crate::engine::reply::Reply;
@@ -20,7 +19,6 @@ use crate::local::permit::LocalPermit;
 use crate::policy::Policy;
 use crate::protocol::frame::{Frame, fingerprint};
 use crate::protocol::rules::ProtocolRule;
-use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::Fault;
 use crate::remote::validity::Epoch;
