@@ -50,7 +50,7 @@ pub enum TransportSettings {
     /// To a mail server.
     Smtp(Box<SmtpSettings>),
     /// To the application, which sends the mail.
-    Webhook(WebhookSettings),
+    Webhook(Box<WebhookSettings>),
 }
 
 /// A link in which `{token}` is replaced.

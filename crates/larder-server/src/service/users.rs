@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use larder::class::Answer;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder_identity::limits::{Attempt, Kind};
+use larder_identity::limits::Kind;
 
 use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;

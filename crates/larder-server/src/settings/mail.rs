@@ -40,7 +40,7 @@ pub(super) fn read(sources: &Sources) -> Result<MailSettings, BadSetting> {
             return Err(BadSetting::secret(WEBHOOK_URL, format!("goes without {URL}; set one of them")));
         }
         (Some(smtp), None) => Some(TransportSettings::Smtp(Box::new(smtp))),
-        (None, Some(webhook)) => Some(TransportSettings::Webhook(webhook)),
+        (None, Some(webhook)) => Some(TransportSettings::Webhook(Box::new(webhook))),
         (None, None) => None,
     };
     let link = |name| {
