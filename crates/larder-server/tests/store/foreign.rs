@@ -8,11 +8,12 @@ pub(crate) const BOB: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 pub(crate) const CAT: &str = "0192f0c1-2345-7abc-8def-0123456789ac";
 
 /// The tables whose rows a restore and replication copy unchanged.
-pub(crate) const DATA: [&str; 17] = [
+pub(crate) const DATA: [&str; 18] = [
     "users",
     "credentials",
     "sessions",
     "refresh_tokens",
+    "mail_tokens",
     "signing_keys",
     "preferences",
     "languages",
@@ -28,7 +29,7 @@ pub(crate) const DATA: [&str; 17] = [
     "api_key_uses",
 ];
 
-/// Inserts rows into every table: three users, one of them inactive, with points, an achievement, sessions and keys.
+/// Inserts rows into every table except `mail_tokens`: three users, one of them inactive, with points, an achievement, sessions and keys.
 pub(crate) fn fill(database: &Database) {
     let statement = format!(
         "INSERT INTO users (id, email, username, full_name, skills) VALUES

@@ -212,7 +212,7 @@ async fn instances_may_start_at_once(bed: &Bed) {
         let drop = "DROP VIEW user_texts_folded; DROP TABLE user_texts; DROP TABLE search_letters; \
                     DROP TABLE preferences; DROP TABLE languages; DROP TABLE accessibility; DROP TABLE interests; \
                     DROP TABLE api_key_uses; DROP TABLE api_keys; DROP TABLE recovery_codes; DROP TABLE totp; \
-                    DROP TABLE audit_log; DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; \
+                    DROP TABLE audit_log; DROP TABLE mail_tokens; DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; \
                     DROP TABLE signing_keys; DROP TABLE points_ledger; DROP TABLE achievements; DROP TABLE permissions; \
                     DROP TABLE users; DROP TABLE user_counts; DROP TABLE user_days; DROP TABLE points_counts; \
                     DROP TABLE installation; DROP TABLE larder_outbox; DROP TABLE larder_outbox_marks; \

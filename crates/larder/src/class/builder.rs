@@ -112,14 +112,14 @@ where
 
     /// How long one load of this class may take: 1 ms to 15 minutes. A load that takes longer fails. While it runs, the
     /// key's readers on all instances wait for it. Default: the cache's
-    /// [`load_timeout`](crate::cache::Builder::load_timeout), 2 s.
+    /// [`load_timeout`](crate::Builder::load_timeout), 2 s.
     pub fn load_timeout(self, load_timeout: Duration) -> Self {
         ClassBuilder { load_timeout: Some(load_timeout), ..self }
     }
 
     /// How long a read waits for its answer: at least 1 ms, and shorter than the load time-out. After that it gets an
     /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and a load that has begun goes
-    /// on. It should be longer than the [Redis time-out](crate::cache::Builder::redis_timeout): a read that leaves before
+    /// on. It should be longer than the [Redis time-out](crate::Builder::redis_timeout): a read that leaves before
     /// Redis answered begins no load. Reads without the tiers (caching is off, or within a load) have no soft time-out.
     /// Default: a read waits until the load ends.
     ///
