@@ -34,6 +34,7 @@ pub use crate::dialect::Dialect;
 pub use crate::error::Error;
 pub use crate::fresh::{CheckedConnection, fresh};
 pub use crate::journal::{CommitExt, SqlJournal, Table, migration};
+pub use crate::read_connection::ReadConnection;
 
 /// Compiles the examples of the repository's README and pages, and runs those that need no server.
 #[cfg(doctest)]
