@@ -123,7 +123,7 @@ fn no_refusal_before_the_body_is_read_is_lost() {
     let app = Stack::sqlite_memory().start();
     run(async {
         let (mut sender, _connection) = connect(app.address, 1 << 16).await;
-        for _ in 0..20 {
+        for _ in 0..8 {
             for (path, size, expected, code) in [
                 ("/api/v1/auth/login", 900_000, 413, "body_too_large"),
                 ("/nothing", 900_000, 404, "path_unknown"),
