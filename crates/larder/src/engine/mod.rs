@@ -1,5 +1,6 @@
 //! The engine runs the decisions of `protocol` against memory and Redis. Its values have no types; `class` adds them.
 
+mod aging;
 mod anchor;
 pub(crate) mod consumer;
 mod flight;
@@ -9,6 +10,7 @@ pub(crate) mod permit;
 mod plan;
 mod read;
 mod redis_read;
+mod refresh;
 pub(crate) mod registry;
 mod reply;
 mod storable;
@@ -117,6 +119,7 @@ pub(crate) struct ClassCore {
 pub(crate) type Tags = Arc<[TagKey]>;
 
 /// The key and tags that one read is about.
+#[derive(Clone)]
 pub(crate) struct EntryRef {
     pub(crate) key: Bytes,
     pub(crate) tags: Tags,
@@ -140,12 +143,6 @@ impl Drop for AbortOnDrop {
 impl ClassCore {
     fn readable_format(&self, tags: &Tags) -> ReadableFormat {
         ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
-    }
-
-    /// How long a loaded answer can stay; `None` if it is not stored.
-    fn residence(&self, engine: &Engine, is_absent: bool) -> Option<Duration> {
-        // The class may have been switched off while the load ran.
-        if self.is_on(engine) { self.policy.residence(is_absent, rand::random()) } else { None }
     }
 
     fn is_on(&self, engine: &Engine) -> bool {
