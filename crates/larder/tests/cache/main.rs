@@ -14,6 +14,7 @@ mod introspection;
 mod journal;
 mod keys;
 mod links;
+mod loaded;
 mod loading;
 mod memory_only;
 mod outages;
