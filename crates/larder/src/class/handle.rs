@@ -123,7 +123,7 @@ impl<V> Clone for Lookup<V> {
 }
 
 /// One read's answer and where it came from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Answer<V> {
     /// The value; `None` if there is no such value.
     pub value: Option<Arc<V>>,
@@ -131,6 +131,18 @@ pub struct Answer<V> {
     pub source: Source,
     /// Whether this read got the answer from another read of this process that was already loading it.
     pub is_shared: bool,
+}
+
+impl<V> Clone for Answer<V> {
+    fn clone(&self) -> Self {
+        Answer { value: self.value.clone(), ..*self }
+    }
+}
+
+impl<V: Send + Sync + 'static> Answer<V> {
+    pub(super) fn of(ReadOutcome { value, source, is_shared }: ReadOutcome) -> Self {
+        Answer { value: value.and_then(typed), source, is_shared }
+    }
 }
 
 impl<K, V> Class<K, V>
@@ -245,7 +257,7 @@ where
 #[must_use = "nothing is read before `or_load`"]
 pub struct ReadBuilder<'a, K: ?Sized, V, Q: ?Sized = K> {
     class: &'a Class<K, V>,
-    key: &'a Q,
+    pub(super) key: &'a Q,
     options: ReadOptions,
 }
 
@@ -287,9 +299,7 @@ where
         T: Into<Option<V>>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Class { engine, core, .. } = self.class;
-        let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
-        let options = ReadOptions { soft_timeout, ..self.options };
+        let core = &self.class.core;
         let begin_load = || -> Loading {
             let (core, loading) = (core.clone(), load());
             Box::pin(async move {
@@ -299,10 +309,16 @@ where
                 Ok(loaded.into().map(|value| Arc::new(value) as AnyValue))
             })
         };
+        self.run(begin_load).await
+    }
+
+    /// Reads the value; `begin_load` returns a loading without its type.
+    pub(super) async fn run(self, begin_load: impl FnOnce() -> Loading) -> Result<Answer<V>, Error> {
+        let Class { engine, core, .. } = self.class;
+        let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
+        let options = ReadOptions { soft_timeout, ..self.options };
         let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
-        let ReadOutcome { value, source, is_shared } =
-            engine.read(core, &key, tags, options, begin_load).await?;
-        Ok(Answer { value: value.and_then(typed), source, is_shared })
+        engine.read(core, &key, tags, options, begin_load).await.map(Answer::of)
     }
 }
 

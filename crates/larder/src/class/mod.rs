@@ -2,6 +2,10 @@
 
 mod builder;
 mod handle;
+mod loading;
+mod many;
 
 pub use crate::class::builder::ClassBuilder;
 pub use crate::class::handle::{Answer, Class, Lookup, ReadBuilder};
+pub use crate::class::loading::{LoadingClass, LoadingClassBuilder, LoadingRead};
+pub use crate::class::many::ReadManyBuilder;

@@ -1,6 +1,7 @@
 //! The engine runs the decisions of `protocol` against memory and Redis. Its values have no types; `class` adds them.
 
 mod anchor;
+mod batch_read;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
@@ -41,6 +42,7 @@ use crate::protocol::tag::TagKey;
 use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
+pub(crate) use batch_read::BATCH_KEYS_MAX;
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
 pub(crate) use load::Loading;
 pub(crate) use read::{ReadOptions, ReadOutcome};

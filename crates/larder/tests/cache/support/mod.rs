@@ -94,6 +94,11 @@ impl Table {
         Ok(self.rows.lock().unwrap().get(&key).copied())
     }
 
+    /// The row, without a load.
+    pub(crate) fn row(&self, key: u32) -> Option<u64> {
+        self.rows.lock().unwrap().get(&key).copied()
+    }
+
     pub(crate) fn all(&self) -> Result<Vec<u64>, Infallible> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let mut all: Vec<u64> = self.rows.lock().unwrap().values().copied().collect();
