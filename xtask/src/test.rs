@@ -28,6 +28,8 @@ pub(crate) struct Options {
 /// them with a separate command, because cargo builds all packages of one command with the features that any of them
 /// asks for.
 const PROOFS: [&str; 2] = ["larder-proof", "larder-schedules"];
+/// The models call larder's decisions millions of times. Its own tests compile three times as long if it is optimized.
+const PROOFS_CONFIG: &str = "profile.dev.package.larder.opt-level=1";
 
 /// Runs all steps. The steps that fail fastest come first.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
@@ -73,7 +75,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     });
     steps.step("proofs", || {
         let arguments = proofs(&["nextest", "run", "--profile", profile("proofs"), "--no-tests", "pass"]);
-        run_command(with_postgres(&arguments).args(&options.nextest))
+        run_command(with_postgres(&arguments).args(["--config", PROOFS_CONFIG]).args(&options.nextest))
     });
     steps.step("packages", || packages::check(root));
     if is_complete {

@@ -9,26 +9,7 @@ use syn::{Data, DeriveInput, Error, Field, Index, Member, parse_macro_input, par
 ///
 /// If each field is one part, the names of the fields are the columns of the key; see `Key::columns`.
 ///
-/// # Examples
-///
-/// ```
-/// #[derive(larder::Key)]
-/// struct Page { category: i64, page: u32 }
-///
-/// assert_eq!(<Page as larder::Key>::columns(), Some(&["category", "page"] as &[&str]));
-/// ```
-///
-/// An enum, a struct without fields, and a struct with a field that is no key do not compile:
-///
-/// ```compile_fail
-/// #[derive(larder::Key)]
-/// enum Page { First, Last }
-/// ```
-///
-/// ```compile_fail
-/// #[derive(larder::Key)]
-/// struct Page { price: f64 }
-/// ```
+/// An enum, a struct without fields, and a struct with a field that is no key do not compile.
 #[proc_macro_derive(Key)]
 pub fn derive_key(input: TokenStream) -> TokenStream {
     expand(parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.into_compile_error()).into()

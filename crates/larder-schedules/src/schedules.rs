@@ -76,6 +76,7 @@ fn copy(version: u8, origin: Origin) -> LocalCopy {
         origin,
         payload_bytes: 1,
         loaded_at_millis: 0,
+        aging: None,
     }
 }
 

@@ -19,6 +19,9 @@ pub enum ErrorKind {
     /// The load takes longer than this read waits: the [soft time-out](crate::class::ClassBuilder::soft_timeout). A load
     /// that has begun goes on, and later reads get its value.
     SoftTimeout,
+    /// The class's loads failed in a row, so no load began; see
+    /// [`ClassBuilder::breaker`](crate::class::ClassBuilder::breaker).
+    BreakerOpen,
 }
 
 /// Why a cache could not be built or a value could not be loaded. If a tier fails, a read calls the loader and returns
@@ -102,6 +105,11 @@ impl Error {
         let context =
             format!("there is no entry of class `{class}` after {limit:?}; a load that has begun goes on");
         Error::new(ErrorKind::SoftTimeout, context, None)
+    }
+
+    pub(crate) fn breaker_open(class: &str) -> Self {
+        let context = format!("no load of class `{class}` begins: its loads failed in a row (breaker)");
+        Error::new(ErrorKind::BreakerOpen, context, None)
     }
 
     /// What kind of failure this is.

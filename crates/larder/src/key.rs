@@ -4,6 +4,7 @@
 //! ```text
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
 //! hotel:#user_list                   the token of a tag; every class has one of its own name
+//! hotel:!user_details:0198c0de-…     the lease of a load that is to replace this entry
 //! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's
 //! hotel:@told=…                      the change with this id has been propagated
 //! ```
@@ -199,6 +200,15 @@ impl Namespace {
     }
 }
 
+/// The key of the lease of a load that is to replace the entry under `key`. No entry has such a key: a class's name is
+/// written with `%21` for `!`.
+pub(crate) fn refresh_key(key: &[u8]) -> Bytes {
+    // A namespace contains no `:`.
+    let colon = key.iter().position(|byte| *byte == b':').map_or(key.len(), |colon| colon + 1);
+    let (namespace, rest) = key.split_at(colon);
+    Bytes::from([namespace, b"!", rest].concat())
+}
+
 /// `namespace:class:`, built once when the class is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassPrefix(KeyBuf);
@@ -236,6 +246,8 @@ mod tests {
         assert_ne!(spelled("a", &("b".to_owned(), "c".to_owned())), spelled("a:b", "c"));
         assert_ne!(spelled("#users", "x"), "ns:#users:x");
         assert_ne!(spelled("@live", ""), "ns:@live");
+        assert_eq!(refresh_key(spelled("a", "b:c").as_bytes()), "ns:!a:b%3Ac");
+        assert_ne!(spelled("!a", "b"), "ns:!a:b");
     }
 
     #[test]

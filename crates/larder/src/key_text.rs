@@ -64,8 +64,8 @@ impl Namespace {
     /// The class and the parts of an entry's key, decoded; a missing part is `None`.
     fn words<'a>(&self, key: &'a [u8]) -> Option<impl Iterator<Item = Option<String>> + 'a> {
         let text = std::str::from_utf8(key).ok()?.strip_prefix(self.as_str())?.strip_prefix(':')?;
-        // A tag's key begins with `#`, which a class's name never contains unencoded.
-        let is_entry = !text.starts_with('#') && !self.reserves(key);
+        // The key of a tag begins with `#`, that of a refresh with `!`; a class's name never contains them unencoded.
+        let is_entry = !text.starts_with(['#', '!']) && !self.reserves(key);
         is_entry.then(|| text.split(':').map(decoded))
     }
 }

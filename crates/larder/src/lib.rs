@@ -36,6 +36,7 @@
 )]
 
 mod batch;
+mod breaker;
 mod builder;
 pub mod cache;
 pub mod cause;
@@ -58,6 +59,7 @@ pub mod key;
 mod key_parts;
 mod key_text;
 mod key_types;
+mod loaded;
 pub mod loading;
 mod local;
 mod pattern;
@@ -89,9 +91,30 @@ pub use crate::codec::Codec;
 pub use crate::error::Error;
 pub use crate::journal::{Journal, Touch};
 pub use crate::key::Key;
+pub use crate::loaded::{IntoLoaded, Loaded, Previous};
 pub use crate::policy::{Consistency, Policy};
 pub use crate::receipt::{Delivery, Receipt};
 pub use crate::tag::{Tag, tag};
+// The examples are here and not in `larder-macros`: they need this crate, and a macro's crate that needs it makes Cargo
+// compile this crate and its dependencies twice.
+/// # Examples
+///
+/// ```
+/// #[derive(larder::Key)]
+/// struct Page { category: i64, page: u32 }
+///
+/// assert_eq!(<Page as larder::Key>::columns(), Some(&["category", "page"] as &[&str]));
+/// ```
+///
+/// ```compile_fail
+/// #[derive(larder::Key)]
+/// enum Page { First, Last }
+/// ```
+///
+/// ```compile_fail
+/// #[derive(larder::Key)]
+/// struct Page { price: f64 }
+/// ```
 #[cfg(feature = "macros")]
 pub use larder_macros::Key;
 

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use crate::protocol::aging::Aging;
+
+pub use crate::breaker::Breaker;
+
 /// The shortest staleness bound that a cache can be built with. Within this time there are at least two heartbeats and
 /// two polls, which are 200 ms apart.
 pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
@@ -50,8 +54,12 @@ pub enum Consistency {
     Fresh,
 }
 
-/// How long the entries of a class can stay. A TTL limits how long an entry stays; whether an answer is current depends
-/// on invalidations, not on the TTL.
+/// How long the entries of a class can stay, and when they are refreshed. A TTL limits how long an entry stays; whether
+/// an answer is current depends on invalidations, not on the TTL: no policy makes a read return an entry that was
+/// invalidated.
+///
+/// The class's read that finds an aged entry refreshes it with its own loader, in the background. Of all instances, one
+/// loads. If the load fails, the entry stays, and the next attempt follows after a second at the earliest.
 ///
 /// # Examples
 ///
@@ -59,13 +67,31 @@ pub enum Consistency {
 /// use std::time::Duration;
 /// use larder::policy::Policy;
 ///
-/// let policy = Policy::ttl(Duration::from_secs(180)).absent_for(Duration::from_secs(30));
+/// let policy = Policy::ttl(Duration::from_secs(180))
+///     .absent_for(Duration::from_secs(30))
+///     .refresh_ahead(0.8)
+///     .stale_if_error(Duration::from_secs(3600));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
     ttl: Duration,
     absent_for: Option<Duration>,
     jitter: f64,
+    aging: Aging,
+}
+
+/// How long one answer can stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Residence {
+    pub(crate) ttl: Duration,
+    /// How long after the TTL it can be used.
+    pub(crate) stale_for: Duration,
+}
+
+impl Residence {
+    pub(crate) fn total(self) -> Duration {
+        self.ttl.saturating_add(self.stale_for)
+    }
 }
 
 impl Policy {
@@ -77,7 +103,7 @@ impl Policy {
     /// of ten per cent.
     #[must_use]
     pub fn ttl(ttl: Duration) -> Self {
-        Policy { ttl, absent_for: None, jitter: 0.1 }
+        Policy { ttl, absent_for: None, jitter: 0.1, aging: Aging::default() }
     }
 
     pub(crate) fn with_ttl(self, ttl: Duration) -> Self {
@@ -97,26 +123,88 @@ impl Policy {
         Policy { jitter: share, ..self }
     }
 
+    /// The first read after `share` of an entry's TTL refreshes it, so that entries in use do not expire. `share` is
+    /// from 0.01 to 0.99; 0.8 is usual. Default: off.
+    #[must_use]
+    pub fn refresh_ahead(mut self, share: f64) -> Self {
+        self.aging.refresh_ahead = Some(share);
+        self
+    }
+
+    /// Refreshes an entry before the end of its TTL with a probability that rises with the time that its load took and
+    /// with the number of its reads (XFetch). `beta` is from 0.01 to 100: with 1.0 an entry is refreshed about one load
+    /// time before the end of its TTL; a larger value refreshes earlier. Default: off.
+    #[must_use]
+    pub fn early_refresh(mut self, beta: f64) -> Self {
+        self.aging.early_refresh = Some(beta);
+        self
+    }
+
+    /// Serves an entry for up to `span` after the end of its TTL, while one read refreshes it: no read waits for the
+    /// load of an entry that is in use. An entry that was invalidated is never served. Default: zero.
+    #[must_use]
+    pub fn stale_while_revalidate(mut self, span: Duration) -> Self {
+        self.aging.stale_while_revalidate = span;
+        self
+    }
+
+    /// If the load of an entry fails or takes longer than the read's soft time-out, serves the entry for up to `span`
+    /// after the end of its TTL. An entry that was invalidated is never served. Not allowed in
+    /// [memory-only](crate::class::ClassBuilder::memory_only) classes: what grants rights must not outlive its TTL.
+    /// Default: zero.
+    #[must_use]
+    pub fn stale_if_error(mut self, span: Duration) -> Self {
+        self.aging.stale_if_error = span;
+        self
+    }
+
     /// What is not allowed, and what is; `None` if the policy is allowed.
-    pub(crate) fn error(&self) -> Option<String> {
-        let longest = Self::TTL_MAX;
+    pub(crate) fn error(&self, is_memory_only: bool) -> Option<String> {
+        let (longest, Aging { refresh_ahead, early_refresh, .. }) = (Self::TTL_MAX, self.aging);
         if self.longest() > longest {
-            return Some(format!("ttl {:?}: allowed is at most {longest:?}, 30 days", self.longest()));
+            let what = if self.aging.stale_for().is_zero() { "ttl" } else { "ttl and the time after it" };
+            return Some(format!("{what} {:?}: allowed is at most {longest:?}, 30 days", self.longest()));
         }
-        (!(0.0..=1.0).contains(&self.jitter))
-            .then(|| format!("jitter {}: allowed is 0.0 to 1.0", self.jitter))
+        let out_of = |name: &str, value: f64, low: f64, high: f64| {
+            (!(low..=high).contains(&value))
+                .then(|| format!("{name} {value}: allowed is {low:?} to {high:?}"))
+        };
+        out_of("jitter", self.jitter, 0.0, 1.0)
+            .or_else(|| out_of("refresh_ahead", refresh_ahead?, 0.01, 0.99))
+            .or_else(|| out_of("early_refresh", early_refresh?, 0.01, 100.0))
+            .or_else(|| {
+                (is_memory_only && !self.aging.stale_for().is_zero()).then(|| {
+                    "stale_while_revalidate or stale_if_error: not allowed in a memory-only class, whose values may \
+                     grant rights; allowed are refresh_ahead and early_refresh"
+                        .to_owned()
+                })
+            })
+    }
+
+    pub(crate) fn aging(&self) -> &Aging {
+        &self.aging
+    }
+
+    /// The longest TTL of any answer of the class.
+    pub(crate) fn longest_ttl(&self) -> Duration {
+        self.absent_for.map_or(self.ttl, |absent_for| self.ttl.max(absent_for))
     }
 
     /// The longest that any answer of the class can stay.
     pub(crate) fn longest(&self) -> Duration {
-        self.absent_for.map_or(self.ttl, |absent_for| self.ttl.max(absent_for))
+        let present = self.ttl.saturating_add(self.aging.stale_for());
+        self.absent_for.map_or(present, |absent_for| present.max(absent_for))
     }
 
-    /// How long this answer can stay, or `None` if it is not stored. `luck` is a random number from 0.0..1.0.
-    pub(crate) fn residence(&self, is_absent: bool, luck: f64) -> Option<Duration> {
-        let ttl = if is_absent { self.absent_for? } else { self.ttl };
-        let ttl = ttl.mul_f64(1.0 - self.jitter * luck);
-        (ttl >= Duration::from_millis(1)).then_some(ttl)
+    /// How long this answer can stay, or `None` if it is not stored. `asked` is the TTL that the loader asks for, which
+    /// shortens the class's TTL. `luck` is a random number from 0.0..1.0. Absent answers have no use after their TTL.
+    pub(crate) fn residence(&self, is_absent: bool, asked: Option<Duration>, luck: f64) -> Option<Residence> {
+        let (ttl, stale_for) = match is_absent {
+            true => (self.absent_for?, Duration::ZERO),
+            false => (self.ttl, self.aging.stale_for()),
+        };
+        let ttl = asked.map_or(ttl, |asked| ttl.min(asked)).mul_f64(1.0 - self.jitter * luck);
+        (ttl >= Duration::from_millis(1)).then_some(Residence { ttl, stale_for })
     }
 }
 
@@ -131,29 +219,52 @@ impl Default for Policy {
 mod tests {
     use super::*;
 
+    fn ttl_of(policy: Policy, is_absent: bool, asked: Option<Duration>, luck: f64) -> Option<Duration> {
+        policy.residence(is_absent, asked, luck).map(|residence| residence.ttl)
+    }
+
     #[test]
     fn jitter_only_ever_shortens() {
         let policy = Policy::ttl(Duration::from_secs(100));
-        assert_eq!(policy.residence(false, 0.0), Some(Duration::from_secs(100)));
-        assert_eq!(policy.residence(false, 1.0), Some(Duration::from_secs(90)));
+        assert_eq!(ttl_of(policy, false, None, 0.0), Some(Duration::from_secs(100)));
+        assert_eq!(ttl_of(policy, false, None, 1.0), Some(Duration::from_secs(90)));
     }
 
     #[test]
     fn absent_answers_are_kept_only_where_the_policy_says_so() {
-        let policy = Policy::ttl(Duration::from_secs(100)).jitter(0.0);
-        assert_eq!(policy.residence(true, 0.0), None);
+        let policy = Policy::ttl(Duration::from_secs(100)).jitter(0.0).stale_if_error(Duration::from_secs(9));
+        assert_eq!(policy.residence(true, None, 0.0), None);
         let policy = policy.absent_for(Duration::from_secs(3));
-        assert_eq!(policy.residence(true, 0.0), Some(Duration::from_secs(3)));
+        let residence = Residence { ttl: Duration::from_secs(3), stale_for: Duration::ZERO };
+        assert_eq!(policy.residence(true, None, 0.0), Some(residence));
     }
 
     #[test]
-    fn a_ttl_beyond_thirty_days_is_an_error_and_a_zero_ttl_keeps_nothing() {
-        assert_eq!(Policy::ttl(Policy::TTL_MAX).absent_for(Policy::TTL_MAX).error(), None);
-        let wrong = Policy::default().absent_for(Policy::TTL_MAX + Duration::from_secs(1)).error();
+    fn a_loader_only_ever_shortens_the_ttl() {
+        let policy = Policy::ttl(Duration::from_secs(100)).jitter(0.0);
+        for (asked, ttl) in [(3, Some(3)), (300, Some(100)), (0, None)] {
+            let asked = Some(Duration::from_secs(asked));
+            assert_eq!(ttl_of(policy, false, asked, 0.0), ttl.map(Duration::from_secs));
+        }
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_an_error_that_says_what_is() {
+        let day = Duration::from_hours(24);
+        assert_eq!(Policy::ttl(Policy::TTL_MAX).absent_for(Policy::TTL_MAX).error(true), None);
+        let wrong = Policy::default().absent_for(Policy::TTL_MAX + Duration::from_secs(1)).error(false);
         assert_eq!(wrong.as_deref(), Some("ttl 2592001s: allowed is at most 2592000s, 30 days"));
         for share in [-0.1, 1.1, f64::NAN] {
-            assert!(Policy::default().jitter(share).error().is_some(), "{share}");
+            assert!(Policy::default().jitter(share).error(false).is_some(), "{share}");
+            assert!(Policy::default().refresh_ahead(share).error(false).is_some(), "{share}");
         }
-        assert_eq!(Policy::ttl(Duration::ZERO).residence(false, 0.0), None);
+        assert!(Policy::default().early_refresh(f64::INFINITY).error(false).is_some());
+        let stale = Policy::ttl(20 * day).stale_if_error(11 * day);
+        assert!(stale.error(false).is_some_and(|wrong| wrong.contains("the time after it 2678400s")));
+        for stale in [Policy::default().stale_if_error(day), Policy::default().stale_while_revalidate(day)] {
+            assert_eq!(stale.error(false), None);
+            assert!(stale.error(true).is_some_and(|wrong| wrong.contains("memory-only")));
+        }
+        assert_eq!(ttl_of(Policy::ttl(Duration::ZERO), false, None, 0.0), None);
     }
 }

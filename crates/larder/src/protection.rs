@@ -256,6 +256,9 @@ mod tests {
             digest: 7,
             loaded_at_millis: 1,
             ttl_millis: 2,
+            stale_millis: 3,
+            load_millis: 4,
+            version: None,
             tags: Vec::new(),
         };
         Entry {

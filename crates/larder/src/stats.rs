@@ -114,6 +114,18 @@ counts! {
     not_carried,
     /// Loaded values that are larger than the class allows: served, and not stored.
     too_large,
+    /// Of the hits in memory and Redis: the TTL of the answer had ended; see
+    /// [`Policy::stale_while_revalidate`](crate::policy::Policy::stale_while_revalidate).
+    stale_hits,
+    /// Reads that got an answer whose TTL had ended, because its load failed or took too long; see
+    /// [`Policy::stale_if_error`](crate::policy::Policy::stale_if_error).
+    stale_on_error,
+    /// Of the loads: those that replace an aged entry, in the background.
+    refreshes,
+    /// Loads that were not begun, because the class's loads had failed; see [`Breaker`](crate::policy::Breaker).
+    breaker_refusals,
+    /// Answers whose loader asked for a longer TTL than the class's.
+    ttls_cut,
 }
 
 impl Stats {
@@ -127,10 +139,10 @@ impl Stats {
         self.memory_hits + self.redis_hits + self.joins
     }
 
-    /// Reads that called their loader, and calls of [`Class::get`](crate::class::Class::get) that found nothing. A
+    /// Reads that waited for their loader, and calls of [`Class::get`](crate::class::Class::get) that found nothing. A
     /// bypass calls its loader, so it counts too; see [`Stats::bypasses`].
     pub fn misses(&self) -> u64 {
-        self.loads.saturating_sub(self.puts) + self.get_misses
+        self.loads.saturating_sub(self.puts).saturating_sub(self.refreshes) + self.get_misses
     }
 
     /// [`Stats::hits`] in per cent of [`Stats::lookups`]; 0 without any read.

@@ -11,6 +11,7 @@ use crate::codec::AnyValue;
 use crate::engine::{Loading, ReadOptions, ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
+use crate::loaded::Loaded;
 use crate::pattern::Pattern;
 use crate::policy::Consistency;
 use crate::receipt::{Delivery, Receipt};
@@ -93,10 +94,10 @@ where
     async fn fill(&self, key: &KeyBuf, tags: &Tags, value: &AnyValue) -> Option<bool> {
         let core = &self.core;
         let mut was_asked = false;
-        let begin_load = || -> Loading {
+        let begin_load = |_| -> Loading {
             count(&core.common.counters.puts);
             was_asked = true;
-            Box::pin(ready(Ok(Some(value.clone()))))
+            Box::pin(ready(Ok(Loaded::new(value.clone()))))
         };
         // A fresh read joins no flight that began before now. It skips memory, where the invalidation has removed this
         // key.

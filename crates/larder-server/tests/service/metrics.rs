@@ -62,9 +62,15 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
     let metrics = scrape(&admin);
     for class in stats["classes"].as_array().unwrap() {
         let class = [("class", class["name"].as_str().unwrap())];
-        for name in
-            ["loads", "load_failures", "fills_refused", "loads_spoiled", "inserts_refused", "broken_frames"]
-        {
+        for name in [
+            "batches",
+            "loads",
+            "load_failures",
+            "fills_refused",
+            "loads_spoiled",
+            "inserts_refused",
+            "broken_frames",
+        ] {
             metrics.value(&format!("larder_cache_{name}_total"), &class);
         }
         let loads = "larder_cache_load_duration_seconds";

@@ -18,7 +18,7 @@ use crate::engine::registry::{ClassState, Declaration};
 use crate::engine::{ClassCore, Engine};
 use crate::error::Error;
 use crate::key::{Key, Namespace};
-use crate::policy::{Abandonment, LOAD_TIMEOUT_MAX, Policy};
+use crate::policy::{Abandonment, Breaker, LOAD_TIMEOUT_MAX, Policy};
 use crate::protection::{Protection, Sealer};
 use crate::tag::{Tag, TagGroup};
 
@@ -34,6 +34,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     load_timeout: Option<Duration>,
     soft_timeout: Option<Duration>,
     abandonment: Abandonment,
+    breaker: Option<Breaker>,
     codec: Codec,
     version: u32,
     is_memory_only: bool,
@@ -80,6 +81,7 @@ where
             load_timeout: None,
             soft_timeout: None,
             abandonment: Abandonment::default(),
+            breaker: None,
             codec: Codec::default(),
             version: 0,
             is_memory_only: false,
@@ -157,6 +159,14 @@ where
     /// [`Abandonment::Stop`], the soft time-out of the last reader stops the load.
     pub fn when_abandoned(self, abandonment: Abandonment) -> Self {
         ClassBuilder { abandonment, ..self }
+    }
+
+    /// Stops asking the database for a while after loads failed in a row: reads get an error of the kind
+    /// [`ErrorKind::BreakerOpen`](crate::error::ErrorKind::BreakerOpen), or an aged entry if the policy has
+    /// [`stale_if_error`](Policy::stale_if_error). Every error and time-out of a loader counts as a failure. Default: no
+    /// breaker.
+    pub fn breaker(self, breaker: Breaker) -> Self {
+        ClassBuilder { breaker: Some(breaker), ..self }
     }
 
     /// How values are written in Redis. Default: [`Codec::MessagePack`].
@@ -275,7 +285,7 @@ where
     /// - the name is empty, longer than 128 bytes or contains control characters;
     /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection or size,
     ///   time-outs or tags;
-    /// - a time-out, a TTL or the jitter is not allowed;
+    /// - a time-out, the policy or the breaker is not allowed;
     /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
     pub fn open(self) -> Result<Class<K, V>, Error> {
         let registry = &self.cache.engine.classes;
@@ -298,6 +308,7 @@ where
             ("load_timeout", format!("{:?}", self.load_timeout)),
             ("soft_timeout", format!("{:?}", self.soft_timeout)),
             ("when_abandoned", format!("{:?}", self.abandonment)),
+            ("breaker", format!("{:?}", self.breaker)),
             ("protection", format!("{:?}", self.protection)),
             ("max_value_bytes", self.max_value_bytes.to_string()),
             ("memory_only", self.is_memory_only.to_string()),
@@ -305,7 +316,7 @@ where
             ("tagged_by", self.tags_of_type.1.to_owned()),
         ];
         let types = [Some(TypeId::of::<V>()), self.tags_of_type.0];
-        Declaration { types, parts, shown: self.declared() }
+        Declaration { types, parts, shown: self.declared(), breaker: self.breaker }
     }
 
     /// A cache without Redis needs no secret: no value leaves the process.
@@ -326,7 +337,7 @@ where
         let wrong = |what: &str, value: Duration, allowed: String| {
             Error::config(format!("class {:?}: {what} {value:?}: allowed is {allowed}", self.name))
         };
-        if let Some(wrong) = self.policy.error() {
+        if let Some(wrong) = self.policy.error(self.is_memory_only).or_else(|| self.breaker?.error()) {
             return Err(Error::config(format!("class {:?}: {wrong}", self.name)));
         }
         let (shortest, load) = (Duration::from_millis(1), self.load_timeout);

@@ -14,6 +14,7 @@ use crate::codec::AnyValue;
 use crate::engine::{ClassCore, Engine, EntryRef, Loading, ReadOptions, ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
+use crate::loaded::{AnyPrevious, IntoLoaded, Previous};
 use crate::policy::Consistency;
 use crate::source::Source;
 use crate::stats::Stats;
@@ -131,6 +132,11 @@ pub struct Answer<V> {
     pub source: Source,
     /// Whether this read got the answer from another read of this process that was already loading it.
     pub is_shared: bool,
+    /// How long ago the answer's TTL ended: it is served because of the class's
+    /// [`stale_while_revalidate`](crate::policy::Policy::stale_while_revalidate) or
+    /// [`stale_if_error`](crate::policy::Policy::stale_if_error). `None` if the TTL has not ended. In both cases no
+    /// invalidation has reached it.
+    pub stale_by: Option<Duration>,
 }
 
 impl<V> Clone for Answer<V> {
@@ -140,8 +146,8 @@ impl<V> Clone for Answer<V> {
 }
 
 impl<V: Send + Sync + 'static> Answer<V> {
-    pub(super) fn of(ReadOutcome { value, source, is_shared }: ReadOutcome) -> Self {
-        Answer { value: value.and_then(typed), source, is_shared }
+    pub(super) fn of(ReadOutcome { value, source, is_shared, stale_by }: ReadOutcome) -> Self {
+        Answer { value: value.and_then(typed), source, is_shared, stale_by }
     }
 }
 
@@ -155,8 +161,8 @@ where
     /// loads once per instance, and a [spoiled](crate::loading) load is not shared.
     ///
     /// The loader must read the database's present state: by a fresh autocommit statement on the primary, or on a
-    /// standby through `larder_sql`'s `Replica`, never inside an already open transaction. It returns a `V` or an
-    /// `Option<V>`, and any error that converts to `Box<dyn Error + Send + Sync>`: [`Error::load_error`] gives the
+    /// standby through `larder_sql`'s `Replica`, never inside an already open transaction. It returns a `V`, an
+    /// `Option<V>` or a [`Loaded<V>`](crate::Loaded), and any error that converts to `Box<dyn Error + Send + Sync>`: [`Error::load_error`] gives the
     /// error back.
     ///
     /// The load belongs to the cache: its future runs in a task of its own, so it borrows nothing (`Send + 'static`),
@@ -187,7 +193,7 @@ where
         Q: Key<K> + ?Sized,
         L: FnOnce() -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        T: Into<Option<V>>,
+        T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         Ok(self.read(key).or_load(load).await?.value)
@@ -291,29 +297,75 @@ where
     ///
     /// # Errors
     ///
-    /// Only errors of the loader: it failed, it panicked, or it took longer than the load time-out or the soft time-out.
+    /// Only errors of the loader: it failed, it panicked, or it took longer than the load time-out or the soft time-out;
+    /// or the class's breaker is open.
     pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
     where
         L: FnOnce() -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        T: Into<Option<V>>,
+        T: IntoLoaded<V>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.or_reload(|_| load()).await
+    }
+
+    /// Does as [`ReadBuilder::or_load`], with a loader that gets the value which it is to replace: if an entry has aged,
+    /// see [`Policy`](crate::policy::Policy), and no invalidation has reached it. The loader can then ask its source
+    /// whether that changed, and answer [`Loaded::unchanged`](crate::Loaded::unchanged).
+    ///
+    /// # Errors
+    ///
+    /// As [`ReadBuilder::or_load`]; also if the loader answers `unchanged` and got no value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// use larder::{Cache, Loaded, Previous};
+    ///
+    /// # async fn fetch(_etag: Option<&str>) -> Result<Option<(String, String)>, std::io::Error> {
+    /// #     Ok(Some(("sunny".to_owned(), "v1".to_owned())))
+    /// # }
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let reports = cache.class::<str, String>("reports").open()?;
+    /// let load = |previous: Option<Previous<String>>| async move {
+    ///     let etag = previous.and_then(|previous| previous.version);
+    ///     Ok::<_, std::io::Error>(match fetch(etag.as_deref()).await? {
+    ///         Some((report, etag)) => Loaded::new(report).version(etag),
+    ///         None => Loaded::unchanged(), // 304 Not Modified
+    ///     })
+    /// };
+    /// let report = reports.read("Berlin").or_reload(load).await?;
+    /// assert_eq!(report.value.as_deref().map(String::as_str), Some("sunny"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn or_reload<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
+    where
+        L: FnOnce(Option<Previous<V>>) -> F,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let core = &self.class.core;
-        let begin_load = || -> Loading {
-            let (core, loading) = (core.clone(), load());
+        let begin_load = |previous: Option<AnyPrevious>| -> Loading {
+            let (core, loading) = (core.clone(), load(previous.and_then(AnyPrevious::typed)));
             Box::pin(async move {
                 let timing = core.common.load_times.timing();
                 let loaded = loading.await.map_err(Into::into)?;
                 drop(timing);
-                Ok(loaded.into().map(|value| Arc::new(value) as AnyValue))
+                Ok(loaded.into_loaded().untyped())
             })
         };
         self.run(begin_load).await
     }
 
     /// Reads the value; `begin_load` returns a loading without its type.
-    pub(super) async fn run(self, begin_load: impl FnOnce() -> Loading) -> Result<Answer<V>, Error> {
+    pub(super) async fn run(
+        self,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
+    ) -> Result<Answer<V>, Error> {
         let Class { engine, core, .. } = self.class;
         let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
         let options = ReadOptions { soft_timeout, ..self.options };

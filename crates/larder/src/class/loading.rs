@@ -11,19 +11,19 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Answer, Class, ReadBuilder};
-use crate::class::many::{MissingKey, ReadManyBuilder, SharedLoad};
-use crate::codec::AnyValue;
+use crate::class::many::{MissingKey, ReadManyBuilder, SharedLoad, split};
 use crate::engine::{ClassCore, Loading};
 use crate::error::{BoxError, Error};
 use crate::key::{Key, KeyBuf};
+use crate::loaded::{AnyPrevious, IntoLoaded, Loaded, Previous};
 use crate::policy::Consistency;
 
 type BoxedLoad<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-type LoadOne<O, V> = dyn Fn(O) -> BoxedLoad<Option<V>> + Send + Sync;
+type LoadOne<O, V> = dyn Fn(O, Option<Previous<V>>) -> BoxedLoad<Loaded<V>> + Send + Sync;
 
 /// Gets the class too, to spell the keys that the application's loader returns.
-type LoadMany<O, V> = dyn Fn(Arc<ClassCore>, Vec<O>) -> BoxedLoad<Vec<(KeyBuf, Option<V>)>> + Send + Sync;
+type LoadMany<O, V> = dyn Fn(Arc<ClassCore>, Vec<O>) -> BoxedLoad<Vec<(KeyBuf, Loaded<V>)>> + Send + Sync;
 
 /// The loader of a class. `O` is the owned form of its keys.
 enum Loader<O, V> {
@@ -41,9 +41,10 @@ impl<O, V> Clone for Loader<O, V> {
 }
 
 impl<O, V: Send + Sync + 'static> Loader<O, V> {
-    fn begin(&self, core: &Arc<ClassCore>, (spelled, key): MissingKey<O>) -> Loading {
+    fn begin(&self, core: &Arc<ClassCore>, missing: MissingKey<O>) -> Loading {
+        let MissingKey { spelled, key, previous } = missing;
         match self {
-            Loader::One(load) => one(core.clone(), load(key)),
+            Loader::One(load) => one(core.clone(), load(key, previous.and_then(AnyPrevious::typed))),
             Loader::Many(load) => {
                 let load = load(core.clone(), vec![key]);
                 SharedLoad::of(core, vec![spelled.clone()], load).loading(spelled)
@@ -55,7 +56,7 @@ impl<O, V: Send + Sync + 'static> Loader<O, V> {
         match self {
             Loader::One(_) => missing.into_iter().map(|missing| self.begin(core, missing)).collect(),
             Loader::Many(load) => {
-                let (asked, keys): (Vec<KeyBuf>, _) = missing.into_iter().unzip();
+                let (asked, keys) = split(missing);
                 let run = SharedLoad::of(core, asked.clone(), load(core.clone(), keys));
                 asked.into_iter().map(|key| run.loading(key)).collect()
             }
@@ -63,12 +64,12 @@ impl<O, V: Send + Sync + 'static> Loader<O, V> {
     }
 }
 
-fn one<V: Send + Sync + 'static>(core: Arc<ClassCore>, loading: BoxedLoad<Option<V>>) -> Loading {
+fn one<V: Send + Sync + 'static>(core: Arc<ClassCore>, loading: BoxedLoad<Loaded<V>>) -> Loading {
     Box::pin(async move {
         let timing = core.common.load_times.timing();
         let loaded = loading.await?;
         drop(timing);
-        Ok(loaded.map(|value| Arc::new(value) as AnyValue))
+        Ok(loaded.untyped())
     })
 }
 
@@ -105,12 +106,46 @@ where
     where
         L: Fn(K::Owned) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        T: Into<Option<V>>,
+        T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let load = move |key: K::Owned| -> BoxedLoad<Option<V>> {
-            let loading = load(key);
-            Box::pin(async move { loading.await.map(Into::into).map_err(Into::into) })
+        self.reloaded_by(move |key, _| load(key))
+    }
+
+    /// As [`ClassBuilder::loaded_by`], with a loader that also gets the value which it is to replace, as that of
+    /// [`ReadBuilder::or_reload`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// use larder::{Loaded, Previous};
+    ///
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// let reports = cache
+    ///     .class::<str, String>("reports")
+    ///     .reloaded_by(|city, previous: Option<Previous<String>>| async move {
+    ///         Ok::<_, std::io::Error>(match previous {
+    ///             Some(_) => Loaded::unchanged(),
+    ///             None => Loaded::new(format!("sunny in {city}")),
+    ///         })
+    ///     })
+    ///     .open()?;
+    /// assert_eq!(reports.fetch("Berlin").await?.as_deref().map(String::as_str), Some("sunny in Berlin"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reloaded_by<L, F, T, E>(self, load: L) -> LoadingClassBuilder<'a, K, V>
+    where
+        L: Fn(K::Owned, Option<Previous<V>>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: IntoLoaded<V>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let load = move |key: K::Owned, previous| -> BoxedLoad<Loaded<V>> {
+            let loading = load(key, previous);
+            Box::pin(async move { loading.await.map(IntoLoaded::into_loaded).map_err(Into::into) })
         };
         LoadingClassBuilder { class: self, loader: Loader::One(Arc::new(load)) }
     }
@@ -145,14 +180,17 @@ where
         F: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (R, T)>,
         R: Key<K>,
-        T: Into<Option<V>>,
+        T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let load = move |core: Arc<ClassCore>, keys: Vec<K::Owned>| -> BoxedLoad<Vec<(KeyBuf, Option<V>)>> {
+        let load = move |core: Arc<ClassCore>, keys: Vec<K::Owned>| -> BoxedLoad<Vec<(KeyBuf, Loaded<V>)>> {
             let loading = load(keys);
             Box::pin(async move {
                 let answers = loading.await.map_err(Into::into)?;
-                Ok(answers.into_iter().map(|(key, value)| (core.prefix.key(&key), value.into())).collect())
+                Ok(answers
+                    .into_iter()
+                    .map(|(key, value)| (core.prefix.key(&key), value.into_loaded()))
+                    .collect())
             })
         };
         LoadingClassBuilder { class: self, loader: Loader::Many(Arc::new(load)) }
@@ -244,7 +282,10 @@ where
     }
 
     /// Starts to build a read by the class's loader. Set its consistency on the result.
-    pub fn read<'a, Q: Key<K> + ?Sized>(&'a self, key: &'a Q) -> LoadingRead<'a, K, V, ReadBuilder<'a, K, V, Q>> {
+    pub fn read<'a, Q: Key<K> + ?Sized>(
+        &'a self,
+        key: &'a Q,
+    ) -> LoadingRead<'a, K, V, ReadBuilder<'a, K, V, Q>> {
         LoadingRead { class: self, read: self.class.read(key) }
     }
 
@@ -317,7 +358,9 @@ where
     pub async fn fetch(self) -> Result<Answer<V>, Error> {
         let LoadingClass { class, loader } = self.class;
         let key = self.read.key;
-        self.read.run(|| loader.begin(&class.core, (class.key(key), key.with_key(K::to_owned)))).await
+        let missing =
+            |previous| MissingKey { spelled: class.key(key), key: key.with_key(K::to_owned), previous };
+        self.read.run(|previous| loader.begin(&class.core, missing(previous))).await
     }
 }
 

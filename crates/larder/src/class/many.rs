@@ -1,8 +1,7 @@
 //! Reads of several keys of one class at once.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -14,16 +13,21 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
 use crate::class::handle::{Answer, Class};
-use crate::codec::AnyValue;
-use crate::engine::{BATCH_KEYS_MAX, ClassCore, Loading, ReadOptions};
+use crate::engine::{BATCH_KEYS_MAX, BatchLoad, ClassCore, Loading, ReadOptions};
 use crate::error::{BoxError, Error, SharedLoadError};
 use crate::key::{Key, KeyBuf};
+use crate::loaded::{AnyLoaded, AnyPrevious, IntoLoaded, Loaded};
 use crate::loading::{run_load, spoil};
 use crate::policy::Consistency;
 use crate::stats::count;
 
-/// A key that is to be loaded: as it is spelled, and as the loader gets it.
-pub(super) type MissingKey<O> = (KeyBuf, O);
+/// A key that is to be loaded.
+pub(super) struct MissingKey<O> {
+    pub(super) spelled: KeyBuf,
+    /// The key as the loader gets it.
+    pub(super) key: O,
+    pub(super) previous: Option<AnyPrevious>,
+}
 
 impl<K, V> Class<K, V>
 where
@@ -81,7 +85,7 @@ where
         F: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (R, T)>,
         R: Key<K>,
-        T: Into<Option<V>>,
+        T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let answers = self.read_many(keys).or_load(load).await;
@@ -89,10 +93,7 @@ where
     }
 
     /// Starts to build a read of several keys. Set its consistency and its loader on the result.
-    pub fn read_many<Q: Key<K>>(
-        &self,
-        keys: impl IntoIterator<Item = Q>,
-    ) -> ReadManyBuilder<'_, K, V, Q> {
+    pub fn read_many<Q: Key<K>>(&self, keys: impl IntoIterator<Item = Q>) -> ReadManyBuilder<'_, K, V, Q> {
         ReadManyBuilder { class: self, keys: keys.into_iter().collect(), options: ReadOptions::default() }
     }
 }
@@ -153,16 +154,16 @@ where
         F: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (R, T)>,
         R: Key<K>,
-        T: Into<Option<V>>,
+        T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let core = self.class.core.clone();
         self.run(|missing| {
-            let (asked, keys): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
+            let (asked, keys) = split(missing);
             let (loading, spelling) = (load(keys), core.clone());
             let answers = async move {
                 let answers = loading.await.map_err(Into::into)?;
-                let spell = |(key, value): (R, T)| (spelling.prefix.key(&key), value.into());
+                let spell = |(key, value): (R, T)| (spelling.prefix.key(&key), value.into_loaded());
                 Ok(answers.into_iter().map(spell).collect())
             };
             let run = SharedLoad::of(&core, asked.clone(), answers);
@@ -191,10 +192,11 @@ where
         }
         let mut answers: Vec<Result<Answer<V>, Error>> = Vec::with_capacity(spelled.len());
         for (spelled, keys) in spelled.chunks(BATCH_KEYS_MAX).zip(first_with.chunks(BATCH_KEYS_MAX)) {
-            let begin = |missing: &[usize]| {
-                let owned = |nth: usize| (spelled[nth].clone(), keys[nth].with_key(K::to_owned));
-                begin_loads(missing.iter().map(|nth| owned(*nth)).collect())
+            let missing = |BatchLoad { nth, previous }| {
+                let (spelled, key) = (spelled[nth].clone(), keys[nth].with_key(K::to_owned));
+                MissingKey { spelled, key, previous }
             };
+            let begin = |loads: Vec<BatchLoad>| begin_loads(loads.into_iter().map(missing).collect());
             let tags = |nth: usize| self.class.tags(keys[nth]);
             let read = engine.read_batch(core, spelled, tags, options, begin).await;
             answers.extend(read.into_iter().map(|outcome| outcome.map(Answer::of)));
@@ -214,7 +216,12 @@ impl<K: ?Sized, V, Q> fmt::Debug for ReadManyBuilder<'_, K, V, Q> {
     }
 }
 
-type BatchAnswers = HashMap<KeyBuf, Option<AnyValue>>;
+/// The keys as they are spelled, and as the loader gets them.
+pub(super) fn split<O>(missing: Vec<MissingKey<O>>) -> (Vec<KeyBuf>, Vec<O>) {
+    missing.into_iter().map(|missing| (missing.spelled, missing.key)).unzip()
+}
+
+type BatchAnswers = HashMap<KeyBuf, AnyLoaded>;
 
 /// How one call of a loader for several keys ended.
 enum BatchOutcome {
@@ -230,7 +237,7 @@ impl SharedLoad {
     pub(super) fn of<V: Send + Sync + 'static>(
         core: &Arc<ClassCore>,
         asked: Vec<KeyBuf>,
-        load: impl Future<Output = Result<Vec<(KeyBuf, Option<V>)>, BoxError>> + Send + 'static,
+        load: impl Future<Output = Result<Vec<(KeyBuf, Loaded<V>)>, BoxError>> + Send + 'static,
     ) -> Self {
         count(&core.common.counters.batches);
         let core = core.clone();
@@ -258,8 +265,10 @@ impl SharedLoad {
                 BatchOutcome::Ended { answers, spoiled } => {
                     // The run has a mark of its own; this marks the load of this key.
                     spoiled.iter().for_each(|reason| spoil(reason.clone()));
-                    let value = answers.as_ref().map(|answers| answers.get(&key).cloned().flatten());
-                    value.map_err(|error| SharedLoadError(error.clone()).into())
+                    let absent = Loaded::absent;
+                    let loaded =
+                        answers.as_ref().map(|answers| answers.get(&key).cloned().unwrap_or_else(absent));
+                    loaded.map_err(|error| SharedLoadError(error.clone()).into())
                 }
                 BatchOutcome::Panicked => resume_unwind(Box::new("the batch's loader panicked")),
             }
@@ -271,17 +280,17 @@ impl SharedLoad {
 /// the database may compare keys by other rules than the cache, for example without regard to case.
 fn check<V: Send + Sync + 'static>(
     asked: &[KeyBuf],
-    answers: Vec<(KeyBuf, Option<V>)>,
+    answers: Vec<(KeyBuf, Loaded<V>)>,
 ) -> Result<BatchAnswers, BoxError> {
-    let mut checked: HashMap<KeyBuf, Option<Option<AnyValue>>> =
-        asked.iter().map(|key| (key.clone(), None)).collect();
-    for (key, value) in answers {
-        let Entry::Occupied(mut slot) = checked.entry(key) else {
+    let asked: HashSet<&KeyBuf> = asked.iter().collect();
+    let mut checked = HashMap::with_capacity(asked.len());
+    for (key, loaded) in answers {
+        if !asked.contains(&key) {
             return Err("the batch's loader returned a key that it did not get".into());
-        };
-        if slot.insert(Some(value.map(|value| Arc::new(value) as AnyValue))).is_some() {
+        }
+        if checked.insert(key, loaded.untyped()).is_some() {
             return Err("the batch's loader returned a key twice".into());
         }
     }
-    Ok(checked.into_iter().map(|(key, value)| (key, value.flatten())).collect())
+    Ok(checked)
 }

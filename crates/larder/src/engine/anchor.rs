@@ -9,11 +9,13 @@
 //! - `no_copy_outlives_the_report_of_its_anchor`: a copy enters memory only if no report of its key arrived after the
 //!   read of the anchor was sent, and the next report removes it.
 
-use crate::engine::load::{LoadedValue, Loading, StoreCondition};
+use std::time::Duration;
+
+use crate::engine::load::{Loading, StoreCondition};
 use crate::engine::plan::{AnchoredRight, LoadBegin, LoadPlan};
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::local::copy::{LocalCopy, Origin, Slot};
+use crate::local::copy::{Origin, Slot};
 use crate::local::outcome::{FlightResult, LoadOutcome};
 use crate::local::permit::LocalPermit;
 use crate::policy::Policy;
@@ -22,7 +24,7 @@ use crate::protocol::rules::ProtocolRule;
 use crate::protocol::token::Token;
 use crate::remote::Fault;
 use crate::remote::validity::Epoch;
-use crate::source::{NotStoredReason, Placement, Source};
+use crate::source::NotStoredReason;
 use crate::stats::count;
 
 /// The most attempts of a read to get a tracked anchor. The first read of a key needs two attempts: the first one sets
@@ -60,55 +62,22 @@ impl Engine {
         anchored: Option<AnchoredRight>,
         loading: Loading,
     ) -> FlightResult {
-        let LoadBegin { started, started_at_millis, .. } = begin;
         let condition = match &anchored {
             Some(right) => StoreCondition::Permit(&right.permit, &right.tags),
             None => StoreCondition::Never,
         };
-        let LoadedValue { value, is_spoiled } = self.load_while(class, begin, condition, loading).await?;
-        let valid_until = started.plus(self.local_bound());
-        let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
-        if is_spoiled {
-            return not_kept(value, NotStoredReason::Spoiled);
-        }
-        let Some(AnchoredRight { permit, tags, until }) = anchored else {
-            count(&class.common.counters.inserts_refused);
-            return not_kept(value, NotStoredReason::Overtaken);
-        };
-        let Some(ttl) = class.residence(self, value.is_none()) else {
-            return not_kept(value, NotStoredReason::Policy);
+        let loaded = self.load_while(class, begin, condition, loading).await?;
+        let Some(AnchoredRight { permit, tags, until }) = anchored.filter(|_| !loaded.is_spoiled) else {
+            let why = if loaded.is_spoiled { NotStoredReason::Spoiled } else { NotStoredReason::Overtaken };
+            let valid_until = begin.start.at.plus(self.local_bound());
+            return Ok(LoadOutcome::not_stored(loaded.value, why, valid_until));
         };
         // The value is encoded and verified here too, so that the class stores the same values if it is later shared
         // through Redis.
-        let storable = match class.storable(value.as_ref()) {
-            Ok(storable) => storable,
-            Err(why) => return not_kept(value, why),
-        };
-        let payload_bytes = storable.payload_bytes();
-        let value = storable.value;
-        let (origin, deadline) = (Origin::Anchored, started.plus(ttl).min(until));
-        if deadline <= self.clock.now() {
-            return not_kept(value, NotStoredReason::Expired);
-        }
-        let copy = LocalCopy {
-            value: value.clone(),
-            tags,
-            deadline,
-            origin,
-            payload_bytes,
-            loaded_at_millis: *started_at_millis,
-        };
-        match permit.redeem(copy, ProtocolRule::KeepsUnderAnchor) {
-            Ok(()) => {
-                Ok(LoadOutcome { value, source: Source::Load { placement: Placement::Memory }, valid_until })
-            }
-            Err(why) => {
-                if why == NotStoredReason::Overtaken {
-                    count(&class.common.counters.inserts_refused);
-                }
-                not_kept(value, why)
-            }
-        }
+        let residence = |total: Duration| (Origin::Anchored, total.min(until.since(begin.start.at)));
+        self.keep_in_memory(class, begin.start, loaded, (tags, residence), |copy| {
+            permit.redeem(copy, ProtocolRule::KeepsUnderAnchor)
+        })
     }
 
     /// Makes sure that an anchor is stored under the key and that its reports reach this process. `None` if other

@@ -26,7 +26,9 @@ use crate::engine::read::{ReadOptions, ReadOutcome};
 use crate::engine::{ClassCore, Engine, SharedTier, Tags};
 use crate::error::Error;
 use crate::key::KeyBuf;
+use crate::loaded::AnyPrevious;
 use crate::policy::Consistency;
+use crate::protocol::aging::Age;
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 use crate::remote::{Fault, FrameReply, Mint, Remote};
@@ -41,17 +43,26 @@ tokio::task_local! {
     static BATCH: Arc<BatchRequests>;
 }
 
-/// What the reads of one batch ask for, until it is sent. Only the task of the batch uses it; the lock makes the future
-/// of the batch `Send`. It is held to add or to take requests, never across an await.
+/// What the reads of one batch ask for, until it is sent. Only the task of the batch uses it; the locks make its future
+/// `Send`. Each is held to add or to take requests, never across an await.
 #[derive(Default)]
-struct BatchRequests(Mutex<Requests>);
+struct BatchRequests {
+    asked: Mutex<Requests>,
+    loads: Mutex<Vec<LoadRequest>>,
+}
 
+/// Requests to Redis.
 #[derive(Default)]
 struct Requests {
     reads: Vec<ReadRequest>,
     anchors: Vec<AnchorRequest>,
     frames: Vec<FrameRequest>,
-    loads: Vec<LoadRequest>,
+}
+
+impl Requests {
+    fn is_empty(&self) -> bool {
+        self.reads.is_empty() && self.anchors.is_empty() && self.frames.is_empty()
+    }
 }
 
 type AnchorReply = (Vec<Option<Bytes>>, Option<Duration>);
@@ -80,13 +91,25 @@ enum RequestedFrame {
 }
 
 struct LoadRequest {
-    nth: usize,
+    load: BatchLoad,
     reply: oneshot::Sender<Loading>,
 }
 
+/// A load of one key of a batch, which is to begin.
+pub(crate) struct BatchLoad {
+    /// The key's place in the batch.
+    pub(crate) nth: usize,
+    /// The value that the load is to replace, if an entry has aged.
+    pub(crate) previous: Option<AnyPrevious>,
+}
+
 impl BatchRequests {
-    fn lock(&self) -> MutexGuard<'_, Requests> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn take_requests(&self) -> Requests {
+        std::mem::take(&mut *lock(&self.asked))
+    }
+
+    fn take_loads(&self) -> Vec<LoadRequest> {
+        std::mem::take(&mut *lock(&self.loads))
     }
 
     /// Adds a request, and waits for its reply.
@@ -95,15 +118,15 @@ impl BatchRequests {
         add: impl FnOnce(&mut Requests, oneshot::Sender<Result<T, Fault>>),
     ) -> Result<T, Fault> {
         let (reply, replied) = oneshot::channel();
-        add(&mut self.lock(), reply);
+        add(&mut lock(&self.asked), reply);
         // A request is dropped without a reply only together with the read that waits here.
         replied.await.unwrap_or(Err(Fault::Refused))
     }
 
-    /// The loading of the `nth` key, which the loader's next call begins.
-    fn loading(&self, nth: usize) -> Loading {
+    /// The loading of one key, which the loader's next call begins.
+    fn loading(&self, load: BatchLoad) -> Loading {
         let (reply, begun) = oneshot::channel();
-        self.lock().loads.push(LoadRequest { nth, reply });
+        lock(&self.loads).push(LoadRequest { load, reply });
         Box::pin(async move {
             match begun.await {
                 Ok(loading) => loading.await,
@@ -112,6 +135,10 @@ impl BatchRequests {
             }
         })
     }
+}
+
+fn lock<T>(requests: &Mutex<T>) -> MutexGuard<'_, T> {
+    requests.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As the methods of [`Remote`] with these names. The reads of one batch send them together.
@@ -167,26 +194,29 @@ async fn ask_frame(
 }
 
 impl Engine {
-    /// Reads `keys`, which differ, and returns the answers in their order. `begin_loads` gets the places of keys that
-    /// are to be loaded now, and returns a loading for each. It is called again for keys that another flight or
-    /// instance was loading, if that load gave no answer.
+    /// Reads `keys`, which differ, and returns the answers in their order. `begin_loads` gets the loads that are to begin
+    /// now, and returns a loading for each. It is called again for keys that another flight or instance was loading, if
+    /// that load gave no answer.
     pub(crate) async fn read_batch(
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
         keys: &[KeyBuf],
         tags: impl Fn(usize) -> Tags,
         options: ReadOptions,
-        mut begin_loads: impl FnMut(&[usize]) -> Vec<Loading>,
+        mut begin_loads: impl FnMut(Vec<BatchLoad>) -> Vec<Loading>,
     ) -> Vec<Result<ReadOutcome, Error>> {
         let asks_memory = options.consistency == Consistency::Bounded && class.is_on(self) && !is_uncached();
-        let from_memory = |key: &KeyBuf| if asks_memory { self.read_memory(class, key) } else { None };
-        let mut answers: Vec<_> = keys.iter().map(|key| from_memory(key).map(Ok)).collect();
+        let from_memory = |key: &KeyBuf| {
+            let (copy, _) = self.find(class, key, |age| asks_memory && age == Age::Fresh)?;
+            Some(Ok(self.serve_memory(class, &copy)))
+        };
+        let mut answers: Vec<_> = keys.iter().map(from_memory).collect();
 
         let (batch, tags) = (Arc::<BatchRequests>::default(), &tags);
         let read = |nth: usize| {
             let batch = &batch;
             async move {
-                let begin_load = || batch.loading(nth);
+                let begin_load = |previous| batch.loading(BatchLoad { nth, previous });
                 (nth, self.read(class, &keys[nth], || tags(nth), options, begin_load).await)
             }
         };
@@ -198,26 +228,29 @@ impl Engine {
                 while let Poll::Ready(Some((nth, answer))) = reads.poll_next_unpin(context) {
                     answers[nth] = Some(answer);
                 }
-                if reads.is_empty() {
-                    return Poll::Ready(());
-                }
                 // Now each read waits: for a request, or for another flight, instance or load.
                 let is_answered = matches!(trips.poll_next_unpin(context), Poll::Ready(Some(())));
-                let Requests { reads: asked, anchors, frames, loads } = std::mem::take(&mut *batch.lock());
-                let is_idle =
-                    asked.is_empty() && anchors.is_empty() && frames.is_empty() && loads.is_empty();
-                if is_idle && !is_answered {
-                    return Poll::Pending;
+                let asked = batch.take_requests();
+                let has_asked = !asked.is_empty();
+                if let Some(shared) = self.shared.as_ref().filter(|_| has_asked) {
+                    trips.push(send(&*shared.remote, asked));
                 }
-                if let Some(shared) = self.shared.as_ref().filter(|_| !is_idle) {
-                    trips.push(send(&*shared.remote, asked, anchors, frames));
+                if has_asked || is_answered {
+                    continue;
                 }
-                if !loads.is_empty() {
-                    let places: Vec<usize> = loads.iter().map(|load| load.nth).collect();
-                    for (load, loading) in loads.into_iter().zip(begin_loads(&places)) {
-                        // An error means that the load was given up meanwhile.
-                        let _ = load.reply.send(loading);
-                    }
+                // The loads begin together: not before all requests are answered, because a read that asks again may
+                // load too. A read that has its answer may have asked for a load that refreshes the entry, so this
+                // comes before the end.
+                let loads =
+                    if trips.is_empty() || reads.is_empty() { batch.take_loads() } else { Vec::new() };
+                if loads.is_empty() {
+                    return if reads.is_empty() { Poll::Ready(()) } else { Poll::Pending };
+                }
+                let split = loads.into_iter().map(|LoadRequest { load, reply }| (load, reply));
+                let (loads, replies): (Vec<_>, Vec<_>) = split.unzip();
+                for (reply, loading) in replies.into_iter().zip(begin_loads(loads)) {
+                    // An error means that the load was given up meanwhile.
+                    let _ = reply.send(loading);
                 }
             }
         };
@@ -229,12 +262,7 @@ impl Engine {
 }
 
 /// Sends the requests in one round trip, and distributes the replies.
-async fn send(
-    remote: &dyn Remote,
-    reads: Vec<ReadRequest>,
-    anchors: Vec<AnchorRequest>,
-    frames: Vec<FrameRequest>,
-) {
+async fn send(remote: &dyn Remote, Requests { reads, anchors, frames }: Requests) {
     // Each operation is queued on the one connection before the first one is answered.
     tokio::join!(
         read_together(remote, reads),

@@ -92,6 +92,7 @@ impl Bench {
                 origin,
                 payload_bytes: 0,
                 loaded_at_millis: 0,
+                aging: None,
             };
             local.insert_loaded(&key, id, copy).is_ok()
         }

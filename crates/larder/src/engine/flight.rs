@@ -10,9 +10,10 @@ use tokio::select;
 use tracing::Instrument;
 
 use crate::engine::load::{Loading, StoreCondition};
-use crate::engine::plan::{FlightStep, LoadBegin, LoadPlan};
+use crate::engine::plan::{FlightStep, LoadBegin, LoadPlan, LoadStart};
 use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::error::Error;
+use crate::loaded::AnyPrevious;
 use crate::local::outcome::{FlightReceiver, FlightResult, FlightSender, LoadOutcome};
 use crate::local::{LocalTier, NewFlight};
 use crate::policy::Abandonment;
@@ -30,14 +31,16 @@ impl Engine {
     ) -> FlightStep {
         match self.usable_tier() {
             Some(tier) if class.is_memory_only => {
-                FlightStep::Load(self.plan_anchored(class, entry_ref, tier).await)
+                FlightStep::Load(self.plan_anchored(class, entry_ref, tier).await, None)
             }
             Some(tier) => self.read_redis(class, entry_ref, tier, receiver).await,
             None => {
                 if self.shared.is_some() {
                     count(&class.common.counters.untiered_loads);
                 }
-                FlightStep::Load(self.plan_memory(entry_ref))
+                // Memory may have an aged copy, which the load is to replace.
+                let copy = self.local.get(&entry_ref.key, self.clock.now(), self.is_guarded());
+                FlightStep::Load(self.plan_memory(entry_ref), copy.and_then(|copy| copy.previous()))
             }
         }
     }
@@ -48,29 +51,79 @@ impl Engine {
         class: &Arc<ClassCore>,
         entry_ref: EntryRef,
         leader: Leader,
-        begin_load: impl FnOnce() -> Loading,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> FlightResult {
-        let plan = match self.ask_tiers(class, &entry_ref, &leader.receiver).await {
-            FlightStep::Served(loaded) => {
+        let (plan, previous) = match self.ask_tiers(class, &entry_ref, &leader.receiver).await {
+            FlightStep::Served(loaded, aged) => {
                 leader.complete(Ok(loaded.clone()));
+                if let Some(copy) = aged {
+                    self.refresh(class, entry_ref, &copy, begin_load).await;
+                }
                 return Ok(loaded);
             }
-            FlightStep::Load(plan) => plan,
+            FlightStep::Load(plan, previous) => (plan, previous),
         };
-        let (started, started_at_millis) = (self.clock.now(), self.clock.unix_millis());
         let (flight, receiver) = (leader.id, leader.receiver.clone());
-        let begin = LoadBegin { entry_ref, flight, receiver, started, started_at_millis };
+        let begin = self.begin(entry_ref, flight, receiver, previous.clone());
         // From here on the flight belongs to the cache: if this read is dropped, its task goes on. `begin_load` is
         // called after the plan and the start were fixed, because it may already read.
         let _following = leader.receiver.follow();
         let flight = LoadTask { engine: self.clone(), class: class.clone(), begin, plan, leader };
         // The loader's events belong to the span of the read that leads.
-        let task = tokio::spawn(flight.run_while_wanted(begin_load()).in_current_span());
+        let task = tokio::spawn(flight.run_while_wanted(begin_load(previous)).in_current_span());
         // The task is not cancelled while this read follows it, except at the end of its runtime.
         task.await.unwrap_or_else(|error| match error.is_panic() {
             true => Err(Error::load_panicked()),
             false => Err(Error::load_ended()),
         })
+    }
+
+    /// The present instant.
+    pub(super) fn start(&self) -> LoadStart {
+        LoadStart { at: self.clock.now(), at_millis: self.clock.unix_millis() }
+    }
+
+    /// A load that begins now.
+    pub(super) fn begin(
+        &self,
+        entry_ref: EntryRef,
+        flight: FlightId,
+        receiver: Arc<FlightReceiver>,
+        previous: Option<AnyPrevious>,
+    ) -> LoadBegin {
+        LoadBegin { entry_ref, flight, receiver, start: self.start(), previous }
+    }
+
+    /// Runs the load of a plan, and stores its value where the plan says.
+    pub(super) async fn run_plan(
+        &self,
+        class: &ClassCore,
+        begin: &LoadBegin,
+        plan: LoadPlan,
+        loading: Loading,
+    ) -> FlightResult {
+        match (plan, &self.shared) {
+            (LoadPlan::Fill(hold, tags), Some(shared)) => {
+                self.load_and_fill(class, begin, shared, (hold, tags), loading).await
+            }
+            (LoadPlan::Replace(right), Some(shared)) => {
+                self.load_and_replace(class, begin, shared, right, loading).await
+            }
+            (LoadPlan::Anchored(right), _) => self.load_under_anchor(class, begin, right, loading).await,
+            (LoadPlan::Memory(right, tags), _) => {
+                self.load_into_memory(class, begin, (right, tags), loading).await
+            }
+            (LoadPlan::Beside | LoadPlan::Fill(..) | LoadPlan::Replace(..), _) => {
+                let valid_until = begin.start.at.plus(self.local_bound());
+                let loaded = self.load_while(class, begin, StoreCondition::Never, loading).await;
+                loaded.map(|loaded| LoadOutcome {
+                    source: loaded.beside(),
+                    value: loaded.value,
+                    valid_until,
+                    stale_by: None,
+                })
+            }
+        }
     }
 }
 
@@ -98,18 +151,7 @@ impl LoadTask {
 
     async fn run(self, loading: Loading) -> FlightResult {
         let LoadTask { engine, class, begin, plan, leader } = self;
-        let outcome = match (plan, &engine.shared) {
-            (LoadPlan::Fill(hold, tags), Some(shared)) => {
-                engine.load_and_fill(&class, &begin, shared, (hold, tags), loading).await
-            }
-            (LoadPlan::Anchored(right), _) => engine.load_under_anchor(&class, &begin, right, loading).await,
-            (LoadPlan::Memory(tags), _) => engine.load_into_memory(&class, &begin, tags, loading).await,
-            (LoadPlan::Beside | LoadPlan::Fill(..), _) => {
-                let valid_until = begin.started.plus(engine.local_bound());
-                let loaded = engine.load_while(&class, &begin, StoreCondition::Never, loading).await;
-                loaded.map(|loaded| LoadOutcome { source: loaded.beside(), value: loaded.value, valid_until })
-            }
-        };
+        let outcome = engine.run_plan(&class, &begin, plan, loading).await;
         leader.complete(outcome.clone().map(LoadOutcome::shareable));
         outcome
     }

@@ -2,40 +2,49 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::select;
 use tokio::time::sleep;
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::engine::plan::{LoadBegin, LoadPlan};
+use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, LoadStart, MemoryRight};
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::error::{BoxError, Error};
+use crate::loaded::{AnyLoaded, AnyPrevious, Loaded, LoadedKind};
 use crate::loading::run_load;
 use crate::local::copy::{LocalCopy, Origin};
 use crate::local::outcome::{FlightResult, LoadOutcome};
 use crate::local::permit::LocalPermit;
+use crate::protocol::rules::ProtocolRule;
 use crate::protocol::tag::TagToken;
-use crate::protocol::token::Token;
+use crate::remote::Unchanged;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
 /// The future of a loader, with its types erased.
-pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<Option<AnyValue>, BoxError>> + Send>>;
+pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<AnyLoaded, BoxError>> + Send>>;
 
 /// The result of a loader.
 pub(crate) struct LoadedValue {
     pub(crate) value: Option<AnyValue>,
     /// If true, the value must not be stored, and only the read whose loader returned it gets it.
     pub(crate) is_spoiled: bool,
+    /// The TTL that the loader asked for.
+    pub(crate) ttl: Option<Duration>,
+    /// The version that the loader named.
+    pub(crate) version: Option<Arc<str>>,
+    /// How long the load took.
+    pub(crate) took: Duration,
 }
 
 /// On what it depends whether the value of a running load can be stored.
 pub(super) enum StoreCondition<'a> {
-    /// On this lease and these tags, in Redis.
-    Lease(&'a SharedTier, Token, &'a [TagToken]),
+    /// On this lease, in Redis, and on what has to be there beside it.
+    Lease(&'a SharedTier, &'a LeaseHold, Unchanged<'a>),
     /// On this permit, and on the lives of these tags.
     Permit(&'a LocalPermit, &'a [TagToken]),
     /// On the flight, and on the end of the residence.
@@ -57,20 +66,43 @@ impl LoadedValue {
 }
 
 impl Engine {
-    /// Runs the loader within the class's load time-out.
-    pub(crate) async fn load(&self, class: &ClassCore, loading: Loading) -> Result<LoadedValue, Error> {
+    /// Runs the loader within the class's load time-out, unless the class's breaker is open. `previous` is the value
+    /// that the loader may call unchanged.
+    pub(crate) async fn load(
+        &self,
+        class: &ClassCore,
+        previous: Option<&AnyPrevious>,
+        loading: Loading,
+    ) -> Result<LoadedValue, Error> {
+        if !class.common.breaker.may_load(&self.clock) {
+            count(&class.common.counters.breaker_refusals);
+            return Err(Error::breaker_open(&class.name));
+        }
         count(&class.common.counters.loads);
-        let limit = class.load_timeout;
+        let (began, limit) = (Instant::now(), class.load_timeout);
+        // A panic goes on to the read, and the breaker counts it.
+        let panicked = PanicNote(|| class.common.breaker.note_failure(&class.name, self.clock.now()));
         let loaded = match tokio::time::timeout(limit, run_load(loading)).await {
-            Ok((Ok(value), spoiled)) => {
-                let is_spoiled = spoiled.is_some();
-                spoiled.into_iter().for_each(|reason| class.note_spoiled(&reason));
-                return Ok(LoadedValue { value, is_spoiled });
-            }
+            Ok((Ok(loaded), spoiled)) => resolve(loaded, previous)
+                .map(|(value, ttl, version)| LoadedValue {
+                    value,
+                    is_spoiled: spoiled.inspect(|reason| class.note_spoiled(reason)).is_some(),
+                    ttl,
+                    version,
+                    took: began.elapsed(),
+                })
+                .map_err(|error| Error::load(&class.name, error)),
             Ok((Err(error), _)) => Err(Error::load(&class.name, error)),
             Err(_) => Err(Error::load_timeout(&class.name, limit)),
         };
-        count(&class.common.counters.load_failures);
+        drop(panicked);
+        match &loaded {
+            Ok(_) => class.common.breaker.note_success(&class.name),
+            Err(_) => {
+                count(&class.common.counters.load_failures);
+                class.common.breaker.note_failure(&class.name, self.clock.now());
+            }
+        }
         loaded
     }
 
@@ -89,7 +121,7 @@ impl Engine {
             // the check would never fire.
             biased;
             () = self.until_useless(class, begin, condition) => Err(Error::load_ended()),
-            loaded = self.load(class, loading) => loaded,
+            loaded = self.load(class, begin.previous.as_ref(), loading) => loaded,
         }
     }
 
@@ -113,8 +145,9 @@ impl Engine {
         match condition {
             // A renewal never sets a lease: if the lease is gone, an invalidation may have removed it, and the fill must
             // be refused. After a fault the lease may still be there: the next renewal shows it.
-            StoreCondition::Lease(shared, token, tags) => {
-                shared.remote.renew(key, *token, tags).await.unwrap_or_else(|fault| {
+            StoreCondition::Lease(shared, hold, unchanged) => {
+                let Some(key) = hold.key() else { return false };
+                shared.remote.renew(key, hold.token, *unchanged).await.unwrap_or_else(|fault| {
                     shared.note(fault);
                     true
                 })
@@ -132,60 +165,108 @@ impl Engine {
     /// The plan of a load that does not go through Redis. The tags' tokens are taken before the load begins: if one of
     /// them is invalidated meanwhile, no read serves the copy.
     pub(super) fn plan_memory(&self, entry_ref: &EntryRef) -> LoadPlan {
-        LoadPlan::Memory(self.local.take_tokens(&entry_ref.tags, self.is_guarded()))
+        LoadPlan::Memory(MemoryRight::Flight, self.local.take_tokens(&entry_ref.tags, self.is_guarded()))
     }
 
     /// Runs a load that does not go through Redis. Memory stores its value, unless an invalidation by this process or
-    /// from the journal detached the flight. If no guard reports the copy's changes now, the copy stays no longer than
-    /// the staleness bound, counted from the START of the load; see [`Engine::loaded_residence`].
+    /// from the journal ended the right. If no guard reports the copy's changes now, the copy stays no longer than the
+    /// staleness bound, counted from the START of the load; see [`Engine::loaded_residence`].
     pub(super) async fn load_into_memory(
         &self,
         class: &ClassCore,
         begin: &LoadBegin,
-        tags: Vec<TagToken>,
+        (right, tags): (MemoryRight, Vec<TagToken>),
         loading: Loading,
     ) -> FlightResult {
-        let LoadBegin { entry_ref, flight, started, started_at_millis, .. } = begin;
-        let longest = started.plus(self.loaded_residence(class.policy.longest()).1);
-        let condition = StoreCondition::Memory(longest);
-        let LoadedValue { value, is_spoiled } = self.load_while(class, begin, condition, loading).await?;
-        let valid_until = started.plus(self.local_bound());
+        let LoadBegin { entry_ref, flight, start, .. } = begin;
+        let longest = start.at.plus(self.loaded_residence(class.policy.longest()).1);
+        let condition = match &right {
+            MemoryRight::Flight => StoreCondition::Memory(longest),
+            MemoryRight::Permit(permit) => StoreCondition::Permit(permit, &tags),
+        };
+        let loaded = self.load_while(class, begin, condition, loading).await?;
+        let residence = |total| self.loaded_residence(total);
+        self.keep_in_memory(class, *start, loaded, (tags, residence), |copy| match right {
+            MemoryRight::Flight => self.local.insert_loaded(&entry_ref.key, *flight, copy),
+            MemoryRight::Permit(permit) => permit.redeem(copy, ProtocolRule::PutsUnderPermit),
+        })
+    }
+
+    /// Stores a loaded value in memory with `insert`, which checks the right. `residence` returns the copy's origin and
+    /// how long a copy that could stay so long stays.
+    pub(super) fn keep_in_memory(
+        &self,
+        class: &ClassCore,
+        start: LoadStart,
+        loaded: LoadedValue,
+        (tags, residence_of): (Vec<TagToken>, impl FnOnce(Duration) -> (Origin, Duration)),
+        insert: impl FnOnce(LocalCopy) -> Result<(), NotStoredReason>,
+    ) -> FlightResult {
+        let valid_until = start.at.plus(self.local_bound());
+        let residence = class.residence(self, &loaded);
+        let LoadedValue { value, is_spoiled, version, took, .. } = loaded;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             return not_kept(value, NotStoredReason::Spoiled);
         }
-        let Some(ttl) = class.residence(self, value.is_none()) else {
-            return not_kept(value, NotStoredReason::Policy);
-        };
+        let Some(residence) = residence else { return not_kept(value, NotStoredReason::Policy) };
         let storable = match class.storable(value.as_ref()) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
         let payload_bytes = storable.payload_bytes();
         let value = storable.value;
-        let (origin, residence) = self.loaded_residence(ttl);
-        let deadline = started.plus(residence);
-        if deadline <= self.clock.now() {
+        let (origin, total) = residence_of(residence.total());
+        let life = start.life(residence, total, took);
+        if life.ends <= self.clock.now() {
             return not_kept(value, NotStoredReason::Expired);
         }
         let copy = LocalCopy {
             value: value.clone(),
             tags,
-            deadline,
+            deadline: life.ends,
             origin,
             payload_bytes,
-            loaded_at_millis: *started_at_millis,
+            loaded_at_millis: start.at_millis,
+            // A copy whose stay is cut is not refreshed: it only bridges an outage.
+            aging: (total >= residence.ttl).then(|| class.copy_aging(life, version)).flatten(),
         };
-        match self.local.insert_loaded(&entry_ref.key, *flight, copy) {
-            Ok(()) => {
-                Ok(LoadOutcome { value, source: Source::Load { placement: Placement::Memory }, valid_until })
-            }
+        match insert(copy) {
+            Ok(()) => Ok(LoadOutcome::loaded(value, Placement::Memory, valid_until)),
             Err(why) => {
                 if why == NotStoredReason::Overtaken {
                     count(&class.common.counters.fills_refused);
                 }
                 not_kept(value, why)
             }
+        }
+    }
+}
+
+/// Calls its function if it is dropped by a panic.
+struct PanicNote<F: Fn()>(F);
+
+impl<F: Fn()> Drop for PanicNote<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
+/// The loader's value, TTL and version. An unchanged value is the previous one.
+type Resolved = (Option<AnyValue>, Option<Duration>, Option<Arc<str>>);
+
+fn resolve(loaded: AnyLoaded, previous: Option<&AnyPrevious>) -> Result<Resolved, BoxError> {
+    let Loaded { answer, ttl, version } = loaded;
+    match (answer, previous) {
+        (LoadedKind::Value(value), _) => Ok((Some(value), ttl, version)),
+        (LoadedKind::Absent, _) => Ok((None, ttl, version)),
+        (LoadedKind::Unchanged, Some(previous)) => {
+            Ok((Some(previous.value.clone()), ttl, version.or_else(|| previous.version.clone())))
+        }
+        (LoadedKind::Unchanged, None) => {
+            Err("the loader answered `unchanged`, but it got no previous value".into())
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The engine runs the decisions of `protocol` against memory and Redis. Its values have no types; `class` adds them.
 
+mod aging;
 mod anchor;
 mod batch_read;
 pub(crate) mod consumer;
@@ -10,6 +11,7 @@ pub(crate) mod permit;
 mod plan;
 mod read;
 mod redis_read;
+mod refresh;
 pub(crate) mod registry;
 mod reply;
 mod storable;
@@ -42,7 +44,7 @@ use crate::protocol::tag::TagKey;
 use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
-pub(crate) use batch_read::BATCH_KEYS_MAX;
+pub(crate) use batch_read::{BATCH_KEYS_MAX, BatchLoad};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
 pub(crate) use load::Loading;
 pub(crate) use read::{ReadOptions, ReadOutcome};
@@ -119,6 +121,7 @@ pub(crate) struct ClassCore {
 pub(crate) type Tags = Arc<[TagKey]>;
 
 /// The key and tags that one read is about.
+#[derive(Clone)]
 pub(crate) struct EntryRef {
     pub(crate) key: Bytes,
     pub(crate) tags: Tags,
@@ -144,13 +147,7 @@ impl ClassCore {
         ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
     }
 
-    /// How long a loaded answer can stay; `None` if it is not stored.
-    fn residence(&self, engine: &Engine, is_absent: bool) -> Option<Duration> {
-        // The class may have been switched off while the load ran.
-        if self.is_on(engine) { self.policy.residence(is_absent, rand::random()) } else { None }
-    }
-
-    fn is_on(&self, engine: &Engine) -> bool {
+    pub(crate) fn is_on(&self, engine: &Engine) -> bool {
         self.common.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
     }
 }

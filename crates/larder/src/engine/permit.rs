@@ -15,27 +15,27 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::engine::plan::AnchoredRight;
+use crate::engine::load::LoadedValue;
+use crate::engine::plan::{AnchoredRight, LoadStart};
 use crate::engine::redis_read::{LEASE_POLL_MAX, LEASE_POLL_MIN};
 use crate::engine::reply::minted;
-use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::local::copy::{LocalCopy, Origin};
+use crate::local::copy::Origin;
 use crate::local::permit::LocalPermit;
-use crate::protocol::frame::{Entry, Frame, Header, Seal, fingerprint};
+use crate::protocol::frame::{Entry, Frame, fingerprint};
 use crate::protocol::lease::{AfterRead, after_read};
 use crate::protocol::rules::ProtocolRule;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::Fault;
 use crate::remote::validity::Epoch;
+use crate::source::NotStoredReason;
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
 /// The state recorded when a permit was drawn.
 pub(crate) struct DrawnPermit {
-    at: Tick,
-    at_millis: u64,
+    start: LoadStart,
     until: Tick,
     right: PermitBasis,
 }
@@ -72,8 +72,8 @@ impl Engine {
         let right = self.draw_right(class, entry_ref, life).await;
         // The life of the permit and the TTL of the value count from here, because the computation begins after the
         // draw.
-        let at = self.clock.now();
-        DrawnPermit { at, at_millis: self.clock.unix_millis(), until: at.plus(life), right }
+        let start = self.start();
+        DrawnPermit { start, until: start.at.plus(life), right }
     }
 
     async fn draw_right(&self, class: &ClassCore, entry_ref: &EntryRef, life: Duration) -> PermitBasis {
@@ -203,84 +203,66 @@ impl Engine {
         drawn: DrawnPermit,
         value: AnyValue,
     ) -> RedeemOutcome {
-        let DrawnPermit { at, at_millis, right, .. } = drawn;
-        let Some(ttl) = class.policy.residence(false, rand::random()) else { return RedeemOutcome::Refused };
-        match right {
-            PermitBasis::Void => RedeemOutcome::Refused,
+        let DrawnPermit { start, right, .. } = drawn;
+        let took = self.clock.now().since(start.at);
+        let computed = LoadedValue { value: Some(value), is_spoiled: false, ttl: None, version: None, took };
+        let is_complete =
+            self.shared.is_none() || !matches!(right, PermitBasis::Memory { anchored_until: None, .. });
+        let put = match right {
+            PermitBasis::Void => return RedeemOutcome::Refused,
             PermitBasis::Memory { permit, tags, anchored_until } => {
-                let (origin, until) = match anchored_until {
-                    Some(until) => (Origin::Anchored, at.plus(ttl).min(until)),
-                    None => {
-                        let (origin, residence) = self.loaded_residence(ttl);
-                        (origin, at.plus(residence))
+                let residence = |total: Duration| match anchored_until {
+                    Some(until) => (Origin::Anchored, total.min(until.since(start.at))),
+                    None => self.loaded_residence(total),
+                };
+                self.keep_in_memory(class, start, computed, (tags, residence), |copy| {
+                    // Eviction can remove the tags' tokens without an invalidation; the copy would then never be
+                    // served.
+                    match self.local.tags_are_current(&copy.tags, copy.origin, self.is_guarded()) {
+                        true => permit.redeem(copy, ProtocolRule::PutsUnderPermit),
+                        false => Err(NotStoredReason::NoRoom),
                     }
-                };
-                let is_in_time = self.clock.now() < until;
-                // Eviction can remove the tags' tokens without an invalidation; the copy would then never be served.
-                if !is_in_time || !self.local.tags_are_current(&tags, origin, self.is_guarded()) {
-                    return RedeemOutcome::Refused;
-                }
-                let Ok(storable) = class.storable(Some(&value)) else { return RedeemOutcome::Refused };
-                let payload_bytes = storable.payload_bytes();
-                let copy = LocalCopy {
-                    value: storable.value,
-                    tags,
-                    deadline: until,
-                    origin,
-                    payload_bytes,
-                    loaded_at_millis: at_millis,
-                };
-                let is_complete = self.shared.is_none() || anchored_until.is_some();
-                match permit.redeem(copy, ProtocolRule::PutsUnderPermit) {
-                    Ok(()) if is_complete => RedeemOutcome::Stored,
-                    Ok(()) => RedeemOutcome::LocalOnly,
-                    Err(_) => RedeemOutcome::Refused,
-                }
+                })
             }
             PermitBasis::Redis { epoch, existing, tags } => {
                 let Some(shared) = &self.shared else { return RedeemOutcome::Refused };
-                let left = at.plus(ttl).since(self.clock.now());
-                if left < Duration::from_millis(1) || self.check_epoch(shared, epoch).is_err() {
+                if self.check_epoch(shared, epoch).is_err() {
                     return RedeemOutcome::Refused;
                 }
-                let Ok(StorableValue { payload, digest, .. }) = class.storable(Some(&value)) else {
-                    return RedeemOutcome::Refused;
-                };
-                let header = Header {
-                    codec: class.coder.codec().id(),
-                    class_version: class.version,
-                    digest,
-                    loaded_at_millis: at_millis,
-                    ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
-                    tags,
-                };
-                let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
-                let entry = class.sealer.seal(&self.redis_key(&entry_ref.key), entry);
-                self.put_in_redis(entry_ref, shared, epoch, &existing, entry, left).await
+                let key = &entry_ref.key;
+                self.keep_in_redis(class, (key, start), computed, tags, async |entry, left| {
+                    self.put_in_redis(key, (shared, epoch), &existing, entry, left).await
+                })
+                .await
             }
+        };
+        match put {
+            Ok(put) if put.source.is_stored() && is_complete => RedeemOutcome::Stored,
+            Ok(put) if put.source.is_stored() => RedeemOutcome::LocalOnly,
+            _ => RedeemOutcome::Refused,
         }
     }
 
-    async fn put_in_redis(
+    /// Replaces the frame with the fingerprint `existing` by `entry`, if that frame and the tags' tokens are still there.
+    pub(super) async fn put_in_redis(
         &self,
-        entry_ref: &EntryRef,
-        shared: &SharedTier,
-        epoch: Epoch,
+        key: &Bytes,
+        (shared, epoch): (&SharedTier, Epoch),
         existing: &Bytes,
         entry: Entry,
         left: Duration,
-    ) -> RedeemOutcome {
-        let put = shared.remote.put(&entry_ref.key, existing, &entry.header.tags, entry.encode(), left).await;
+    ) -> Result<(), NotStoredReason> {
+        let put = shared.remote.put(key, existing, &entry.header.tags, entry.encode(), left).await;
         // Memory can still hold a copy from an outage, which Redis does not report. Dropping it also makes the next
         // read ask Redis if the result of the put is unknown.
-        self.local.drop_key(&entry_ref.key);
+        self.local.drop_key(key);
         match put {
             // A reply counts only if the tier was usable without a break until it arrived.
-            Ok(true) if self.check_epoch(shared, epoch).is_ok() => RedeemOutcome::Stored,
-            Ok(_) => RedeemOutcome::Refused,
+            Ok(true) if self.check_epoch(shared, epoch).is_ok() => Ok(()),
+            Ok(_) => Err(NotStoredReason::Overtaken),
             Err(fault) => {
                 shared.note(fault);
-                RedeemOutcome::Refused
+                Err(NotStoredReason::NotTaken)
             }
         }
     }

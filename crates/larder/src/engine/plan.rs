@@ -1,23 +1,30 @@
 //! What a flight has decided before its load begins: where the value may be stored, and what can void that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::clock::Tick;
 use crate::engine::EntryRef;
+use crate::loaded::AnyPrevious;
+use crate::local::copy::LocalCopy;
 use crate::local::outcome::{FlightReceiver, LoadOutcome};
 use crate::local::permit::LocalPermit;
+use crate::policy::Residence;
+use crate::protocol::aging::Life;
 use crate::protocol::flight::FlightId;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::Remote;
+use crate::remote::validity::Epoch;
 
 /// How a flight continues after it has asked the tiers.
 pub(super) enum FlightStep {
-    /// Redis has the entry.
-    Served(LoadOutcome),
-    Load(LoadPlan),
+    /// Redis has the entry. If the copy is given, it is to be refreshed.
+    Served(LoadOutcome, Option<Arc<LocalCopy>>),
+    /// A load has to run. If it replaces an aged entry, its loader gets that.
+    Load(LoadPlan, Option<AnyPrevious>),
 }
 
 /// Where the value of a load may be stored. Everything that an invalidation during the load must be able to void is set
@@ -25,12 +32,33 @@ pub(super) enum FlightStep {
 pub(super) enum LoadPlan {
     /// In Redis, if this lease is still there.
     Fill(LeaseHold, Vec<TagToken>),
+    /// In Redis, in place of an aged entry, if that entry is still there and valid.
+    Replace(Replacement),
     /// In memory, unless Redis reports a change; `None`: nowhere, because the anchor kept changing.
     Anchored(Option<AnchoredRight>),
-    /// In memory, unless the flight is detached.
-    Memory(Vec<TagToken>),
+    /// In memory, unless an invalidation has ended the right.
+    Memory(MemoryRight, Vec<TagToken>),
     /// Nowhere: another instance's load took longer than the load time-out.
     Beside,
+}
+
+/// The right to keep a value in memory, without Redis.
+pub(super) enum MemoryRight {
+    /// While the load's own flight is attached.
+    Flight,
+    /// While the permit is valid: a refresh has no flight.
+    Permit(LocalPermit),
+}
+
+/// The right to replace an aged entry in Redis. The entry itself is the fence, as for a permit: an invalidation of its
+/// key removes it, and an invalidation of a tag replaces that tag's token.
+pub(super) struct Replacement {
+    /// The lease under the entry's refresh key. It keeps other instances from loading the same, and fences nothing.
+    pub(super) hold: LeaseHold,
+    pub(super) epoch: Epoch,
+    /// The fingerprint of the entry.
+    pub(super) existing: Bytes,
+    pub(super) tags: Vec<TagToken>,
 }
 
 /// A load that begins now.
@@ -38,8 +66,26 @@ pub(super) struct LoadBegin {
     pub(super) entry_ref: EntryRef,
     pub(super) flight: FlightId,
     pub(super) receiver: Arc<FlightReceiver>,
-    pub(super) started: Tick,
-    pub(super) started_at_millis: u64,
+    pub(super) start: LoadStart,
+    /// The value of the aged entry that the load is to replace.
+    pub(super) previous: Option<AnyPrevious>,
+}
+
+/// When a load or the computation of a value began. Every age counts from here.
+#[derive(Clone, Copy)]
+pub(crate) struct LoadStart {
+    pub(super) at: Tick,
+    /// Wall time, in milliseconds since 1970.
+    pub(super) at_millis: u64,
+}
+
+impl LoadStart {
+    /// The life of the entry, which stays for `total`.
+    pub(super) fn life(self, residence: Residence, total: Duration, took: Duration) -> Life {
+        let ends = self.at.plus(total);
+        let fresh_until = self.at.plus(residence.ttl).min(ends);
+        Life { began: self.at, fresh_until, ends, load_time: took }
+    }
 }
 
 /// The right to keep a value whose load begins now.
@@ -62,6 +108,11 @@ pub(super) struct LeaseHold {
 impl LeaseHold {
     pub(super) fn new(remote: Arc<dyn Remote>, key: Bytes) -> Self {
         LeaseHold { held: Some((remote, key)), token: Token::random() }
+    }
+
+    /// The key of the lease; `None` once the hold is settled.
+    pub(super) fn key(&self) -> Option<&Bytes> {
+        self.held.as_ref().map(|(_, key)| key)
     }
 
     /// Drops the hold without a release. Call it if another read holds the lease, or if Redis has answered the fill.

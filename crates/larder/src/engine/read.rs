@@ -11,9 +11,13 @@ use crate::engine::load::Loading;
 use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
 use crate::error::Error;
 use crate::key::KeyBuf;
+use crate::loaded::AnyPrevious;
+use crate::local::copy::LocalCopy;
 use crate::local::outcome::LoadOutcome;
 use crate::policy::Consistency;
+use crate::protocol::aging::Age;
 use crate::protocol::flight::JoinDecision;
+use crate::protocol::rules::ProtocolRule;
 use crate::source::Source;
 use crate::stats::count;
 use crate::uncached::is_uncached;
@@ -24,11 +28,14 @@ pub(crate) struct ReadOutcome {
     pub(crate) source: Source,
     /// Whether another read of this process led the flight.
     pub(crate) is_shared: bool,
+    /// How long ago the TTL ended; `None` if it has not.
+    pub(crate) stale_by: Option<Duration>,
 }
 
 impl ReadOutcome {
     fn led(loaded: LoadOutcome) -> Self {
-        ReadOutcome { value: loaded.value, source: loaded.source, is_shared: false }
+        let LoadOutcome { value, source, stale_by, .. } = loaded;
+        ReadOutcome { value, source, is_shared: false, stale_by }
     }
 }
 
@@ -48,44 +55,110 @@ impl Engine {
         key: &KeyBuf,
         tags: impl FnOnce() -> Tags,
         options: ReadOptions,
-        begin_load: impl FnOnce() -> Loading,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<ReadOutcome, Error> {
-        let may_store = class.is_on(self) && !is_uncached();
-        if may_store
-            && options.consistency == Consistency::Bounded
-            && let Some(found) = self.read_memory(class, key)
-        {
-            return Ok(found);
-        }
-        if !may_store {
+        if !class.is_on(self) || is_uncached() {
             // This load belongs to its reader, so it has no soft time-out, which would end it.
             count(&class.common.counters.bypasses);
-            let value = self.load(class, begin_load()).await?.value;
-            return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false });
+            let value = self.load(class, None, begin_load(None)).await?.value;
+            return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false, stale_by: None });
+        }
+        let is_bounded = options.consistency == Consistency::Bounded;
+        if is_bounded && let Some((copy, age)) = self.find(class, key, |age| age != Age::Reload) {
+            if age == Age::Refresh {
+                // Boxed, so that the future of a hit stays small.
+                let entry_ref = EntryRef { key: owned(key), tags: tags() };
+                Box::pin(self.refresh(class, entry_ref, &copy, begin_load)).await;
+            }
+            return Ok(self.serve_memory(class, &copy));
         }
         let entry_ref = EntryRef { key: owned(key), tags: tags() };
-        // Boxed, so that the future of a hit stays small.
+        let may_be_stale = is_bounded && class.policy.aging().is_stale_if_error();
+        let known = may_be_stale.then(|| (entry_ref.clone(), self.known_before(&entry_ref)));
         let answer = Box::pin(self.read_by_flight(class, entry_ref, options.consistency, begin_load));
-        let Some(limit) = options.soft_timeout else { return answer.await };
-        // Dropping `answer` ends this read's wait. The load goes on in its own task.
-        timeout(limit, answer).await.unwrap_or_else(|_| {
-            count(&class.common.counters.soft_timeouts);
-            Err(Error::soft_timeout(&class.name, limit))
-        })
+        let answer = match options.soft_timeout {
+            None => answer.await,
+            // Dropping `answer` ends this read's wait. The load goes on in its own task.
+            Some(limit) => timeout(limit, answer).await.unwrap_or_else(|_| {
+                count(&class.common.counters.soft_timeouts);
+                Err(Error::soft_timeout(&class.name, limit))
+            }),
+        };
+        match (answer, known) {
+            (Err(error), Some((entry_ref, before))) => {
+                self.last_known(class, &entry_ref, before).await.ok_or(error)
+            }
+            (answer, _) => answer,
+        }
     }
 
-    /// Answers a hit in memory, without an await and without a lock of larder's.
-    pub(crate) fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<ReadOutcome> {
-        let is_guarded = self.is_guarded();
-        let copy = self.local.get(key, self.clock.now(), is_guarded)?;
-        count(&class.common.counters.memory_hits);
+    /// The copy in memory that a read may be answered with, and its age, if an entry of that age `is_wanted`. It takes
+    /// no lock of larder's and does not await.
+    pub(super) fn find(
+        &self,
+        class: &ClassCore,
+        key: &[u8],
+        is_wanted: impl FnOnce(Age) -> bool,
+    ) -> Option<(Arc<LocalCopy>, Age)> {
+        let now = self.clock.now();
+        let copy = self.local.get(key, now, self.is_guarded())?;
+        let age = class.age(&copy, now);
+        is_wanted(age).then_some((copy, age))
+    }
+
+    /// Answers a hit in memory.
+    pub(super) fn serve_memory(&self, class: &ClassCore, copy: &LocalCopy) -> ReadOutcome {
+        let counters = &class.common.counters;
+        count(&counters.memory_hits);
         if copy.value.is_none() {
-            count(&class.common.counters.absent_hits);
+            count(&counters.absent_hits);
         }
-        if !is_guarded && self.guard.is_some() {
-            count(&class.common.counters.outage_hits);
+        if self.guard.is_some() && !self.is_guarded() {
+            count(&counters.outage_hits);
         }
-        Some(ReadOutcome { value: copy.value.clone(), source: Source::Memory, is_shared: false })
+        let stale_by = copy.stale_by(self.clock.now());
+        if stale_by.is_some() {
+            count(&counters.stale_hits);
+        }
+        ReadOutcome { value: copy.value.clone(), source: Source::Memory, is_shared: false, stale_by }
+    }
+
+    /// Answers from memory, unless the copy has to be loaded again.
+    fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<ReadOutcome> {
+        let (copy, _) = self.find(class, key, |age| age != Age::Reload)?;
+        Some(self.serve_memory(class, &copy))
+    }
+
+    /// Only for a proof that breaks the rule: the copy that memory has before the load.
+    fn known_before(&self, entry_ref: &EntryRef) -> Option<Arc<LocalCopy>> {
+        if self.rules.keeps(ProtocolRule::ServesStaleOnlyValid) {
+            return None;
+        }
+        self.local.get(&entry_ref.key, self.clock.now(), self.is_guarded())
+    }
+
+    /// The entry of a read whose load failed. It is looked up after the failure: an invalidation during the load has
+    /// removed it.
+    async fn last_known(
+        &self,
+        class: &ClassCore,
+        entry_ref: &EntryRef,
+        before: Option<Arc<LocalCopy>>,
+    ) -> Option<ReadOutcome> {
+        let copy = before.or_else(|| self.find(class, &entry_ref.key, |_| true).map(|(copy, _)| copy));
+        let found = match copy {
+            Some(copy) => Some(self.serve_memory(class, &copy)),
+            None if class.is_memory_only => None,
+            None => {
+                let tier = self.usable_tier()?;
+                self.peek_redis(class, entry_ref, tier, |_| true).await.map(ReadOutcome::led)
+            }
+        }?;
+        // If another read's load has succeeded meanwhile, the entry is fresh.
+        if found.stale_by.is_some() {
+            count(&class.common.counters.stale_on_error);
+        }
+        Some(found)
     }
 
     /// Returns the value that a tier has under `key` now; never loads.
@@ -103,9 +176,10 @@ impl Engine {
         }
         let found = match self.usable_tier() {
             // Redis holds no values of a memory-only class.
-            Some((shared, epoch)) if !class.is_memory_only => {
+            Some(tier) if !class.is_memory_only => {
                 let entry_ref = EntryRef { key: owned(key), tags: tags() };
-                self.peek_redis(class, &entry_ref, shared, epoch).await.map(ReadOutcome::led)
+                let is_wanted = |age| age != Age::Reload;
+                self.peek_redis(class, &entry_ref, tier, is_wanted).await.map(ReadOutcome::led)
             }
             _ => None,
         };
@@ -120,7 +194,7 @@ impl Engine {
         class: &Arc<ClassCore>,
         entry_ref: EntryRef,
         consistency: Consistency,
-        begin_load: impl FnOnce() -> Loading,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<ReadOutcome, Error> {
         let (arrival, began) = (self.local.next_flight(), self.clock.now());
         loop {
@@ -128,7 +202,7 @@ impl Engine {
             match self.local.join_or_lead(&entry_ref.key, &entry_ref.tags, consistency, arrival, now, bound) {
                 JoinDecision::Join(flight) => {
                     let Ok(outcome) = timeout(class.flight_timeout(), flight.outcome()).await else {
-                        return self.load_alone(class, begin_load()).await;
+                        return self.load_alone(class, begin_load(None)).await;
                     };
                     // There is no outcome because the flight was cancelled: this read joins or leads another flight.
                     let Some(outcome) = outcome else { continue };
@@ -136,7 +210,7 @@ impl Engine {
                     if loaded.is_spoiled() {
                         // The load was spoiled. This read loads outside a flight: otherwise, if all loads of the key
                         // are spoiled, its readers would load one after the other.
-                        return self.load_alone(class, begin_load()).await;
+                        return self.load_alone(class, begin_load(None)).await;
                     }
                     if consistency == Consistency::Bounded && began >= loaded.valid_until {
                         continue;
@@ -146,7 +220,7 @@ impl Engine {
                 }
                 JoinDecision::Wait(flight) => {
                     let Ok(outcome) = timeout(class.flight_timeout(), flight.ended()).await else {
-                        return self.load_alone(class, begin_load()).await;
+                        return self.load_alone(class, begin_load(None)).await;
                     };
                     count(&class.common.counters.passed_flights);
                     // An error has no age. Otherwise each read that waited would wait for one more load that fails.
@@ -172,8 +246,8 @@ impl Engine {
     /// Loads without a flight: after the flight time-out, or if the joined load was spoiled. A loader that blocks its
     /// thread stops the flight's own time-out too, so followers need a time-out of their own.
     async fn load_alone(&self, class: &ClassCore, loading: Loading) -> Result<ReadOutcome, Error> {
-        let loaded = self.load(class, loading).await?;
-        Ok(ReadOutcome { source: loaded.beside(), value: loaded.value, is_shared: false })
+        let loaded = self.load(class, None, loading).await?;
+        Ok(ReadOutcome { source: loaded.beside(), value: loaded.value, is_shared: false, stale_by: None })
     }
 }
 

@@ -9,20 +9,21 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
 use crate::engine::load::{LoadedValue, Loading, StoreCondition};
-use crate::engine::plan::{FlightStep, LeaseHold, LoadBegin, LoadPlan};
+use crate::engine::plan::{FlightStep, LeaseHold, LoadBegin, LoadPlan, LoadStart, Replacement};
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
+use crate::loaded::AnyPrevious;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
-use crate::policy::Policy;
+use crate::protocol::aging::Age;
 use crate::protocol::frame::{Entry, Header, Seal, fingerprint};
 use crate::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use crate::protocol::rules::ProtocolRule;
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
-use crate::remote::Fault;
 use crate::remote::validity::Epoch;
+use crate::remote::{Fault, Unchanged};
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
@@ -33,9 +34,12 @@ pub(super) const LEASE_POLL_MIN: Duration = Duration::from_millis(50);
 pub(super) const LEASE_POLL_MAX: Duration = Duration::from_millis(400);
 
 /// The result of one round: a tracked read and a request for the lease.
-enum Attempt {
+pub(super) enum Attempt {
     Held(LeaseHold, Vec<TagToken>),
-    Served(LoadOutcome),
+    /// The key holds an aged entry, and the right to replace it is ours.
+    Aged(Replacement, Option<AnyPrevious>),
+    /// If the copy is given, it is to be refreshed.
+    Served(LoadOutcome, Option<Arc<LocalCopy>>),
     Wait,
     ReadAgain,
 }
@@ -54,8 +58,11 @@ impl Engine {
         let mut poll_interval = LEASE_POLL_MIN;
         while Instant::now() < patience {
             match self.step(class, entry_ref, shared, epoch).await {
-                Ok(Attempt::Served(loaded)) => return FlightStep::Served(loaded),
-                Ok(Attempt::Held(hold, tags)) => return FlightStep::Load(LoadPlan::Fill(hold, tags)),
+                Ok(Attempt::Served(loaded, aged)) => return FlightStep::Served(loaded, aged),
+                Ok(Attempt::Held(hold, tags)) => return FlightStep::Load(LoadPlan::Fill(hold, tags), None),
+                Ok(Attempt::Aged(right, previous)) => {
+                    return FlightStep::Load(LoadPlan::Replace(right), previous);
+                }
                 Ok(Attempt::Wait) => {
                     count(&class.common.counters.lease_waits);
                     wait_for_push(receiver, patience.min(Instant::now() + poll_interval)).await;
@@ -65,12 +72,12 @@ impl Engine {
                 Err(fault) => {
                     // A fault of a tier never fails a read: the read continues as if there were no Redis.
                     shared.note(fault);
-                    return FlightStep::Load(self.plan_memory(entry_ref));
+                    return FlightStep::Load(self.plan_memory(entry_ref), None);
                 }
             }
         }
         count(&class.common.counters.lease_waits_in_vain);
-        FlightStep::Load(LoadPlan::Beside)
+        FlightStep::Load(LoadPlan::Beside, None)
     }
 
     /// Runs one tracked read and, if the key holds no usable entry, requests the lease once.
@@ -85,7 +92,13 @@ impl Engine {
         match after_read(reply.value.as_ref(), class.readable_format(&entry_ref.tags), |tag| reply.token(tag))
         {
             AfterRead::Serve(entry) => match self.accept_entry(class, entry_ref, shared, &reply, &entry) {
-                Some(loaded) => Ok(Attempt::Served(loaded)),
+                Some(copy) => match class.age_in_redis(&copy, shared, self.clock.now()) {
+                    Age::Reload => self.acquire_replacement(entry_ref, (shared, epoch), &reply, &copy).await,
+                    age => {
+                        let loaded = self.serve_redis(class, &copy, &reply);
+                        Ok(Attempt::Served(loaded, (age == Age::Refresh).then_some(copy)))
+                    }
+                },
                 None => {
                     let replace = reply.value.as_ref().map(fingerprint);
                     self.acquire(class, entry_ref, shared, epoch, &reply, replace).await
@@ -103,13 +116,13 @@ impl Engine {
         }
     }
 
-    /// Runs one tracked read; never loads.
+    /// Runs one tracked read; never loads. `is_wanted` says whether an entry of this age is an answer.
     pub(crate) async fn peek_redis(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
-        shared: &SharedTier,
-        epoch: Epoch,
+        (shared, epoch): (&SharedTier, Epoch),
+        is_wanted: impl FnOnce(Age) -> bool,
     ) -> Option<LoadOutcome> {
         let reply = match self.read_tracked(entry_ref, shared, epoch).await {
             Ok(reply) => reply,
@@ -120,7 +133,10 @@ impl Engine {
         };
         match after_read(reply.value.as_ref(), class.readable_format(&entry_ref.tags), |tag| reply.token(tag))
         {
-            AfterRead::Serve(entry) => self.accept_entry(class, entry_ref, shared, &reply, &entry),
+            AfterRead::Serve(entry) => {
+                let copy = self.accept_entry(class, entry_ref, shared, &reply, &entry)?;
+                is_wanted(class.age(&copy, self.clock.now())).then(|| self.serve_redis(class, &copy, &reply))
+            }
             AfterRead::Wait | AfterRead::Acquire { .. } => None,
         }
     }
@@ -147,27 +163,31 @@ impl Engine {
         if is_same_epoch { Ok(()) } else { Err(Fault::Refused) }
     }
 
-    /// Serves the entry from a tracked read, and inserts it and the tags' tokens into memory unless a push arrived
-    /// after the read was sent. `None` if the entry cannot be opened as an entry of this class and key.
-    fn accept_entry(
+    /// Opens the entry from a tracked read, and inserts it and the tags' tokens into memory unless a push arrived after
+    /// the read was sent. `None` if the entry cannot be opened as an entry of this class and key.
+    pub(super) fn accept_entry(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
         shared: &SharedTier,
         reply: &Reply,
         entry: &Entry,
-    ) -> Option<LoadOutcome> {
-        let copy = self.local_copy(class, &entry_ref.key, entry)?;
-        let value = copy.value.clone();
+    ) -> Option<Arc<LocalCopy>> {
+        let copy = Arc::new(self.local_copy(class, &entry_ref.key, entry)?);
         if shared.remote.is_tracking() {
             self.insert_tokens(shared, reply);
-            let slot = Slot::Entry(Arc::new(copy));
+            let slot = Slot::Entry(copy.clone());
             if !self.local.insert_tracked(&reply.seqs, 0, entry_ref.key.clone(), slot) {
                 count(&class.common.counters.inserts_refused);
             }
         }
-        class.count_redis_hit(&value);
-        Some(LoadOutcome { value, source: Source::Redis, valid_until: reply.valid_until })
+        Some(copy)
+    }
+
+    fn serve_redis(&self, class: &ClassCore, copy: &LocalCopy, reply: &Reply) -> LoadOutcome {
+        let (value, stale_by) = (copy.value.clone(), copy.stale_by(self.clock.now()));
+        class.count_redis_hit(&value, stale_by);
+        LoadOutcome { value, source: Source::Redis, valid_until: reply.valid_until, stale_by }
     }
 
     /// `key` as it is spelled in Redis, with the identity of its database.
@@ -180,15 +200,15 @@ impl Engine {
         let value = class.open_entry(&self.redis_key(key), entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
         let header = &entry.header;
-        let age = Duration::from_millis(self.clock.unix_millis().saturating_sub(header.loaded_at_millis));
-        let ttl = Duration::from_millis(header.ttl_millis).min(Policy::TTL_MAX);
+        let life = self.life_of(class, header);
         Some(LocalCopy {
             value,
             tags: header.tags.clone(),
-            deadline: self.clock.now().plus(ttl.saturating_sub(age)),
+            deadline: life.ends,
             origin: Origin::Guarded,
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
             loaded_at_millis: header.loaded_at_millis,
+            aging: class.copy_aging(life, header.version.as_deref().map(Arc::from)),
         })
     }
 
@@ -227,8 +247,8 @@ impl Engine {
                 match (!is_kept).then(|| self.insert_unfenced(class, &entry_ref.key, &entry)).flatten() {
                     None => Attempt::ReadAgain,
                     Some(value) => {
-                        let valid_until = reply.valid_until;
-                        Attempt::Served(LoadOutcome { value, source: Source::Redis, valid_until })
+                        let (source, valid_until) = (Source::Redis, reply.valid_until);
+                        Attempt::Served(LoadOutcome { value, source, valid_until, stale_by: None }, None)
                     }
                 }
             }
@@ -256,18 +276,47 @@ impl Engine {
         (hold, tags): (LeaseHold, Vec<TagToken>),
         loading: Loading,
     ) -> FlightResult {
-        let LoadBegin { entry_ref, started, started_at_millis, .. } = begin;
-        let valid_until = started.plus(self.local_bound());
-        let condition = StoreCondition::Lease(shared, hold.token, &tags);
-        let LoadedValue { value, is_spoiled } = self.load_while(class, begin, condition, loading).await?;
+        let condition = StoreCondition::Lease(shared, &hold, Unchanged { entry: None, tags: &tags });
+        let loaded = self.load_while(class, begin, condition, loading).await?;
+        let key = &begin.entry_ref.key;
+        self.keep_in_redis(class, (key, begin.start), loaded, tags, async |entry, left| {
+            let filled = shared.remote.fill(key, hold.token, entry.encode(), left).await;
+            match filled {
+                Ok(is_stored) => {
+                    hold.settle();
+                    if is_stored && !self.rules.keeps(ProtocolRule::FillerInsertsNothing) {
+                        let _ = self.insert_unfenced(class, key, &entry);
+                    }
+                    if is_stored { Ok(()) } else { Err(NotStoredReason::Overtaken) }
+                }
+                // It is unknown whether the fill arrived; dropping the hold releases the lease if it still exists.
+                Err(fault) => {
+                    shared.note(fault);
+                    Err(NotStoredReason::NotTaken)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Stores a loaded value in Redis with `store`, which checks the right.
+    pub(super) async fn keep_in_redis(
+        &self,
+        class: &ClassCore,
+        (key, start): (&Bytes, LoadStart),
+        loaded: LoadedValue,
+        tags: Vec<TagToken>,
+        store: impl AsyncFnOnce(Entry, Duration) -> Result<(), NotStoredReason>,
+    ) -> FlightResult {
+        let valid_until = start.at.plus(self.local_bound());
+        let residence = class.residence(self, &loaded);
+        let LoadedValue { value, is_spoiled, version, took, .. } = loaded;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             // Dropping the hold releases the lease, so that readers of other instances can load.
             return not_kept(value, NotStoredReason::Spoiled);
         }
-        let Some(ttl) = class.residence(self, value.is_none()) else {
-            return not_kept(value, NotStoredReason::Policy);
-        };
+        let Some(residence) = residence else { return not_kept(value, NotStoredReason::Policy) };
         let StorableValue { value, payload, digest } = match class.storable(value.as_ref()) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
@@ -276,37 +325,34 @@ impl Engine {
             codec: class.coder.codec().id(),
             class_version: class.version,
             digest,
-            loaded_at_millis: *started_at_millis,
-            ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            loaded_at_millis: start.at_millis,
+            ttl_millis: millis(residence.ttl),
+            stale_millis: millis(residence.stale_for),
+            load_millis: millis(took),
+            version: version.map(|version| version.to_string()),
             tags,
         };
         let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
-        let entry = class.sealer.seal(&self.redis_key(&entry_ref.key), entry);
+        let entry = class.sealer.seal(&self.redis_key(key), entry);
         // The TTL counts from the start of the load.
-        let left = started.plus(ttl).since(self.clock.now());
+        let left = start.at.plus(residence.total()).since(self.clock.now());
         if left < Duration::from_millis(1) {
             return not_kept(value, NotStoredReason::Expired);
         }
-        let kept = match shared.remote.fill(&entry_ref.key, hold.token, entry.encode(), left).await {
-            Ok(is_stored) => {
-                hold.settle();
-                if !is_stored {
+        match store(entry, left).await {
+            Ok(()) => Ok(LoadOutcome::loaded(value, Placement::Redis, valid_until)),
+            Err(why) => {
+                if why == NotStoredReason::Overtaken {
                     count(&class.common.counters.fills_refused);
-                    return not_kept(value, NotStoredReason::Overtaken);
                 }
-                if !self.rules.keeps(ProtocolRule::FillerInsertsNothing) {
-                    let _ = self.insert_unfenced(class, &entry_ref.key, &entry);
-                }
-                Placement::Redis
+                not_kept(value, why)
             }
-            // It is unknown whether the fill arrived; dropping the hold releases the lease if it still exists.
-            Err(fault) => {
-                shared.note(fault);
-                Placement::Nowhere(NotStoredReason::NotTaken)
-            }
-        };
-        Ok(LoadOutcome { value, source: Source::Load { placement: kept }, valid_until })
+        }
     }
+}
+
+pub(super) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Waits until the key changes, at most until `until`.
@@ -316,10 +362,13 @@ async fn wait_for_push(receiver: &FlightReceiver, until: Instant) {
 }
 
 impl ClassCore {
-    fn count_redis_hit(&self, value: &Option<AnyValue>) {
+    fn count_redis_hit(&self, value: &Option<AnyValue>, stale_by: Option<Duration>) {
         count(&self.common.counters.redis_hits);
         if value.is_none() {
             count(&self.common.counters.absent_hits);
+        }
+        if stale_by.is_some() {
+            count(&self.common.counters.stale_hits);
         }
     }
 }

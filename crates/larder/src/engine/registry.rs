@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::breaker::{Breaker, BreakerState};
 use crate::error::Error;
 use crate::key::PartKind;
 use crate::stats::Counters;
@@ -44,6 +45,7 @@ pub(crate) struct Declaration {
     /// The declaration for display. It can differ between handles: two tables can name the columns of a key
     /// differently.
     pub(crate) shown: DeclaredClass,
+    pub(crate) breaker: Option<Breaker>,
 }
 
 impl Declaration {
@@ -70,6 +72,7 @@ pub(crate) struct ClassState {
     pub(crate) declaration: Declaration,
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
+    pub(crate) breaker: BreakerState,
     /// Whether caching is on for this class; see also [`Engine::is_on`](crate::engine::Engine::is_on).
     pub(crate) is_on: AtomicBool,
 }
@@ -77,7 +80,8 @@ pub(crate) struct ClassState {
 impl ClassState {
     pub(crate) fn new(declaration: Declaration) -> Self {
         let (counters, load_times) = (Counters::default(), Histogram::new());
-        ClassState { declaration, counters, load_times, is_on: AtomicBool::new(true) }
+        let breaker = BreakerState::new(declaration.breaker);
+        ClassState { declaration, counters, load_times, breaker, is_on: AtomicBool::new(true) }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::journal::ChangeId;
 use crate::policy::Policy;
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
-use crate::remote::{Fault, FrameReply, Inspect, InspectedFrame, Mint, Remote};
+use crate::remote::{Fault, FrameReply, Inspect, InspectedFrame, Mint, Remote, Unchanged};
 
 /// Runs in the middle of an operation: after the tier has computed its reply and before the engine gets the reply.
 type Meanwhile = Box<dyn FnMut() + Send>;
@@ -69,7 +69,7 @@ impl Remote for Scripted {
         self.set_frame(key, token.lease_frame(), Duration::ZERO, replace, mint).await
     }
 
-    async fn renew(&self, _: &Bytes, _: Token, _: &[TagToken]) -> Result<bool, Fault> {
+    async fn renew(&self, _: &Bytes, _: Token, _: Unchanged<'_>) -> Result<bool, Fault> {
         // No load of these tests takes long enough.
         Err(Fault::Refused)
     }

@@ -10,6 +10,7 @@ use crate::codec::AnyValue;
 use crate::engine::registry::Declaration;
 use crate::engine::scripted::Scripted;
 use crate::key::Namespace;
+use crate::loaded::Loaded;
 use crate::policy::Consistency;
 use crate::protection::Protection;
 use crate::source::{Placement, Source};
@@ -44,6 +45,7 @@ impl Bench {
                 types: [Some(TypeId::of::<u64>()), None],
                 parts: Vec::new(),
                 shown: Default::default(),
+                breaker: None,
             })),
             sealer: Sealer::new(Protection::Standard, None).unwrap(),
             max_value_bytes: 1 << 20,
@@ -84,7 +86,7 @@ impl Bench {
     }
 
     async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
-        let begin_load = || -> Loading { Box::pin(ready(Ok(Some(Arc::new(version) as AnyValue)))) };
+        let begin_load = |_| -> Loading { Box::pin(ready(Ok(Loaded::new(Arc::new(version) as AnyValue)))) };
         let (tags, options) = (|| self.tags.clone(), ReadOptions { consistency, soft_timeout: None });
         let found = self.engine.read(&self.class, &self.key, tags, options, begin_load).await.unwrap();
         (*found.value.unwrap().downcast::<u64>().unwrap(), found.source)

@@ -8,6 +8,7 @@ use quick_cache::{Lifecycle, Weighter};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
+use crate::protocol::aging::Life;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 
@@ -35,6 +36,39 @@ pub(crate) struct LocalCopy {
     pub(crate) payload_bytes: u32,
     /// Wall time at the start of its load, in milliseconds since 1970. It is only displayed.
     pub(crate) loaded_at_millis: u64,
+    /// When the copy is refreshed; `None` if it only ends. Boxed, because few classes refresh.
+    pub(crate) aging: Option<Box<CopyAging>>,
+}
+
+/// How a copy ages.
+pub(crate) struct CopyAging {
+    pub(crate) life: Life,
+    /// The version that the loader named.
+    pub(crate) version: Option<Arc<str>>,
+    /// The instant from which a read has to look at the age, in nanoseconds. A read that refreshes the copy moves it, so
+    /// that no other read of this process begins a refresh meanwhile. `Relaxed`: it guards no other data.
+    quiet_until: AtomicU64,
+}
+
+impl CopyAging {
+    pub(crate) fn new(life: Life, version: Option<Arc<str>>, quiet_until: Tick) -> Self {
+        CopyAging { life, version, quiet_until: AtomicU64::new(quiet_until.nanos()) }
+    }
+
+    pub(crate) fn is_quiet(&self, now: Tick) -> bool {
+        now.nanos() < self.quiet_until.load(Ordering::Relaxed)
+    }
+
+    /// Claims the refresh until `until`: of all reads at once, one gets `true`.
+    pub(crate) fn claim(&self, now: Tick, until: Tick) -> bool {
+        let claim = |quiet| (quiet <= now.nanos()).then_some(until.nanos());
+        self.quiet_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_ok()
+    }
+
+    /// Ends a claim: from `until` on, a read may claim the refresh again.
+    pub(crate) fn retry_at(&self, until: Tick) {
+        self.quiet_until.fetch_min(until.nanos(), Ordering::Relaxed);
+    }
 }
 
 impl LocalCopy {

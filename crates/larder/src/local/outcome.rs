@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::{Notify, watch};
@@ -21,12 +22,19 @@ pub(crate) struct LoadOutcome {
     /// (SIGSTOP), a flight can end long after it read its value, and reads that began after this instant can have
     /// joined: the value is too old for them.
     pub(crate) valid_until: Tick,
+    /// How long ago the TTL ended; `None` if it has not.
+    pub(crate) stale_by: Option<Duration>,
 }
 
 impl LoadOutcome {
+    /// The outcome of a load that runs now.
+    pub(crate) fn loaded(value: Option<AnyValue>, placement: Placement, valid_until: Tick) -> Self {
+        LoadOutcome { value, source: Source::Load { placement }, valid_until, stale_by: None }
+    }
+
     /// The outcome of a load whose value no tier stores.
     pub(crate) fn not_stored(value: Option<AnyValue>, why: NotStoredReason, valid_until: Tick) -> Self {
-        LoadOutcome { value, source: Source::Load { placement: Placement::Nowhere(why) }, valid_until }
+        LoadOutcome::loaded(value, Placement::Nowhere(why), valid_until)
     }
 
     /// Whether the load was spoiled; see `loading`.

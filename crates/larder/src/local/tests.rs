@@ -5,7 +5,15 @@ use super::*;
 const SOON: Tick = Tick::FAR;
 
 fn copy(origin: Origin, tags: Vec<TagToken>) -> LocalCopy {
-    LocalCopy { value: None, tags, deadline: SOON, origin, payload_bytes: 0, loaded_at_millis: 0 }
+    LocalCopy {
+        value: None,
+        tags,
+        deadline: SOON,
+        origin,
+        payload_bytes: 0,
+        loaded_at_millis: 0,
+        aging: None,
+    }
 }
 
 fn lead(local: &LocalTier, key: &Bytes, tags: &Arc<[TagKey]>) -> FlightId {

@@ -21,7 +21,7 @@ use crate::protocol::token::Token;
 /// The length of the kind byte and the id, with which every frame begins.
 const PREFIX_BYTES: usize = 17;
 /// The version of the layout of [`Header`]; a frame of another version is a miss.
-const HEADER_VERSION: u8 = 2;
+const HEADER_VERSION: u8 = 3;
 const MAC_BYTES: usize = 16;
 
 impl Token {
@@ -57,8 +57,14 @@ pub struct Header {
     pub digest: u64,
     /// Wall time at the START of the load, in milliseconds since 1970.
     pub loaded_at_millis: u64,
-    /// How long the entry may stay in any tier, counted from the start of the load.
+    /// The entry's TTL, counted from the start of the load.
     pub ttl_millis: u64,
+    /// How long after its TTL the entry may be used; see [`aging`](crate::protocol::aging).
+    pub stale_millis: u64,
+    /// How long the load took.
+    pub load_millis: u64,
+    /// The version that the loader named.
+    pub version: Option<String>,
     /// The tokens that the tags had before the load. The entry is valid while every tag has this token.
     pub tags: Vec<TagToken>,
 }
@@ -165,7 +171,8 @@ impl Header {
     /// number.
     fn bytes_max(&self) -> usize {
         let tags = self.tags.iter().map(|taken| taken.tag.as_bytes().len() + 10 + 16);
-        6 * 10 + tags.sum::<usize>()
+        let version = self.version.as_ref().map_or(0, String::len);
+        9 * 10 + version + tags.sum::<usize>()
     }
 }
 
@@ -242,6 +249,9 @@ mod tests {
                 digest: 11,
                 loaded_at_millis: 1_763_700_000_000,
                 ttl_millis: 180_000,
+                stale_millis: 3_600_000,
+                load_millis: 12,
+                version: Some("W/\"7\"".to_owned()),
                 tags: vec![TagToken { tag, token: Token::random() }],
             },
             payload: payload.map(Bytes::from_static),

@@ -108,6 +108,9 @@ mod tests {
             digest: 0,
             loaded_at_millis: 0,
             ttl_millis: 1_000,
+            stale_millis: 0,
+            load_millis: 0,
+            version: None,
             tags: vec![TagToken { tag: tag(), token }],
         };
         let payload = Some(Bytes::from_static(b"v"));

@@ -1,6 +1,7 @@
 //! The protocol's decisions as pure code: no I/O, no clock, no lock. Production, the model and the schedules call the
 //! same functions, so a proof runs the code that ships.
 
+pub mod aging;
 pub mod certificate;
 pub mod flight;
 pub mod frame;

@@ -28,9 +28,11 @@ pub enum ProtocolRule {
     /// A poll leaves out a change only if one step in this Redis unlinked what the change touched and recorded its id.
     /// Mutant `blind-skip`.
     SkipsOnlyPropagated,
-    /// A computed value is put only under a valid permit, and every invalidation of its key or tags voids the permit.
-    /// Mutant `blind-put`.
+    /// A computed value, and the value of a refresh, is put only under a valid permit, and every invalidation of its key
+    /// or tags voids the permit. Mutant `blind-put`.
     PutsUnderPermit,
+    /// A read whose load failed gets the last known entry only if no invalidation has reached it. Mutant `stale-grace`.
+    ServesStaleOnlyValid,
     /// A loaded value of a memory-only class enters memory only if no push named its key since the tracked read that
     /// saw its anchor. Mutant `unwatched-copy`.
     KeepsUnderAnchor,
@@ -97,7 +99,7 @@ impl ProtocolRules {
 #[cfg(feature = "proof")]
 impl ProtocolRule {
     /// All rules, in the order of the list of mutants.
-    pub const ALL: [ProtocolRule; 15] = [
+    pub const ALL: [ProtocolRule; 16] = [
         ProtocolRule::FillComparesLease,
         ProtocolRule::RenewsOnlyItsLease,
         ProtocolRule::JoinsNoPast,
@@ -109,6 +111,7 @@ impl ProtocolRule {
         ProtocolRule::CertifiesAfterReplay,
         ProtocolRule::SkipsOnlyPropagated,
         ProtocolRule::PutsUnderPermit,
+        ProtocolRule::ServesStaleOnlyValid,
         ProtocolRule::KeepsUnderAnchor,
         ProtocolRule::ComparesDigests,
         ProtocolRule::NamesItsDatabase,
@@ -129,6 +132,7 @@ impl ProtocolRule {
             ProtocolRule::CertifiesAfterReplay => "no-replay",
             ProtocolRule::SkipsOnlyPropagated => "blind-skip",
             ProtocolRule::PutsUnderPermit => "blind-put",
+            ProtocolRule::ServesStaleOnlyValid => "stale-grace",
             ProtocolRule::KeepsUnderAnchor => "unwatched-copy",
             ProtocolRule::ComparesDigests => "any-shape",
             ProtocolRule::NamesItsDatabase => "shared-keys",

@@ -38,6 +38,21 @@ pub(crate) struct Mint {
     pub(crate) ttl: Duration,
 }
 
+impl Mint {
+    /// Sets no token.
+    pub(crate) fn none() -> Self {
+        Mint { tags: Vec::new(), ttl: Duration::ZERO }
+    }
+}
+
+/// What has to be in the tier beside a lease, so that the lease is of use.
+#[derive(Clone, Copy)]
+pub(crate) struct Unchanged<'a> {
+    /// A key, and the fingerprint of the frame under it.
+    pub(crate) entry: Option<(&'a Bytes, &'a Bytes)>,
+    pub(crate) tags: &'a [TagToken],
+}
+
 /// The shared tier. Every implementation MUST hold these invariants:
 ///
 /// - `read` is one tracked read: the tier reports every later change of its keys through [`Listener::apply_push`],
@@ -69,9 +84,9 @@ pub(crate) trait Remote: Send + Sync {
         mint: &Mint,
     ) -> Result<FrameReply, Fault>;
 
-    /// Gives `token`'s lease its full life again, if it is still under the key and every tag has its token from `tags`.
-    /// Otherwise returns `false`, and the lease is gone. It never sets a lease.
-    async fn renew(&self, key: &Bytes, token: Token, tags: &[TagToken]) -> Result<bool, Fault>;
+    /// Gives `token`'s lease its full life again, if it is still under the key and everything in `unchanged` is still
+    /// there. Otherwise returns `false`, and the lease is gone. It never sets a lease.
+    async fn renew(&self, key: &Bytes, token: Token, unchanged: Unchanged<'_>) -> Result<bool, Fault>;
 
     /// Sets `frame` under `key` for `life`, on the same conditions as `lease`.
     async fn set_frame(

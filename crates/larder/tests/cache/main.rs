@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 mod abandoned;
+mod aging;
 mod batches;
+mod class_loaders;
 mod entries;
 mod examples;
 mod flights;

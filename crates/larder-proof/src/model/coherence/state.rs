@@ -344,7 +344,17 @@ pub(super) fn copy_of(entry: &Entry) -> Slot {
 }
 
 pub(super) fn entry_of(version: Version, tags: Vec<TagToken>, fill: Token) -> Entry {
-    let header = Header { codec: 0, class_version: 1, digest: 0, loaded_at_millis: 0, ttl_millis: 1, tags };
+    let header = Header {
+        codec: 0,
+        class_version: 1,
+        digest: 0,
+        loaded_at_millis: 0,
+        ttl_millis: 1,
+        stale_millis: 0,
+        load_millis: 0,
+        version: None,
+        tags,
+    };
     let payload = Some(Bytes::copy_from_slice(&[version]));
     let entry = Entry { fill, header, payload, seal: Seal::default() };
     debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));

@@ -219,8 +219,17 @@ impl State {
     pub(super) fn fill(&mut self, model: &Failover, nth: usize) {
         let Filler::Loaded { lease, tags, by, seen } = self.fillers[nth].clone() else { return };
         self.fillers[nth] = Filler::Done;
-        let header =
-            Header { codec: 0, class_version: 1, digest: 0, loaded_at_millis: 0, ttl_millis: 1, tags };
+        let header = Header {
+            codec: 0,
+            class_version: 1,
+            digest: 0,
+            loaded_at_millis: 0,
+            ttl_millis: 1,
+            stale_millis: 0,
+            load_millis: 0,
+            version: None,
+            tags,
+        };
         let payload = Some(Bytes::copy_from_slice(&[seen]));
         let entry = Entry { fill: token(nth, 2), header, payload, seal: Seal::default() };
         let mut was_filled = false;

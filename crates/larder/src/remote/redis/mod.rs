@@ -42,7 +42,7 @@ use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::validity::Validity;
-use crate::remote::{Fault, FrameReply, Listener, Mint, Remote};
+use crate::remote::{Fault, FrameReply, Listener, Mint, Remote, Unchanged};
 
 /// The TTL of a lease. The holder renews it every second; if the holder dies, another instance loads after this time.
 const LEASE: Duration = Duration::from_secs(3);
@@ -272,13 +272,14 @@ impl Remote for RedisTier {
             .await
     }
 
-    async fn renew(&self, key: &Bytes, token: Token, tags: &[TagToken]) -> Result<bool, Fault> {
+    async fn renew(&self, key: &Bytes, token: Token, unchanged: Unchanged<'_>) -> Result<bool, Fault> {
         let (prefix, lease) = (self.prefix(), token.lease_frame());
-        let (key, tags) = (&prefix.add_to(key), frames(&prefix, tags));
+        let (key, mut others) = (&prefix.add_to(key), frames(&prefix, unchanged.tags));
+        others.extend(unchanged.entry.map(|(key, frame)| (prefix.add_to(key), frame.clone())));
         if !self.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
             return self.set(key, lease, LEASE).await.map(|()| true);
         }
-        self.scripts.renew(self.connection()?, key, &lease, &tags, LEASE).await.map_err(fault)
+        self.scripts.renew(self.connection()?, key, &lease, &others, LEASE).await.map_err(fault)
     }
 
     async fn set_frame(

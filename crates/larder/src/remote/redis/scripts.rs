@@ -62,13 +62,15 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 ";
 
-/// Gives a lease its full TTL again, if it is still there and every tag has its token. If a tag has another token, the
-/// entry would be invalid from the start, so the lease is removed: other readers need not wait for it. KEYS: the
-/// entry's, then its tags'. ARGV: the lease's frame, its TTL in milliseconds, then the tags' frames.
+/// Gives a lease its full TTL again, if it is still there and other keys have the frames that the load depends on: its
+/// tags, and the entry that it is to replace. If one has another frame, the load's value would not be stored or not be
+/// valid, so the lease is removed: other readers need not wait for it. KEYS: the lease's, then the others. ARGV: the
+/// lease's frame, its TTL in milliseconds, then the others' fingerprints.
 const RENEW: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 for nth = 2, #KEYS do
-  if redis.pcall('GET', KEYS[nth]) ~= ARGV[nth + 1] then
+  local standing = redis.pcall('GET', KEYS[nth])
+  if type(standing) ~= 'string' or string.sub(standing, 1, 17) ~= ARGV[nth + 1] then
     redis.call('UNLINK', KEYS[1])
     return 0
   end
