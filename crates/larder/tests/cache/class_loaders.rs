@@ -11,6 +11,7 @@ use larder::policy::Policy;
 use larder::{Cache, Loaded, Previous};
 use larder_testbed::Redis;
 
+use crate::support::batch::filled;
 use crate::support::{Gate, Instance, Table, eventually, instance, memory_instance, within};
 
 async fn each() -> (Redis, [Instance; 2]) {
@@ -40,12 +41,6 @@ fn single(cache: &Cache, table: &Arc<Table>) -> LoadingClass<u32, u64> {
         async move { row }
     };
     cache.class("values").policy(policy()).loaded_by(load).open().unwrap()
-}
-
-fn filled(keys: impl IntoIterator<Item = u32>) -> Arc<Table> {
-    let table = Table::new();
-    keys.into_iter().for_each(|key| table.write(key, u64::from(key) + 100));
-    table
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod abandoned;
 mod aging;
+mod batch_faults;
 mod batches;
 mod class_loaders;
 mod entries;

@@ -1,5 +1,6 @@
 //! Shared by the engine's tests: instances on one Redis, and a database whose loads a test can hold.
 
+pub(crate) mod batch;
 pub(crate) mod disguise;
 pub(crate) mod entries;
 pub(crate) mod journal;
