@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder::class::Class;
 use larder::error::{Error, ErrorKind};
 use larder::loading::spoil;
+use larder::policy::Abandonment;
 use larder::source::{NotStoredReason, Placement, Source};
 use larder_testbed::Redis;
 
@@ -169,5 +171,45 @@ async fn the_soft_timeout_of_a_batch_ends_its_reads_and_not_its_load() {
         assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::SoftTimeout);
         gate.open();
         eventually("the load went on", async || instance.values.get(&6).await.is_hit()).await;
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_batch_is_stopped_if_its_class_says_so() {
+    let redis = Redis::start().unwrap();
+    for instance in [instance(&redis).await, memory_instance().await] {
+        let values: Class<u32, u64> =
+            instance.cache.class("stopping").when_abandoned(Abandonment::Stop).open().unwrap();
+        let (gate, running) = (Gate::new(), Arc::new(()));
+        let reading = tokio::spawn({
+            let (values, gate, running) = (values.clone(), gate.clone(), running.clone());
+            async move {
+                let load = |_: Vec<u32>| {
+                    let (gate, running) = (gate.clone(), running.clone());
+                    async move {
+                        gate.wait().await;
+                        drop(running);
+                        Ok::<Rows, Infallible>(Vec::new())
+                    }
+                };
+                values.get_many(&[5, 6], load).await
+            }
+        });
+        gate.arrival().await;
+        // A follower of one key keeps the load going.
+        let follower = tokio::spawn({
+            let values = values.clone();
+            async move { values.get_or_load(&6, || async { Ok::<u64, Infallible>(1) }).await }
+        });
+        tokio::task::yield_now().await;
+        reading.abort();
+        assert!(reading.await.unwrap_err().is_cancelled());
+        tokio::task::yield_now().await;
+        assert!(Arc::strong_count(&running) > 1 && !follower.is_finished());
+        follower.abort();
+        assert!(follower.await.unwrap_err().is_cancelled());
+        eventually("the load is stopped", async || Arc::strong_count(&running) == 1).await;
+        let table = filled([5, 6]);
+        assert_eq!(read_many(&values, &table, &[5, 6]).await, [Some(105), Some(106)]);
     }
 }
