@@ -11,6 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Answer, Class, ReadBuilder};
+use crate::class::hot::NotesHot;
 use crate::class::many::{MissingKey, ReadManyBuilder, SharedLoad, split};
 use crate::engine::{ClassCore, Loading};
 use crate::error::{BoxError, Error};
@@ -147,7 +148,7 @@ where
             let loading = load(key, previous);
             Box::pin(async move { loading.await.map(IntoLoaded::into_loaded).map_err(Into::into) })
         };
-        LoadingClassBuilder { class: self, loader: Loader::One(Arc::new(load)) }
+        LoadingClassBuilder { class: self, loader: Loader::One(Arc::new(load)), hot: None }
     }
 
     /// As [`ClassBuilder::loaded_by`], with a loader of several keys: [`LoadingClass::fetch_many`] calls it once for all
@@ -193,7 +194,7 @@ where
                     .collect())
             })
         };
-        LoadingClassBuilder { class: self, loader: Loader::Many(Arc::new(load)) }
+        LoadingClassBuilder { class: self, loader: Loader::Many(Arc::new(load)), hot: None }
     }
 }
 
@@ -202,7 +203,11 @@ where
 pub struct LoadingClassBuilder<'a, K: ToOwned + ?Sized, V> {
     class: ClassBuilder<'a, K, V>,
     loader: Loader<K::Owned, V>,
+    /// Opens the file of the hot keys, for the class of this name.
+    pub(super) hot: Option<OpenHot<K::Owned>>,
 }
+
+pub(super) type OpenHot<O> = Box<dyn FnOnce(&str) -> NotesHot<O>>;
 
 impl<K: ToOwned + ?Sized, V> fmt::Debug for LoadingClassBuilder<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,7 +227,9 @@ where
     ///
     /// Those of [`ClassBuilder::open`].
     pub fn open(self) -> Result<LoadingClass<K, V>, Error> {
-        Ok(LoadingClass { class: self.class.open()?, loader: self.loader })
+        let class = self.class.open()?;
+        let hot = self.hot.map(|open| open(class.name()));
+        Ok(LoadingClass { class, loader: self.loader, hot })
     }
 }
 
@@ -231,11 +238,12 @@ where
 pub struct LoadingClass<K: ToOwned + ?Sized, V> {
     class: Class<K, V>,
     loader: Loader<K::Owned, V>,
+    pub(super) hot: Option<NotesHot<K::Owned>>,
 }
 
 impl<K: ToOwned + ?Sized, V> Clone for LoadingClass<K, V> {
     fn clone(&self) -> Self {
-        LoadingClass { class: self.class.clone(), loader: self.loader.clone() }
+        LoadingClass { class: self.class.clone(), loader: self.loader.clone(), hot: self.hot.clone() }
     }
 }
 
@@ -286,7 +294,7 @@ where
         &'a self,
         key: &'a Q,
     ) -> LoadingRead<'a, K, V, ReadBuilder<'a, K, V, Q>> {
-        LoadingRead { class: self, read: self.class.read(key) }
+        LoadingRead { class: self, read: self.class.read(key), notes: true }
     }
 
     /// Starts to build a read of several keys by the class's loader. Set its consistency on the result.
@@ -294,7 +302,7 @@ where
         &self,
         keys: impl IntoIterator<Item = Q>,
     ) -> LoadingRead<'_, K, V, ReadManyBuilder<'_, K, V, Q>> {
-        LoadingRead { class: self, read: self.class.read_many(keys) }
+        LoadingRead { class: self, read: self.class.read_many(keys), notes: true }
     }
 }
 
@@ -320,6 +328,8 @@ where
 pub struct LoadingRead<'a, K: ToOwned + ?Sized, V, B> {
     class: &'a LoadingClass<K, V>,
     read: B,
+    /// Whether the read counts for the hot keys.
+    pub(super) notes: bool,
 }
 
 /// The methods that a read of one key and a read of several have in common.
@@ -356,8 +366,11 @@ where
     ///
     /// Those of [`Class::get_or_load`].
     pub async fn fetch(self) -> Result<Answer<V>, Error> {
-        let LoadingClass { class, loader } = self.class;
+        let LoadingClass { class, loader, hot } = self.class;
         let key = self.read.key;
+        if let Some(hot) = hot {
+            hot.note(|| class.key(key), || key.with_key(K::to_owned));
+        }
         let missing =
             |previous| MissingKey { spelled: class.key(key), key: key.with_key(K::to_owned), previous };
         self.read.run(|previous| loader.begin(&class.core, missing(previous))).await
@@ -375,7 +388,10 @@ where
     /// Reads the values; the class's loader loads those that no tier has. Returns an answer or an error for each key, in
     /// the order of the keys.
     pub async fn fetch(self) -> Vec<Result<Answer<V>, Error>> {
-        let LoadingClass { class, loader } = self.class;
+        let LoadingClass { class, loader, hot } = self.class;
+        if let Some(hot) = hot.as_ref().filter(|_| self.notes) {
+            self.read.keys.iter().for_each(|key| hot.note(|| class.key(key), || key.with_key(K::to_owned)));
+        }
         self.read.run(|missing| loader.begin_all(&class.core, missing)).await
     }
 }

@@ -102,7 +102,7 @@ where
 #[must_use = "nothing is read before `or_load`"]
 pub struct ReadManyBuilder<'a, K: ?Sized, V, Q> {
     class: &'a Class<K, V>,
-    keys: Vec<Q>,
+    pub(super) keys: Vec<Q>,
     options: ReadOptions,
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod handle;
+mod hot;
 mod loading;
 mod many;
 mod warming;

@@ -244,3 +244,52 @@ async fn warming_ends_early_if_every_load_fails_or_caching_is_off() {
     let report = values.warm(0..100_000).await;
     assert!(!report.is_complete && loads.load(Ordering::SeqCst) == before);
 }
+
+#[tokio::test]
+async fn the_hottest_keys_of_the_last_run_are_warmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("values.hot");
+    let table = filled(0..2_000);
+    let open = async || {
+        let cache = Cache::builder("test").build().await.unwrap();
+        let table = table.clone();
+        let load = move |keys: Vec<u32>| {
+            let rows = table.load_many(&keys);
+            async move { Ok::<_, Infallible>(rows) }
+        };
+        cache.class::<u32, u64>("values").loaded_by_batch(load).remember_hot(&path).open().unwrap()
+    };
+    let first = open().await;
+    assert_eq!(first.warm_hot().await.loaded, 0, "there is no file yet");
+    for key in 0..2_000 {
+        first.fetch(&key).await.unwrap();
+    }
+    for _ in 0..100 {
+        first.fetch_many(&[7, 8, 9]).await.unwrap();
+    }
+    first.save_hot().await.unwrap();
+    drop(first);
+
+    let second = open().await;
+    let loads = table.loads();
+    let report = second.warm_hot().await;
+    assert!(report.is_complete && (3..=1_000).contains(&report.loaded), "{report:?}");
+    assert!(table.loads() - loads <= 10);
+    for key in [7, 8, 9] {
+        assert!(second.get(&key).await.is_hit(), "{key}");
+    }
+    // Nothing was read by the class's loader, so the file stays as it is.
+    second.save_hot().await.unwrap();
+
+    // Damage costs the damaged lines only.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "larder hot keys 1");
+    let damaged = [lines[0], lines[1], &lines[2].replace(' ', " 1"), "junk", "", lines[3]].join("\n");
+    std::fs::write(&path, damaged).unwrap();
+    assert_eq!(open().await.warm_hot().await.loaded, 2);
+    for junk in [&b""[..], b"larder hot keys 2\n", b"\xff\xfe\x00", &text.as_bytes()[..20]] {
+        std::fs::write(&path, junk).unwrap();
+        assert_eq!(open().await.warm_hot().await.loaded, 0, "{junk:?}");
+    }
+}
