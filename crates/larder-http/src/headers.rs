@@ -12,7 +12,7 @@ pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub const CACHE_INVALIDATION: HeaderName = HeaderName::from_static("cache-invalidation");
 
 /// The value of [`CACHE_STATUS`] for an answer of the cache. The `detail` of a hit is the tier; the `detail` of a load
-/// whose answer is stored nowhere is the reason.
+/// whose answer is stored nowhere is the reason. A hit whose TTL has ended has a negative `ttl`, in seconds.
 ///
 /// # Examples
 ///
@@ -21,8 +21,11 @@ pub const CACHE_INVALIDATION: HeaderName = HeaderName::from_static("cache-invali
 /// use larder::source::{Placement, Source, NotStoredReason};
 /// use larder_http::headers::cache_status;
 ///
-/// let hit = Answer { value: Some(std::sync::Arc::new(7)), source: Source::Memory, is_shared: false };
+/// let hit = Answer { value: Some(std::sync::Arc::new(7)), source: Source::Memory, is_shared: false, stale_by: None };
 /// assert_eq!(cache_status(&hit), "larder; hit; detail=memory");
+///
+/// let stale = Answer { stale_by: Some(std::time::Duration::from_millis(29_100)), ..hit.clone() };
+/// assert_eq!(cache_status(&stale), "larder; hit; detail=memory; ttl=-30");
 ///
 /// let joined = Answer { source: Source::Load { placement: Placement::Redis }, is_shared: true, ..hit };
 /// assert_eq!(cache_status(&joined), "larder; fwd=miss; stored; collapsed");
@@ -32,6 +35,15 @@ pub const CACHE_INVALIDATION: HeaderName = HeaderName::from_static("cache-invali
 /// assert_eq!(cache_status(&large), "larder; fwd=miss; detail=too-large");
 /// ```
 pub fn cache_status<V>(answer: &Answer<V>) -> HeaderValue {
+    let fresh = fresh_status(answer);
+    let Some(stale_by) = answer.stale_by else { return fresh };
+    // RFC 9211: the remaining freshness in seconds, negative if the answer is stale. Rounded up, so that it is not zero.
+    let seconds = stale_by.as_millis().div_ceil(1_000).max(1);
+    let text = fresh.to_str().map(|fresh| format!("{fresh}; ttl=-{seconds}"));
+    text.ok().and_then(|text| HeaderValue::from_str(&text).ok()).unwrap_or(fresh)
+}
+
+fn fresh_status<V>(answer: &Answer<V>) -> HeaderValue {
     HeaderValue::from_static(match (answer.source, answer.is_shared) {
         (Source::Memory, _) => "larder; hit; detail=memory",
         (Source::Redis, false) => "larder; hit; detail=redis",

@@ -49,7 +49,7 @@ pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.
-const COUNTS: [(&str, &str, Count); 16] = [
+const COUNTS: [(&str, &str, Count); 20] = [
     (
         "larder_cache_misses_total",
         "Reads that called the loader, or had none and found nothing.",
@@ -75,6 +75,26 @@ const COUNTS: [(&str, &str, Count); 16] = [
         "larder_cache_outage_hits_total",
         "Of the hits in memory: while Redis or the journal did not answer, by a copy younger than the bound.",
         |stats| stats.outage_hits,
+    ),
+    (
+        "larder_cache_stale_hits_total",
+        "Of the hits: the answer's TTL had ended, and it was being refreshed.",
+        |stats| stats.stale_hits,
+    ),
+    (
+        "larder_cache_stale_on_error_total",
+        "Reads that got an answer whose TTL had ended, because its load failed or took too long.",
+        |stats| stats.stale_on_error,
+    ),
+    (
+        "larder_cache_refreshes_total",
+        "Of the loads: those that replace an entry in the background.",
+        |stats| stats.refreshes,
+    ),
+    (
+        "larder_cache_breaker_refusals_total",
+        "Loads that did not begin because the class's loads had failed in a row.",
+        |stats| stats.breaker_refusals,
     ),
     (
         "larder_cache_bypasses_total",

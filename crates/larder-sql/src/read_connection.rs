@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use larder::IntoLoaded;
 use larder::class::Class;
 use larder::key::Key;
 use serde::{Serialize, de::DeserializeOwned};
@@ -78,7 +79,7 @@ impl Database {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
         Q: FnOnce(ReadConnection) -> F + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        T: Into<Option<V>>,
+        T: IntoLoaded<V>,
         E: Into<Error>,
     {
         let load = || {

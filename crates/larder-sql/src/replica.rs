@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use larder::IntoLoaded;
 use larder::class::Class;
 use larder::key::Key;
 use serde::{Serialize, de::DeserializeOwned};
@@ -170,7 +171,7 @@ impl Replica {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
         Q: Fn(ReadConnection) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        T: Into<Option<V>>,
+        T: IntoLoaded<V>,
         E: Into<Error>,
     {
         let load = || {

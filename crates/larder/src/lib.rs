@@ -35,6 +35,7 @@
     allow(dead_code, reason = "without Redis no code calls the shared tier's half of the engine")
 )]
 
+mod aging;
 mod batch;
 mod breaker;
 mod builder;

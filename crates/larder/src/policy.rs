@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::aging::Aging;
+use crate::aging::Aging;
 
 pub use crate::breaker::Breaker;
 

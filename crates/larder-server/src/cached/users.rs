@@ -28,7 +28,7 @@ impl Cached {
         let answer = uncached(self.find_once(by, Consistency::Fresh)).await?;
         // Even in the database the identifier moved from one user to another between the two statements. So at one
         // instant no user had it.
-        Ok(answer.unwrap_or(Answer { value: None, source: Source::Bypass, is_shared: false }))
+        Ok(answer.unwrap_or(Answer { value: None, source: Source::Bypass, is_shared: false, stale_by: None }))
     }
 
     /// `None` if the user that the id names does not have the identifier.
@@ -45,12 +45,17 @@ impl Cached {
             Identifier::Phone(phone) => self.user_phone(phone, consistency).await?,
         };
         let Some(user_id) = id.value.as_deref() else {
-            return Ok(Some(Answer { value: None, source: id.source, is_shared: id.is_shared }));
+            return Ok(Some(Answer {
+                value: None,
+                source: id.source,
+                is_shared: id.is_shared,
+                stale_by: id.stale_by,
+            }));
         };
         let user = self.user_details(user_id, consistency).await?;
         let agrees = user.value.as_deref().is_some_and(|user| user.has(by));
         let (source, is_shared) = (farther(id.source, user.source), id.is_shared || user.is_shared);
-        Ok(agrees.then_some(Answer { source, is_shared, ..user }))
+        Ok(agrees.then_some(Answer { source, is_shared, stale_by: id.stale_by.max(user.stale_by), ..user }))
     }
 }
 

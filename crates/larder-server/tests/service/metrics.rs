@@ -70,6 +70,10 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
             "loads_spoiled",
             "inserts_refused",
             "broken_frames",
+            "refreshes",
+            "stale_hits",
+            "stale_on_error",
+            "breaker_refusals",
         ] {
             metrics.value(&format!("larder_cache_{name}_total"), &class);
         }

@@ -41,7 +41,7 @@ where
     /// Each key is read as by [`Class::get_or_load`]: it has a flight and a lease of its own, so an invalidation of one
     /// key does not touch the others. What is shared is the way: one `MGET`, one round trip for the leases, one call of
     /// the loader. A key that another read or another instance is loading is waited for; if that load gives no answer,
-    /// `load` is called once more, for that key. More than 1,000 keys are read 1,000 at a time.
+    /// `load` is called once more, for that key. More than 250 keys are read 250 at a time.
     ///
     /// The loader gets owned keys and returns pairs of a key and its value: a `Vec`, a `HashMap`, or whatever iterates
     /// over such pairs. It returns each key at most once, and only keys that it got; anything else is an error of the

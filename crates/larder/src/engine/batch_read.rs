@@ -34,9 +34,9 @@ use crate::protocol::token::Token;
 use crate::remote::{Fault, FrameReply, Mint, Remote};
 use crate::uncached::is_uncached;
 
-/// The most keys of one batch. One MGET and one pipeline of a batch delay other reads on the Redis connection by about a
-/// millisecond.
-pub(crate) const BATCH_KEYS_MAX: usize = 1_000;
+/// The most keys of one batch. All reads of a batch go on in one poll, which takes a few microseconds for each and must
+/// not keep other tasks waiting; and its MGET must not delay other reads on the Redis connection.
+pub(crate) const BATCH_KEYS_MAX: usize = 250;
 
 tokio::task_local! {
     /// What the reads of the batch that this task runs ask for.

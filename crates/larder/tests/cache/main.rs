@@ -17,6 +17,7 @@ mod introspection;
 mod journal;
 mod keys;
 mod links;
+mod loaded;
 mod loading;
 mod memory_only;
 mod outages;

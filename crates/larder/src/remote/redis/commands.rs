@@ -8,6 +8,7 @@ use redis::{Pipeline, RedisResult};
 
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
+use crate::remote::Unchanged;
 use crate::remote::redis::millis;
 use crate::remote::redis::prefix::Prefix;
 
@@ -49,4 +50,11 @@ pub(super) async fn set_if_absent(
 /// The key and the frame of each tag, as Redis has them.
 pub(super) fn frames(prefix: &Prefix, tags: &[TagToken]) -> Vec<(Bytes, Bytes)> {
     tags.iter().map(|taken| (prefix.add_to(taken.tag.as_bytes()), taken.token.tag_frame())).collect()
+}
+
+/// The keys that a renewal compares, each with its fingerprint.
+pub(super) fn unchanged_frames(prefix: &Prefix, unchanged: Unchanged<'_>) -> Vec<(Bytes, Bytes)> {
+    let mut others = frames(prefix, unchanged.tags);
+    others.extend(unchanged.entry.map(|(key, frame)| (prefix.add_to(key), frame.clone())));
+    others
 }

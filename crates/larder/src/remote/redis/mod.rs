@@ -34,7 +34,7 @@ use crate::polls::PollRequests;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
-use crate::remote::redis::commands::{frames, mget, minted, set_if_absent};
+use crate::remote::redis::commands::{frames, mget, minted, set_if_absent, unchanged_frames};
 use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH};
 use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::keeper::Keeper;
@@ -274,8 +274,7 @@ impl Remote for RedisTier {
 
     async fn renew(&self, key: &Bytes, token: Token, unchanged: Unchanged<'_>) -> Result<bool, Fault> {
         let (prefix, lease) = (self.prefix(), token.lease_frame());
-        let (key, mut others) = (&prefix.add_to(key), frames(&prefix, unchanged.tags));
-        others.extend(unchanged.entry.map(|(key, frame)| (prefix.add_to(key), frame.clone())));
+        let (key, others) = (&prefix.add_to(key), unchanged_frames(&prefix, unchanged));
         if !self.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
             return self.set(key, lease, LEASE).await.map(|()| true);
         }
