@@ -76,7 +76,7 @@ impl<O> NotesHot<O> {
     pub(super) fn note(&self, spelled: impl FnOnce() -> KeyBuf, key: impl FnOnce() -> O) {
         let reads = READS.get().wrapping_add(1);
         READS.set(reads);
-        if reads % SAMPLE == 0
+        if reads.is_multiple_of(SAMPLE)
             && let Ok(mut counts) = self.keys.counts.try_lock()
         {
             counts.note(spelled(), || (self.encode)(&key()));
