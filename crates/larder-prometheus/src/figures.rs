@@ -49,12 +49,13 @@ pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.
-const COUNTS: [(&str, &str, Count); 19] = [
+const COUNTS: [(&str, &str, Count); 20] = [
     (
         "larder_cache_misses_total",
         "Reads that called the loader, or had none and found nothing.",
         Stats::misses,
     ),
+    ("larder_cache_batches_total", "Calls of a loader for several keys.", |stats| stats.batches),
     ("larder_cache_loads_total", "Loads begun, and values that were put.", |stats| stats.loads),
     ("larder_cache_load_failures_total", "Loads that failed or timed out.", |stats| stats.load_failures),
     (

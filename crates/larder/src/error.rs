@@ -53,6 +53,11 @@ pub struct Error {
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
+/// The error of a load of several keys, as each of their loads gets it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct SharedLoadError(pub(crate) Error);
+
 struct Inner {
     kind: ErrorKind,
     context: String,
@@ -74,7 +79,12 @@ impl Error {
     }
 
     pub(crate) fn load(class: &str, source: BoxError) -> Self {
-        Error::new(ErrorKind::Load, format!("loading an entry of class `{class}`"), Some(source))
+        match source.downcast::<SharedLoadError>() {
+            Ok(shared) => shared.0,
+            Err(source) => {
+                Error::new(ErrorKind::Load, format!("loading an entry of class `{class}`"), Some(source))
+            }
+        }
     }
 
     pub(crate) fn load_timeout(class: &str, limit: Duration) -> Self {

@@ -126,6 +126,8 @@ mod tests {
     fn a_touch_and_a_typed_key_give_the_same_key() {
         let typed = namespace().class_prefix("user_list").unwrap().key::<(String, u32)>(&("admin", 3_u32));
         assert_eq!(key(&Touch::entry("user_list", ["admin", "3"])), &typed[..]);
+        let single = namespace().class_prefix("settings").unwrap().key::<()>(&());
+        assert_eq!(key(&Touch::entry("settings", [] as [&str; 0])), &single[..]);
         let missing = Touch::Entry { class: "pages".to_owned(), parts: vec![None, Some(String::new())] };
         assert_eq!(key(&missing), "ns:pages:~:");
         assert!(namespace().target(&Touch::entry("", ["x"])).is_err());

@@ -39,6 +39,23 @@ key_by_display!(Number, Box::new(0); u8, u16, u32, u64, u128, usize, i8, i16, i3
 #[cfg(feature = "uuid")]
 key_by_display!(Canonical, Box::new(uuid::Uuid::nil()); uuid::Uuid);
 
+/// The key of a class with one value.
+impl Key for () {
+    fn parts(&self, _: &mut KeyParts<'_>) {}
+
+    fn with_key<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
+        f(self)
+    }
+
+    fn kinds() -> Option<Vec<PartKind>> {
+        Some(Vec::new())
+    }
+
+    fn sample() -> Option<Box<Self>> {
+        Some(Box::new(()))
+    }
+}
+
 impl Key<String> for str {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         parts.push(self);

@@ -87,7 +87,7 @@ pub mod values;
 
 pub use crate::builder::Builder;
 pub use crate::cache::Cache;
-pub use crate::class::{Answer, Class, Lookup};
+pub use crate::class::{Answer, Class, LoadingClass, Lookup};
 pub use crate::codec::Codec;
 pub use crate::error::Error;
 pub use crate::journal::{Journal, Touch};

@@ -74,8 +74,10 @@ counts! {
     lease_waits,
     /// Loaded without the lease, because another instance's load took longer than the load time-out.
     lease_waits_in_vain,
-    /// Called the loader.
+    /// Called the loader, alone or with other keys.
     loads,
+    /// Calls of a loader for several keys at once. Each of its keys counts in `loads`. Not counted as reads.
+    batches,
     /// Of the loads: those while Redis was configured and could not be used.
     untiered_loads,
     /// Calls of [`Class::get`](crate::class::Class::get) that found nothing.

@@ -63,6 +63,7 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
     for class in stats["classes"].as_array().unwrap() {
         let class = [("class", class["name"].as_str().unwrap())];
         for name in [
+            "batches",
             "loads",
             "load_failures",
             "fills_refused",

@@ -124,7 +124,7 @@ impl<V> Clone for Lookup<V> {
 }
 
 /// One read's answer and where it came from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Answer<V> {
     /// The value; `None` if there is no such value.
     pub value: Option<Arc<V>>,
@@ -137,6 +137,18 @@ pub struct Answer<V> {
     /// [`stale_if_error`](crate::policy::Policy::stale_if_error). `None` if the TTL has not ended. In both cases no
     /// invalidation has reached it.
     pub stale_by: Option<Duration>,
+}
+
+impl<V> Clone for Answer<V> {
+    fn clone(&self) -> Self {
+        Answer { value: self.value.clone(), ..*self }
+    }
+}
+
+impl<V: Send + Sync + 'static> Answer<V> {
+    pub(super) fn of(ReadOutcome { value, source, is_shared, stale_by }: ReadOutcome) -> Self {
+        Answer { value: value.and_then(typed), source, is_shared, stale_by }
+    }
 }
 
 impl<K, V> Class<K, V>
@@ -251,7 +263,7 @@ where
 #[must_use = "nothing is read before `or_load`"]
 pub struct ReadBuilder<'a, K: ?Sized, V, Q: ?Sized = K> {
     class: &'a Class<K, V>,
-    key: &'a Q,
+    pub(super) key: &'a Q,
     options: ReadOptions,
 }
 
@@ -336,9 +348,7 @@ where
         T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Class { engine, core, .. } = self.class;
-        let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
-        let options = ReadOptions { soft_timeout, ..self.options };
+        let core = &self.class.core;
         let begin_load = |previous: Option<AnyPrevious>| -> Loading {
             let (core, loading) = (core.clone(), load(previous.and_then(AnyPrevious::typed)));
             Box::pin(async move {
@@ -348,10 +358,19 @@ where
                 Ok(loaded.into_loaded().untyped())
             })
         };
+        self.run(begin_load).await
+    }
+
+    /// Reads the value; `begin_load` returns a loading without its type.
+    pub(super) async fn run(
+        self,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
+    ) -> Result<Answer<V>, Error> {
+        let Class { engine, core, .. } = self.class;
+        let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
+        let options = ReadOptions { soft_timeout, ..self.options };
         let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
-        let ReadOutcome { value, source, is_shared, stale_by } =
-            engine.read(core, &key, tags, options, begin_load).await?;
-        Ok(Answer { value: value.and_then(typed), source, is_shared, stale_by })
+        engine.read(core, &key, tags, options, begin_load).await.map(Answer::of)
     }
 }
 

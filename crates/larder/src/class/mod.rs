@@ -2,6 +2,13 @@
 
 mod builder;
 mod handle;
+mod hot;
+mod loading;
+mod many;
+mod warming;
 
 pub use crate::class::builder::ClassBuilder;
 pub use crate::class::handle::{Answer, Class, Lookup, ReadBuilder};
+pub use crate::class::loading::{LoadingClass, LoadingClassBuilder, LoadingRead};
+pub use crate::class::many::ReadManyBuilder;
+pub use crate::class::warming::WarmReport;

@@ -98,7 +98,7 @@ impl Engine {
             let permit = LocalPermit::draw(&self.local, &entry_ref.key, &entry_ref.tags);
             let seqs = self.local.note_seqs(keys.iter().map(|key| &key[..]));
             let (sent, valid_until) = (self.clock.now(), shared.validity.until());
-            let (mut values, left) = shared.remote.read_anchor(&keys).await?;
+            let (mut values, left) = shared.read_anchor(&keys).await?;
             self.check_epoch(shared, epoch)?;
             let value = values.remove(0);
             let reply = Reply::new(entry_ref, seqs, valid_until, value, values);
@@ -121,7 +121,7 @@ impl Engine {
             }
             self.unlink_broken_tags(class, shared, &reply).await?;
             let frame = Token::random().anchor_frame();
-            shared.remote.set_frame(&entry_ref.key, frame, life, replace.as_ref(), &missing).await?;
+            shared.set_frame(&entry_ref.key, frame, life, replace.as_ref(), &missing).await?;
             self.check_epoch(shared, epoch)?;
         }
         Ok(None)

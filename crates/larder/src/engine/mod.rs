@@ -2,6 +2,7 @@
 
 mod aging;
 mod anchor;
+mod batch_read;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
@@ -43,6 +44,7 @@ use crate::protocol::tag::TagKey;
 use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
+pub(crate) use batch_read::{BATCH_KEYS_MAX, BatchLoad};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
 pub(crate) use load::Loading;
 pub(crate) use read::{ReadOptions, ReadOutcome};
@@ -145,7 +147,7 @@ impl ClassCore {
         ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
     }
 
-    fn is_on(&self, engine: &Engine) -> bool {
+    pub(crate) fn is_on(&self, engine: &Engine) -> bool {
         self.common.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
     }
 }

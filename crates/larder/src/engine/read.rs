@@ -94,7 +94,7 @@ impl Engine {
 
     /// The copy in memory that a read may be answered with, and its age, if an entry of that age `is_wanted`. It takes
     /// no lock of larder's and does not await.
-    fn find(
+    pub(super) fn find(
         &self,
         class: &ClassCore,
         key: &[u8],
@@ -107,7 +107,7 @@ impl Engine {
     }
 
     /// Answers a hit in memory.
-    fn serve_memory(&self, class: &ClassCore, copy: &LocalCopy) -> ReadOutcome {
+    pub(super) fn serve_memory(&self, class: &ClassCore, copy: &LocalCopy) -> ReadOutcome {
         let counters = &class.common.counters;
         count(&counters.memory_hits);
         if copy.value.is_none() {

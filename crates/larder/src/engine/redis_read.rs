@@ -150,7 +150,7 @@ impl Engine {
         let keys = entry_ref.keys();
         let seqs = self.local.note_seqs(keys.iter().map(|key| &key[..]));
         let valid_until = shared.validity.until();
-        let mut values = shared.remote.read(&keys).await?;
+        let mut values = shared.read(&keys).await?;
         self.check_epoch(shared, epoch)?;
         let value = values.remove(0);
         Ok(Reply::new(entry_ref, seqs, valid_until, value, values))
@@ -227,7 +227,7 @@ impl Engine {
         self.unlink_broken_tags(class, shared, reply).await?;
         let missing = reply.missing_tags(class);
         let hold = LeaseHold::new(shared.remote.clone(), entry_ref.key.clone());
-        let leased = shared.remote.lease(&entry_ref.key, hold.token, replace.as_ref(), &missing).await?;
+        let leased = shared.lease(&entry_ref.key, hold.token, replace.as_ref(), &missing).await?;
         self.check_epoch(shared, epoch)?;
         let minted = minted(&missing, leased.minted);
         let token = |tag: &TagKey| reply.token_with(&minted, tag);

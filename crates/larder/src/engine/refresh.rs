@@ -137,7 +137,7 @@ impl Engine {
         let Some(existing) = reply.value.as_ref().map(fingerprint) else { return Ok(Attempt::ReadAgain) };
         let key = refresh_key(&entry_ref.key);
         let hold = LeaseHold::new(shared.remote.clone(), key.clone());
-        let leased = shared.remote.lease(&key, hold.token, None, &Mint::none()).await?;
+        let leased = shared.lease(&key, hold.token, None, &Mint::none()).await?;
         self.check_epoch(shared, epoch)?;
         if leased.existing != hold.token.lease_frame() {
             hold.settle();

@@ -263,3 +263,29 @@ async fn an_unlink_that_was_answered_across_a_loss_is_not_acknowledged_as_sent()
         crate::receipt::Delivery::Queued
     );
 }
+
+/// Redis goes away between the MGET of a batch and its leases.
+#[tokio::test]
+async fn a_fault_in_the_middle_of_a_batch_fails_no_read_and_loads_once() {
+    let bench = Bench::new();
+    let tier = bench.tier.clone();
+    *bench.tier.after_read.lock().unwrap() =
+        Some(Box::new(move || tier.is_away.store(true, Ordering::SeqCst)));
+    let keys: Vec<KeyBuf> = (0..50_u32).map(|key| bench.class.prefix.key(&key)).collect();
+    let mut calls = Vec::new();
+    let begin_loads = |loads: Vec<BatchLoad>| -> Vec<Loading> {
+        calls.push(loads.len());
+        let loading = |load: BatchLoad| -> Loading {
+            Box::pin(ready(Ok(crate::loaded::Loaded::new(load.nth as u64).untyped())))
+        };
+        loads.into_iter().map(loading).collect()
+    };
+    let (tags, options) = (|_| bench.tags.clone(), ReadOptions::default());
+    let answers = bench.engine.read_batch(&bench.class, &keys, tags, options, begin_loads).await;
+    for (nth, answer) in answers.into_iter().enumerate() {
+        let answer = answer.unwrap();
+        assert_eq!(answer.source, Source::Load { placement: Placement::Memory });
+        assert_eq!(answer.value.unwrap().downcast_ref::<u64>(), Some(&(nth as u64)));
+    }
+    assert_eq!((calls, bench.tier.suspicions.load(Ordering::SeqCst) > 0), (vec![50], true));
+}

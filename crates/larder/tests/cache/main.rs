@@ -5,6 +5,9 @@
 
 mod abandoned;
 mod aging;
+mod batch_faults;
+mod batches;
+mod class_loaders;
 mod entries;
 mod examples;
 mod flights;

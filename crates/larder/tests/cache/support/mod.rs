@@ -1,5 +1,6 @@
 //! Shared by the engine's tests: instances on one Redis, and a database whose loads a test can hold.
 
+pub(crate) mod batch;
 pub(crate) mod disguise;
 pub(crate) mod entries;
 pub(crate) mod journal;
@@ -92,6 +93,11 @@ impl Table {
     pub(crate) fn load(&self, key: u32) -> Result<Option<u64>, Infallible> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         Ok(self.rows.lock().unwrap().get(&key).copied())
+    }
+
+    /// The row, without a load.
+    pub(crate) fn row(&self, key: u32) -> Option<u64> {
+        self.rows.lock().unwrap().get(&key).copied()
     }
 
     pub(crate) fn all(&self) -> Result<Vec<u64>, Infallible> {

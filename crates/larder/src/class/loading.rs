@@ -1,0 +1,397 @@
+//! Classes that have their loader.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::class::builder::ClassBuilder;
+use crate::class::handle::{Answer, Class, ReadBuilder};
+use crate::class::hot::NotesHot;
+use crate::class::many::{MissingKey, ReadManyBuilder, SharedLoad, split};
+use crate::engine::{ClassCore, Loading};
+use crate::error::{BoxError, Error};
+use crate::key::{Key, KeyBuf};
+use crate::loaded::{AnyPrevious, IntoLoaded, Loaded, Previous};
+use crate::policy::Consistency;
+
+type BoxedLoad<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+type LoadOne<O, V> = dyn Fn(O, Option<Previous<V>>) -> BoxedLoad<Loaded<V>> + Send + Sync;
+
+/// Gets the class too, to spell the keys that the application's loader returns.
+type LoadMany<O, V> = dyn Fn(Arc<ClassCore>, Vec<O>) -> BoxedLoad<Vec<(KeyBuf, Loaded<V>)>> + Send + Sync;
+
+/// The loader of a class. `O` is the owned form of its keys.
+enum Loader<O, V> {
+    One(Arc<LoadOne<O, V>>),
+    Many(Arc<LoadMany<O, V>>),
+}
+
+impl<O, V> Clone for Loader<O, V> {
+    fn clone(&self) -> Self {
+        match self {
+            Loader::One(load) => Loader::One(load.clone()),
+            Loader::Many(load) => Loader::Many(load.clone()),
+        }
+    }
+}
+
+impl<O, V: Send + Sync + 'static> Loader<O, V> {
+    fn begin(&self, core: &Arc<ClassCore>, missing: MissingKey<O>) -> Loading {
+        let MissingKey { spelled, key, previous } = missing;
+        match self {
+            Loader::One(load) => one(core.clone(), load(key, previous.and_then(AnyPrevious::typed))),
+            Loader::Many(load) => {
+                let load = load(core.clone(), vec![key]);
+                SharedLoad::of(core, vec![spelled.clone()], load).loading(spelled)
+            }
+        }
+    }
+
+    fn begin_all(&self, core: &Arc<ClassCore>, missing: Vec<MissingKey<O>>) -> Vec<Loading> {
+        match self {
+            Loader::One(_) => missing.into_iter().map(|missing| self.begin(core, missing)).collect(),
+            Loader::Many(load) => {
+                let (asked, keys) = split(missing);
+                let run = SharedLoad::of(core, asked.clone(), load(core.clone(), keys));
+                asked.into_iter().map(|key| run.loading(key)).collect()
+            }
+        }
+    }
+}
+
+fn one<V: Send + Sync + 'static>(core: Arc<ClassCore>, loading: BoxedLoad<Loaded<V>>) -> Loading {
+    Box::pin(async move {
+        let timing = core.common.load_times.timing();
+        let loaded = loading.await?;
+        drop(timing);
+        Ok(loaded.untyped())
+    })
+}
+
+impl<'a, K, V> ClassBuilder<'a, K, V>
+where
+    K: Key + ToOwned + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Gives the class its loader, which each [`fetch`](LoadingClass::fetch) uses; what
+    /// [`Class::get_or_load`] says about a loader holds for this one. It comes last, before `open`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// let products = cache
+    ///     .class::<i64, String>("products")
+    ///     .loaded_by(|id| async move { Ok::<_, std::io::Error>(format!("product {id}")) })
+    ///     .open()?;
+    /// assert_eq!(products.fetch(&7).await?.as_deref().map(String::as_str), Some("product 7"));
+    ///
+    /// // One value needs no key.
+    /// let settings = cache
+    ///     .class::<(), String>("settings")
+    ///     .loaded_by(|()| async { Ok::<_, std::io::Error>("blue".to_owned()) })
+    ///     .open()?;
+    /// assert_eq!(settings.fetch(&()).await?.as_deref().map(String::as_str), Some("blue"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn loaded_by<L, F, T, E>(self, load: L) -> LoadingClassBuilder<'a, K, V>
+    where
+        L: Fn(K::Owned) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: IntoLoaded<V>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.reloaded_by(move |key, _| load(key))
+    }
+
+    /// As [`ClassBuilder::loaded_by`], with a loader that also gets the value which it is to replace, as that of
+    /// [`ReadBuilder::or_reload`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// use larder::{Loaded, Previous};
+    ///
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// let reports = cache
+    ///     .class::<str, String>("reports")
+    ///     .reloaded_by(|city, previous: Option<Previous<String>>| async move {
+    ///         Ok::<_, std::io::Error>(match previous {
+    ///             Some(_) => Loaded::unchanged(),
+    ///             None => Loaded::new(format!("sunny in {city}")),
+    ///         })
+    ///     })
+    ///     .open()?;
+    /// assert_eq!(reports.fetch("Berlin").await?.as_deref().map(String::as_str), Some("sunny in Berlin"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reloaded_by<L, F, T, E>(self, load: L) -> LoadingClassBuilder<'a, K, V>
+    where
+        L: Fn(K::Owned, Option<Previous<V>>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: IntoLoaded<V>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let load = move |key: K::Owned, previous| -> BoxedLoad<Loaded<V>> {
+            let loading = load(key, previous);
+            Box::pin(async move { loading.await.map(IntoLoaded::into_loaded).map_err(Into::into) })
+        };
+        LoadingClassBuilder { class: self, loader: Loader::One(Arc::new(load)), hot: None }
+    }
+
+    /// As [`ClassBuilder::loaded_by`], with a loader of several keys: [`LoadingClass::fetch_many`] calls it once for all
+    /// keys that no tier has, and [`LoadingClass::fetch`] for one key. [`Class::get_many`] says what it returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// use std::collections::HashMap;
+    ///
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// let products = cache
+    ///     .class::<i64, String>("products")
+    ///     .loaded_by_batch(|ids: Vec<i64>| async move {
+    ///         // SELECT id, name FROM products WHERE id = ANY($1)
+    ///         let rows = ids.into_iter().map(|id| (id, format!("product {id}")));
+    ///         Ok::<_, std::io::Error>(rows.collect::<HashMap<_, _>>())
+    ///     })
+    ///     .open()?;
+    /// let names = products.fetch_many(&[7, 8, 9]).await?;
+    /// assert_eq!(names[2].as_deref().map(String::as_str), Some("product 9"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn loaded_by_batch<L, F, I, R, T, E>(self, load: L) -> LoadingClassBuilder<'a, K, V>
+    where
+        L: Fn(Vec<K::Owned>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (R, T)>,
+        R: Key<K>,
+        T: IntoLoaded<V>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let load = move |core: Arc<ClassCore>, keys: Vec<K::Owned>| -> BoxedLoad<Vec<(KeyBuf, Loaded<V>)>> {
+            let loading = load(keys);
+            Box::pin(async move {
+                let answers = loading.await.map_err(Into::into)?;
+                Ok(answers
+                    .into_iter()
+                    .map(|(key, value)| (core.prefix.key(&key), value.into_loaded()))
+                    .collect())
+            })
+        };
+        LoadingClassBuilder { class: self, loader: Loader::Many(Arc::new(load)), hot: None }
+    }
+}
+
+/// Opens a class that has its loader; made by [`ClassBuilder::loaded_by`].
+#[must_use = "nothing is opened before `open`"]
+pub struct LoadingClassBuilder<'a, K: ToOwned + ?Sized, V> {
+    class: ClassBuilder<'a, K, V>,
+    loader: Loader<K::Owned, V>,
+    /// Opens the file of the hot keys, for the class of this name.
+    pub(super) hot: Option<OpenHot<K::Owned>>,
+}
+
+pub(super) type OpenHot<O> = Box<dyn FnOnce(&str) -> NotesHot<O>>;
+
+impl<K: ToOwned + ?Sized, V> fmt::Debug for LoadingClassBuilder<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadingClassBuilder").field("class", &self.class).finish_non_exhaustive()
+    }
+}
+
+impl<K, V> LoadingClassBuilder<'_, K, V>
+where
+    K: Key + ToOwned + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Opens the class; see [`ClassBuilder::open`]. A handle of the same class without a loader, or with another one, is
+    /// no contradiction: they share the entries.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClassBuilder::open`].
+    pub fn open(self) -> Result<LoadingClass<K, V>, Error> {
+        let class = self.class.open()?;
+        let hot = self.hot.map(|open| open(class.name()));
+        Ok(LoadingClass { class, loader: self.loader, hot })
+    }
+}
+
+/// A handle to a class that has its loader; cheap to clone. It is a [`Class`] too: [`Class::invalidate`], and
+/// [`Class::get_or_load`] with another loader, are its methods.
+pub struct LoadingClass<K: ToOwned + ?Sized, V> {
+    class: Class<K, V>,
+    loader: Loader<K::Owned, V>,
+    pub(super) hot: Option<NotesHot<K::Owned>>,
+}
+
+impl<K: ToOwned + ?Sized, V> Clone for LoadingClass<K, V> {
+    fn clone(&self) -> Self {
+        LoadingClass { class: self.class.clone(), loader: self.loader.clone(), hot: self.hot.clone() }
+    }
+}
+
+impl<K: ToOwned + ?Sized, V> fmt::Debug for LoadingClass<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadingClass").field("class", &self.class).finish_non_exhaustive()
+    }
+}
+
+impl<K: ToOwned + ?Sized, V> Deref for LoadingClass<K, V> {
+    type Target = Class<K, V>;
+
+    fn deref(&self) -> &Class<K, V> {
+        &self.class
+    }
+}
+
+impl<K, V> LoadingClass<K, V>
+where
+    K: Key + ToOwned + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Returns the value of `key`; if no tier has it, the class's loader loads it. See [`Class::get_or_load`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Class::get_or_load`].
+    pub async fn fetch<Q: Key<K> + ?Sized>(&self, key: &Q) -> Result<Option<Arc<V>>, Error> {
+        Ok(self.read(key).fetch().await?.value)
+    }
+
+    /// Returns the values of `keys`, in their order; the class's loader loads those that no tier has. See
+    /// [`Class::get_many`]. A loader of one key is called for each of them, all at once.
+    ///
+    /// # Errors
+    ///
+    /// The error of the first key that has one.
+    pub async fn fetch_many<Q: Key<K>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> Result<Vec<Option<Arc<V>>>, Error> {
+        let answers = self.read_many(keys).fetch().await;
+        answers.into_iter().map(|answer| answer.map(|answer| answer.value)).collect()
+    }
+
+    /// Starts to build a read by the class's loader. Set its consistency on the result.
+    pub fn read<'a, Q: Key<K> + ?Sized>(
+        &'a self,
+        key: &'a Q,
+    ) -> LoadingRead<'a, K, V, ReadBuilder<'a, K, V, Q>> {
+        LoadingRead { class: self, read: self.class.read(key), notes: true }
+    }
+
+    /// Starts to build a read of several keys by the class's loader. Set its consistency on the result.
+    pub fn read_many<Q: Key<K>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> LoadingRead<'_, K, V, ReadManyBuilder<'_, K, V, Q>> {
+        LoadingRead { class: self, read: self.class.read_many(keys), notes: true }
+    }
+}
+
+/// A read by the class's loader before it runs; see [`LoadingClass::read`] and [`LoadingClass::read_many`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::Error> {
+/// let cache = larder::Cache::builder("docs").build().await?;
+/// let products = cache
+///     .class::<i64, String>("products")
+///     .loaded_by(|id| async move { Ok::<_, std::io::Error>(format!("product {id}")) })
+///     .open()?;
+/// assert!(products.read(&7).fresh().fetch().await?.source.is_stored());
+/// assert!(products.read_many(&[7, 8]).fetch().await[0].as_ref().is_ok_and(|answer| answer.source.is_hit()));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is read before `fetch`"]
+#[derive(Debug)]
+pub struct LoadingRead<'a, K: ToOwned + ?Sized, V, B> {
+    class: &'a LoadingClass<K, V>,
+    read: B,
+    /// Whether the read counts for the hot keys.
+    pub(super) notes: bool,
+}
+
+/// The methods that a read of one key and a read of several have in common.
+macro_rules! options {
+    () => {
+        /// Which consistency the read asks for. Default: [`Consistency::Bounded`].
+        pub fn consistency(self, consistency: Consistency) -> Self {
+            LoadingRead { read: self.read.consistency(consistency), ..self }
+        }
+
+        /// Skips memory; short for [`Consistency::Fresh`].
+        pub fn fresh(self) -> Self {
+            self.consistency(Consistency::Fresh)
+        }
+
+        /// How long this read waits for its answer; see [`ReadBuilder::soft_timeout`].
+        pub fn soft_timeout(self, soft_timeout: Duration) -> Self {
+            LoadingRead { read: self.read.soft_timeout(soft_timeout), ..self }
+        }
+    };
+}
+
+impl<'a, K, V, Q> LoadingRead<'a, K, V, ReadBuilder<'a, K, V, Q>>
+where
+    K: Key + ToOwned + ?Sized,
+    Q: Key<K> + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    options!();
+
+    /// Reads the value; if no tier can answer, the class's loader loads it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Class::get_or_load`].
+    pub async fn fetch(self) -> Result<Answer<V>, Error> {
+        let LoadingClass { class, loader, hot } = self.class;
+        let key = self.read.key;
+        if let Some(hot) = hot {
+            hot.note(|| class.key(key), || key.with_key(K::to_owned));
+        }
+        let missing =
+            |previous| MissingKey { spelled: class.key(key), key: key.with_key(K::to_owned), previous };
+        self.read.run(|previous| loader.begin(&class.core, missing(previous))).await
+    }
+}
+
+impl<'a, K, V, Q> LoadingRead<'a, K, V, ReadManyBuilder<'a, K, V, Q>>
+where
+    K: Key + ToOwned + ?Sized,
+    Q: Key<K>,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    options!();
+
+    /// Reads the values; the class's loader loads those that no tier has. Returns an answer or an error for each key, in
+    /// the order of the keys.
+    pub async fn fetch(self) -> Vec<Result<Answer<V>, Error>> {
+        let LoadingClass { class, loader, hot } = self.class;
+        if let Some(hot) = hot.as_ref().filter(|_| self.notes) {
+            self.read.keys.iter().for_each(|key| hot.note(|| class.key(key), || key.with_key(K::to_owned)));
+        }
+        self.read.run(|missing| loader.begin_all(&class.core, missing)).await
+    }
+}
