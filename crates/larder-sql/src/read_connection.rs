@@ -78,7 +78,7 @@ impl Database {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
         Q: FnOnce(ReadConnection) -> F + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        T: Into<Option<V>>,
+        T: larder::IntoLoaded<V>,
         E: Into<Error>,
     {
         let load = || {

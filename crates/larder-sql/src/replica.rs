@@ -170,7 +170,7 @@ impl Replica {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
         Q: Fn(ReadConnection) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        T: Into<Option<V>>,
+        T: larder::IntoLoaded<V>,
         E: Into<Error>,
     {
         let load = || {
