@@ -107,9 +107,7 @@ impl Redis {
     /// PUT: sets the entry if the key still has the frame with the fingerprint `standing` and the tags still have these
     /// tokens. Returns whether it did.
     pub fn put(&mut self, key: &Bytes, standing: &Bytes, tags: &[TagToken], frame: Bytes) -> bool {
-        let is_there = self.keys.get(key).map(fingerprint).as_ref() == Some(standing);
-        let stands = |taken: &TagToken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
-        let may = is_there && tags.iter().all(stands);
+        let may = self.has_frame(key, standing) && self.has_tags(tags);
         if may {
             self.set(key, frame);
         }
@@ -125,17 +123,33 @@ impl Redis {
         stands
     }
 
-    /// RENEW: `true` if the key still holds the lease and the tags these tokens. If only the lease is there, it is
-    /// unlinked. A new TTL is a change of the key, which is pushed.
-    pub fn renew(&mut self, key: &Bytes, token: Token, tags: &[TagToken]) -> bool {
+    /// RENEW: `true` if the key still holds the lease, the tags these tokens, and `entry`'s key the frame with this
+    /// fingerprint. If only the lease is there, it is unlinked. A new TTL is a change of the key, which is pushed.
+    pub fn renew(
+        &mut self,
+        key: &Bytes,
+        token: Token,
+        tags: &[TagToken],
+        entry: Option<&(Bytes, Bytes)>,
+    ) -> bool {
         let is_held = self.keys.get(key) == Some(&token.lease_frame());
-        let stands = |taken: &TagToken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
-        match (is_held, tags.iter().all(stands)) {
+        let has_tags = self.has_tags(tags);
+        let has_entry = entry.is_none_or(|(key, standing)| self.has_frame(key, standing));
+        match (is_held, has_tags && has_entry) {
             (true, true) => self.changed(key),
             (true, false) => self.unlink(key),
             (false, _) => {}
         }
         is_held && self.keys.contains_key(key)
+    }
+
+    fn has_tags(&self, tags: &[TagToken]) -> bool {
+        tags.iter().all(|taken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame()))
+    }
+
+    /// Whether the frame under `key` has the fingerprint `standing`.
+    fn has_frame(&self, key: &Bytes, standing: &Bytes) -> bool {
+        self.keys.get(key).map(fingerprint).as_ref() == Some(standing)
     }
 
     /// RELEASE: unlinks the key if it still holds the lease.

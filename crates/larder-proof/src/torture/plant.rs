@@ -19,12 +19,13 @@ const NAIVE: &str = "naive";
 impl Plant {
     /// All faults that the torture can show.
     pub fn all() -> impl Iterator<Item = Plant> {
-        // The torture has neither permits nor memory-only classes, and no load that is long enough for a renewal. The
-        // model and the schedules show these three faults.
+        // The torture has neither permits, nor aged entries, nor memory-only classes, and no load that is long enough for
+        // a renewal. The model and the schedules show these four faults.
         let shows = |rule: &ProtocolRule| {
             !matches!(
                 rule,
                 ProtocolRule::PutsUnderPermit
+                    | ProtocolRule::ServesStaleOnlyValid
                     | ProtocolRule::KeepsUnderAnchor
                     | ProtocolRule::RenewsOnlyItsLease
             )

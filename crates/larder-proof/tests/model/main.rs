@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the figures and the traces are what one runs it for")]
 
+mod aging;
 mod attestation;
 mod renewals;
 
@@ -127,11 +128,11 @@ mod kept {
         assert_eq!(untaken(tags(ProtocolRules::default())), []);
     }
 
-    /// The branches that were never taken, without those of permits, renewals and memory-only classes.
+    /// The branches that were never taken, without those of permits, renewals, aging and memory-only classes.
     fn untaken(scenarios: Scenarios<Coherence>) -> Vec<coherence::Branch> {
         use coherence::Branch;
         let mut untaken = hold(scenarios, &Branch::ALL);
-        let elsewhere = [&Branch::PERMITS[..], &Branch::RENEWALS, &Branch::ANCHORED].concat();
+        let elsewhere = [&Branch::PERMITS[..], &Branch::RENEWALS, &Branch::ANCHORED, &Branch::AGED].concat();
         untaken.retain(|branch| !elsewhere.contains(branch));
         untaken
     }

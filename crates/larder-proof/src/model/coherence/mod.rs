@@ -5,8 +5,14 @@
 //! acknowledged when the read began. A stored entry must have at least the version that was last propagated to Redis.
 
 mod anchored;
+mod branch;
+mod departure;
+mod failure;
+mod load;
 mod permit;
+mod phase;
 mod read;
+mod reload;
 mod renewal;
 pub mod scenarios;
 mod state;
@@ -18,6 +24,7 @@ use stateright::{Model, Property};
 
 use crate::model::coverage::Coverage;
 
+pub use branch::Branch;
 pub use state::{State, Version};
 
 /// One read that may happen, once, on one instance.
@@ -54,144 +61,18 @@ pub struct Coherence {
     pub crashes: u8,
     /// The number of renewals of leases.
     pub renewals: u8,
+    /// The instances of the background refreshes. Each happens once, if Redis has an entry.
+    pub refreshes: Vec<usize>,
+    /// The number of reads that find their entry so old that they load before they answer.
+    pub reloads: u8,
+    /// The number of loads that fail.
+    pub load_failures: u8,
+    /// The number of reads that are dropped while they lead a flight.
+    pub departures: u8,
     /// Whether the entry has a tag. Writes then invalidate the tag and not the key.
     pub tagged: bool,
     /// Counts how often each branch is taken.
     pub coverage: Coverage,
-}
-
-/// The branches that the model counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Branch {
-    /// Memory answered.
-    MemoryHit,
-    /// Redis answered.
-    RedisHit,
-    /// LEASE returned an entry that another load had filled.
-    FilledBeforeLease,
-    /// A read shared a flight.
-    Joined,
-    /// A fresh read waited for a flight to end.
-    WaitedAfter,
-    /// The key held the lease of another load.
-    WaitedForLease,
-    /// A reader stopped waiting for a lease and loaded without filling.
-    LostPatience,
-    /// LEASE replaced an entry whose tag had been invalidated.
-    Replaced,
-    /// Redis accepted a fill.
-    Filled,
-    /// A lease was renewed.
-    Renewed,
-    /// A lease was not renewed, because it or a tag's token was gone. Its flight left the table.
-    RenewalRefused,
-    /// Redis refused a fill, because the key did not hold its lease.
-    FillRefused,
-    /// A tracked reply entered memory.
-    Inserted,
-    /// A tracked reply did not enter memory, because a push had come before it.
-    InsertRefused,
-    /// A load without Redis entered memory.
-    InsertedLoaded,
-    /// A load without Redis was overtaken, so its value did not enter memory.
-    LoadedRefused,
-    /// This reader minted the tag: it set the tag's missing token in Redis.
-    Minted,
-    /// Another reader minted the tag first.
-    MintedByAnother,
-    /// A load or permit without Redis minted the tag's token in memory.
-    MintedLocally,
-    /// A write was acknowledged `sent`.
-    Sent,
-    /// A write was acknowledged `queued`.
-    Queued,
-    /// An unsent invalidation reached Redis.
-    Owed,
-    /// The relay unlinked in Redis.
-    Relayed,
-    /// The relay skipped a poll's changes, because their writers had propagated all of them.
-    Skipped,
-    /// A connection was lost.
-    Lost,
-    /// A copy was not served, because memory did not have the token that the copy took.
-    TagGone,
-    /// An anchor was set.
-    Anchored,
-    /// The loaded value of a memory-only class was stored.
-    KeptUnderAnchor,
-    /// A push overtook the load of a memory-only class.
-    LostAnchor,
-    /// An instance drew a permit while Redis had a valid entry.
-    DrewOnEntry,
-    /// An instance drew a permit while Redis had no valid entry.
-    DrewOnNothing,
-    /// An instance drew a permit in memory, because it could not use Redis.
-    DrewInMemory,
-    /// Redis accepted a put.
-    Put,
-    /// A put was refused by Redis, or because its permit was void.
-    PutRefused,
-    /// Memory accepted a put.
-    PutInMemory,
-    /// Memory refused a put.
-    PutInMemoryRefused,
-}
-
-impl Branch {
-    /// All branches, in the order of declaration.
-    pub const ALL: [Branch; 36] = {
-        use Branch::*;
-        [
-            MemoryHit,
-            RedisHit,
-            FilledBeforeLease,
-            Joined,
-            WaitedAfter,
-            WaitedForLease,
-            LostPatience,
-            Replaced,
-            Filled,
-            Renewed,
-            RenewalRefused,
-            FillRefused,
-            Inserted,
-            InsertRefused,
-            InsertedLoaded,
-            LoadedRefused,
-            Minted,
-            MintedByAnother,
-            MintedLocally,
-            Sent,
-            Queued,
-            Owed,
-            Relayed,
-            Skipped,
-            Lost,
-            TagGone,
-            Anchored,
-            KeptUnderAnchor,
-            LostAnchor,
-            DrewOnEntry,
-            DrewOnNothing,
-            DrewInMemory,
-            Put,
-            PutRefused,
-            PutInMemory,
-            PutInMemoryRefused,
-        ]
-    };
-
-    /// The branches of memory-only classes.
-    pub const ANCHORED: [Branch; 3] = [Branch::Anchored, Branch::KeptUnderAnchor, Branch::LostAnchor];
-
-    /// The branches of renewed leases.
-    pub const RENEWALS: [Branch; 2] = [Branch::Renewed, Branch::RenewalRefused];
-
-    /// The branches of permits.
-    pub const PERMITS: [Branch; 7] = {
-        use Branch::*;
-        [DrewOnEntry, DrewOnNothing, DrewInMemory, Put, PutRefused, PutInMemory, PutInMemoryRefused]
-    };
 }
 
 /// One step of any participant.
@@ -199,6 +80,8 @@ impl Branch {
 pub enum Action {
     /// A read begins; memory may answer it at once.
     Arrive(usize),
+    /// A read begins. Memory has a copy that aged, so the read loads before it answers.
+    ArriveAged(usize),
     /// A read without an answer decides whether to join a flight; a leader sends its first tracked read.
     Board(usize),
     /// A leader sends another tracked read.
@@ -207,6 +90,8 @@ pub enum Action {
     Deliver(usize),
     /// A reader handles the reply of its tracked read.
     Take(usize),
+    /// As `Take`; a valid entry aged, so the reader takes the right to replace it.
+    TakeAged(usize),
     /// A reader runs the script LEASE.
     Lease(usize),
     /// A reader mints the tag's missing token.
@@ -223,6 +108,14 @@ pub enum Action {
     GiveUp(usize),
     /// A leader dies while it holds a lease.
     Crash(usize),
+    /// A loader returns an error.
+    FailLoad(usize),
+    /// A read whose load failed looks the entry up.
+    Recall(usize),
+    /// A read that leads a flight is dropped, and its flight ends.
+    Leave(usize),
+    /// A read that leads a flight is dropped, and its load goes on.
+    LeaveLoad(usize),
     /// A write commits.
     Commit(usize),
     /// A writer drops the copies in memory, before UNLINK.
@@ -257,6 +150,8 @@ pub enum Action {
     Put(usize),
     /// The instance drops the permit.
     GiveBack(usize),
+    /// The process of a refresh stops: its lease stays.
+    StopRefresh(usize),
 }
 
 impl Coherence {
@@ -274,6 +169,10 @@ impl Coherence {
             failures: 0,
             crashes: 0,
             renewals: 0,
+            refreshes: Vec::new(),
+            reloads: 0,
+            load_failures: 0,
+            departures: 0,
             tagged: false,
             coverage: Coverage::new(Branch::ALL.len()),
         }
@@ -298,7 +197,7 @@ impl Model for Coherence {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        state.reads(actions);
+        state.reads(self, actions);
         state.writes(self, actions);
         state.permits(self, actions);
     }
@@ -307,10 +206,12 @@ impl Model for Coherence {
         let mut state = last.clone();
         match action {
             Action::Arrive(reader) => state.arrive(self, reader),
+            Action::ArriveAged(reader) => state.arrive_aged(self, reader),
             Action::Board(reader) => state.decide_join(self, reader),
             Action::Ask(reader) => state.ask(self, reader),
             Action::Deliver(instance) => state.deliver(instance),
-            Action::Take(reader) => state.take(self, reader),
+            Action::Take(reader) => state.take(self, reader, false),
+            Action::TakeAged(reader) => state.take(self, reader, true),
             Action::Lease(reader) => state.lease(self, reader),
             Action::Mint(reader) => state.mint(self, reader),
             Action::SetAnchor(reader) => state.set_anchor(self, reader),
@@ -319,6 +220,10 @@ impl Model for Coherence {
             Action::Fill(reader) => state.fill(self, reader),
             Action::GiveUp(reader) => state.give_up(self, reader),
             Action::Crash(reader) => state.crash(reader),
+            Action::FailLoad(reader) => state.fail_load(self, reader),
+            Action::Recall(reader) => state.recall(self, reader),
+            Action::Leave(reader) => state.leave(self, reader),
+            Action::LeaveLoad(reader) => state.leave_load(self, reader),
             Action::Commit(writer) => state.commit(writer),
             Action::DropCopies(writer) => state.drop_first(self, writer),
             Action::Unlink(writer) => state.unlink(self, writer),
@@ -336,6 +241,7 @@ impl Model for Coherence {
             Action::Compute(permit) => state.compute(permit),
             Action::Put(permit) => state.put(self, permit),
             Action::GiveBack(permit) => state.give_back(permit),
+            Action::StopRefresh(permit) => state.stop_refresh(permit),
         }
         state.settle();
         Some(state)

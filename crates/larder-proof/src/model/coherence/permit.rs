@@ -1,14 +1,16 @@
-//! Permits, in the steps of `engine::permit`.
+//! Permits, in the steps of `engine::permit`, and background refreshes, in those of `engine::refresh`: a refresh is a
+//! permit that is drawn on an aged entry only.
 
+use bytes::Bytes;
 use larder::protocol::frame::{Frame, fingerprint};
 use larder::protocol::lease::{AfterRead, after_read};
 use larder::protocol::permit::PermitId;
 use larder::protocol::rules::ProtocolRule;
-use larder::protocol::tag::{TagToken, are_current};
+use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    PermitPhase, PermitRight, Slot, State, entry_of, expected, key, keys, place, tag, tags_of, token_of,
+    Slot, State, Version, entry_of, expected, key, keys, place, refresh_key, tag, tags_of, token_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 
@@ -24,11 +26,56 @@ fn token(permit: usize, kind: u8) -> Token {
     Token::from_bytes(bytes)
 }
 
+/// One permit: its instance and its progress.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Permit {
+    pub(super) instance: usize,
+    /// Whether it belongs to a refresh. A refresh does not check its epoch before PUT.
+    is_refresh: bool,
+    pub(super) phase: PermitPhase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitPhase {
+    Before,
+    Drawn(PermitRight),
+    Computed(PermitRight, Version),
+    Done,
+}
+
+/// What must be unchanged at the put.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitRight {
+    /// Redis was lost since the draw, so the put is refused.
+    Void,
+    Redis {
+        standing: Bytes,
+        tags: Vec<TagToken>,
+    },
+    Memory {
+        tags: Vec<TagToken>,
+    },
+}
+
+impl Permit {
+    /// The permits of the scenario, then those of its refreshes.
+    pub(super) fn all(model: &Coherence) -> Vec<Permit> {
+        let of =
+            |is_refresh| move |&instance: &usize| Permit { instance, is_refresh, phase: PermitPhase::Before };
+        model.permits.iter().map(of(false)).chain(model.refreshes.iter().map(of(true))).collect()
+    }
+}
+
 impl State {
     pub(super) fn permits(&self, model: &Coherence, actions: &mut Vec<Action>) {
         for (nth, permit) in self.permits.iter().enumerate() {
             match &permit.phase {
                 // A draw waits while another load holds the lease.
+                PermitPhase::Before if permit.is_refresh => {
+                    if self.instances[permit.instance].is_usable && self.has_entry() {
+                        actions.push(Action::Draw(nth));
+                    }
+                }
                 PermitPhase::Before if self.instances[permit.instance].is_usable && self.is_leased() => {}
                 PermitPhase::Before => actions.push(Action::Draw(nth)),
                 PermitPhase::Drawn(_) => actions.push(Action::Compute(nth)),
@@ -40,6 +87,10 @@ impl State {
                 }
                 PermitPhase::Done => {}
             }
+            let is_running = matches!(permit.phase, PermitPhase::Drawn(_) | PermitPhase::Computed(..));
+            if permit.is_refresh && is_running && self.left.crashes > 0 {
+                actions.push(Action::StopRefresh(nth));
+            }
         }
     }
 
@@ -47,14 +98,23 @@ impl State {
         matches!(self.redis.peek(&key()).map(Frame::parse), Some(Ok(Frame::Lease(_))))
     }
 
+    fn has_entry(&self) -> bool {
+        matches!(self.redis.peek(&key()).map(Frame::parse), Some(Ok(Frame::Entry(_))))
+    }
+
     /// The tracked read, and the script if it is needed, are one step. As two steps they could only make the tags'
     /// tokens older than the permit, and an old token only makes Redis refuse the put.
+    /// The entry that a refresh reads here also enters memory; the scenario's reads have that step.
     pub(super) fn draw(&mut self, model: &Coherence, nth: usize) {
         let at = self.permits[nth].instance;
         let right = if self.instances[at].is_usable {
             let values = self.redis.read(at, &keys(model.tagged));
             let mut present = values.get(1).and_then(|value| token_of(value.as_ref()));
             let replace = match after_read(values[0].as_ref(), expected(model.tagged), |_| present) {
+                AfterRead::Serve(_) if self.permits[nth].is_refresh => {
+                    return self.refresh(model, nth, &values);
+                }
+                _ if self.permits[nth].is_refresh => return self.give_back(nth),
                 AfterRead::Serve(_) => None,
                 AfterRead::Acquire { replace, .. } => Some(replace),
                 AfterRead::Wait => return,
@@ -74,8 +134,7 @@ impl State {
                     self.redis.permit(&key(), token(nth, 1), replace.as_ref())
                 }
             };
-            let taken =
-                |tag: &larder::protocol::tag::TagKey| Some(TagToken { tag: tag.clone(), token: present? });
+            let taken = |tag: &TagKey| Some(TagToken { tag: tag.clone(), token: present? });
             PermitRight::Redis { standing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
         } else {
             model.take(Branch::DrewInMemory);
@@ -94,20 +153,17 @@ impl State {
 
     pub(super) fn put(&mut self, model: &Coherence, nth: usize) {
         let PermitPhase::Computed(right, version) = self.permits[nth].phase.clone() else { return };
-        let at = self.permits[nth].instance;
+        let Permit { instance: at, is_refresh, .. } = self.permits[nth];
         match right {
-            PermitRight::Redis { standing, tags } if self.instances[at].is_usable => {
+            PermitRight::Redis { standing, tags } if is_refresh || self.instances[at].is_usable => {
                 let frame = entry_of(version, tags.clone(), token(nth, 3)).encode();
-                let is_put = if model.rules.keeps(ProtocolRule::PutsUnderPermit) {
-                    self.redis.put(&key(), &standing, &tags, frame)
-                } else {
-                    self.redis.set(&key(), frame);
-                    true
-                };
-                model.take(if is_put { Branch::Put } else { Branch::PutRefused });
-                let instance = &mut self.instances[at];
-                instance.shards[place(&key())].detach(&key());
-                instance.memory.remove(&key());
+                let is_put = self.put_entry(model, at, (&standing, &tags), frame);
+                model.take(match (is_refresh, is_put) {
+                    (false, true) => Branch::Put,
+                    (false, false) => Branch::PutRefused,
+                    (true, true) => Branch::Refreshed,
+                    (true, false) => Branch::RefreshRefused,
+                });
             }
             PermitRight::Redis { .. } | PermitRight::Void => model.take(Branch::PutRefused),
             PermitRight::Memory { tags } => {
@@ -134,11 +190,38 @@ impl State {
         let at = self.permits[nth].instance;
         self.instances[at].shards[place(&key())].give_up(&key(), id_of(nth));
         self.permits[nth].phase = PermitPhase::Done;
+        if self.permits[nth].is_refresh {
+            self.redis.release(&refresh_key(), token(nth, 4));
+        }
+    }
+
+    /// Models `Engine::acquire_replacement` of a refresh. If another load for the entry runs, there is no refresh.
+    fn refresh(&mut self, model: &Coherence, nth: usize, values: &[Option<Bytes>]) {
+        let lease = token(nth, 4);
+        if self.redis.lease(&refresh_key(), lease, None) != lease.lease_frame() {
+            model.take(Branch::RefreshedByAnother);
+            self.permits[nth].phase = PermitPhase::Done;
+            return;
+        }
+        model.take(Branch::Refreshing);
+        let standing = values[0].as_ref().map(fingerprint).unwrap_or_default();
+        let present = values.get(1).and_then(|value| token_of(value.as_ref()));
+        let taken = |tag: &TagKey| Some(TagToken { tag: tag.clone(), token: present? });
+        let tags = tags_of(model.tagged).iter().filter_map(taken).collect();
+        self.permits[nth].phase = PermitPhase::Drawn(PermitRight::Redis { standing, tags });
+    }
+
+    /// The process of a refresh stops, and its lease stays.
+    pub(super) fn stop_refresh(&mut self, nth: usize) {
+        self.left.crashes -= 1;
+        self.permits[nth].phase = PermitPhase::Done;
     }
 
     /// A new epoch begins: permits that were drawn in Redis are void.
     pub(super) fn cut_permits(&mut self, instance: usize) {
-        for permit in self.permits.iter_mut().filter(|permit| permit.instance == instance) {
+        for permit in
+            self.permits.iter_mut().filter(|permit| permit.instance == instance && !permit.is_refresh)
+        {
             if let PermitPhase::Drawn(right @ PermitRight::Redis { .. })
             | PermitPhase::Computed(right @ PermitRight::Redis { .. }, _) = &mut permit.phase
             {

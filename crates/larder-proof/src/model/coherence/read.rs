@@ -1,4 +1,4 @@
-//! The steps of the read path: those of `engine::read`, `engine::redis_read` and `engine::load`.
+//! The steps of the read path: those of `engine::read` and `engine::redis_read`.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use larder::protocol::shard::Seq;
 use larder::protocol::tag::{TagKey, TagToken};
 use larder::protocol::token::Token;
 
+use crate::model::coherence::phase::{Phase, flight};
 use crate::model::coherence::state::{
-    Phase, Slot, State, Version, copy_of, entry_of, expected, flight, key, keys, place, tag, tags_of,
-    token_of, version_of,
+    Slot, State, copy_of, expected, key, keys, place, tag, tags_of, token_of, version_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
@@ -25,50 +25,64 @@ const NOW: Tick = Tick::PAST;
 const BOUND: Duration = Duration::from_secs(2);
 
 impl State {
-    pub(super) fn reads(&self, actions: &mut Vec<Action>) {
+    pub(super) fn reads(&self, model: &Coherence, actions: &mut Vec<Action>) {
         if let Some(next) = self.readers.iter().position(|read| read.phase == Phase::Before) {
             actions.push(Action::Arrive(next));
+            if self.left.reloads > 0 && self.may_find_aged(next) {
+                actions.push(Action::ArriveAged(next));
+            }
         }
         for (nth, read) in self.readers.iter().enumerate() {
             match read.phase {
                 Phase::Before | Phase::Done | Phase::Joined(_) | Phase::After(_) | Phase::Asked(..) => {}
                 Phase::Arrived => actions.push(Action::Board(nth)),
-                Phase::Replied(..) => actions.push(Action::Take(nth)),
+                Phase::Failed => actions.push(Action::Recall(nth)),
+                Phase::Replied(..) => {
+                    actions.push(Action::Take(nth));
+                    if self.may_reload(model, nth) {
+                        actions.push(Action::TakeAged(nth));
+                    }
+                }
                 Phase::Waiting(_) => actions.extend([Action::Ask(nth), Action::GiveUp(nth)]),
                 Phase::SettingAnchor { .. } => actions.push(Action::SetAnchor(nth)),
                 Phase::Leasing { .. } => actions.push(Action::Lease(nth)),
                 Phase::Minting { .. } => actions.push(Action::Mint(nth)),
                 Phase::Held { .. }
+                | Phase::Replacing(..)
                 | Phase::Watched { .. }
                 | Phase::Direct { .. }
                 | Phase::DirectHeld { .. } => {
                     actions.push(Action::Load(nth));
                 }
-                Phase::Loaded { .. } | Phase::WatchedLoaded { .. } | Phase::DirectLoaded { .. } => {
+                Phase::Loaded { .. }
+                | Phase::Replaced(..)
+                | Phase::WatchedLoaded { .. }
+                | Phase::DirectLoaded { .. } => {
                     actions.push(Action::Fill(nth));
                 }
             }
-            if matches!(read.phase, Phase::Held { .. } | Phase::Loaded { .. }) {
-                if self.left.crashes > 0 {
-                    actions.push(Action::Crash(nth));
-                }
-                if self.left.renewals > 0 {
-                    actions.push(Action::Renew(nth));
-                }
+            let is_leased = matches!(
+                read.phase,
+                Phase::Held { .. } | Phase::Loaded { .. } | Phase::Replacing(..) | Phase::Replaced(..)
+            );
+            if is_leased && self.left.crashes > 0 {
+                actions.push(Action::Crash(nth));
+            }
+            if is_leased && self.left.renewals > 0 {
+                actions.push(Action::Renew(nth));
+            }
+            if self.may_fail(nth) {
+                actions.push(Action::FailLoad(nth));
             }
         }
+        self.departures(actions);
     }
 
     /// The read begins. Its answer must contain what is acknowledged now.
     pub(super) fn arrive(&mut self, model: &Coherence, nth: usize) {
-        let read = &mut self.readers[nth];
+        self.begin_read(nth);
+        let read = &self.readers[nth];
         let instance = &self.instances[read.instance];
-        (read.must_own, read.snapshot) = (instance.own, self.database);
-        if read.consistency == Consistency::Fresh {
-            read.must_fresh = self.acknowledged;
-        }
-        read.arrival = FlightId(instance.next_flight);
-        read.phase = Phase::Arrived;
         if read.consistency == Consistency::Bounded {
             match instance.get() {
                 Some(version) => {
@@ -81,6 +95,17 @@ impl State {
                 None => {}
             }
         }
+    }
+
+    pub(super) fn begin_read(&mut self, nth: usize) {
+        let read = &mut self.readers[nth];
+        let instance = &self.instances[read.instance];
+        (read.must_own, read.snapshot) = (instance.own, self.database);
+        if read.consistency == Consistency::Fresh {
+            read.must_fresh = self.acknowledged;
+        }
+        read.arrival = FlightId(instance.next_flight);
+        read.phase = Phase::Arrived;
     }
 
     pub(super) fn decide_join(&mut self, model: &Coherence, nth: usize) {
@@ -117,7 +142,7 @@ impl State {
 
     /// Records the sequences and sends the tracked read in one step. Two steps would show nothing more: a push between
     /// them only makes memory refuse the copy.
-    fn send(&mut self, model: &Coherence, nth: usize, id: FlightId) {
+    pub(super) fn send(&mut self, model: &Coherence, nth: usize, id: FlightId) {
         let from = self.readers[nth].instance;
         let keys = keys(model.tagged);
         if model.anchored {
@@ -143,10 +168,16 @@ impl State {
         }
     }
 
-    pub(super) fn take(&mut self, model: &Coherence, nth: usize) {
+    /// `finds_aged`: if Redis has a valid entry, it has aged.
+    pub(super) fn take(&mut self, model: &Coherence, nth: usize, finds_aged: bool) {
         let Phase::Replied(id, marks, values) = self.readers[nth].phase.clone() else { return };
         let instance = self.readers[nth].instance;
-        if self.readers[nth].is_cut || !self.instances[instance].is_usable {
+        let is_lost = self.readers[nth].is_cut || !self.instances[instance].is_usable;
+        if self.readers[nth].has_failed {
+            self.take_known(model, nth, (!is_lost).then_some((&marks, &values)));
+            return;
+        }
+        if is_lost {
             self.unwatch(nth);
             self.readers[nth].phase = Phase::Direct { id };
             return;
@@ -158,11 +189,11 @@ impl State {
         }
         match after_read(values[0].as_ref(), expected(model.tagged), |_| token) {
             AfterRead::Serve(entry) => {
-                if let Some(token) = token {
-                    let slot = Slot::Token { token, is_tracked: true };
-                    self.insert_tracked(model, instance, marks[1], tag().to_bytes(), slot);
+                self.accept(model, instance, &marks, token, &entry);
+                if finds_aged {
+                    self.begin_reload(model, nth, id, values[0].as_ref(), entry.header.tags);
+                    return;
                 }
-                self.insert_tracked(model, instance, marks[0], key(), copy_of(&entry));
                 model.take(Branch::RedisHit);
                 self.end_flight(nth, id, version_of(&entry));
             }
@@ -174,6 +205,22 @@ impl State {
                 self.readers[nth].phase = Phase::Leasing { id, replace, token };
             }
         }
+    }
+
+    /// Models `Engine::accept_entry`: a valid entry from a tracked read enters memory.
+    pub(super) fn accept(
+        &mut self,
+        model: &Coherence,
+        instance: usize,
+        marks: &[Seq],
+        token: Option<Token>,
+        entry: &Entry,
+    ) {
+        if let Some(token) = token {
+            let slot = Slot::Token { token, is_tracked: true };
+            self.insert_tracked(model, instance, marks[1], tag().to_bytes(), slot);
+        }
+        self.insert_tracked(model, instance, marks[0], key(), copy_of(entry));
     }
 
     pub(super) fn insert_tracked(
@@ -253,140 +300,8 @@ impl State {
     }
 
     /// Models `Engine::insert_unfenced`, which runs only if a rule is broken.
-    fn insert_unfenced(&mut self, model: &Coherence, instance: usize, entry: &Entry) {
+    pub(super) fn insert_unfenced(&mut self, model: &Coherence, instance: usize, entry: &Entry) {
         let mark = self.instances[instance].shards[place(&key())].seq();
         self.insert_tracked(model, instance, mark, key(), copy_of(entry));
-    }
-
-    /// The loader reads the database at this one instant.
-    pub(super) fn load(&mut self, model: &Coherence, nth: usize) {
-        let read = &self.readers[nth];
-        let version =
-            if model.rules.keeps(ProtocolRule::LoadsThePresent) { self.database } else { read.snapshot };
-        let phase = match read.phase.clone() {
-            Phase::Held { id, lease, tags } => Phase::Loaded { id, lease, tags, version },
-            Phase::DirectHeld { id, tags } => Phase::DirectLoaded { id, tags, version },
-            Phase::Watched { id, tags } => Phase::WatchedLoaded { id, tags, version },
-            Phase::Direct { id } => {
-                let (at, minted) = (read.instance, self.fresh_token(nth, 2));
-                Phase::DirectHeld { id, tags: self.take_tokens(model, at, minted) }
-            }
-            other => other,
-        };
-        self.readers[nth].phase = phase;
-    }
-
-    /// Models `LocalTier::take_tokens`.
-    pub(super) fn take_tokens(&mut self, model: &Coherence, instance: usize, minted: Token) -> Vec<TagToken> {
-        let instance = &mut self.instances[instance];
-        let mut taken = Vec::new();
-        for tag in tags_of(model.tagged).iter() {
-            let token = instance.token(tag).unwrap_or_else(|| {
-                model.take(Branch::MintedLocally);
-                instance.memory.insert(tag.to_bytes(), Slot::Token { token: minted, is_tracked: false });
-                minted
-            });
-            taken.push(TagToken { tag: tag.clone(), token });
-        }
-        taken
-    }
-
-    pub(super) fn fill(&mut self, model: &Coherence, nth: usize) {
-        match self.readers[nth].phase.clone() {
-            Phase::Loaded { id, lease, tags, version } => {
-                let entry = entry_of(version, tags, self.fresh_token(nth, 3));
-                let is_filled = if model.rules.keeps(ProtocolRule::FillComparesLease) {
-                    self.redis.fill(&key(), lease, entry.encode())
-                } else {
-                    self.redis.set(&key(), entry.encode());
-                    true
-                };
-                model.take(if is_filled { Branch::Filled } else { Branch::FillRefused });
-                if is_filled && !model.rules.keeps(ProtocolRule::FillerInsertsNothing) {
-                    self.insert_unfenced(model, self.readers[nth].instance, &entry);
-                }
-                self.end_flight(nth, id, version);
-            }
-            Phase::WatchedLoaded { id, tags, version } => {
-                self.keep_watched(model, nth, tags, version);
-                self.end_flight(nth, id, version);
-            }
-            Phase::DirectLoaded { id, tags, version } => {
-                let instance = &mut self.instances[self.readers[nth].instance];
-                if instance.shards[place(&key())].is_attached(&key(), id) {
-                    model.take(Branch::InsertedLoaded);
-                    instance.shards[place(&key())].void_permits(&key());
-                    instance.memory.insert(key(), Slot::Copy { version, tags, is_tracked: false });
-                } else {
-                    model.take(Branch::LoadedRefused);
-                }
-                self.end_flight(nth, id, version);
-            }
-            _ => {}
-        }
-    }
-
-    /// The reader stops waiting for another load's lease. It loads, and does not fill.
-    pub(super) fn give_up(&mut self, model: &Coherence, nth: usize) {
-        model.take(Branch::LostPatience);
-        let id = flight(&self.readers[nth].phase);
-        self.end_flight(nth, id, self.database);
-    }
-
-    /// The loader dies while it holds its lease. Its followers decide again.
-    pub(super) fn crash(&mut self, nth: usize) {
-        self.left.crashes -= 1;
-        let id = flight(&self.readers[nth].phase);
-        self.readers[nth].phase = Phase::Done;
-        self.take_off(nth, id, None);
-    }
-
-    pub(super) fn end_flight(&mut self, nth: usize, id: FlightId, version: Version) {
-        self.answer(nth, version);
-        self.take_off(nth, id, Some(version));
-    }
-
-    /// Removes the flight from the shard, then sends the outcome to its followers.
-    fn take_off(&mut self, nth: usize, id: FlightId, outcome: Option<Version>) {
-        self.unwatch(nth);
-        let instance = self.readers[nth].instance;
-        self.instances[instance].shards[place(&key())].end_flight(&key(), id);
-        for follower in 0..self.readers.len() {
-            if self.readers[follower].instance != instance {
-                continue;
-            }
-            match (&self.readers[follower].phase, outcome) {
-                (Phase::Joined(joined), Some(version)) if *joined == id => self.answer(follower, version),
-                (Phase::Joined(other) | Phase::After(other), _) if *other == id => {
-                    self.readers[follower].phase = Phase::Arrived;
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Compares the answer with what the read had to see when it began.
-    fn answer(&mut self, nth: usize, version: Version) {
-        let read = &mut self.readers[nth];
-        self.missed.fresh |= version < read.must_fresh;
-        self.missed.own |= version < read.must_own;
-        // Reset the fields of a finished read, so that equal states stay equal.
-        *read = super::state::Read {
-            phase: Phase::Done,
-            arrival: FlightId(0),
-            must_fresh: 0,
-            must_own: 0,
-            snapshot: 0,
-            is_cut: false,
-            tokens: 0,
-            ..read.clone()
-        };
-    }
-
-    /// A unique token that does not depend on the order in which readers draw tokens, so that equal states stay equal.
-    pub(super) fn fresh_token(&self, nth: usize, kind: u8) -> Token {
-        let mut bytes = [0; 16];
-        bytes[..3].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), self.readers[nth].tokens, kind]);
-        Token::from_bytes(bytes)
     }
 }

@@ -2,21 +2,28 @@
 
 use larder::protocol::rules::ProtocolRule;
 
-use crate::model::coherence::state::{Phase, State, key, place};
+use crate::model::coherence::phase::{Phase, Replacement};
+use crate::model::coherence::state::{State, key, place, refresh_key};
 use crate::model::coherence::{Branch, Coherence};
 
 impl State {
     /// Models `Engine::can_store`. A flight whose lease is gone leaves the table: reads that wait for it decide again.
     pub(super) fn renew(&mut self, model: &Coherence, nth: usize) {
-        let (Phase::Held { id, lease, tags } | Phase::Loaded { id, lease, tags, .. }) =
-            self.readers[nth].phase.clone()
-        else {
-            return;
+        let (id, lease_key, lease, tags, entry) = match self.readers[nth].phase.clone() {
+            Phase::Held { id, lease, tags } | Phase::Loaded { id, lease, tags, .. } => {
+                (id, key(), lease, tags, None)
+            }
+            // The lease is of use only while the aged entry is there.
+            Phase::Replacing(id, right) | Phase::Replaced(id, right, _) => {
+                let Replacement { standing, tags, lease } = right;
+                (id, refresh_key(), lease, tags, Some((key(), standing)))
+            }
+            _ => return,
         };
         self.left.renewals -= 1;
         if !model.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
-            self.redis.set(&key(), lease.lease_frame());
-        } else if self.redis.renew(&key(), lease, &tags) {
+            self.redis.set(&lease_key, lease.lease_frame());
+        } else if self.redis.renew(&lease_key, lease, &tags, entry.as_ref()) {
             model.take(Branch::Renewed);
         } else {
             model.take(Branch::RenewalRefused);

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use larder::policy::Consistency;
-use larder::protocol::flight::FlightId;
 use larder::protocol::frame::{Entry, Frame, Header, Seal};
 use larder::protocol::lease::ReadableFormat;
-use larder::protocol::shard::{Seq, Shard};
+use larder::protocol::shard::Shard;
 use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Coherence;
+use crate::model::coherence::permit::Permit;
+use crate::model::coherence::phase::{Phase, Read};
 use crate::model::redis::{Redis, Sent};
 
 /// A version of the database's one row.
@@ -26,6 +26,11 @@ pub(super) fn expected(is_tagged: bool) -> ReadableFormat {
 
 pub(super) fn key() -> Bytes {
     Bytes::from_static(b"k")
+}
+
+/// The key of the lease of a refresh. No read names it, so Redis reports no change of it.
+pub(super) fn refresh_key() -> Bytes {
+    Bytes::from_static(b"k@refresh")
 }
 
 pub(super) fn tag() -> TagKey {
@@ -64,6 +69,10 @@ pub(super) struct Left {
     pub(super) crashes: u8,
     /// Renewals of leases.
     pub(super) renewals: u8,
+    /// Reads that find an aged entry.
+    pub(super) reloads: u8,
+    pub(super) load_failures: u8,
+    pub(super) departures: u8,
 }
 
 /// Whether each promise was broken.
@@ -94,91 +103,6 @@ pub(super) struct Instance {
     pub(super) own: Version,
 }
 
-/// One read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Read {
-    pub(super) instance: usize,
-    pub(super) consistency: Consistency,
-    pub(super) phase: Phase,
-    pub(super) arrival: FlightId,
-    /// The oldest version that the answer may have: by the promise for fresh reads here, by that for own writes in
-    /// `must_own`.
-    pub(super) must_fresh: Version,
-    pub(super) must_own: Version,
-    /// The database's version when the read began, which a loader on an old snapshot sees.
-    pub(super) snapshot: Version,
-    /// Whether Redis was lost since the flight began, so that its replies do not count.
-    pub(super) is_cut: bool,
-    /// Counts this read's tokens, so that they differ.
-    pub(super) tokens: u8,
-}
-
-/// The progress of a read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Phase {
-    Before,
-    Arrived,
-    Joined(FlightId),
-    After(FlightId),
-    /// The tracked read is on its way. The sequences are from before it was sent.
-    Asked(FlightId, Vec<Seq>),
-    Replied(FlightId, Vec<Seq>, Vec<Option<Bytes>>),
-    /// Another load holds the lease.
-    Waiting(FlightId),
-    /// The next step is LEASE.
-    Leasing {
-        id: FlightId,
-        replace: Option<Bytes>,
-        token: Option<Token>,
-    },
-    /// LEASE has answered; the next step mints the missing tag.
-    Minting {
-        id: FlightId,
-        standing: Bytes,
-        mine: Token,
-    },
-    Held {
-        id: FlightId,
-        lease: Token,
-        tags: Vec<TagToken>,
-    },
-    Loaded {
-        id: FlightId,
-        lease: Token,
-        tags: Vec<TagToken>,
-        version: Version,
-    },
-    /// The next step sets an anchor, which may replace the frame with the fingerprint `replace`.
-    SettingAnchor {
-        id: FlightId,
-        replace: Option<Bytes>,
-    },
-    /// Loads under an anchor. If the anchor changes, Redis sends this instance a push.
-    Watched {
-        id: FlightId,
-        tags: Vec<TagToken>,
-    },
-    WatchedLoaded {
-        id: FlightId,
-        tags: Vec<TagToken>,
-        version: Version,
-    },
-    /// Loads without Redis.
-    Direct {
-        id: FlightId,
-    },
-    DirectHeld {
-        id: FlightId,
-        tags: Vec<TagToken>,
-    },
-    DirectLoaded {
-        id: FlightId,
-        tags: Vec<TagToken>,
-        version: Version,
-    },
-    Done,
-}
-
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Write {
@@ -203,26 +127,15 @@ impl State {
             owes: false,
             own: 0,
         };
-        let read = |reader: &super::Reader| Read {
-            instance: reader.instance,
-            consistency: reader.consistency,
-            phase: Phase::Before,
-            arrival: FlightId(0),
-            must_fresh: 0,
-            must_own: 0,
-            snapshot: 0,
-            is_cut: false,
-            tokens: 0,
-        };
         State {
             database: 0,
             propagated: 0,
             acknowledged: 0,
             redis: Redis::new(INSTANCES),
             instances: vec![instance; INSTANCES],
-            readers: model.readers.iter().map(read).collect(),
+            readers: model.readers.iter().map(Read::new).collect(),
             writers: vec![Write::Before; model.writers.len()],
-            permits: model.permits.iter().map(|&instance| Permit::new(instance)).collect(),
+            permits: Permit::all(model),
             relay: None,
             position: 0,
             left: Left {
@@ -232,6 +145,9 @@ impl State {
                 failures: model.failures,
                 crashes: model.crashes,
                 renewals: model.renewals,
+                reloads: model.reloads,
+                load_failures: model.load_failures,
+                departures: model.departures,
             },
             missed: Missed::default(),
         }
@@ -359,51 +275,4 @@ pub(super) fn entry_of(version: Version, tags: Vec<TagToken>, fill: Token) -> En
     let entry = Entry { fill, header, payload, seal: Seal::default() };
     debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
     entry
-}
-
-/// One permit: its instance and its progress.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Permit {
-    pub(super) instance: usize,
-    pub(super) phase: PermitPhase,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PermitPhase {
-    Before,
-    Drawn(PermitRight),
-    Computed(PermitRight, Version),
-    Done,
-}
-
-/// What must be unchanged at the put.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PermitRight {
-    /// Redis was lost since the draw, so the put is refused.
-    Void,
-    Redis {
-        standing: Bytes,
-        tags: Vec<TagToken>,
-    },
-    Memory {
-        tags: Vec<TagToken>,
-    },
-}
-
-impl Permit {
-    pub(super) fn new(instance: usize) -> Self {
-        Permit { instance, phase: PermitPhase::Before }
-    }
-}
-
-/// The flight that a reader leads or follows.
-pub(super) fn flight(phase: &Phase) -> FlightId {
-    match phase {
-        Phase::Joined(id) | Phase::After(id) | Phase::Asked(id, _) | Phase::Replied(id, ..) => *id,
-        Phase::Waiting(id) | Phase::Leasing { id, .. } | Phase::Minting { id, .. } => *id,
-        Phase::Held { id, .. } | Phase::Loaded { id, .. } | Phase::Direct { id } => *id,
-        Phase::SettingAnchor { id, .. } | Phase::Watched { id, .. } | Phase::WatchedLoaded { id, .. } => *id,
-        Phase::DirectHeld { id, .. } | Phase::DirectLoaded { id, .. } => *id,
-        Phase::Before | Phase::Arrived | Phase::Done => FlightId(0),
-    }
 }

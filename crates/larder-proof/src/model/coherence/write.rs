@@ -4,7 +4,8 @@ use bytes::Bytes;
 use larder::journal::{Change, ChangeId, Touch};
 use larder::protocol::relay::unpropagated_touches;
 
-use crate::model::coherence::state::{INSTANCES, Phase, Slot, State, Version, Write, key, tag};
+use crate::model::coherence::phase::Phase;
+use crate::model::coherence::state::{INSTANCES, Slot, State, Version, Write, key, tag};
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
 
@@ -176,9 +177,15 @@ impl State {
         self.redis.lose(instance);
         self.revoke(instance);
         self.instances[instance].clear();
-        for read in self.readers.iter_mut().filter(|read| read.instance == instance) {
-            if let Phase::Asked(id, _) = read.phase {
-                read.phase = Phase::Direct { id };
+        for nth in 0..self.readers.len() {
+            let read = &mut self.readers[nth];
+            match read.phase {
+                Phase::Asked(id, _) if read.instance == instance && !read.has_failed => {
+                    read.phase = Phase::Direct { id };
+                }
+                // A read whose load failed has no flight, so it goes without an answer.
+                Phase::Asked(..) if read.instance == instance => self.finish(nth),
+                _ => {}
             }
         }
         for (nth, write) in self.writers.iter_mut().enumerate() {
@@ -213,7 +220,8 @@ impl State {
     fn revoke(&mut self, instance: usize) {
         self.instances[instance].is_usable = false;
         for read in self.readers.iter_mut().filter(|read| read.instance == instance) {
-            read.is_cut |= !matches!(read.phase, Phase::Before | Phase::Arrived | Phase::Done);
+            read.is_cut |=
+                !matches!(read.phase, Phase::Before | Phase::Arrived | Phase::Failed | Phase::Done);
         }
         self.cut_permits(instance);
     }

@@ -1,6 +1,6 @@
 //! A process without Redis. It applies the journal's changes to its memory, and remembers the ids of its own writes,
 //! which it has applied already. The model runs `engine::consumer` and `engine::invalidate` step by step against loads
-//! of one key.
+//! and refreshes of one key.
 
 mod state;
 
@@ -11,7 +11,7 @@ use stateright::{Model, Property};
 use crate::model::coverage::Coverage;
 use crate::model::journal;
 use crate::model::journal::Touched;
-use crate::model::memory::state::{Loader, Poll};
+use crate::model::memory::state::{Loader, Poll, Refresh};
 
 pub use state::State;
 
@@ -28,6 +28,8 @@ pub struct Memory {
     pub foreign: u8,
     /// The number of loads of the key.
     pub loaders: usize,
+    /// The number of refreshes, each of a copy that is in memory.
+    pub refreshes: usize,
     /// The number of polls.
     pub polls: u8,
     /// How often the triggers are switched off.
@@ -76,6 +78,10 @@ pub enum Branch {
     Inserted,
     /// A load was overtaken, so its value did not enter memory.
     Refused,
+    /// A refresh replaced the copy.
+    Refreshed,
+    /// A refresh was overtaken, so its value did not enter memory.
+    RefreshRefused,
     /// A commit left no row.
     Silent,
     /// A write of this process touched everything.
@@ -95,7 +101,7 @@ pub enum Branch {
 
 impl Branch {
     /// All branches, in the order of declaration.
-    pub const ALL: [Branch; 14] = {
+    pub const ALL: [Branch; 16] = {
         use Branch::*;
         [
             Dropped,
@@ -105,6 +111,8 @@ impl Branch {
             AppliedAgain,
             Inserted,
             Refused,
+            Refreshed,
+            RefreshRefused,
             Silent,
             TouchedEverything,
             Unattested,
@@ -131,6 +139,12 @@ pub enum Action {
     Load(usize),
     /// The load's value enters memory, if it may.
     Insert(usize),
+    /// A refresh of the copy draws its permit.
+    Draw(usize),
+    /// The refresh reads the database.
+    Reload(usize),
+    /// The refresh replaces the copy, if it may.
+    Redeem(usize),
     /// The consumer counts the remembered ids.
     Count,
     /// The consumer asks the journal for the changes since its position.
@@ -161,6 +175,7 @@ impl Memory {
             writers,
             foreign,
             loaders: 2,
+            refreshes: 0,
             polls: 2,
             silences: 0,
             hides: false,
@@ -177,7 +192,16 @@ impl Memory {
             ("two writes", base(2, 0)),
             ("a write, and a commit by others", base(1, 1)),
         ];
-        [loud, Memory::silences(rules, care)].concat()
+        [loud, Memory::refreshed(rules, care), Memory::silences(rules, care)].concat()
+    }
+
+    /// The scenarios in which a copy is refreshed.
+    pub fn refreshed(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
+        let base = || Memory { refreshes: 1, loaders: 1, ..Memory::new(rules, care, 1, 0) };
+        vec![
+            ("a refresh, one write", Memory { loaders: 2, ..base() }),
+            ("two refreshes, a write, and a commit by others", Memory { refreshes: 2, foreign: 1, ..base() }),
+        ]
     }
 
     /// The scenarios in which the journal goes silent, or is hidden from the process.
@@ -230,6 +254,14 @@ impl Model for Memory {
                 Loader::Loaded(_) => actions.push(Action::Insert(nth)),
             }
         }
+        for (nth, refresh) in state.refreshes.iter().enumerate() {
+            match refresh {
+                Refresh::Before if state.copy.is_some() => actions.push(Action::Draw(nth)),
+                Refresh::Before | Refresh::Done => {}
+                Refresh::Drawn => actions.push(Action::Reload(nth)),
+                Refresh::Loaded(_) => actions.push(Action::Redeem(nth)),
+            }
+        }
         match state.poll {
             Poll::Idle if state.polls > 0 => actions.push(Action::Count),
             Poll::Idle => {}
@@ -261,6 +293,9 @@ impl Model for Memory {
             (Action::Depart(nth), _) => state.begin_flight(nth, id(nth)),
             (Action::Load(nth), _) => state.loaders[nth] = Loader::Loaded(state.committed),
             (Action::Insert(nth), _) => state.insert(self, nth, id(nth)),
+            (Action::Draw(nth), _) => state.draw(nth),
+            (Action::Reload(nth), _) => state.refreshes[nth] = Refresh::Loaded(state.committed),
+            (Action::Redeem(nth), _) => state.redeem(self, nth),
             (Action::Count, _) => {
                 state.polls -= 1;
                 state.poll = Poll::Counted { names: state.applied.len() };

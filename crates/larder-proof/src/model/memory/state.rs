@@ -5,7 +5,9 @@ use larder::clock::Tick;
 use larder::journal::{Change, ChangeId, Touch};
 use larder::policy::Consistency;
 use larder::protocol::flight::{FlightId, JoinDecision};
+use larder::protocol::permit::PermitId;
 use larder::protocol::relay::unpropagated_touches;
+use larder::protocol::rules::ProtocolRule;
 use larder::protocol::shard::Shard;
 
 use crate::model::journal::{Catalog, Process, Touched, View};
@@ -29,6 +31,15 @@ pub(super) struct Writer {
 pub(super) enum Loader {
     Before,
     Flying,
+    Loaded(Seen),
+    Done,
+}
+
+/// The progress of a refresh: `engine::refresh` without Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Refresh {
+    Before,
+    Drawn,
     Loaded(Seen),
     Done,
 }
@@ -81,6 +92,7 @@ pub struct State {
     pub(super) copy: Option<Seen>,
     shard: Shard<()>,
     pub(super) loaders: Vec<Loader>,
+    pub(super) refreshes: Vec<Refresh>,
     /// The ids in `consumer::AppliedChanges`, in the order of insertion.
     pub(super) applied: Vec<u8>,
     pub(super) poll: Poll,
@@ -104,6 +116,7 @@ impl State {
             copy: None,
             shard: Shard::new(model.rules),
             loaders: vec![Loader::Before; model.loaders],
+            refreshes: vec![Refresh::Before; model.refreshes],
             applied: Vec::new(),
             poll: Poll::Idle,
             polls: model.polls,
@@ -190,6 +203,12 @@ impl State {
     pub(super) fn drop_key(&mut self) {
         let _ = self.shard.detach(KEY);
         self.copy = None;
+        self.settle();
+    }
+
+    /// Without Redis no read notes a sequence, so states that differ only in it are equal.
+    fn settle(&mut self) {
+        self.shard.renumber(std::iter::empty());
     }
 
     pub(super) fn begin_flight(&mut self, nth: usize, id: FlightId) {
@@ -211,10 +230,31 @@ impl State {
         self.loaders[nth] = Loader::Done;
         let may = self.shard.is_attached(KEY, id);
         if may {
+            self.shard.void_permits(KEY);
             self.copy = Some(seen);
         }
         self.shard.end_flight(KEY, id);
         model.take(if may { Branch::Inserted } else { Branch::Refused });
+    }
+
+    /// Models `LocalPermit::draw`.
+    pub(super) fn draw(&mut self, nth: usize) {
+        self.shard.draw(Bytes::from_static(KEY), PermitId(nth as u64), [].into());
+        self.refreshes[nth] = Refresh::Drawn;
+    }
+
+    /// Models `LocalPermit::redeem`.
+    pub(super) fn redeem(&mut self, model: &Memory, nth: usize) {
+        let Refresh::Loaded(seen) = self.refreshes[nth] else { return };
+        self.refreshes[nth] = Refresh::Done;
+        let id = PermitId(nth as u64);
+        let may = self.shard.redeem(KEY, id, ProtocolRule::PutsUnderPermit);
+        if may {
+            self.copy = Some(seen);
+        }
+        self.shard.give_up(KEY, id);
+        self.settle();
+        model.take(if may { Branch::Refreshed } else { Branch::RefreshRefused });
     }
 
     /// Models `AppliedChanges::take`.

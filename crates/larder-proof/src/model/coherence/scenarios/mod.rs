@@ -1,9 +1,13 @@
 //! The scenarios. Each is small enough to be explored completely; together they take every branch.
 
+mod aging;
+
 use larder::policy::Consistency::{self, Bounded, Fresh};
 use larder::protocol::rules::ProtocolRules;
 
 use crate::model::coherence::{Coherence, Reader};
+
+pub use aging::aging;
 
 const A: usize = 0;
 const B: usize = 1;

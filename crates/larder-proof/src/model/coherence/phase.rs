@@ -1,0 +1,150 @@
+//! The progress of a read.
+
+use bytes::Bytes;
+use larder::policy::Consistency;
+use larder::protocol::flight::FlightId;
+use larder::protocol::shard::Seq;
+use larder::protocol::tag::TagToken;
+use larder::protocol::token::Token;
+
+use crate::model::coherence::Reader;
+use crate::model::coherence::state::Version;
+
+/// One read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Read {
+    pub(super) instance: usize,
+    pub(super) consistency: Consistency,
+    pub(super) phase: Phase,
+    pub(super) arrival: FlightId,
+    /// The oldest version that the answer may have: by the promise for fresh reads here, by that for own writes in
+    /// `must_own`.
+    pub(super) must_fresh: Version,
+    pub(super) must_own: Version,
+    /// The database's version when the read began, which a loader on an old snapshot sees.
+    pub(super) snapshot: Version,
+    /// Whether Redis was lost since the flight began, so that its replies do not count.
+    pub(super) is_cut: bool,
+    /// Whether memory's copy was too old to answer.
+    pub(super) is_aged: bool,
+    /// Whether the read's load failed, so that it looks for the last known entry.
+    pub(super) has_failed: bool,
+    /// The copy in memory when the read began. Only a read that breaks `ServesStaleOnlyValid` notes it.
+    pub(super) before: Option<Version>,
+    /// Counts this read's tokens, so that they differ.
+    pub(super) tokens: u8,
+}
+
+/// The progress of a read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Phase {
+    Before,
+    Arrived,
+    Joined(FlightId),
+    After(FlightId),
+    /// The tracked read is on its way. The sequences are from before it was sent.
+    Asked(FlightId, Vec<Seq>),
+    Replied(FlightId, Vec<Seq>, Vec<Option<Bytes>>),
+    /// Another load holds the lease.
+    Waiting(FlightId),
+    /// The next step is LEASE.
+    Leasing {
+        id: FlightId,
+        replace: Option<Bytes>,
+        token: Option<Token>,
+    },
+    /// LEASE has answered; the next step mints the missing tag.
+    Minting {
+        id: FlightId,
+        standing: Bytes,
+        mine: Token,
+    },
+    Held {
+        id: FlightId,
+        lease: Token,
+        tags: Vec<TagToken>,
+    },
+    Loaded {
+        id: FlightId,
+        lease: Token,
+        tags: Vec<TagToken>,
+        version: Version,
+    },
+    /// Loads in place of an aged entry.
+    Replacing(FlightId, Replacement),
+    /// As `Replacing`, and has loaded this version.
+    Replaced(FlightId, Replacement, Version),
+    /// The load failed; the next step looks for the last known entry.
+    Failed,
+    /// The next step sets an anchor, which may replace the frame with the fingerprint `replace`.
+    SettingAnchor {
+        id: FlightId,
+        replace: Option<Bytes>,
+    },
+    /// Loads under an anchor. If the anchor changes, Redis sends this instance a push.
+    Watched {
+        id: FlightId,
+        tags: Vec<TagToken>,
+    },
+    WatchedLoaded {
+        id: FlightId,
+        tags: Vec<TagToken>,
+        version: Version,
+    },
+    /// Loads without Redis.
+    Direct {
+        id: FlightId,
+    },
+    DirectHeld {
+        id: FlightId,
+        tags: Vec<TagToken>,
+    },
+    DirectLoaded {
+        id: FlightId,
+        tags: Vec<TagToken>,
+        version: Version,
+    },
+    Done,
+}
+
+/// The right to replace an aged entry in Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Replacement {
+    /// The fingerprint of the entry.
+    pub(super) standing: Bytes,
+    pub(super) tags: Vec<TagToken>,
+    /// The lease under the refresh key.
+    pub(super) lease: Token,
+}
+
+impl Read {
+    pub(super) fn new(reader: &Reader) -> Self {
+        Read {
+            instance: reader.instance,
+            consistency: reader.consistency,
+            phase: Phase::Before,
+            arrival: FlightId(0),
+            must_fresh: 0,
+            must_own: 0,
+            snapshot: 0,
+            is_cut: false,
+            is_aged: false,
+            has_failed: false,
+            before: None,
+            tokens: 0,
+        }
+    }
+}
+
+/// The flight that a reader leads or follows.
+pub(super) fn flight(phase: &Phase) -> FlightId {
+    match phase {
+        Phase::Joined(id) | Phase::After(id) | Phase::Asked(id, _) | Phase::Replied(id, ..) => *id,
+        Phase::Waiting(id) | Phase::Leasing { id, .. } | Phase::Minting { id, .. } => *id,
+        Phase::Held { id, .. } | Phase::Loaded { id, .. } | Phase::Direct { id } => *id,
+        Phase::Replacing(id, _) | Phase::Replaced(id, ..) => *id,
+        Phase::SettingAnchor { id, .. } | Phase::Watched { id, .. } | Phase::WatchedLoaded { id, .. } => *id,
+        Phase::DirectHeld { id, .. } | Phase::DirectLoaded { id, .. } => *id,
+        Phase::Before | Phase::Arrived | Phase::Failed | Phase::Done => FlightId(0),
+    }
+}

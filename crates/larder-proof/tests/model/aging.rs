@@ -1,0 +1,32 @@
+//! Entries that aged: refreshes, reads that load before they answer, loads that fail, and reads that are dropped.
+
+use coherence::Branch;
+
+use super::*;
+
+fn aging(rules: ProtocolRules) -> Scenarios<Coherence> {
+    counted(coherence::scenarios::aging(rules), |it| it.coverage.clone())
+}
+
+#[test]
+fn aging_holds() {
+    let untaken = hold(aging(ProtocolRules::default()), &Branch::ALL);
+    assert!(!untaken.iter().any(|branch| Branch::AGED.contains(branch)), "{untaken:?}");
+}
+
+#[test]
+fn refresh_that_sets_blindly_is_caught() {
+    let rules = ProtocolRules::without(ProtocolRule::PutsUnderPermit);
+    catch("blind-put", aging(rules), "redis_is_not_behind");
+    catch("blind-put", aging(rules), "own_writes_are_read");
+    catch("blind-put", aging(rules), "fresh_after_acknowledgement");
+    let refreshed = || counted(Memory::refreshed(rules, memory::Care::default()), |it| it.coverage.clone());
+    catch("blind-put", refreshed(), "memory_applied_what_its_guard_certifies");
+    catch("blind-put", refreshed(), "own_writes_are_read");
+}
+
+#[test]
+fn last_known_entry_of_before_an_invalidation_is_caught() {
+    let rules = ProtocolRules::without(ProtocolRule::ServesStaleOnlyValid);
+    catch("stale-grace", aging(rules), "own_writes_are_read");
+}
