@@ -35,6 +35,7 @@
     allow(dead_code, reason = "without Redis no code calls the shared tier's half of the engine")
 )]
 
+mod allocation;
 mod batch;
 mod builder;
 pub mod cache;
@@ -47,6 +48,7 @@ mod clock;
 pub mod clock;
 pub mod codec;
 mod condition;
+mod deep_size;
 mod digest;
 mod engine;
 pub mod error;

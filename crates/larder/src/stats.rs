@@ -112,6 +112,9 @@ counts! {
     not_carried,
     /// Loaded values that are larger than the class allows: served, and not stored.
     too_large,
+    /// Answers, loaded or from Redis, that memory did not keep, because one entry may take at most 1/32 of the
+    /// [memory budget](crate::Builder::memory_bytes).
+    no_room,
 }
 
 impl Stats {

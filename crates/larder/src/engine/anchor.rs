@@ -84,7 +84,7 @@ impl Engine {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
-        let payload_bytes = storable.payload_bytes();
+        let (payload_bytes, footprint) = (storable.payload_bytes(), storable.footprint);
         let value = storable.value;
         let (origin, deadline) = (Origin::Anchored, started.plus(ttl).min(until));
         if deadline <= self.clock.now() {
@@ -96,6 +96,7 @@ impl Engine {
             deadline,
             origin,
             payload_bytes,
+            footprint,
             loaded_at_millis: *started_at_millis,
         };
         match permit.redeem(copy, ProtocolRule::KeepsUnderAnchor) {
@@ -103,9 +104,7 @@ impl Engine {
                 Ok(LoadOutcome { value, source: Source::Load { placement: Placement::Memory }, valid_until })
             }
             Err(why) => {
-                if why == NotStoredReason::Overtaken {
-                    count(&class.common.counters.inserts_refused);
-                }
+                class.note_not_inserted(why);
                 not_kept(value, why)
             }
         }
@@ -166,7 +165,8 @@ impl Engine {
         for (nth, (tag, token)) in (1..).zip(&reply.tags) {
             if let Some(token) = token {
                 let slot = Slot::token(*token, Origin::Guarded);
-                self.local.insert_tracked(&reply.seqs, nth, tag.to_bytes(), slot);
+                // A token that was overtaken is missing, and the entry that follows is not inserted or not served.
+                let _ = self.local.insert_tracked(&reply.seqs, nth, tag.to_bytes(), slot);
             }
         }
     }

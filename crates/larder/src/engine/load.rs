@@ -161,7 +161,7 @@ impl Engine {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
-        let payload_bytes = storable.payload_bytes();
+        let (payload_bytes, footprint) = (storable.payload_bytes(), storable.footprint);
         let value = storable.value;
         let (origin, residence) = self.loaded_residence(ttl);
         let deadline = started.plus(residence);
@@ -174,6 +174,7 @@ impl Engine {
             deadline,
             origin,
             payload_bytes,
+            footprint,
             loaded_at_millis: *started_at_millis,
         };
         match self.local.insert_loaded(&entry_ref.key, *flight, copy) {
@@ -181,8 +182,9 @@ impl Engine {
                 Ok(LoadOutcome { value, source: Source::Load { placement: Placement::Memory }, valid_until })
             }
             Err(why) => {
-                if why == NotStoredReason::Overtaken {
-                    count(&class.common.counters.fills_refused);
+                match why {
+                    NotStoredReason::Overtaken => count(&class.common.counters.fills_refused),
+                    _ => class.note_not_inserted(why),
                 }
                 not_kept(value, why)
             }

@@ -29,6 +29,7 @@ use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::Fault;
 use crate::remote::validity::Epoch;
+use crate::source::NotStoredReason;
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
@@ -228,13 +229,19 @@ impl Engine {
                     deadline: until,
                     origin,
                     payload_bytes,
+                    footprint: storable.footprint,
                     loaded_at_millis: at_millis,
                 };
                 let is_complete = self.shared.is_none() || anchored_until.is_some();
                 match permit.redeem(copy, ProtocolRule::PutsUnderPermit) {
                     Ok(()) if is_complete => RedeemOutcome::Stored,
                     Ok(()) => RedeemOutcome::LocalOnly,
-                    Err(_) => RedeemOutcome::Refused,
+                    Err(why) => {
+                        if why == NotStoredReason::NoRoom {
+                            class.note_not_inserted(why);
+                        }
+                        RedeemOutcome::Refused
+                    }
                 }
             }
             PermitBasis::Redis { epoch, existing, tags } => {

@@ -162,9 +162,8 @@ impl Engine {
         if shared.remote.is_tracking() {
             self.insert_tokens(shared, reply);
             let slot = Slot::Entry(Arc::new(copy));
-            if !self.local.insert_tracked(&reply.seqs, 0, entry_ref.key.clone(), slot) {
-                count(&class.common.counters.inserts_refused);
-            }
+            let inserted = self.local.insert_tracked(&reply.seqs, 0, entry_ref.key.clone(), slot);
+            inserted.unwrap_or_else(|why| class.note_not_inserted(why));
         }
         class.count_redis_hit(&value);
         Some(LoadOutcome { value, source: Source::Redis, valid_until: reply.valid_until })
@@ -177,7 +176,7 @@ impl Engine {
 
     /// `None` if the entry cannot be opened as an entry of this class and key.
     fn local_copy(&self, class: &ClassCore, key: &Bytes, entry: &Entry) -> Option<LocalCopy> {
-        let value = class.open_entry(&self.redis_key(key), entry, self.rules)?;
+        let (value, footprint) = class.open_entry(&self.redis_key(key), entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
         let header = &entry.header;
         let age = Duration::from_millis(self.clock.unix_millis().saturating_sub(header.loaded_at_millis));
@@ -188,6 +187,7 @@ impl Engine {
             deadline: self.clock.now().plus(ttl.saturating_sub(age)),
             origin: Origin::Guarded,
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
+            footprint,
             loaded_at_millis: header.loaded_at_millis,
         })
     }
@@ -242,7 +242,7 @@ impl Engine {
         let copy = self.local_copy(class, key, entry)?;
         let value = copy.value.clone();
         let seqs = self.local.note_seqs([&key[..]].into_iter());
-        self.local.insert_tracked(&seqs, 0, key.clone(), Slot::Entry(Arc::new(copy)));
+        let _ = self.local.insert_tracked(&seqs, 0, key.clone(), Slot::Entry(Arc::new(copy)));
         Some(value)
     }
 
@@ -268,7 +268,7 @@ impl Engine {
         let Some(ttl) = class.residence(self, value.is_none()) else {
             return not_kept(value, NotStoredReason::Policy);
         };
-        let StorableValue { value, payload, digest } = match class.storable(value.as_ref()) {
+        let StorableValue { value, payload, digest, .. } = match class.storable(value.as_ref()) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
