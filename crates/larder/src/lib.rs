@@ -47,6 +47,7 @@ mod clock;
 #[doc(hidden)]
 pub mod clock;
 pub mod codec;
+mod compression;
 mod condition;
 mod deep_size;
 mod digest;

@@ -62,9 +62,8 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
     let metrics = scrape(&admin);
     for class in stats["classes"].as_array().unwrap() {
         let class = [("class", class["name"].as_str().unwrap())];
-        for name in
-            ["loads", "load_failures", "fills_refused", "loads_spoiled", "inserts_refused", "broken_frames"]
-        {
+        let counts = ["loads", "load_failures", "fills_refused", "loads_spoiled", "inserts_refused"];
+        for name in counts.into_iter().chain(["broken_frames", "no_room"]) {
             metrics.value(&format!("larder_cache_{name}_total"), &class);
         }
         let loads = "larder_cache_load_duration_seconds";

@@ -39,6 +39,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     is_memory_only: bool,
     protection: Protection,
     max_value_bytes: usize,
+    compress_above: Option<usize>,
     memory_of: Option<MemoryOf>,
     /// The type of `memory_of`'s closure.
     memory_of_type: (Option<TypeId>, &'static str),
@@ -88,6 +89,7 @@ where
             is_memory_only: false,
             protection: Protection::default(),
             max_value_bytes: MAX_VALUE_BYTES,
+            compress_above: None,
             memory_of: None,
             memory_of_type: (None, "none"),
             tags: Vec::new(),
@@ -215,6 +217,33 @@ where
         ClassBuilder { max_value_bytes, ..self }
     }
 
+    /// Compresses encoded values of more than `bytes` bytes in Redis, with LZ4, if that makes them smaller. Values in
+    /// memory stay decoded. Each entry says whether it is compressed, so the setting can change while instances run.
+    /// Below 1 KiB it saves little. Default: nothing is compressed.
+    ///
+    /// A class with [`Protection::Sealed`] cannot compress: the length of an encrypted value would depend on its content,
+    /// so a program that sees Redis, and can influence a part of the value, could guess the rest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    /// use larder::protection::Protection;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// assert!(cache.class::<u32, String>("reports").compress_above(4_096).open().is_ok());
+    ///
+    /// let sealed = cache.class::<u32, String>("letters").protection(Protection::Sealed);
+    /// assert!(sealed.compress_above(4_096).open().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compress_above(self, bytes: usize) -> Self {
+        ClassBuilder { compress_above: Some(bytes), ..self }
+    }
+
     /// Says what a value takes in memory, in bytes: its own size and everything that it owns. Default: larder measures it
     /// while it decodes the value. That is exact for the types of std, and an estimate for types with memory of their own
     /// or with serde's `flatten` or `untagged`. `memory_of` runs once for each value that enters memory.
@@ -311,6 +340,7 @@ where
     /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection or size,
     ///   time-outs or tags;
     /// - a time-out, a TTL or the jitter is not allowed;
+    /// - it compresses values that its protection encrypts;
     /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
     pub fn open(self) -> Result<Class<K, V>, Error> {
         let registry = &self.cache.engine.classes;
@@ -338,6 +368,7 @@ where
             ("memory_only", self.is_memory_only.to_string()),
             ("tags", format!("{tags:?}")),
             ("tagged_by", self.tags_of_type.1.to_owned()),
+            ("compress_above", format!("{:?}", self.compress_above)),
             ("memory_of", self.memory_of_type.1.to_owned()),
         ];
         let types = [Some(TypeId::of::<V>()), self.tags_of_type.0, self.memory_of_type.0];
@@ -346,6 +377,13 @@ where
 
     /// A cache without Redis needs no secret: no value leaves the process.
     fn sealer(&self) -> Result<Sealer, Error> {
+        if self.compress_above.is_some() && self.protection == Protection::Sealed {
+            return Err(Error::config(format!(
+                "class {:?}: compress_above with Protection::Sealed: the length of an encrypted value would reveal its \
+                 content; allowed is one of them",
+                self.name
+            )));
+        }
         let Engine { entry_secrets, shared, .. } = &*self.cache.engine;
         let sealer = Sealer::new(self.protection, entry_secrets.as_ref());
         let unprotected = || shared.is_none().then(|| Sealer::new(Protection::Standard, None)).flatten();
@@ -401,6 +439,7 @@ where
             // `common` registers the class. It is called last, so that a class that is refused is not registered.
             common: common(&self.name, self.declaration())?,
             max_value_bytes: self.max_value_bytes,
+            compress_above: self.compress_above,
             memory_of: self.memory_of,
             name: self.name,
             policy: self.policy,

@@ -109,6 +109,8 @@ pub(crate) struct ClassCore {
     pub(crate) sealer: Sealer,
     /// A value whose encoding is longer is not stored.
     pub(crate) max_value_bytes: usize,
+    /// Encoded values of more bytes are compressed in Redis. `None`: none are.
+    pub(crate) compress_above: Option<usize>,
     /// What a value takes in memory, if the class says so itself.
     pub(crate) memory_of: Option<MemoryOf>,
     /// The state that all handles of the class's name share: counters and switch.

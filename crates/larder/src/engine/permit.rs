@@ -253,8 +253,9 @@ impl Engine {
                 let Ok(StorableValue { payload, digest, .. }) = class.storable(Some(&value)) else {
                     return RedeemOutcome::Refused;
                 };
+                let (payload, codec) = class.packed(payload);
                 let header = Header {
-                    codec: class.coder.codec().id(),
+                    codec,
                     class_version: class.version,
                     digest,
                     loaded_at_millis: at_millis,

@@ -272,8 +272,9 @@ impl Engine {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
+        let (payload, codec) = class.packed(payload);
         let header = Header {
-            codec: class.coder.codec().id(),
+            codec,
             class_version: class.version,
             digest,
             loaded_at_millis: *started_at_millis,

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use crate::codec::{AnyValue, CodecError, DecodedValue};
+use crate::compression::{compressed, decompressed};
 use crate::engine::ClassCore;
 use crate::local::footprint::Footprint;
-use crate::protocol::frame::Entry;
+use crate::protocol::frame::{Entry, Header};
 use crate::protocol::rules::ProtocolRules;
 use crate::source::NotStoredReason;
 use crate::stats::{count, count_nth};
@@ -41,6 +42,17 @@ impl ClassCore {
         let payload = Some(Bytes::from(encoded.payload));
         let (value, footprint) = self.measured(encoded.value);
         Ok(StorableValue { value: Some(value), payload, digest: encoded.digest, footprint })
+    }
+
+    /// The payload as it is written in Redis, and the header's `codec` for it. Each entry says whether it is compressed,
+    /// so instances with another threshold read it.
+    pub(crate) fn packed(&self, payload: Option<Bytes>) -> (Option<Bytes>, u8) {
+        let id = self.coder.codec().id();
+        let is_long = |payload: &&Bytes| self.compress_above.is_some_and(|above| payload.len() > above);
+        match payload.as_ref().filter(is_long).and_then(|payload| compressed(payload)) {
+            Some(small) => (Some(Bytes::from(small)), Header::codec_of(id, true)),
+            None => (payload, Header::codec_of(id, false)),
+        }
     }
 
     /// The value, and what it takes in memory.
@@ -87,6 +99,11 @@ impl ClassCore {
     ) -> Option<(Option<AnyValue>, Footprint)> {
         let payload = self.sealer.open(key, entry).map_err(|error| self.note_broken_frame(&error)).ok()?;
         let Some(payload) = payload else { return Some((None, Footprint::of_value(0))) };
+        let payload = match entry.header.is_compressed() {
+            true => decompressed(&payload, self.max_value_bytes).map(Bytes::from),
+            false => Ok(payload),
+        };
+        let payload = payload.map_err(|error| self.note_broken_frame(&error)).ok()?;
         let decoded = self.coder.decode(&payload, entry.header.digest, rules);
         let (value, footprint) = decoded
             .map(|decoded| self.measured(decoded))

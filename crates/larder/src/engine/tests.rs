@@ -47,6 +47,7 @@ impl Bench {
             })),
             sealer: Sealer::new(Protection::Standard, None).unwrap(),
             max_value_bytes: 1 << 20,
+            compress_above: None,
             memory_of: None,
         };
         let tags: Tags = [namespace.tag_key("values")].into();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 mod abandoned;
+mod compressed;
 mod entries;
 mod examples;
 mod flights;
