@@ -49,7 +49,7 @@ pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.
-const COUNTS: [(&str, &str, Count); 20] = [
+const COUNTS: [(&str, &str, Count); 21] = [
     (
         "larder_cache_misses_total",
         "Reads that called the loader, or had none and found nothing.",
@@ -133,6 +133,11 @@ const COUNTS: [(&str, &str, Count); 20] = [
         "larder_cache_too_large_total",
         "Loaded values that were not stored: they are larger than the class allows.",
         |stats| stats.too_large,
+    ),
+    (
+        "larder_cache_no_room_total",
+        "Answers that memory did not keep: they take more than 1/32 of the memory budget.",
+        |stats| stats.no_room,
     ),
 ];
 

@@ -10,6 +10,9 @@ use larder::{clock, error, policy, protocol, source};
 #[allow(dead_code, reason = "the schedules need a part of it")]
 mod local;
 
+#[path = "../../larder/src/allocation.rs"]
+mod allocation;
+
 mod codec {
     //! Replaces `larder::codec`, whose `AnyValue` is not public.
 
@@ -21,6 +24,6 @@ mod sync {
     //! Replaces `larder::sync`.
 
     pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
-    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub(crate) use std::sync::PoisonError;
 }

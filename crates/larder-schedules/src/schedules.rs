@@ -18,6 +18,7 @@ use shuttle::sync::mpsc::{Receiver, Sender, channel};
 use shuttle::thread;
 
 use crate::local::copy::{LocalCopy, Origin, Slot};
+use crate::local::footprint::Footprint;
 use crate::local::permit::LocalPermit;
 use crate::local::{LocalTier, NewFlight};
 
@@ -75,6 +76,7 @@ fn copy(version: u8, origin: Origin) -> LocalCopy {
         deadline,
         origin,
         payload_bytes: 1,
+        footprint: Footprint::default(),
         loaded_at_millis: 0,
         aging: None,
     }
@@ -113,7 +115,7 @@ fn read_tracked(local: &LocalTier, server: &Mutex<Server>) {
     lock(server).read(reply);
     if let Ok(version) = version.recv() {
         let slot = Slot::Entry(Arc::new(copy(version, Origin::Guarded)));
-        local.insert_tracked(&seqs, 0, key(), slot);
+        let _ = local.insert_tracked(&seqs, 0, key(), slot);
     }
 }
 

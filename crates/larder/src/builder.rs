@@ -129,7 +129,9 @@ impl Builder {
         return false;
     }
 
-    /// How many bytes of keys and encoded values this process keeps. Default: 64 MiB.
+    /// How much memory the entries of this process take, with all that belongs to them: decoded values, keys, tags,
+    /// and the room that collections keep free. One entry may take 1/32 of it; a larger one is served and not kept in
+    /// memory, and counted in [`Stats::no_room`](crate::stats::Stats::no_room). Default: 64 MiB.
     pub fn memory_bytes(self, memory_bytes: u64) -> Self {
         Builder { memory_bytes, ..self }
     }

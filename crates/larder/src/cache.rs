@@ -73,7 +73,8 @@ impl Cache {
         self.engine.is_on.store(is_on, Ordering::Relaxed);
     }
 
-    /// How many bytes of keys and encoded values this process holds, plus a fixed charge for each entry.
+    /// How many bytes of memory the entries of this process take, with all that belongs to them, as counted against the
+    /// [budget](crate::Builder::memory_bytes).
     pub fn memory_bytes(&self) -> u64 {
         self.engine.local.weight_bytes()
     }

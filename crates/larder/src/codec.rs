@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::allocation::arc_bytes;
+use crate::deep_size;
 use crate::digest::{DigestError, digest};
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
@@ -81,7 +83,14 @@ pub(crate) struct EncodedValue {
     pub(crate) digest: u64,
     /// The value that `payload` decodes to. Every reader gets it, also the reader that loaded, so that all get equal
     /// values.
+    pub(crate) value: DecodedValue,
+}
+
+/// A decoded value, and the memory that it takes.
+pub(crate) struct DecodedValue {
     pub(crate) value: AnyValue,
+    /// The bytes of its `Arc` and of everything that it owns, as allocations take them.
+    pub(crate) memory_bytes: u64,
 }
 
 /// Encodes and decodes one class's values behind an untyped interface.
@@ -90,7 +99,7 @@ pub(crate) struct Coder {
     codec: Codec,
     type_name: fn() -> &'static str,
     encode: fn(Codec, &AnyValue) -> Result<Vec<u8>, CodecError>,
-    decode: fn(Codec, &[u8]) -> Result<AnyValue, CodecError>,
+    decode: fn(Codec, &[u8]) -> Result<DecodedValue, CodecError>,
     digest: fn(&AnyValue) -> Result<u64, CodecError>,
 }
 
@@ -123,7 +132,7 @@ impl Coder {
             return Err(CodecError::TooLarge { bytes: payload.len() });
         }
         let value = (self.decode)(self.codec, &payload)?;
-        if (self.digest)(&value)? != digest {
+        if (self.digest)(&value.value)? != digest {
             return Err(CodecError::Changed);
         }
         Ok(EncodedValue { payload, digest, value })
@@ -135,9 +144,9 @@ impl Coder {
         payload: &[u8],
         digest: u64,
         rules: ProtocolRules,
-    ) -> Result<AnyValue, CodecError> {
+    ) -> Result<DecodedValue, CodecError> {
         let value = (self.decode)(self.codec, payload)?;
-        if rules.keeps(ProtocolRule::ComparesDigests) && (self.digest)(&value)? != digest {
+        if rules.keeps(ProtocolRule::ComparesDigests) && (self.digest)(&value.value)? != digest {
             return Err(CodecError::Shape);
         }
         Ok(value)
@@ -171,15 +180,22 @@ fn encode<V: Serialize + 'static>(codec: Codec, value: &AnyValue) -> Result<Vec<
 fn decode<V: DeserializeOwned + Send + Sync + 'static>(
     codec: Codec,
     bytes: &[u8],
-) -> Result<AnyValue, CodecError> {
-    Ok(match codec {
+) -> Result<DecodedValue, CodecError> {
+    let (value, owned_bytes) = match codec {
         Codec::MessagePack => {
             let mut unpacker = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
-            Arc::new(V::deserialize(&mut unpacker)?)
+            deep_size::decode::<V, _>(&mut unpacker)?
         }
-        Codec::Postcard => Arc::new(postcard::from_bytes::<V>(bytes)?),
-        Codec::Json => Arc::new(serde_json::from_slice::<V>(bytes)?),
-    })
+        Codec::Postcard => deep_size::decode::<V, _>(&mut postcard::Deserializer::from_bytes(bytes))?,
+        Codec::Json => {
+            let mut parser = serde_json::Deserializer::from_slice(bytes);
+            let decoded = deep_size::decode::<V, _>(&mut parser)?;
+            parser.end()?;
+            decoded
+        }
+    };
+    let memory_bytes = arc_bytes(size_of::<V>()).saturating_add(owned_bytes);
+    Ok(DecodedValue { value: Arc::new(value), memory_bytes })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ where
     let coder = Coder::of::<V>(codec);
     let encoded = coder.encode_verified(&(Arc::new(value) as AnyValue), usize::MAX)?;
     let back = coder.decode(&encoded.payload, encoded.digest, ProtocolRules::default())?;
-    Ok(back.downcast_ref::<V>().unwrap().clone())
+    Ok(back.value.downcast_ref::<V>().unwrap().clone())
 }
 
 #[test]

@@ -36,6 +36,7 @@
 )]
 
 mod aging;
+mod allocation;
 mod batch;
 mod breaker;
 mod builder;
@@ -48,7 +49,9 @@ mod clock;
 #[doc(hidden)]
 pub mod clock;
 pub mod codec;
+mod compression;
 mod condition;
+mod deep_size;
 mod digest;
 mod engine;
 pub mod error;

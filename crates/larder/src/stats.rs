@@ -126,6 +126,9 @@ counts! {
     breaker_refusals,
     /// Answers whose loader asked for a longer TTL than the class's.
     ttls_cut,
+    /// Answers, loaded or from Redis, that memory did not keep, because one entry may take at most 1/32 of the
+    /// [memory budget](crate::Builder::memory_bytes).
+    no_room,
 }
 
 impl Stats {

@@ -70,6 +70,7 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
             "loads_spoiled",
             "inserts_refused",
             "broken_frames",
+            "no_room",
             "refreshes",
             "stale_hits",
             "stale_on_error",

@@ -12,10 +12,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
 use crate::class::handle::{Class, TagsOf};
-use crate::codec::{Codec, Coder};
+use crate::codec::{AnyValue, Codec, Coder};
 use crate::engine::registry::DeclaredClass;
 use crate::engine::registry::{ClassState, Declaration};
-use crate::engine::{ClassCore, Engine};
+use crate::engine::{ClassCore, Engine, MemoryOf};
 use crate::error::Error;
 use crate::key::{Key, Namespace};
 use crate::policy::{Abandonment, Breaker, LOAD_TIMEOUT_MAX, Policy};
@@ -40,6 +40,10 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     is_memory_only: bool,
     protection: Protection,
     max_value_bytes: usize,
+    compress_above: Option<usize>,
+    memory_of: Option<MemoryOf>,
+    /// The type of `memory_of`'s closure.
+    memory_of_type: (Option<TypeId>, &'static str),
     tags: Vec<String>,
     tags_of: Option<TagsOf<K>>,
     /// The type of `tags_of` and its name. Closures cannot be compared, but their types can.
@@ -87,6 +91,9 @@ where
             is_memory_only: false,
             protection: Protection::default(),
             max_value_bytes: MAX_VALUE_BYTES,
+            compress_above: None,
+            memory_of: None,
+            memory_of_type: (None, "none"),
             tags: Vec::new(),
             tags_of: None,
             tags_of_type: (None, "none"),
@@ -220,6 +227,63 @@ where
         ClassBuilder { max_value_bytes, ..self }
     }
 
+    /// Compresses encoded values of more than `bytes` bytes in Redis, with LZ4, if that makes them smaller. Values in
+    /// memory stay decoded. Each entry says whether it is compressed, so the setting can change while instances run.
+    /// Below 1 KiB it saves little. Default: nothing is compressed.
+    ///
+    /// A class with [`Protection::Sealed`] cannot compress: the length of an encrypted value would depend on its content,
+    /// so a program that sees Redis, and can influence a part of the value, could guess the rest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    /// use larder::protection::Protection;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// assert!(cache.class::<u32, String>("reports").compress_above(4_096).open().is_ok());
+    ///
+    /// let sealed = cache.class::<u32, String>("letters").protection(Protection::Sealed);
+    /// assert!(sealed.compress_above(4_096).open().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compress_above(self, bytes: usize) -> Self {
+        ClassBuilder { compress_above: Some(bytes), ..self }
+    }
+
+    /// Says what a value takes in memory, in bytes: its own size and everything that it owns. Default: larder measures it
+    /// while it decodes the value. That is exact for the types of std, and an estimate for types with memory of their own
+    /// or with serde's `flatten` or `untagged`. `memory_of` runs once for each value that enters memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// // Values that fill a table of their own on first use.
+    /// let grids = cache.class::<u32, String>("grids").memory_of(|grid| 4_096 + grid.len() as u64).open()?;
+    /// let load = || async { Ok::<_, std::io::Error>("7x7".to_owned()) };
+    /// grids.get_or_load(&7, load).await?;
+    /// assert!(cache.memory_bytes() > 4_096);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn memory_of<F>(self, memory_of: F) -> Self
+    where
+        F: Fn(&V) -> u64 + Send + Sync + 'static,
+    {
+        let memory_of_type = (Some(TypeId::of::<F>()), std::any::type_name::<F>());
+        // A class's values have its type, so the value of another type does not occur.
+        let memory_of = move |value: &AnyValue| value.downcast_ref::<V>().map_or(0, &memory_of);
+        ClassBuilder { memory_of: Some(Arc::new(memory_of)), memory_of_type, ..self }
+    }
+
     /// Gives every entry of the class the tag `tag`; an invalidation of the tag invalidates them all. Default: only the
     /// class's own name, which is always a tag.
     pub fn tagged(mut self, tag: &str) -> Self {
@@ -286,6 +350,7 @@ where
     /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection or size,
     ///   time-outs or tags;
     /// - a time-out, the policy or the breaker is not allowed;
+    /// - it compresses values that its protection encrypts;
     /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
     pub fn open(self) -> Result<Class<K, V>, Error> {
         let registry = &self.cache.engine.classes;
@@ -314,13 +379,22 @@ where
             ("memory_only", self.is_memory_only.to_string()),
             ("tags", format!("{tags:?}")),
             ("tagged_by", self.tags_of_type.1.to_owned()),
+            ("compress_above", format!("{:?}", self.compress_above)),
+            ("memory_of", self.memory_of_type.1.to_owned()),
         ];
-        let types = [Some(TypeId::of::<V>()), self.tags_of_type.0];
+        let types = [Some(TypeId::of::<V>()), self.tags_of_type.0, self.memory_of_type.0];
         Declaration { types, parts, shown: self.declared(), breaker: self.breaker }
     }
 
     /// A cache without Redis needs no secret: no value leaves the process.
     fn sealer(&self) -> Result<Sealer, Error> {
+        if self.compress_above.is_some() && self.protection == Protection::Sealed {
+            return Err(Error::config(format!(
+                "class {:?}: compress_above with Protection::Sealed: the length of an encrypted value would reveal its \
+                 content; allowed is one of them",
+                self.name
+            )));
+        }
         let Engine { entry_secrets, shared, .. } = &*self.cache.engine;
         let sealer = Sealer::new(self.protection, entry_secrets.as_ref());
         let unprotected = || shared.is_none().then(|| Sealer::new(Protection::Standard, None)).flatten();
@@ -376,6 +450,8 @@ where
             // `common` registers the class. It is called last, so that a class that is refused is not registered.
             common: common(&self.name, self.declaration())?,
             max_value_bytes: self.max_value_bytes,
+            compress_above: self.compress_above,
+            memory_of: self.memory_of,
             name: self.name,
             policy: self.policy,
             coder: Coder::of::<V>(self.codec),

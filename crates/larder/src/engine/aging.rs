@@ -40,10 +40,10 @@ impl ClassCore {
     }
 
     /// How an entry with this life ages; `None` if it only ends.
-    pub(super) fn copy_aging(&self, life: Life, version: Option<Arc<str>>) -> Option<Box<CopyAging>> {
+    pub(super) fn copy_aging(&self, life: Life, version: Option<Arc<str>>) -> Option<Arc<CopyAging>> {
         let aging = self.policy.aging();
         let quiet_until = aging.fresh_for_certain_until(&life);
-        (quiet_until < life.ends).then(|| Box::new(CopyAging::new(life, version, quiet_until)))
+        (quiet_until < life.ends).then(|| Arc::new(CopyAging::new(life, version, quiet_until)))
     }
 
     /// The age of a valid copy.

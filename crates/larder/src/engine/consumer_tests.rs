@@ -9,6 +9,7 @@ use crate::clock::Tick;
 use crate::journal::{Change, ChangesSince, DatabaseId, Touch};
 use crate::local::NewFlight;
 use crate::local::copy::{LocalCopy, Origin};
+use crate::local::footprint::Footprint;
 use crate::policy::Consistency;
 use crate::protocol::flight::JoinDecision;
 use crate::protocol::rules::ProtocolRules;
@@ -91,6 +92,7 @@ impl Bench {
                 deadline,
                 origin,
                 payload_bytes: 0,
+                footprint: Footprint::default(),
                 loaded_at_millis: 0,
                 aging: None,
             };

@@ -214,7 +214,7 @@ impl Engine {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
-        let payload_bytes = storable.payload_bytes();
+        let (payload_bytes, footprint) = (storable.payload_bytes(), storable.footprint);
         let value = storable.value;
         let (origin, total) = residence_of(residence.total());
         let life = start.life(residence, total, took);
@@ -227,6 +227,7 @@ impl Engine {
             deadline: life.ends,
             origin,
             payload_bytes,
+            footprint,
             loaded_at_millis: start.at_millis,
             // A copy whose stay is cut is not refreshed: it only bridges an outage.
             aging: (total >= residence.ttl).then(|| class.copy_aging(life, version)).flatten(),
@@ -234,8 +235,9 @@ impl Engine {
         match insert(copy) {
             Ok(()) => Ok(LoadOutcome::loaded(value, Placement::Memory, valid_until)),
             Err(why) => {
-                if why == NotStoredReason::Overtaken {
-                    count(&class.common.counters.fills_refused);
+                match why {
+                    NotStoredReason::Overtaken => count(&class.common.counters.fills_refused),
+                    _ => class.note_not_inserted(why),
                 }
                 not_kept(value, why)
             }

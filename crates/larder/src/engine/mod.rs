@@ -25,7 +25,7 @@ use tokio::task::AbortHandle;
 
 use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
-use crate::codec::Coder;
+use crate::codec::{AnyValue, Coder};
 use crate::condition::Condition;
 use crate::engine::consumer::AppliedChanges;
 use crate::engine::registry::{ClassState, Registry};
@@ -113,9 +113,16 @@ pub(crate) struct ClassCore {
     pub(crate) sealer: Sealer,
     /// A value whose encoding is longer is not stored.
     pub(crate) max_value_bytes: usize,
+    /// Encoded values of more bytes are compressed in Redis. `None`: none are.
+    pub(crate) compress_above: Option<usize>,
+    /// What a value takes in memory, if the class says so itself.
+    pub(crate) memory_of: Option<MemoryOf>,
     /// The state that all handles of the class's name share: counters and switch.
     pub(crate) common: Arc<ClassState>,
 }
+
+/// What a value takes in memory, in bytes.
+pub(crate) type MemoryOf = Arc<dyn Fn(&AnyValue) -> u64 + Send + Sync>;
 
 /// The tags of one entry, its class's own first.
 pub(crate) type Tags = Arc<[TagKey]>;

@@ -177,9 +177,8 @@ impl Engine {
         if shared.remote.is_tracking() {
             self.insert_tokens(shared, reply);
             let slot = Slot::Entry(copy.clone());
-            if !self.local.insert_tracked(&reply.seqs, 0, entry_ref.key.clone(), slot) {
-                count(&class.common.counters.inserts_refused);
-            }
+            let inserted = self.local.insert_tracked(&reply.seqs, 0, entry_ref.key.clone(), slot);
+            inserted.unwrap_or_else(|why| class.note_not_inserted(why));
         }
         Some(copy)
     }
@@ -197,7 +196,7 @@ impl Engine {
 
     /// `None` if the entry cannot be opened as an entry of this class and key.
     fn local_copy(&self, class: &ClassCore, key: &Bytes, entry: &Entry) -> Option<LocalCopy> {
-        let value = class.open_entry(&self.redis_key(key), entry, self.rules)?;
+        let (value, footprint) = class.open_entry(&self.redis_key(key), entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
         let header = &entry.header;
         let life = self.life_of(class, header);
@@ -207,6 +206,7 @@ impl Engine {
             deadline: life.ends,
             origin: Origin::Guarded,
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
+            footprint,
             loaded_at_millis: header.loaded_at_millis,
             aging: class.copy_aging(life, header.version.as_deref().map(Arc::from)),
         })
@@ -262,7 +262,7 @@ impl Engine {
         let copy = self.local_copy(class, key, entry)?;
         let value = copy.value.clone();
         let seqs = self.local.note_seqs([&key[..]].into_iter());
-        self.local.insert_tracked(&seqs, 0, key.clone(), Slot::Entry(Arc::new(copy)));
+        let _ = self.local.insert_tracked(&seqs, 0, key.clone(), Slot::Entry(Arc::new(copy)));
         Some(value)
     }
 
@@ -317,12 +317,13 @@ impl Engine {
             return not_kept(value, NotStoredReason::Spoiled);
         }
         let Some(residence) = residence else { return not_kept(value, NotStoredReason::Policy) };
-        let StorableValue { value, payload, digest } = match class.storable(value.as_ref()) {
+        let StorableValue { value, payload, digest, .. } = match class.storable(value.as_ref()) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
+        let (payload, codec) = class.packed(payload);
         let header = Header {
-            codec: class.coder.codec().id(),
+            codec,
             class_version: class.version,
             digest,
             loaded_at_millis: start.at_millis,

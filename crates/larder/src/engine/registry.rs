@@ -39,7 +39,7 @@ pub struct DeclaredClass {
 pub(crate) struct Declaration {
     /// The types of the values and of the closure that returns a key's tags. Names are not enough: two types, and two
     /// closures of one function, can have one name.
-    pub(crate) types: [Option<TypeId>; 2],
+    pub(crate) types: [Option<TypeId>; 3],
     /// Each setting by its name, as text.
     pub(crate) parts: Vec<(&'static str, String)>,
     /// The declaration for display. It can differ between handles: two tables can name the columns of a key
@@ -57,11 +57,12 @@ impl Declaration {
         if !differing.is_empty() {
             return Some(differing.join(", "));
         }
-        let [value, tagged_by] = [0, 1].map(|nth| self.types[nth] == other.types[nth]);
-        match (value, tagged_by) {
-            (false, _) => Some("value types of one name, from two versions of a crate".to_owned()),
-            (_, false) => Some("another closure for tagged_by".to_owned()),
-            (true, true) => None,
+        let [value, tagged_by, memory_of] = [0, 1, 2].map(|nth| self.types[nth] == other.types[nth]);
+        match (value, tagged_by, memory_of) {
+            (false, _, _) => Some("value types of one name, from two versions of a crate".to_owned()),
+            (_, false, _) => Some("another closure for tagged_by".to_owned()),
+            (_, _, false) => Some("another closure for memory_of".to_owned()),
+            (true, true, true) => None,
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 
-use crate::codec::{AnyValue, CodecError};
+use crate::codec::{AnyValue, CodecError, DecodedValue};
+use crate::compression::{compressed, decompressed};
 use crate::engine::ClassCore;
-use crate::protocol::frame::Entry;
+use crate::local::footprint::Footprint;
+use crate::protocol::frame::{Entry, Header};
 use crate::protocol::rules::ProtocolRules;
 use crate::source::NotStoredReason;
-use crate::stats::count_nth;
+use crate::stats::{count, count_nth};
 
 /// An answer that can be stored. An absent answer has no bytes.
 pub(crate) struct StorableValue {
@@ -15,6 +17,7 @@ pub(crate) struct StorableValue {
     pub(crate) value: Option<AnyValue>,
     pub(crate) payload: Option<Bytes>,
     pub(crate) digest: u64,
+    pub(crate) footprint: Footprint,
 }
 
 impl StorableValue {
@@ -27,14 +30,36 @@ impl ClassCore {
     /// Encodes a loaded value for storage. On `Err` the read still returns the loaded value; a log line and a counter
     /// report the problem.
     pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<StorableValue, NotStoredReason> {
-        let Some(value) = value else { return Ok(StorableValue { value: None, payload: None, digest: 0 }) };
+        let Some(value) = value else {
+            let footprint = Footprint::of_value(0);
+            return Ok(StorableValue { value: None, payload: None, digest: 0, footprint });
+        };
         let encoded = match self.coder.encode_verified(value, self.max_value_bytes) {
             Ok(encoded) => encoded,
             Err(CodecError::TooLarge { bytes }) => return Err(self.too_large(bytes)),
             Err(error) => return Err(self.not_carried(&error)),
         };
         let payload = Some(Bytes::from(encoded.payload));
-        Ok(StorableValue { value: Some(encoded.value), payload, digest: encoded.digest })
+        let (value, footprint) = self.measured(encoded.value);
+        Ok(StorableValue { value: Some(value), payload, digest: encoded.digest, footprint })
+    }
+
+    /// The payload as it is written in Redis, and the header's `codec` for it. Each entry says whether it is compressed,
+    /// so instances with another threshold read it.
+    pub(crate) fn packed(&self, payload: Option<Bytes>) -> (Option<Bytes>, u8) {
+        let id = self.coder.codec().id();
+        let is_long = |payload: &&Bytes| self.compress_above.is_some_and(|above| payload.len() > above);
+        match payload.as_ref().filter(is_long).and_then(|payload| compressed(payload)) {
+            Some(small) => (Some(Bytes::from(small)), Header::codec_of(id, true)),
+            None => (payload, Header::codec_of(id, false)),
+        }
+    }
+
+    /// The value, and what it takes in memory.
+    fn measured(&self, decoded: DecodedValue) -> (AnyValue, Footprint) {
+        let DecodedValue { value, memory_bytes } = decoded;
+        let said = self.memory_of.as_ref().map(|memory_of| memory_of(&value));
+        (value, Footprint::of_value(said.unwrap_or(memory_bytes)))
     }
 
     fn too_large(&self, bytes: usize) -> NotStoredReason {
@@ -71,11 +96,36 @@ impl ClassCore {
         key: &[u8],
         entry: &Entry,
         rules: ProtocolRules,
-    ) -> Option<Option<AnyValue>> {
+    ) -> Option<(Option<AnyValue>, Footprint)> {
         let payload = self.sealer.open(key, entry).map_err(|error| self.note_broken_frame(&error)).ok()?;
-        let Some(payload) = payload else { return Some(None) };
-        let value = self.coder.decode(&payload, entry.header.digest, rules);
-        value.map(Some).map_err(|error| self.note_broken_frame(&error)).ok()
+        let Some(payload) = payload else { return Some((None, Footprint::of_value(0))) };
+        let payload = match entry.header.is_compressed() {
+            true => decompressed(&payload, self.max_value_bytes).map(Bytes::from),
+            false => Ok(payload),
+        };
+        let payload = payload.map_err(|error| self.note_broken_frame(&error)).ok()?;
+        let decoded = self.coder.decode(&payload, entry.header.digest, rules);
+        let (value, footprint) = decoded
+            .map(|decoded| self.measured(decoded))
+            .map_err(|error| self.note_broken_frame(&error))
+            .ok()?;
+        Some((Some(value), footprint))
+    }
+
+    /// Counts an answer that memory did not take, by its reason.
+    pub(crate) fn note_not_inserted(&self, why: NotStoredReason) {
+        let counters = &self.common.counters;
+        match why {
+            NotStoredReason::NoRoom => {
+                if is_logged(count_nth(&counters.no_room)) {
+                    tracing::warn!(
+                        class = self.name,
+                        "a value takes more than 1/32 of the memory budget, not kept in memory"
+                    );
+                }
+            }
+            _ => count(&counters.inserts_refused),
+        }
     }
 
     pub(crate) fn note_broken_frame(&self, broken: &dyn std::fmt::Display) {

@@ -42,13 +42,15 @@ impl Bench {
             version: 0,
             is_memory_only: false,
             common: Arc::new(ClassState::new(Declaration {
-                types: [Some(TypeId::of::<u64>()), None],
+                types: [Some(TypeId::of::<u64>()), None, None],
                 parts: Vec::new(),
                 shown: Default::default(),
                 breaker: None,
             })),
             sealer: Sealer::new(Protection::Standard, None).unwrap(),
             max_value_bytes: 1 << 20,
+            compress_above: None,
+            memory_of: None,
         };
         let tags: Tags = [namespace.tag_key("values")].into();
         let engine = Engine {
@@ -175,12 +177,12 @@ async fn a_copy_inserted_during_the_unlink_is_dropped_before_the_acknowledgement
     // Acts as a read on this instance that Redis answered with the old value just before the UNLINK. No push has
     // arrived yet, so the insert is allowed.
     let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
-    let old = local.slot(&key).unwrap();
+    let old = crate::local::copy::Slot::Entry(local.copy(&key).unwrap());
     let meanwhile = {
         let key = key.clone();
         move || {
             let mark = local.note_seqs([&key[..]].into_iter());
-            assert!(local.insert_tracked(&mark, 0, key.clone(), old.clone()));
+            local.insert_tracked(&mark, 0, key.clone(), old.clone()).unwrap();
         }
     };
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(meanwhile));

@@ -14,7 +14,7 @@ use crate::introspection::RedisAnswer;
 use crate::journal::Touch;
 use crate::key::Key;
 use crate::key_text::Target;
-use crate::local::copy::{LocalCopy, Slot};
+use crate::local::copy::LocalCopy;
 use crate::protocol::frame::{Entry, Frame};
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
@@ -157,10 +157,7 @@ where
 
 impl Engine {
     async fn explain(&self, key: Bytes, mut tags: Vec<TagKey>) -> Explanation {
-        let copy = match self.local.slot(&key) {
-            Some(Slot::Entry(copy)) => Some(copy),
-            _ => None,
-        };
+        let copy = self.local.copy(&key);
         let mut know = |taken: &[TagToken]| {
             let unknown = taken.iter().filter(|taken| !tags.contains(&taken.tag));
             let unknown: Vec<TagKey> = unknown.map(|taken| taken.tag.clone()).collect();

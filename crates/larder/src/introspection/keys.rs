@@ -178,7 +178,7 @@ impl Engine {
             return KeyPage { keys: Vec::new(), next, is_redis_away: true };
         };
         let known = |key: Bytes| {
-            let memory = self.local.slot(&key).is_some();
+            let memory = self.local.copy(&key).is_some();
             self.known(&key, memory, true)
         };
         let next = if cursor == 0 { Cursor::memory() } else { Cursor::Redis(cursor) };

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use quick_cache::{Lifecycle, Weighter};
-
 use crate::clock::Tick;
 use crate::codec::AnyValue;
+use crate::local::footprint::Footprint;
 use crate::protocol::aging::Life;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
@@ -27,6 +25,7 @@ pub(crate) enum Origin {
 }
 
 /// A decoded entry. It has its own deadline, because Redis can delete an expired key, and report it, much later.
+#[derive(Clone)]
 pub(crate) struct LocalCopy {
     /// `None`: the database has no value.
     pub(crate) value: Option<AnyValue>,
@@ -34,10 +33,12 @@ pub(crate) struct LocalCopy {
     pub(crate) deadline: Tick,
     pub(crate) origin: Origin,
     pub(crate) payload_bytes: u32,
+    pub(crate) footprint: Footprint,
     /// Wall time at the start of its load, in milliseconds since 1970. It is only displayed.
     pub(crate) loaded_at_millis: u64,
-    /// When the copy is refreshed; `None` if it only ends. Boxed, because few classes refresh.
-    pub(crate) aging: Option<Box<CopyAging>>,
+    /// When the copy is refreshed; `None` if it only ends. Shared by the clones of the copy, so that one of their reads
+    /// claims the refresh.
+    pub(crate) aging: Option<Arc<CopyAging>>,
 }
 
 /// How a copy ages.
@@ -93,57 +94,16 @@ pub(crate) struct TagCopy {
     pub(crate) life: Token,
 }
 
+impl TagCopy {
+    /// The copy of a tag that enters memory, with a new `life`.
+    pub(crate) fn new(token: Token, origin: Origin) -> Self {
+        TagCopy { token, origin, life: Token::random() }
+    }
+}
+
 impl Slot {
     /// The slot of a tag that enters memory, with a new `life`.
     pub(crate) fn token(token: Token, origin: Origin) -> Self {
-        Slot::Token(TagCopy { token, origin, life: Token::random() })
-    }
-
-    pub(crate) fn origin(&self) -> Origin {
-        match self {
-            Slot::Entry(copy) => copy.origin,
-            Slot::Token(tag) => tag.origin,
-        }
-    }
-}
-
-/// The weight of a slot: the bytes of its key and of its encoded value, and a constant for the bookkeeping.
-#[derive(Clone)]
-pub(crate) struct Weight;
-
-const BOOKKEEPING_BYTES: u64 = 96;
-
-impl Weighter<Bytes, Slot> for Weight {
-    fn weight(&self, key: &Bytes, slot: &Slot) -> u64 {
-        let payload_bytes = match slot {
-            Slot::Entry(copy) => u64::from(copy.payload_bytes),
-            Slot::Token(..) => 16,
-        };
-        BOOKKEEPING_BYTES + key.len() as u64 + payload_bytes
-    }
-}
-
-/// Counts evicted entries. `Relaxed`: it is a statistic, and no other memory depends on it. It uses std's atomic and
-/// not `crate::sync`'s: the hook runs under quick_cache's lock, and a scheduler that replaces `crate::sync` must not
-/// switch threads there.
-#[derive(Clone, Default)]
-pub(crate) struct Evictions(Arc<AtomicU64>);
-
-impl Evictions {
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Lifecycle<Bytes, Slot> for Evictions {
-    /// The evicted slots. They are dropped after quick_cache has released its lock, because to drop a value may take long
-    /// or run the application's code.
-    type RequestState = Vec<Slot>;
-
-    fn on_evict(&self, state: &mut Vec<Slot>, _: Bytes, slot: Slot) {
-        if matches!(slot, Slot::Entry(_)) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-        state.push(slot);
+        Slot::Token(TagCopy::new(token, origin))
     }
 }

@@ -1,26 +1,32 @@
-//! The in-process tier: copies in quick_cache, and 64 shards, each with a lock under which copies are inserted.
+//! The in-process tier: copies in quick_cache, the tags' tokens beside them, and 64 shards, each with a lock under which
+//! both are inserted.
 //!
 //! Invariants:
 //! - Each insertion of a slot and each invalidation of a single key happens under the lock of the key's shard, so that
 //!   "was it invalidated since?" and "insert it" are one step. Reads take no shard lock: a read returns the copy that
 //!   quick_cache held at one instant.
+//! - The tier takes at most its budget: each entry weighs what it takes in memory (`footprint`), and each token is paid
+//!   for by the entries with its tag (`tokens`).
+//! - No entry that enters evicts a token in use.
 //! - No task holds a shard lock across an await, and no thread holds two shard locks, so shard locks cannot deadlock.
 
 pub(crate) mod copy;
+pub(crate) mod footprint;
 pub(crate) mod outcome;
 pub(crate) mod permit;
+pub(crate) mod tokens;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quick_cache::DefaultHashBuilder;
-use quick_cache::sync::Cache;
 
 use crate::clock::Tick;
-use crate::local::copy::{Evictions, LocalCopy, Origin, Slot, TagCopy, Weight};
+use crate::local::copy::{LocalCopy, Origin, Slot, TagCopy};
+use crate::local::footprint::{Entries, Evictions, entries, entry_bytes_max};
 use crate::local::outcome::{FlightReceiver, FlightSender};
+use crate::local::tokens::Tokens;
 use crate::policy::Consistency;
 use crate::protocol::flight::{FlightId, JoinDecision};
 use crate::protocol::rules::ProtocolRules;
@@ -36,7 +42,9 @@ const SHARDS: usize = 64;
 pub(crate) struct LocalTier {
     shards: Box<[Mutex<Shard<Arc<FlightReceiver>>>]>,
     hasher: RandomState,
-    slots: Cache<Bytes, Slot, Weight, DefaultHashBuilder, Evictions>,
+    entries: Entries,
+    tokens: Tokens,
+    entry_bytes_max: u64,
     evictions: Evictions,
     next_flight: AtomicU64,
     next_permit: AtomicU64,
@@ -53,16 +61,15 @@ pub(crate) struct NewFlight {
 pub(crate) struct ShardSeqs(Vec<Seq>);
 
 impl LocalTier {
-    /// Creates a tier of at most `capacity_bytes` of keys and encoded values, with a fixed charge for each entry.
+    /// Creates a tier that takes at most `capacity_bytes` of memory.
     pub(crate) fn new(capacity_bytes: u64, rules: ProtocolRules) -> Self {
-        // quick_cache needs an estimate of the number of entries; 256 bytes is a small user record with its key.
-        let entries = usize::try_from(capacity_bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 20);
         let evictions = Evictions::default();
-        let hash_builder = DefaultHashBuilder::default();
         LocalTier {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(rules))).collect(),
             hasher: RandomState::new(),
-            slots: Cache::with(entries, capacity_bytes, Weight, hash_builder, evictions.clone()),
+            entries: entries(capacity_bytes, evictions.clone()),
+            tokens: Tokens::new(),
+            entry_bytes_max: entry_bytes_max(capacity_bytes),
             evictions,
             next_flight: AtomicU64::new(1),
             next_permit: AtomicU64::new(1),
@@ -71,20 +78,14 @@ impl LocalTier {
 
     /// The copy under `key`, if it may be served at `now`. `is_guarded` says whether the guard's validity lasts.
     pub(crate) fn get(&self, key: &[u8], now: Tick, is_guarded: bool) -> Option<Arc<LocalCopy>> {
-        match self.slots.get(key) {
-            Some(Slot::Entry(copy)) if copy.may_serve(now, is_guarded) => {
-                self.tags_are_current(&copy.tags, copy.origin, is_guarded).then_some(copy)
-            }
-            _ => None,
-        }
+        let copy = self.entries.get(key).filter(|copy| copy.may_serve(now, is_guarded))?;
+        self.tags_are_current(&copy.tags, copy.origin, is_guarded).then_some(copy)
     }
 
     /// The token of `tag`, if it is [`Origin::Timed`] or the guard is valid.
     pub(crate) fn token(&self, tag: &TagKey, is_guarded: bool) -> Option<Token> {
-        match self.slots.get(tag.as_bytes()) {
-            Some(Slot::Token(tag)) if tag.origin == Origin::Timed || is_guarded => Some(tag.token),
-            _ => None,
-        }
+        let tag = self.tokens.get(tag.as_bytes())?;
+        (tag.origin == Origin::Timed || is_guarded).then_some(tag.token)
     }
 
     /// What a copy of this origin would note for `tag` now: for an anchored copy the life of the token, otherwise the
@@ -103,10 +104,8 @@ impl LocalTier {
 
     /// The life of `tag`'s token, if Redis reports the token's changes now.
     fn life(&self, tag: &TagKey, is_guarded: bool) -> Option<Token> {
-        match self.slots.get(tag.as_bytes()) {
-            Some(Slot::Token(tag)) if tag.origin == Origin::Guarded && is_guarded => Some(tag.life),
-            _ => None,
-        }
+        let tag = self.tokens.get(tag.as_bytes())?;
+        (tag.origin == Origin::Guarded && is_guarded).then_some(tag.life)
     }
 
     /// Notes the sequences of the shards of `keys`. Call it before a tracked read chooses its connection. If that
@@ -117,30 +116,39 @@ impl LocalTier {
     }
 
     /// Inserts what a tracked read returned for `key`, the `nth` of the noted keys, if no invalidation reached its
-    /// shard since. Returns whether it was inserted.
-    pub(crate) fn insert_tracked(&self, seqs: &ShardSeqs, nth: usize, key: Bytes, slot: Slot) -> bool {
+    /// shard since.
+    pub(crate) fn insert_tracked(
+        &self,
+        seqs: &ShardSeqs,
+        nth: usize,
+        key: Bytes,
+        slot: Slot,
+    ) -> Result<(), NotStoredReason> {
         let mut shard = self.shard(&key);
-        let may = shard.may_insert(seqs.0[nth]);
-        if may {
-            shard.void_permits(&key);
-            // The shard's lock is held: a push that arrives now waits for it and then removes what is inserted here.
-            let slot = self.living(&key, slot);
-            self.slots.insert(key, slot);
+        if !shard.may_insert(seqs.0[nth]) {
+            return Err(NotStoredReason::Overtaken);
         }
-        may
+        shard.void_permits(&key);
+        // The shard's lock is held: a push that arrives now waits for it and then removes what is inserted here.
+        match slot {
+            Slot::Entry(copy) => self.insert_copy(&key, copy),
+            Slot::Token(tag) => {
+                let tag = self.living(&key, tag);
+                self.tokens.insert(TagKey::from(key), tag);
+                Ok(())
+            }
+        }
     }
 
-    /// Returns `slot`. If it is a tag token that memory already has as guarded, the result keeps the [`TagCopy::life`]
-    /// in memory, so that copies which noted it stay valid. The caller holds the shard's lock, which every invalidation
-    /// takes: no invalidation comes between this look-up and the insertion.
-    fn living(&self, key: &[u8], slot: Slot) -> Slot {
-        match (slot, self.slots.peek(key)) {
-            (Slot::Token(new), Some(Slot::Token(old)))
-                if old.token == new.token && old.origin == Origin::Guarded =>
-            {
-                Slot::Token(TagCopy { life: old.life, ..new })
+    /// Returns `new`. If memory has this token as guarded, the result keeps its [`TagCopy::life`], so that copies which
+    /// noted it stay valid. The caller holds the shard's lock, which every invalidation takes: no invalidation comes
+    /// between this look-up and the insertion.
+    fn living(&self, key: &[u8], new: TagCopy) -> TagCopy {
+        match self.tokens.get(key) {
+            Some(old) if old.token == new.token && old.origin == Origin::Guarded => {
+                TagCopy { life: old.life, ..new }
             }
-            (slot, _) => slot,
+            _ => new,
         }
     }
 
@@ -156,37 +164,50 @@ impl LocalTier {
             return Err(NotStoredReason::Overtaken);
         }
         shard.void_permits(key);
-        self.insert_copy(key, copy)
+        self.insert_copy(key, Arc::new(copy))
     }
 
     /// The caller holds the shard's lock: an invalidation that arrives now waits for it and then removes what is
     /// inserted.
-    fn insert_copy(&self, key: &Bytes, copy: LocalCopy) -> Result<(), NotStoredReason> {
-        self.slots.insert(key.clone(), Slot::Entry(Arc::new(copy)));
-        // quick_cache evicts at once a slot that is heavier than one of its own shards may be.
-        if self.slots.peek(key).is_some() { Ok(()) } else { Err(NotStoredReason::NoRoom) }
+    fn insert_copy(&self, key: &Bytes, mut copy: Arc<LocalCopy>) -> Result<(), NotStoredReason> {
+        Arc::make_mut(&mut copy).settle(key, &self.tokens);
+        if copy.footprint.entry_bytes() > self.entry_bytes_max {
+            // The previous copy of the key is removed: the new one is younger, and only one of them may be served.
+            self.entries.remove(key);
+            return Err(NotStoredReason::NoRoom);
+        }
+        self.entries.insert(key.clone(), copy);
+        Ok(())
     }
 
-    /// The present tokens of `tags`, for a load that does not use Redis. A tag without a token gets a new random one.
+    /// The present tokens of `tags`, for a load that does not use Redis. A tag without a token gets a new random one. The
+    /// tokens are in use while the result is held.
     pub(crate) fn take_tokens(&self, tags: &[TagKey], is_guarded: bool) -> Vec<TagToken> {
-        let token = |tag: &TagKey| {
+        let taken = |tag: &TagKey| {
             // The lock makes "is it missing?" and "set a new one" one step: two loads at once get the same token.
             let _shard = self.shard(tag.as_bytes());
-            self.token(tag, is_guarded).unwrap_or_else(|| {
-                let token = Token::random();
-                self.slots.insert(tag.to_bytes(), Slot::token(token, Origin::Timed));
-                token
-            })
+            if let Some((name, copy)) = self.tokens.hold(tag.as_bytes())
+                && (copy.origin == Origin::Timed || is_guarded)
+            {
+                return TagToken { tag: name, token: copy.token };
+            }
+            // A name of its own: `tag` is held by others, and would keep the token in use.
+            let (name, token) = (TagKey::from(tag.to_bytes()), Token::random());
+            self.tokens.insert(name.clone(), TagCopy::new(token, Origin::Timed));
+            TagToken { tag: name, token }
         };
-        tags.iter().map(|tag| TagToken { tag: tag.clone(), token: token(tag) }).collect()
+        tags.iter().map(taken).collect()
     }
 
     /// The present lives of `tags`, for a load of a memory-only class; `None` if a tag's token is not in memory, or
-    /// Redis does not report its changes now.
+    /// Redis does not report its changes now. The tokens are in use while the result is held.
     pub(crate) fn take_lives(&self, tags: &[TagKey], is_guarded: bool) -> Option<Vec<TagToken>> {
-        tags.iter()
-            .map(|tag| Some(TagToken { tag: tag.clone(), token: self.life(tag, is_guarded)? }))
-            .collect()
+        let taken = |tag: &TagKey| {
+            let (name, copy) = self.tokens.hold(tag.as_bytes())?;
+            let is_alive = copy.origin == Origin::Guarded && is_guarded;
+            is_alive.then_some(TagToken { tag: name, token: copy.life })
+        };
+        tags.iter().map(taken).collect()
     }
 
     /// Removes `key`, which Redis reports as changed. Returns whether it was in memory. The connection's reader calls
@@ -194,7 +215,7 @@ impl LocalTier {
     pub(crate) fn apply_push(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.apply_push(key);
-        let was_there = self.slots.remove(key).is_some();
+        let was_there = self.remove(key);
         drop(shard);
         if let Some(flight) = flight {
             flight.changed.notify_one();
@@ -206,8 +227,8 @@ impl LocalTier {
     /// shards first: a read that is in progress then inserts nothing, and what was inserted before is removed here.
     pub(crate) fn clear(&self) -> usize {
         self.fence();
-        let removed = self.slots.len();
-        self.slots.clear();
+        let removed = self.entries.len() + self.tokens.retain(|_, _| false);
+        self.entries.clear();
         removed
     }
 
@@ -218,10 +239,11 @@ impl LocalTier {
     /// each copy ends at its own deadline, at most the staleness bound after the start of its load.
     pub(crate) fn clear_guarded(&self) -> usize {
         self.fence();
-        let before = self.slots.len();
-        self.slots.retain(|_, slot| slot.origin() == Origin::Timed);
-        // The number is only displayed. It is too small if slots enter between the two counts.
-        before.saturating_sub(self.slots.len())
+        let before = self.entries.len();
+        self.entries.retain(|_, copy| copy.origin == Origin::Timed);
+        // The number is only displayed. It is too small if entries enter between the two counts.
+        let removed = before.saturating_sub(self.entries.len());
+        removed + self.tokens.retain(|_, tag| tag.origin == Origin::Timed)
     }
 
     /// From now on no read, flight or permit in progress inserts anything. A copy that one of them has inserted entered
@@ -238,7 +260,7 @@ impl LocalTier {
     pub(crate) fn drop_key(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.detach(key);
-        let was_there = self.slots.remove(key).is_some();
+        let was_there = self.remove(key);
         drop(shard);
         if let Some(flight) = flight {
             flight.detach();
@@ -275,12 +297,19 @@ impl LocalTier {
         }
         // A copy that was read before the invalidation entered before the loop visited its shard, or never enters. So
         // this search finds every such copy.
-        let meant: Vec<Bytes> = self.slots.iter().map(|(key, _)| key).filter(|key| is_match(key)).collect();
-        for key in &meant {
+        let meant: Vec<Bytes> = self.entries.iter().map(|(key, _)| key).filter(|key| is_match(key)).collect();
+        let tags = self.tokens.matching(&is_match);
+        for key in meant.iter().map(|key| &key[..]).chain(tags.iter().map(TagKey::as_bytes)) {
             let _shard = self.shard(key);
-            self.slots.remove(key);
+            self.remove(key);
         }
-        (overtaken, meant.len())
+        (overtaken, meant.len() + tags.len())
+    }
+
+    /// Removes the entry or the token under `key`. Returns whether there was one. The caller holds the shard's lock.
+    fn remove(&self, key: &[u8]) -> bool {
+        // A key is that of an entry or that of a tag.
+        self.entries.remove(key).is_some() || self.tokens.remove(key)
     }
 
     /// The id that the next flight will get. A read notes it on arrival, see `decide_join`.
@@ -325,9 +354,9 @@ impl LocalTier {
         self.shard(key).end_flight(key, id);
     }
 
-    /// The weight of all slots in bytes, as counted against the capacity.
+    /// What all entries take in memory, in bytes, as counted against the capacity.
     pub(crate) fn weight_bytes(&self) -> u64 {
-        self.slots.weight()
+        self.entries.weight()
     }
 
     /// The number of entries that were evicted.
@@ -335,9 +364,9 @@ impl LocalTier {
         self.evictions.count()
     }
 
-    /// The slot under `key`, whether it may be served or not. This does not count as a use for eviction.
-    pub(crate) fn slot(&self, key: &[u8]) -> Option<Slot> {
-        self.slots.peek(key)
+    /// The copy under `key`, whether it may be served or not. This does not count as a use for eviction.
+    pub(crate) fn copy(&self, key: &[u8]) -> Option<Arc<LocalCopy>> {
+        self.entries.peek(key)
     }
 
     /// Whether a flight of `key` is in progress and attached.
@@ -345,10 +374,10 @@ impl LocalTier {
         self.shard(key).is_loading(key)
     }
 
-    /// The keys of all entries, whether they may be served or not. It visits every slot, so call it neither on the hit
+    /// The keys of all entries, whether they may be served or not. It visits every entry, so call it neither on the hit
     /// path nor on the runtime's threads.
     pub(crate) fn cached_keys(&self) -> impl Iterator<Item = Bytes> {
-        self.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Entry(_))).map(|(key, _)| key)
+        self.entries.iter().map(|(key, _)| key)
     }
 
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard<Arc<FlightReceiver>>> {
@@ -363,5 +392,7 @@ fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+mod room_tests;
 #[cfg(test)]
 mod tests;

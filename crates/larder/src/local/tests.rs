@@ -1,6 +1,7 @@
 //! The invariants of the shard lock, checked on the real tier.
 
 use super::*;
+use crate::local::footprint::Footprint;
 
 const SOON: Tick = Tick::FAR;
 
@@ -11,6 +12,7 @@ fn copy(origin: Origin, tags: Vec<TagToken>) -> LocalCopy {
         deadline: SOON,
         origin,
         payload_bytes: 0,
+        footprint: Footprint::default(),
         loaded_at_millis: 0,
         aging: None,
     }
@@ -33,11 +35,11 @@ fn a_copy_read_before_a_push_is_not_inserted_after_it() {
 
     let mark = local.note_seqs([&key[..]].into_iter());
     local.apply_push(&key);
-    assert!(!local.insert_tracked(&mark, 0, key.clone(), slot.clone()));
+    assert!(local.insert_tracked(&mark, 0, key.clone(), slot.clone()).is_err());
     assert!(local.get(&key, Tick::PAST, true).is_none());
 
     let mark = local.note_seqs([&key[..]].into_iter());
-    assert!(local.insert_tracked(&mark, 0, key.clone(), slot));
+    assert!(local.insert_tracked(&mark, 0, key.clone(), slot).is_ok());
     assert!(local.get(&key, Tick::PAST, true).is_some());
 }
 
@@ -47,10 +49,10 @@ fn a_clear_removes_everything_and_fences_reads_in_progress() {
     let key = Bytes::from("ns:c:k");
     let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
     let mark = local.note_seqs([&key[..]].into_iter());
-    assert!(local.insert_tracked(&mark, 0, key.clone(), slot.clone()));
+    assert!(local.insert_tracked(&mark, 0, key.clone(), slot.clone()).is_ok());
     local.clear();
     assert!(local.get(&key, Tick::PAST, true).is_none());
-    assert!(!local.insert_tracked(&mark, 0, key.clone(), slot));
+    assert!(local.insert_tracked(&mark, 0, key.clone(), slot).is_err());
 }
 
 /// Checks the invariant "a loaded copy outlives a loss" of `ARCHITECTURE.md`.
@@ -67,15 +69,15 @@ fn what_this_process_loaded_outlives_a_loss() {
     local.end_flight(&loaded, flight);
     let mark = local.note_seqs([&guarded[..], other.as_bytes()].into_iter());
     let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
-    assert!(local.insert_tracked(&mark, 0, guarded.clone(), slot.clone()));
+    assert!(local.insert_tracked(&mark, 0, guarded.clone(), slot.clone()).is_ok());
     let token = Slot::token(Token::random(), Origin::Guarded);
-    assert!(local.insert_tracked(&mark, 1, other.to_bytes(), token));
+    assert!(local.insert_tracked(&mark, 1, other.to_bytes(), token).is_ok());
 
     assert_eq!(local.clear_guarded(), 2);
     assert!(local.get(&guarded, Tick::PAST, true).is_none(), "even after the guard is valid again");
     assert!(local.token(&other, true).is_none());
     assert!(local.get(&loaded, Tick::PAST, false).is_some(), "its tag has the token from before the load");
-    assert!(!local.insert_tracked(&mark, 0, guarded, slot), "a read in progress inserts nothing");
+    assert!(local.insert_tracked(&mark, 0, guarded, slot).is_err(), "a read in progress inserts nothing");
     assert!(local.get(&loaded, SOON, false).is_none(), "its own deadline ends it");
     local.drop_tag(&tag);
     assert!(local.get(&loaded, Tick::PAST, false).is_none(), "and so does an invalidation by this process");
@@ -123,7 +125,7 @@ fn guarded_copies_serve_only_while_the_guard_is_valid_and_all_copies_end_at_thei
     let (tracked, loaded) = (Bytes::from("ns:c:t"), Bytes::from("ns:c:l"));
     let mark = local.note_seqs([&tracked[..]].into_iter());
     let entry = |origin| LocalCopy { deadline: Tick::from_nanos(10), ..copy(origin, vec![]) };
-    local.insert_tracked(&mark, 0, tracked.clone(), Slot::Entry(Arc::new(entry(Origin::Guarded))));
+    local.insert_tracked(&mark, 0, tracked.clone(), Slot::Entry(Arc::new(entry(Origin::Guarded)))).unwrap();
     let flight = lead(&local, &loaded, &[].into());
     local.insert_loaded(&loaded, flight, entry(Origin::Timed)).unwrap();
 

@@ -23,6 +23,9 @@ const PREFIX_BYTES: usize = 17;
 /// The version of the layout of [`Header`]; a frame of another version is a miss.
 const HEADER_VERSION: u8 = 3;
 const MAC_BYTES: usize = 16;
+/// The bit of [`Header::codec`] that says that the bytes are compressed. The header is in the mac, so only an instance of
+/// the cache sets it.
+const COMPRESSED: u8 = 0x80;
 
 impl Token {
     /// The frame of a lease with this token: what LEASE sets and FILL compares.
@@ -49,7 +52,7 @@ impl Token {
 /// How an entry was written.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Header {
-    /// The codec that wrote the bytes.
+    /// The codec that wrote the bytes, and the bit of compression; see [`Header::codec_id`].
     pub codec: u8,
     /// The version of the class's value type, as the application counts it.
     pub class_version: u32,
@@ -162,6 +165,21 @@ impl Entry {
 }
 
 impl Header {
+    /// The value of [`Header::codec`] for these bytes.
+    pub(crate) fn codec_of(codec_id: u8, is_compressed: bool) -> u8 {
+        if is_compressed { codec_id | COMPRESSED } else { codec_id }
+    }
+
+    /// The codec that wrote the bytes, whether they are compressed or not.
+    pub fn codec_id(&self) -> u8 {
+        self.codec & !COMPRESSED
+    }
+
+    /// Whether the bytes are compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.codec & COMPRESSED != 0
+    }
+
     fn append_to(&self, frame: Vec<u8>) -> Vec<u8> {
         // Postcard fails only on types it cannot express and on full buffers; a header is neither.
         postcard::to_extend(self, frame).expect("a header always encodes")

@@ -83,7 +83,7 @@ fn serves(entry: &Entry, expected: ReadableFormat, present: &impl Fn(&TagKey) ->
     // `are_current` demands that each tag of the entry is among the key's tags, so an equal number means all of them.
     // An entry with fewer tags was written by an instance that declares fewer: an invalidation of the missing tags
     // would not make the entry invalid.
-    let is_readable = header.codec == expected.codec
+    let is_readable = header.codec_id() == expected.codec
         && header.class_version == expected.class_version
         && header.tags.len() == expected.tags;
     is_readable && are_current(&header.tags, present)

@@ -1,22 +1,51 @@
 //! Tags and their tokens. An invalidation of a tag unlinks its token, and the next load sets a new random one.
 //! Invariant: an entry is valid only while each of its tags has the token that it had before the entry's load.
 
+use std::borrow::Borrow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::token::Token;
 
-/// The key under which a tag's token is stored, in Redis and in memory.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct TagKey(Box<[u8]>);
+/// The key under which a tag's token is stored, in Redis and in memory. Clones share one allocation, so all copies with
+/// a tag hold its name once.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Deserialize)]
+#[serde(from = "Box<[u8]>")]
+pub struct TagKey(Arc<[u8]>);
 
 impl From<Bytes> for TagKey {
     fn from(key: Bytes) -> Self {
-        TagKey(key.to_vec().into_boxed_slice())
+        TagKey(Arc::from(&key[..]))
+    }
+}
+
+impl From<Box<[u8]>> for TagKey {
+    fn from(key: Box<[u8]>) -> Self {
+        TagKey(Arc::from(key))
+    }
+}
+
+impl Serialize for TagKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0[..].serialize(serializer)
+    }
+}
+
+/// Lets a map find a tag by its bytes. The derived `Hash` and `Eq` are those of the bytes.
+impl Borrow<[u8]> for TagKey {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 
 impl TagKey {
+    /// How many clones share the allocation, this one included.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

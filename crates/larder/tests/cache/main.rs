@@ -8,6 +8,7 @@ mod aging;
 mod batch_faults;
 mod batches;
 mod class_loaders;
+mod compressed;
 mod entries;
 mod examples;
 mod flights;

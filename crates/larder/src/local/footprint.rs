@@ -1,0 +1,118 @@
+//! What an entry takes in memory, and how much of the budget one entry may take.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+
+use crate::allocation::{arc_bytes, heap_bytes};
+use crate::local::copy::{CopyAging, LocalCopy};
+use crate::local::tokens;
+use crate::local::tokens::Tokens;
+
+/// The entries: copies by key.
+pub(crate) type Entries =
+    quick_cache::sync::Cache<Bytes, Arc<LocalCopy>, Weight, DefaultHashBuilder, Evictions>;
+
+/// An entry may take this share of the budget: one thirty-second. A heavier one would evict half of quick_cache's shard.
+const ENTRY_SHARE: u64 = 32;
+/// So few that a shard always has room for an entry of the largest share, and as many as quick_cache takes for 4 cores.
+const SHARDS_MAX: usize = 16;
+/// quick_cache remembers the keys of evicted entries, half as many as it expects entries. A sixteenth of the budget is
+/// for them: one entry per this many bytes is expected, and a remembered key takes [`ROW_BYTES`].
+const ENTRY_BYTES_EXPECTED: u64 = ROW_BYTES * 8;
+/// A row of quick_cache: key, pointer, state and links, and the part of its hash table. A test compares it.
+const ROW_BYTES: u64 = 72;
+/// `Bytes` counts its clones in an allocation of its own, of three words.
+const SHARED_KEY_BYTES: u64 = heap_bytes(3 * size_of::<usize>());
+
+/// What a copy takes in memory.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Footprint {
+    /// What its value takes; see `DecodedValue::memory_bytes`.
+    value_bytes: u64,
+    /// What the entry takes with everything that belongs to it. It is set once, when the copy enters memory.
+    entry_bytes: u64,
+}
+
+impl Footprint {
+    pub(crate) fn of_value(value_bytes: u64) -> Self {
+        Footprint { value_bytes, entry_bytes: 0 }
+    }
+
+    /// What the entry takes in memory; 0 before it is there.
+    pub(crate) fn entry_bytes(&self) -> u64 {
+        self.entry_bytes
+    }
+}
+
+impl LocalCopy {
+    /// Makes the copy hold the tokens of its tags, and notes what it will take in memory under `key`.
+    pub(super) fn settle(&mut self, key: &Bytes, held: &Tokens) {
+        for taken in &mut self.tags {
+            // A tag without a token stays as it is: the copy is invalid, and is never served.
+            if let Some((name, _)) = held.hold(taken.tag.as_bytes()) {
+                taken.tag = name;
+            }
+        }
+        let names = self.tags.iter().map(|taken| Tokens::share_bytes(&taken.tag)).sum::<u64>();
+        let key_bytes = heap_bytes(key.len()) + SHARED_KEY_BYTES;
+        let copy_bytes = arc_bytes(size_of::<LocalCopy>()) + tokens::array_bytes(self.tags.capacity());
+        let aging = self.aging.as_ref().map_or(0, |_| arc_bytes(size_of::<CopyAging>()));
+        self.footprint.entry_bytes =
+            (ROW_BYTES + key_bytes + copy_bytes + names + aging).saturating_add(self.footprint.value_bytes);
+    }
+}
+
+/// The most that an entry may take of a budget of `capacity_bytes`.
+pub(crate) fn entry_bytes_max(capacity_bytes: u64) -> u64 {
+    capacity_bytes / ENTRY_SHARE
+}
+
+/// An empty tier of entries. All of it takes `capacity_bytes` when it is full, the remembered keys included.
+pub(crate) fn entries(capacity_bytes: u64, evictions: Evictions) -> Entries {
+    let expected = usize::try_from(capacity_bytes / ENTRY_BYTES_EXPECTED).unwrap_or(usize::MAX).max(64);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let options = OptionsBuilder::new()
+        .shards((4 * cores).min(SHARDS_MAX))
+        .estimated_items_capacity(expected)
+        .weight_capacity(capacity_bytes - capacity_bytes / 16)
+        .build()
+        // Both capacities, the only required options, are set.
+        .expect("quick_cache accepts its options");
+    Entries::with_options(options, Weight, DefaultHashBuilder::default(), evictions)
+}
+
+/// The weight of an entry is what it takes in memory.
+#[derive(Clone)]
+pub(crate) struct Weight;
+
+impl Weighter<Bytes, Arc<LocalCopy>> for Weight {
+    fn weight(&self, _: &Bytes, copy: &Arc<LocalCopy>) -> u64 {
+        copy.footprint.entry_bytes
+    }
+}
+
+/// Counts evicted entries. `Relaxed`: it is a statistic, and no other memory depends on it. It uses std's atomic and
+/// not `crate::sync`'s: the hook runs under quick_cache's lock, and a scheduler that replaces `crate::sync` must not
+/// switch threads there.
+#[derive(Clone, Default)]
+pub(crate) struct Evictions(Arc<AtomicU64>);
+
+impl Evictions {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Lifecycle<Bytes, Arc<LocalCopy>> for Evictions {
+    /// The evicted copies. They are dropped after quick_cache has released its lock, because to drop a value may take
+    /// long or run the application's code.
+    type RequestState = Vec<Arc<LocalCopy>>;
+
+    fn on_evict(&self, state: &mut Vec<Arc<LocalCopy>>, _: Bytes, copy: Arc<LocalCopy>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        state.push(copy);
+    }
+}

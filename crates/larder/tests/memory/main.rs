@@ -1,0 +1,195 @@
+//! The memory budget is what the process takes. Each measurement runs in a process of its own, this program again, so
+//! that no other test's memory is in its figures.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
+mod shapes;
+
+use std::convert::Infallible;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use larder::cache::Cache;
+use larder::class::Class;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::shapes::{Blob, Expression, Mapped, Numbers, Texts, User};
+
+/// The variable with which a test asks for a measurement: `shape budget_bytes turnovers seconds`.
+const ORDER: &str = "LARDER_MEMORY_ORDER";
+/// So much larger or smaller than the budget the growth of the process may be.
+const TOLERANCE: f64 = 1.2;
+
+/// What one process measured.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    /// How many times the budget's entries were loaded.
+    turnovers: f64,
+    /// The growth of the process since its cache was empty, in bytes.
+    growth: f64,
+    /// The weight of all entries at the end, in bytes.
+    weight: f64,
+    /// The growth of the process when the cache was full for the first time.
+    first_growth: f64,
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Loads entries from several tasks until `goal` loads are done; returns the next key.
+async fn churn<V>(class: &Class<u64, V>, from: u64, loads: u64, make: fn(u64) -> V)
+where
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    const TASKS: u64 = 4;
+    let tasks = (0..TASKS).map(|task| {
+        let class = class.clone();
+        tokio::spawn(async move {
+            for n in (from..from + loads).filter(|n| n % TASKS == task) {
+                class.get_or_load(&n, move || async move { Ok::<_, Infallible>(make(n)) }).await.unwrap();
+                // Some earlier entries are read again, so that hot entries and evicted keys are in the figures.
+                let _ = class.get(&(n / 2)).await;
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+/// Fills a cache with values of one shape and turns it over.
+async fn measure<V>(budget: u64, turnovers: u64, span: Duration, make: fn(u64) -> V) -> Measured
+where
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let cache = Cache::builder("memory").memory_bytes(budget).build().await.unwrap();
+    let class: Class<u64, V> =
+        cache.class("values").tagged_by(|key: &u64| [format!("group:{}", key % 1000)]).open().unwrap();
+    churn(&class, 0, 10, make).await;
+    let _ = class.invalidate_all().await;
+    let empty = resident_bytes();
+    let (mut loads, began) = (100, Instant::now());
+    // Full: the weight no longer grows.
+    while cache.evictions() == 0 || cache.memory_bytes() < budget * 9 / 10 - budget / 16 {
+        churn(&class, loads, 100, make).await;
+        loads += 100;
+    }
+    let per_turnover = loads;
+    let growth = || resident_bytes().saturating_sub(empty) as f64;
+    let first_growth = growth();
+    let mut done = 1;
+    while done < turnovers || began.elapsed() < span {
+        churn(&class, loads, per_turnover, make).await;
+        loads += per_turnover;
+        done += 1;
+    }
+    let weight = cache.memory_bytes() as f64;
+    Measured { turnovers: loads as f64 / per_turnover as f64, growth: growth(), weight, first_growth }
+}
+
+/// Not a test: one measurement, for a test that starts this program again.
+#[test]
+#[ignore = "a measurement, which the tests start"]
+fn measurement() {
+    let Ok(order) = std::env::var(ORDER) else { return };
+    let [shape, budget, turnovers, seconds] = order.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{order}")
+    };
+    let (budget, turnovers) = (budget.parse().unwrap(), turnovers.parse().unwrap());
+    let span = Duration::from_secs(seconds.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let measured = runtime.block_on(async {
+        match shape {
+            "texts" => measure(budget, turnovers, span, Texts::of).await,
+            "user" => measure(budget, turnovers, span, User::of).await,
+            "map" => measure(budget, turnovers, span, Mapped::of).await,
+            "blob" => measure(budget, turnovers, span, Blob::of).await,
+            "numbers" => measure(budget, turnovers, span, Numbers::of).await,
+            "tree" => measure(budget, turnovers, span, Expression::of).await,
+            "mixed" => measure(budget, turnovers, span, shapes::Any::of).await,
+            _ => panic!("{shape}"),
+        }
+    });
+    let Measured { turnovers, growth, weight, first_growth } = measured;
+    println!("measured {turnovers} {growth} {weight} {first_growth}");
+}
+
+fn measured(shape: &str, budget: u64, turnovers: u64, span: Duration) -> Measured {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["measurement", "--exact", "--ignored", "--nocapture"])
+        .env(ORDER, format!("{shape} {budget} {turnovers} {}", span.as_secs()))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // libtest may write its own text before ours on the same line.
+    let figures = text.lines().find_map(|line| Some(line.split_once("measured ")?.1));
+    let figures = figures.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+    let figures: Vec<f64> = figures.split(' ').map(|figure| figure.parse().unwrap()).collect();
+    let [turnovers, growth, weight, first_growth] = figures[..] else { panic!("{text}") };
+    Measured { turnovers, growth, weight, first_growth }
+}
+
+fn check(shape: &str, budget: u64, measured: Measured) {
+    let mib = |bytes: f64| bytes / f64::from(1 << 20);
+    let Measured { turnovers, growth, weight, first_growth } = measured;
+    println!(
+        "{shape}: budget {} MiB, weight {:.1}, process +{:.1} when full, +{:.1} after {turnovers:.0} turnovers: {:.2} x",
+        budget >> 20,
+        mib(weight),
+        mib(first_growth),
+        mib(growth),
+        growth / budget as f64
+    );
+    let budget = budget as f64;
+    assert!(growth <= budget * TOLERANCE, "{shape}: the process takes more than its budget");
+    assert!(first_growth <= budget * TOLERANCE, "{shape}: the process takes more than its budget when full");
+    assert!(growth >= weight / TOLERANCE, "{shape}: entries weigh more than they take");
+}
+
+const SUITE_BUDGET: u64 = 24 << 20;
+
+macro_rules! within_the_budget {
+    ($($name:ident = $shape:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            check($shape, SUITE_BUDGET, measured($shape, SUITE_BUDGET, 4, Duration::ZERO));
+        }
+    )*};
+}
+
+within_the_budget! {
+    vectors_of_short_texts_take_the_budget = "texts";
+    user_records_take_the_budget = "user";
+    maps_of_texts_take_the_budget = "map";
+    blobs_of_bytes_take_the_budget = "blob";
+    blobs_as_sequences_take_the_budget = "numbers";
+    trees_of_structs_and_enums_take_the_budget = "tree";
+}
+
+/// Values of all shapes in one cache: what the allocator cannot reuse would grow here.
+#[test]
+fn a_cache_that_is_turned_over_many_times_does_not_grow() {
+    let measured = measured("mixed", SUITE_BUDGET, 12, Duration::ZERO);
+    check("mixed", SUITE_BUDGET, measured);
+}
+
+/// The figures of docs/memory.md: `cargo test --release -p larder --test memory -- --ignored --nocapture table`.
+#[test]
+#[ignore = "takes minutes: the table of docs/memory.md"]
+fn table_of_the_memory_budget() {
+    for shape in ["texts", "user", "map", "blob", "numbers", "tree", "mixed"] {
+        check(shape, 64 << 20, measured(shape, 64 << 20, 8, Duration::ZERO));
+    }
+}
+
+/// `cargo test --release -p larder --test memory -- --ignored --nocapture hour`.
+#[test]
+#[ignore = "takes an hour"]
+fn an_hour_of_churn_is_flat() {
+    let measured = measured("mixed", 64 << 20, 1, Duration::from_secs(3600));
+    check("mixed, an hour", 64 << 20, measured);
+}
