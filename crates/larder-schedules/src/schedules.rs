@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::clock::Tick;
 use larder::policy::Consistency;
+use larder::protocol::aging::Life;
 use larder::protocol::flight::JoinDecision;
 use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 use larder::protocol::tag::TagKey;
@@ -17,8 +18,7 @@ use shuttle::sync::Mutex;
 use shuttle::sync::mpsc::{Receiver, Sender, channel};
 use shuttle::thread;
 
-use crate::local::copy::{LocalCopy, Origin, Slot};
-use crate::local::footprint::Footprint;
+use crate::local::copy::{CopyAging, Footprint, LocalCopy, Origin, Slot};
 use crate::local::permit::LocalPermit;
 use crate::local::{LocalTier, NewFlight};
 
@@ -281,6 +281,62 @@ fn put_against(rules: ProtocolRules, by_tag: bool, invalidate: fn(&LocalTier)) {
     });
     let (computed, written) = (computation.join(), writer.join());
     assert!(computed.is_ok() && written.is_ok());
+    let held = held(&local);
+    assert!(held.is_none() || held == Some(1), "{held:?} remains");
+}
+
+/// A refresh in memory races with this instance's own write of the key.
+pub fn refresh_against_drop_key(rules: ProtocolRules) {
+    refresh_against(rules, |local| {
+        local.drop_key(KEY);
+    });
+}
+
+/// A refresh in memory races with a clear of memory.
+pub fn refresh_against_clear(rules: ProtocolRules) {
+    refresh_against(rules, |local| {
+        local.clear();
+    });
+}
+
+/// Two reads find one aged copy, and each refreshes it if it claims the refresh.
+fn refresh_against(rules: ProtocolRules, invalidate: fn(&LocalTier)) {
+    let local = Arc::new(LocalTier::new(1 << 16, rules));
+    let database = Arc::new(Mutex::new(0_u8));
+    let life = Life {
+        began: Tick::PAST,
+        fresh_until: NOW,
+        ends: Tick::from_nanos(u64::MAX),
+        load_time: Duration::ZERO,
+    };
+    let aging = Some(Box::new(CopyAging::new(life, None, NOW)));
+    let inserted = LocalPermit::draw(&local, &key(), &[].into())
+        .redeem(LocalCopy { aging, ..copy(0, Origin::Timed) }, ProtocolRule::PutsUnderPermit);
+    assert!(inserted.is_ok());
+    let readers = [(); 2].map(|()| {
+        let (local, database) = (local.clone(), database.clone());
+        thread::spawn(move || {
+            // `None`: the invalidation came first.
+            let Some(aged) = local.get(KEY, NOW, true) else { return false };
+            let is_claimed = aged.aging.as_ref().is_some_and(|aging| aging.claim(NOW, life.ends));
+            if is_claimed {
+                let permit = LocalPermit::draw(&local, &key(), &[].into());
+                let version = *lock(&database);
+                let _ = permit.redeem(copy(version, Origin::Timed), ProtocolRule::PutsUnderPermit);
+            }
+            is_claimed
+        })
+    });
+    let writer = thread::spawn({
+        let (local, database) = (local.clone(), database.clone());
+        move || {
+            *lock(&database) += 1;
+            invalidate(&local);
+        }
+    });
+    let claims = readers.map(|reader| reader.join().is_ok_and(|is_claimed| is_claimed));
+    assert!(writer.join().is_ok());
+    assert!(claims != [true; 2], "two reads refresh one copy");
     let held = held(&local);
     assert!(held.is_none() || held == Some(1), "{held:?} remains");
 }

@@ -7,7 +7,8 @@ use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 use larder_schedules::schedules::{
     insert_against_clear, insert_against_push, load_against_clear, load_against_drop_key,
     load_against_drop_matching, load_against_drop_tag, put_against_clear, put_against_drop_key,
-    put_against_drop_matching, put_against_drop_tag, put_against_push,
+    put_against_drop_matching, put_against_drop_tag, put_against_push, refresh_against_clear,
+    refresh_against_drop_key,
 };
 
 /// Tries 3,000 random schedules, and 3,000 by thread priorities (PCT) at each of two depths.
@@ -60,6 +61,21 @@ fn no_old_copy_remains_after_an_invalidation_overtook_its_permit() {
     ];
     for scenario in scenarios {
         explore(scenario, ProtocolRules::default());
+    }
+}
+
+#[test]
+fn one_read_refreshes_and_no_old_copy_remains_after_an_invalidation_overtook_it() {
+    for scenario in [refresh_against_drop_key, refresh_against_clear] {
+        explore(scenario, ProtocolRules::default());
+    }
+}
+
+#[test]
+fn a_refresh_without_its_permit_is_found() {
+    let rules = ProtocolRules::without(ProtocolRule::PutsUnderPermit);
+    for scenario in [refresh_against_drop_key, refresh_against_clear] {
+        assert!(catch_unwind(|| explore(scenario, rules)).is_err(), "no schedule found the blind refresh");
     }
 }
 

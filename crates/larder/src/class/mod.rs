@@ -5,6 +5,7 @@ mod handle;
 mod hot;
 mod loading;
 mod many;
+mod opening;
 mod warming;
 
 pub use crate::class::builder::ClassBuilder;

@@ -1,6 +1,6 @@
 //! Measures the memory that a value takes while serde decodes it. No second walk over the value is needed.
 //!
-//! A [`Metered`] deserializer wraps the codec's own. Serde tells it the Rust type of every part: of the elements of a
+//! A [`Metered`] deserializer wraps the codec's own. Serde names it the Rust type of every part: of the elements of a
 //! sequence, of the keys and values of a map, of what a `Box` holds. So sizes include padding, the largest variant of an
 //! enum, and the room that a `Vec` or a hash table keeps free.
 //!

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::codec::{AnyValue, CodecError, DecodedValue};
 use crate::compression::{compressed, decompressed};
 use crate::engine::ClassCore;
-use crate::local::footprint::Footprint;
+use crate::local::copy::Footprint;
 use crate::protocol::frame::{Entry, Header};
 use crate::protocol::rules::ProtocolRules;
 use crate::source::NotStoredReason;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::local::footprint::Footprint;
 use crate::protocol::aging::Life;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
@@ -39,6 +38,26 @@ pub(crate) struct LocalCopy {
     /// When the copy is refreshed; `None` if it only ends. Shared by the clones of the copy, so that one of their reads
     /// claims the refresh.
     pub(crate) aging: Option<Arc<CopyAging>>,
+}
+
+/// What a copy takes in memory.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Footprint {
+    /// What its value takes; see `DecodedValue::memory_bytes`.
+    pub(super) value_bytes: u64,
+    /// What the entry takes with everything that belongs to it. It is set once, when the copy enters memory.
+    pub(super) entry_bytes: u64,
+}
+
+impl Footprint {
+    pub(crate) fn of_value(value_bytes: u64) -> Self {
+        Footprint { value_bytes, entry_bytes: 0 }
+    }
+
+    /// What the entry takes in memory; 0 before it is there.
+    pub(crate) fn entry_bytes(&self) -> u64 {
+        self.entry_bytes
+    }
 }
 
 /// How a copy ages.

@@ -27,26 +27,6 @@ const ROW_BYTES: u64 = 72;
 /// `Bytes` counts its clones in an allocation of its own, of three words.
 const SHARED_KEY_BYTES: u64 = heap_bytes(3 * size_of::<usize>());
 
-/// What a copy takes in memory.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Footprint {
-    /// What its value takes; see `DecodedValue::memory_bytes`.
-    value_bytes: u64,
-    /// What the entry takes with everything that belongs to it. It is set once, when the copy enters memory.
-    entry_bytes: u64,
-}
-
-impl Footprint {
-    pub(crate) fn of_value(value_bytes: u64) -> Self {
-        Footprint { value_bytes, entry_bytes: 0 }
-    }
-
-    /// What the entry takes in memory; 0 before it is there.
-    pub(crate) fn entry_bytes(&self) -> u64 {
-        self.entry_bytes
-    }
-}
-
 impl LocalCopy {
     /// Makes the copy hold the tokens of its tags, and notes what it will take in memory under `key`.
     pub(super) fn settle(&mut self, key: &Bytes, held: &Tokens) {

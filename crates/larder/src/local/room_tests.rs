@@ -1,7 +1,7 @@
 //! Entries and tokens within the budget: what is evicted, what does not enter, and what stays.
 
 use super::*;
-use crate::local::footprint::Footprint;
+use crate::local::copy::Footprint;
 
 const BUDGET: u64 = 1 << 20;
 

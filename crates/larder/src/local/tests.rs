@@ -1,7 +1,7 @@
 //! The invariants of the shard lock, checked on the real tier.
 
 use super::*;
-use crate::local::footprint::Footprint;
+use crate::local::copy::Footprint;
 
 const SOON: Tick = Tick::FAR;
 

@@ -9,8 +9,8 @@ use larder::protocol::shard::Seq;
 use larder::protocol::tag::TagToken;
 use larder::protocol::token::Token;
 
-use crate::model::coherence::phase::Phase;
-use crate::model::coherence::state::{Slot, State, Version, key, place, tag, tags_of};
+use crate::model::coherence::phase::{Phase, Version};
+use crate::model::coherence::state::{Slot, State, key, place, tag, tags_of};
 use crate::model::coherence::{Branch, Coherence};
 
 /// The permit of a reader; a read has one at a time.

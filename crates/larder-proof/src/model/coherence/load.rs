@@ -5,8 +5,8 @@ use larder::protocol::rules::ProtocolRule;
 use larder::protocol::tag::TagToken;
 use larder::protocol::token::Token;
 
-use crate::model::coherence::phase::{Phase, Read, flight};
-use crate::model::coherence::state::{Slot, State, Version, entry_of, key, place, tags_of};
+use crate::model::coherence::phase::{Phase, Read, Version, flight};
+use crate::model::coherence::state::{Slot, State, entry_of, key, place, tags_of};
 use crate::model::coherence::{Branch, Coherence};
 
 impl State {

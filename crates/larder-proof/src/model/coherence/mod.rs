@@ -25,7 +25,8 @@ use stateright::{Model, Property};
 use crate::model::coverage::Coverage;
 
 pub use branch::Branch;
-pub use state::{State, Version};
+pub use phase::Version;
+pub use state::State;
 
 /// One read that may happen, once, on one instance.
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,9 @@ use larder::protocol::rules::ProtocolRule;
 use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
+use crate::model::coherence::phase::{PermitPhase, PermitRight};
 use crate::model::coherence::state::{
-    Slot, State, Version, entry_of, expected, key, keys, place, refresh_key, tag, tags_of, token_of,
+    Slot, State, entry_of, expected, key, keys, place, refresh_key, tag, tags_of, token_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 
@@ -24,46 +25,6 @@ fn token(permit: usize, kind: u8) -> Token {
     let mut bytes = [0; 16];
     bytes[..3].copy_from_slice(&[100, u8::try_from(permit).unwrap_or(u8::MAX), kind]);
     Token::from_bytes(bytes)
-}
-
-/// One permit: its instance and its progress.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Permit {
-    pub(super) instance: usize,
-    /// Whether it belongs to a refresh. A refresh does not check its epoch before PUT.
-    is_refresh: bool,
-    pub(super) phase: PermitPhase,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PermitPhase {
-    Before,
-    Drawn(PermitRight),
-    Computed(PermitRight, Version),
-    Done,
-}
-
-/// What must be unchanged at the put.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PermitRight {
-    /// Redis was lost since the draw, so the put is refused.
-    Void,
-    Redis {
-        standing: Bytes,
-        tags: Vec<TagToken>,
-    },
-    Memory {
-        tags: Vec<TagToken>,
-    },
-}
-
-impl Permit {
-    /// The permits of the scenario, then those of its refreshes.
-    pub(super) fn all(model: &Coherence) -> Vec<Permit> {
-        let of =
-            |is_refresh| move |&instance: &usize| Permit { instance, is_refresh, phase: PermitPhase::Before };
-        model.permits.iter().map(of(false)).chain(model.refreshes.iter().map(of(true))).collect()
-    }
 }
 
 impl State {

@@ -1,4 +1,4 @@
-//! The progress of a read.
+//! The progress of a read, and that of a permit.
 
 use bytes::Bytes;
 use larder::policy::Consistency;
@@ -8,7 +8,9 @@ use larder::protocol::tag::TagToken;
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Reader;
-use crate::model::coherence::state::Version;
+
+/// A version of the database's one row.
+pub type Version = u8;
 
 /// One read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -146,5 +148,45 @@ pub(super) fn flight(phase: &Phase) -> FlightId {
         Phase::SettingAnchor { id, .. } | Phase::Watched { id, .. } | Phase::WatchedLoaded { id, .. } => *id,
         Phase::DirectHeld { id, .. } | Phase::DirectLoaded { id, .. } => *id,
         Phase::Before | Phase::Arrived | Phase::Failed | Phase::Done => FlightId(0),
+    }
+}
+
+/// One permit: its instance and its progress.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Permit {
+    pub(super) instance: usize,
+    /// Whether it belongs to a refresh. A refresh does not check its epoch before PUT.
+    pub(super) is_refresh: bool,
+    pub(super) phase: PermitPhase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitPhase {
+    Before,
+    Drawn(PermitRight),
+    Computed(PermitRight, Version),
+    Done,
+}
+
+/// What must be unchanged at the put.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitRight {
+    /// Redis was lost since the draw, so the put is refused.
+    Void,
+    Redis {
+        standing: Bytes,
+        tags: Vec<TagToken>,
+    },
+    Memory {
+        tags: Vec<TagToken>,
+    },
+}
+
+impl Permit {
+    /// The permits of the scenario, then those of its refreshes.
+    pub(super) fn all(model: &Coherence) -> Vec<Permit> {
+        let of =
+            |is_refresh| move |&instance: &usize| Permit { instance, is_refresh, phase: PermitPhase::Before };
+        model.permits.iter().map(of(false)).chain(model.refreshes.iter().map(of(true))).collect()
     }
 }

@@ -10,8 +10,8 @@ use larder::protocol::frame::{Frame, fingerprint};
 use larder::protocol::rules::ProtocolRule;
 use larder::protocol::tag::TagToken;
 
-use crate::model::coherence::phase::{Phase, Replacement};
-use crate::model::coherence::state::{State, Version, entry_of, key, place, refresh_key};
+use crate::model::coherence::phase::{Phase, Replacement, Version};
+use crate::model::coherence::state::{State, entry_of, key, place, refresh_key};
 use crate::model::coherence::{Branch, Coherence};
 
 impl State {

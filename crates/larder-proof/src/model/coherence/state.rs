@@ -11,12 +11,8 @@ use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Coherence;
-use crate::model::coherence::permit::Permit;
-use crate::model::coherence::phase::{Phase, Read};
+use crate::model::coherence::phase::{Permit, Phase, Read, Version};
 use crate::model::redis::{Redis, Sent};
-
-/// A version of the database's one row.
-pub type Version = u8;
 
 pub(super) const INSTANCES: usize = 2;
 

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use larder::journal::{Change, ChangeId, Touch};
 use larder::protocol::relay::unpropagated_touches;
 
-use crate::model::coherence::phase::Phase;
-use crate::model::coherence::state::{INSTANCES, Slot, State, Version, Write, key, tag};
+use crate::model::coherence::phase::{Phase, Version};
+use crate::model::coherence::state::{INSTANCES, Slot, State, Write, key, tag};
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
 

@@ -1,0 +1,173 @@
+//! Opens a class: checks its settings, registers its declaration and makes its handle.
+
+use std::any::TypeId;
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::class::builder::ClassBuilder;
+use crate::class::handle::{Class, TagsOf};
+use crate::codec::Coder;
+use crate::engine::registry::{ClassState, Declaration, DeclaredClass};
+use crate::engine::{ClassCore, Engine};
+use crate::error::Error;
+use crate::key::{Key, Namespace};
+use crate::policy::LOAD_TIMEOUT_MAX;
+use crate::protection::{Protection, Sealer};
+use crate::tag::{Tag, TagGroup};
+
+impl<K, V> ClassBuilder<'_, K, V>
+where
+    K: Key + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// The class's own declaration; see [`Cache::declared_classes`].
+    fn declared(&self) -> DeclaredClass {
+        let groups = self.tags_of.as_ref().map(groups_of);
+        let of_type = K::columns().map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
+        DeclaredClass {
+            name: self.name.clone(),
+            tags: self.tags.clone(),
+            is_memory_only: self.is_memory_only,
+            has_unknown_tags: groups == Some(None),
+            tag_groups: groups.flatten().unwrap_or_default(),
+            columns: self.columns.iter().cloned().chain(of_type).collect(),
+            kinds: K::kinds(),
+        }
+    }
+
+    /// Opens the class. Opening one name twice returns two handles on the same entries. The handles share one on/off
+    /// switch and one set of counters.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if
+    /// - the name is empty, longer than 128 bytes or contains control characters;
+    /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection or size,
+    ///   time-outs or tags;
+    /// - a time-out, the policy or the breaker is not allowed;
+    /// - it compresses values that its protection encrypts;
+    /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
+    pub fn open(self) -> Result<Class<K, V>, Error> {
+        let registry = &self.cache.engine.classes;
+        self.open_with(|name, declaration| registry.open(name, declaration))
+    }
+
+    /// Opens the class without adding it to the list of classes.
+    pub(crate) fn unlisted(self) -> Result<Class<K, V>, Error> {
+        self.open_with(|_, declaration| Ok(Arc::new(ClassState::new(declaration))))
+    }
+
+    fn declaration(&self) -> Declaration {
+        // The class's own name is a tag implicitly.
+        let tags: BTreeSet<&String> = self.tags.iter().filter(|tag| **tag != self.name).collect();
+        let parts = vec![
+            ("value", std::any::type_name::<V>().to_owned()),
+            ("codec", format!("{:?}", self.codec)),
+            ("version", self.version.to_string()),
+            ("policy", format!("{:?}", self.policy)),
+            ("load_timeout", format!("{:?}", self.load_timeout)),
+            ("soft_timeout", format!("{:?}", self.soft_timeout)),
+            ("when_abandoned", format!("{:?}", self.abandonment)),
+            ("breaker", format!("{:?}", self.breaker)),
+            ("protection", format!("{:?}", self.protection)),
+            ("max_value_bytes", self.max_value_bytes.to_string()),
+            ("memory_only", self.is_memory_only.to_string()),
+            ("tags", format!("{tags:?}")),
+            ("tagged_by", self.tags_of_type.1.to_owned()),
+            ("compress_above", format!("{:?}", self.compress_above)),
+            ("memory_of", self.memory_of_type.1.to_owned()),
+        ];
+        let types = [Some(TypeId::of::<V>()), self.tags_of_type.0, self.memory_of_type.0];
+        Declaration { types, parts, shown: self.declared(), breaker: self.breaker }
+    }
+
+    /// A cache without Redis needs no secret: no value leaves the process.
+    fn sealer(&self) -> Result<Sealer, Error> {
+        if self.compress_above.is_some() && self.protection == Protection::Sealed {
+            return Err(Error::config(format!(
+                "class {:?}: compress_above with Protection::Sealed: the length of an encrypted value would reveal its \
+                 content; allowed is one of them",
+                self.name
+            )));
+        }
+        let Engine { entry_secrets, shared, .. } = &*self.cache.engine;
+        let sealer = Sealer::new(self.protection, entry_secrets.as_ref());
+        let unprotected = || shared.is_none().then(|| Sealer::new(Protection::Standard, None)).flatten();
+        sealer.or_else(unprotected).ok_or_else(|| {
+            Error::config(format!(
+                "class {:?}: its protection is {:?}, which needs a secret; give the cache one with `entry_secrets`",
+                self.name, self.protection
+            ))
+        })
+    }
+
+    /// The class's load time-out, if that, its soft time-out and its policy are allowed.
+    fn checked_load_timeout(&self) -> Result<Duration, Error> {
+        let wrong = |what: &str, value: Duration, allowed: String| {
+            Error::config(format!("class {:?}: {what} {value:?}: allowed is {allowed}", self.name))
+        };
+        if let Some(wrong) = self.policy.error(self.is_memory_only).or_else(|| self.breaker?.error()) {
+            return Err(Error::config(format!("class {:?}: {wrong}", self.name)));
+        }
+        let (shortest, load) = (Duration::from_millis(1), self.load_timeout);
+        if let Some(load) = load.filter(|load| !(shortest..=LOAD_TIMEOUT_MAX).contains(load)) {
+            return Err(wrong("load_timeout", load, format!("{shortest:?} to {LOAD_TIMEOUT_MAX:?}")));
+        }
+        let load = load.unwrap_or(self.cache.engine.limits.load_timeout);
+        match self.soft_timeout.filter(|soft| !(shortest..load).contains(soft)) {
+            Some(soft) => {
+                let allowed = format!("at least {shortest:?} and less than the load_timeout, {load:?}");
+                Err(wrong("soft_timeout", soft, allowed))
+            }
+            None => Ok(load),
+        }
+    }
+
+    fn open_with(
+        self,
+        common: impl FnOnce(&str, Declaration) -> Result<Arc<ClassState>, Error>,
+    ) -> Result<Class<K, V>, Error> {
+        let namespace: &Namespace = &self.cache.namespace;
+        let own = namespace.tag_key(&self.name);
+        let mut tags = vec![own];
+        for tag in &self.tags {
+            let tag = namespace.tag_key(tag);
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        let core = Arc::new(ClassCore {
+            prefix: namespace.class_prefix(&self.name)?,
+            sealer: self.sealer()?,
+            load_timeout: self.checked_load_timeout()?,
+            soft_timeout: self.soft_timeout,
+            abandonment: self.abandonment,
+            // `common` registers the class. It is called last, so that a class that is refused is not registered.
+            common: common(&self.name, self.declaration())?,
+            max_value_bytes: self.max_value_bytes,
+            compress_above: self.compress_above,
+            memory_of: self.memory_of,
+            name: self.name,
+            policy: self.policy,
+            coder: Coder::of::<V>(self.codec),
+            version: self.version,
+            is_memory_only: self.is_memory_only,
+        });
+        let engine = self.cache.engine.clone();
+        Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
+    }
+}
+
+/// The groups of the tags that `tags_of` returns for one sample key. `None` if the key type has no sample, if the closure
+/// panics or returns no tag, or if one of its tags has no group.
+fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> Option<Vec<TagGroup>> {
+    let sample = K::sample()?;
+    // The application's closure may panic for a key that the application never makes. The groups are then unknown.
+    let tags = catch_unwind(AssertUnwindSafe(|| tags_of(&sample))).ok()?;
+    if tags.is_empty() { None } else { tags.iter().map(Tag::group).collect() }
+}
