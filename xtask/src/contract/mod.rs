@@ -16,6 +16,7 @@ use crate::contract::larder::Larder;
 use crate::contract::proxies::PROXIES;
 use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
+use crate::test::product;
 
 /// The checks for every answer.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
@@ -64,16 +65,17 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(drawn);
     println!("seed {seed}, {} examples; logs in {}", options.examples, folder.display());
     let callers: &[_] = if options.clients { &[] } else { &CALLERS };
-    let mut steps = Steps::new(callers.len() + PROXIES.len() + 13, true);
-    if options.redis || options.postgres {
-        setup::packages(root)?;
-    }
+    let mut steps = Steps::new(callers.len() + PROXIES.len() + 15, true);
+    setup::packages(root)?;
     let schemathesis = steps.step("schemathesis", || tool::schemathesis(root));
     let python = fetched(&mut steps, "tools in Python", || tool::python(root));
     let node = fetched(&mut steps, "tools for Node", || tool::node(root));
     let chromium = fetched(&mut steps, "Chromium", || browser::fetch(root));
     let larder = steps.step("a fresh service", || {
-        run_command(&mut command(root, "cargo", &["build", "--quiet", "--package", "larder-server"]))?;
+        // The packages and features of `xtask test`: with others, cargo compiles the dependencies again. Only a test has
+        // the features that tests add, and `uncacheable` is a small one.
+        let build = product(&["build", "--quiet", "--bin", "larder", "--test", "uncacheable"]);
+        run_command(&mut command(root, "cargo", &build))?;
         Larder::start(root, &folder, options.redis, options.postgres)
     });
     if let (Some(schemathesis), Some(larder)) = (schemathesis, larder) {
