@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http_body_util::BodyExt as _;
 use larder::receipt::Receipt;
 use serde::{Deserialize, Serialize};
@@ -357,6 +357,8 @@ pub(crate) async fn export(
         users.iter().for_each(|user| text.extend(written(format, user)));
         Some((Ok(Bytes::from(text)), (service, Some(last))))
     });
+    // The layer that compresses polls a body again after its end, at which an unfused stream panics.
+    let pages = pages.fuse();
     let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()))];
     Ok((media_type, Body::from_stream(pages)).into_response())
 }

@@ -4,14 +4,14 @@ use std::num::IntErrorKind;
 
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
 use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
 use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::json::{integer, one_of_words, words};
+use crate::domain::json::{integer, one_of_words, string, words};
 use crate::domain::paging::ListParams;
 use crate::domain::role::Role;
 use crate::domain::search::SearchTerm;
@@ -30,9 +30,8 @@ pub(crate) struct DjangoParams {
     /// The number of the page, from 1; `last` is the last page. Without `page` and `page_size` the answer is an array.
     #[param(schema_with = page_or_last)]
     page: Option<String>,
-    /// How many users a page has; above 100, it has 100. Default: 25.
-    // Without a format, which would be a greatest value.
-    #[param(schema_with = from_one)]
+    /// How many users a page has, from 1; above 100, it has 100. Default: 25, also for any other text.
+    #[param(schema_with = size_or_any)]
     page_size: Option<String>,
     /// The cursor in the `Link` of the previous array, or in the `next` of the previous page.
     cursor: Option<String>,
@@ -286,9 +285,10 @@ fn page_or_last() -> Schema {
     OneOfBuilder::new().item(number).item(one_of_words(["last"])).build().into()
 }
 
-/// The schema of an integer from 1.
-fn from_one() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))
+/// The schema of a page's size. As in the framework, every text is accepted: one that is no size means the default.
+fn size_or_any() -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Integer);
+    AnyOfBuilder::new().item(number).item(string()).build().into()
 }
 
 fn ordering(raw: &str) -> Option<Sort> {
