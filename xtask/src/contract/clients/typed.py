@@ -63,7 +63,7 @@ admin = AuthenticatedClient(URL, granted.access_token)
 proof = ConfirmationFields(current_password=password)
 exported = done(export_users.sync_detailed(client=admin, body=proof, format_=ExportUsersFormat.CSV), 200)
 header, *rows = exported.payload.read().splitlines()
-new = {"email": "row@example.com", "username": "row"}
+new = {"external_id": "row-1", "email": "row@example.com", "username": "row"}
 rows.append(",".join(new.get(column, "") for column in header.decode().split(",")).encode())
 # Of the two types of rows, the generated client always names the last one: CSV.
 rows = File(io.BytesIO(b"\r\n".join([header, *rows])))
