@@ -95,7 +95,7 @@ fn slots() -> usize {
 }
 
 /// `arguments`, for every package except the proofs.
-fn product<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn product<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     let excluded = PROOFS.iter().flat_map(|package| ["--exclude", *package]);
     arguments.iter().copied().chain(["--workspace"]).chain(excluded).collect()
 }

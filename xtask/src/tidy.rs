@@ -2,6 +2,7 @@
 //!
 //! Each rule is a function, and a test shows that the rule finds what it forbids.
 
+mod asvs;
 mod cycles;
 mod engine;
 mod glossary;
@@ -89,6 +90,7 @@ fn report(violations: &[Violation]) -> Result<()> {
 
 fn violations(root: &Path) -> Result<Vec<Violation>> {
     let mut violations = markdown::required(root);
+    violations.extend(asvs::agrees(root));
     let mut paths = files(root, Path::new("crates"), "rs")?;
     paths.extend(files(root, Path::new("xtask"), "rs")?);
     let mut sources = Sources::new();

@@ -10,11 +10,12 @@ use anyhow::{Context, Result, bail};
 use crate::contract::larder::{ADMIN, AUDIENCE, Larder};
 use crate::steps::{command, run as run_command};
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("redocly.yaml", include_str!("clients/redocly.yaml")),
     ("spectral.yaml", include_str!("clients/spectral.yaml")),
     ("types.ts", include_str!("clients/types.ts")),
     ("tsconfig.json", include_str!("clients/tsconfig.json")),
+    ("typed.yaml", include_str!("clients/typed.yaml")),
     ("typed.py", include_str!("clients/typed.py")),
     ("resource.py", include_str!("clients/resource.py")),
     ("dialects.py", include_str!("clients/dialects.py")),
@@ -61,15 +62,16 @@ pub(super) fn types(folder: &Path, node: &Path) -> Result<()> {
 
 /// Generates a client in Python, and uses it against the service.
 pub(super) fn typed(folder: &Path, python: &Path, larder: &Larder) -> Result<()> {
-    let generate = ["generate", "--path", "openapi.json", "--output-path", "client", "--meta", "none"];
+    let generate = ["generate", "--path", "openapi.json", "--config", "typed.yaml"];
     let generator = python.join("openapi-python-client");
     let mut generate = command(folder, &generator.to_string_lossy(), &generate);
     // It formats what it made with ruff, and warns if it finds none.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([python.to_owned()].into_iter().chain(std::env::split_paths(&path)))?;
-    run_command(generate.arg("--fail-on-warning").env("PATH", path))?;
+    generate.args(["--output-path", "client", "--meta", "none", "--fail-on-warning"]).env("PATH", path);
+    run_command(&mut generate)?;
     let script = python.join("python");
-    run_command(command(folder, &script.to_string_lossy(), &["typed.py"]).env("LARDER_URL", larder.url()))
+    resource(folder, &script.to_string_lossy(), &["typed.py"], larder)
 }
 
 /// Verifies access tokens as resource servers in Python do.

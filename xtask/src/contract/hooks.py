@@ -5,7 +5,9 @@ replace it by a new one of the same kind if its session or role has changed.
 """
 
 import atexit
+import base64
 import itertools
+import json
 import os
 
 import requests
@@ -17,6 +19,9 @@ ROLE = {"superadmin": "superadmin", "api-key": "admin", "user": "user"}.get(KIND
 KEEPER = {"email": os.environ["LARDER_ADMIN_EMAIL"], "password": os.environ["LARDER_ADMIN_PASSWORD"]}
 PASSWORD = "a password that everybody has"
 VICTIM = "staff-7"  # As in the document's examples.
+CONFIRMED = {"current_password": PASSWORD}
+# Operations that only the caller itself may do.
+OWN = ("/api/v1/users/{id}/api-keys", "/api/v1/users/{id}/sessions/{session_id}")
 
 numbers = itertools.count(1)
 calls = itertools.count(1)
@@ -64,15 +69,31 @@ class Caller:
         self.is_doubted = False
         return answer.status_code == 200 and answer.json()["role"] == ROLE
 
+    def session(self):
+        """The id of the caller's session."""
+        claims = self.tokens["access_token"].split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(claims + "==="))["sid"]
+
     def real(self, path):
         """The body with real values of this caller; None if the path needs none."""
         credential = self.headers.get("X-API-Key", self.tokens["access_token"])
+        name = f"new-{os.getpid()}-{next(numbers)}"
+        new = {"email": f"{name}@example.com", "username": name}
         return {
+            "/api/v1/users": new,
+            "/api/users/": new,
+            "/v1.0/user/create": new,
+            "/api/v1/users/export": CONFIRMED,
+            "/api/v1/users/{id}/api-keys": {"name": "another", **CONFIRMED},
+            "/api/v1/users/{id}/permissions/{permission}": CONFIRMED,
+            "/v1.0/permissions/{id}/{permission}": CONFIRMED,
+            "/api/v1/users/{id}/points": {"amount": 5, "reason": "a course", "idempotency_key": name},
             "/api/v1/auth/login": {"email": self.email, "password": PASSWORD},
             "/api/v1/auth/refresh": {"refresh_token": self.tokens["refresh_token"]},
             "/api/v1/auth/password": {"current_password": PASSWORD, "new_password": PASSWORD + "!"},
             "/api/v1/auth/totp/enroll": {"password": PASSWORD},
             "/api/v1/auth/totp": {"password": PASSWORD},
+            "/api/v1/auth/password/forgot": {"email": self.email},
             "/api/v1/auth/introspect": {"token": credential},
             "/api/v1/auth/revoke": {"token": credential},
         }.get(path)
@@ -111,7 +132,9 @@ def before_call(context, case, kwargs):
     if meta is None or not meta.generation.mode.is_positive or meta.phase.name.value == "stateful":
         return
     if "id" in (case.path_parameters or {}) and number % 3:
-        case.path_parameters["id"] = ["me", VICTIM][number % 3 - 1]
+        case.path_parameters["id"] = "me" if case.path in OWN else ["me", VICTIM][number % 3 - 1]
+        if "session_id" in case.path_parameters:
+            case.path_parameters["session_id"] = caller.session()
     body = caller.real(case.path)
     if body is not None and isinstance(case.body, dict) and number % 2:
         case.body = body

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use larder_testbed::{Database, Postgres, Redis, free_port};
+use larder_testbed::{Database, Postgres, Redis, SmtpOptions, SmtpServer, free_port};
 
 use crate::steps::{command, run as run_command};
 
@@ -34,6 +34,7 @@ pub(super) struct Larder {
     _database: Option<Database>,
     _postgres: Option<Postgres>,
     _redis: Option<Redis>,
+    _mails: SmtpServer,
 }
 
 impl Larder {
@@ -65,6 +66,7 @@ impl Larder {
             Some(database) => database.url(),
             None => format!("sqlite://{}", folder.join("larder.db").display()),
         };
+        let mails = SmtpServer::start(SmtpOptions::default())?;
         let (port, log) = (free_port()?, folder.join("larder.log"));
         let output = File::create(&log)?;
         let program = root.join("target/debug/larder");
@@ -76,6 +78,8 @@ impl Larder {
         service.env("LARDER_LISTEN", format!("127.0.0.1:{port}"));
         service.env("LARDER_ISSUER", format!("http://127.0.0.1:{port}")).env("LARDER_AUDIENCE", AUDIENCE);
         service.env("RUST_LOG", "debug,sqlx=info,hyper=info").env("RUST_BACKTRACE", "1");
+        service.env("LARDER_MAIL_URL", format!("smtp://127.0.0.1:{}", mails.port()));
+        service.env("LARDER_MAIL_FROM", "no-reply@larder.example");
         // No load balancer has to notice the stop.
         service.env("LARDER_STOP_DELAY", "0");
         // Most requests of schemathesis fail. With the default limits, the service would answer 429 after the first
@@ -86,7 +90,8 @@ impl Larder {
         service.envs(settings.iter().copied());
         let child = service.stdout(Stdio::from(output.try_clone()?)).stderr(output).spawn();
         let child = child.with_context(|| format!("starting {}", program.display()))?;
-        let mut larder = Self { child, port, log, _database: database, _postgres: postgres, _redis: redis };
+        let (_database, _postgres, _redis, _mails) = (database, postgres, redis, mails);
+        let mut larder = Self { child, port, log, _database, _postgres, _redis, _mails };
         larder.listens()?;
         Ok(larder)
     }

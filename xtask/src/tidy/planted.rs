@@ -19,11 +19,12 @@ const GLOSSARY: &str = "# Glossary\n\n| term | meaning | field's word | code nam
     | word | we write |\n|---|---|\n| told, what is said | publish |\n";
 
 /// What is in the workspace; a later file replaces an earlier one of the same path.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("README.md", "# larder\n"),
     ("ARCHITECTURE.md", ARCHITECTURE),
     ("CHANGELOG.md", "## Unreleased\nWhat was told.\n"),
     ("docs/glossary.md", GLOSSARY),
+    ("docs/asvs.md", "| levels 1 and 2 | 0 | 0 | 0 |\n| of these, level 1 | 0 | 0 | 0 |\n"),
     (
         "crates/larder/src/lib.rs",
         "//! A cache.\n\npub mod cache;\nmod engine;\nmod flight;\n\npub use crate::flight::Flight;\n",

@@ -7,11 +7,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http_body_util::BodyExt as _;
 use larder::receipt::Receipt;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, Schema, SchemaFormat};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,7 +26,7 @@ use crate::api::problem::Problem;
 use crate::domain::body::ConfirmationBody;
 use crate::domain::importing::{BulkFormat, ImportRow, ReadRow, RowReader, written, written_header};
 use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::json::words;
+use crate::domain::json::{string, words};
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::confirming::Proof;
@@ -39,6 +41,17 @@ const LISTED_ERRORS: usize = 1_000;
 /// Every route of this file.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))
+}
+
+/// Rows of users, for the OpenAPI document alone. Generated clients stream a file of the format `binary`.
+enum Rows {}
+
+impl ToSchema for Rows {}
+
+impl PartialSchema for Rows {
+    fn schema() -> RefOr<Schema> {
+        string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).into()
+    }
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -182,8 +195,8 @@ impl Import {
     security(("bearer" = []), ("api_key" = ["write"])),
     request_body(
         content(
-            (String = "application/x-ndjson"),
-            (String = "text/csv")
+            (Rows = "application/x-ndjson"),
+            (Rows = "text/csv")
         ),
         description = "One `ImportedUser` a line, or a header and one record a user; at most 16 KiB each."
     ),
@@ -303,7 +316,7 @@ words! {
         (
             status = 200,
             description = "one user a line, or a header and one record a user",
-            content((String = "application/x-ndjson"), (String = "text/csv; charset=utf-8"))
+            content((Rows = "application/x-ndjson"), (Rows = "text/csv; charset=utf-8"))
         ),
         Refused, RefusedTooMany, RefusedBody,
     )
@@ -344,6 +357,8 @@ pub(crate) async fn export(
         users.iter().for_each(|user| text.extend(written(format, user)));
         Some((Ok(Bytes::from(text)), (service, Some(last))))
     });
+    // The layer that compresses polls a body again after its end, at which an unfused stream panics.
+    let pages = pages.fuse();
     let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()))];
     Ok((media_type, Body::from_stream(pages)).into_response())
 }

@@ -20,7 +20,7 @@ use crate::service::auth::check_not_own;
 use crate::service::confirming::Proof;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
-use crate::store::changes::{Deleted, Expected, Updated};
+use crate::store::changes::{Deleted, Expected, Proven, Updated};
 
 impl Service {
     /// The user that has this identifier.
@@ -143,7 +143,11 @@ impl Service {
             let (is_own, changes_name) = (target.id == caller.id, patch.changes_name_of(&target));
             // A reset of the password goes to the e-mail address: who sets a privileged user's address can become it.
             let takes_over = changes_name && (is_own || target.role > Role::User);
-            if (takes_over || gives_rights(&patch, &target)) && !is_confirmed {
+            // A password that comes unasked proves an e-mail address, so that mails that reset a password go there.
+            let proves = patch.email.is_some()
+                && proof.confirmation.current_password.is_some()
+                && caller.session().is_ok();
+            if (takes_over || proves || gives_rights(&patch, &target)) && !is_confirmed {
                 // The budget is asked before the code is spent: a code is valid once, and 429 must not use it up.
                 let guess = match is_own && changes_name && caller.role == Role::User {
                     true => Some(self.limits.from_address(Kind::Register, proof.from)?),
@@ -159,7 +163,10 @@ impl Service {
                 drop(guess);
                 is_confirmed = true;
             }
-            let changed = self.update_as_judged(caller.actor(), target, patch.clone(), !expected.is_empty());
+            let proven = if is_confirmed { Proven::Yes } else { Proven::No };
+            let is_conditional = !expected.is_empty();
+            let changed =
+                self.update_as_judged(caller.actor(), target, patch.clone(), is_conditional, proven);
             if let Some(changed) = changed.await? {
                 return Ok(changed);
             }
@@ -174,9 +181,11 @@ impl Service {
         target: User,
         patch: UserPatch,
         is_conditional: bool,
+        proven: Proven,
     ) -> Result<Option<(User, Receipt)>, ServiceError> {
         let update = self.write(actor, move |tx| async move {
-            match tx.update_user(target.id, &patch, Some(as_judged(&target, is_conditional))).await? {
+            let judged = Some(as_judged(&target, is_conditional));
+            match tx.update_user_proven(target.id, &patch, judged, proven).await? {
                 Updated::Done { after, .. } => Ok(Some(*after)),
                 Updated::NotFound | Updated::VersionConflict { .. } => Ok(None),
                 Updated::LastSuperadmin => Err(ServiceError::Refused(Refusal::LastSuperadmin)),

@@ -25,6 +25,15 @@ pub enum Expected<'a> {
     Judged(&'a User),
 }
 
+/// Whether the caller of a change has sent its password, beside its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proven {
+    /// It has, and a code if it has a second factor.
+    Yes,
+    /// It has not.
+    No,
+}
+
 impl Expected<'_> {
     pub(super) fn holds_of(self, user: &User) -> bool {
         match self {
@@ -109,7 +118,8 @@ impl Writer {
         Ok(Some(user))
     }
 
-    /// Changes a user if its row is as expected. Deactivation ends the user's tokens and sessions.
+    /// Changes a user if its row is as expected. Deactivation ends the user's tokens and sessions. A new e-mail address
+    /// is unproven.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or errors of the database.
@@ -118,6 +128,20 @@ impl Writer {
         id: UserId,
         patch: &UserPatch,
         expected: Option<Expected<'_>>,
+    ) -> Result<Updated, StoreError> {
+        self.update_user_proven(id, patch, expected, Proven::No).await
+    }
+
+    /// [`Writer::update_user`] of a caller that may have sent its password.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`], or errors of the database.
+    pub async fn update_user_proven(
+        &self,
+        id: UserId,
+        patch: &UserPatch,
+        expected: Option<Expected<'_>>,
+        proven: Proven,
     ) -> Result<Updated, StoreError> {
         let mut write = self.begin_for(id).await?;
         let Some(AsRead { user: before, unreadable }) = row::locked_as_read(&mut write, id).await? else {
@@ -132,7 +156,11 @@ impl Writer {
             return Err(StoreError::Unreadable { field: (*lost).to_owned() });
         }
         let wanted = patch.applied(&before);
+        let is_marked = mark_email(&mut write, &before, &wanted, patch.email.is_some(), proven).await?;
         if wanted == before && unreadable.is_empty() {
+            if is_marked {
+                self.commit(write, &[Event::on(Action::UserUpdate, id).fields(&["email"])]).await?;
+            }
             self.found_unchanged(|| UnchangedRow::of_user(&before, &fields));
             return Ok(Updated::Done { after: Box::new(wanted), before: Box::new(before) });
         }
@@ -193,6 +221,27 @@ async fn insert(
         passwords::insert(write, user.id, hash, user.created_at).await?;
     }
     Ok(user)
+}
+
+/// Notes in the user's credentials whether its e-mail address is unproven, if the change is about the address. A user
+/// without a password has no credentials, and needs no note. Returns whether a row was changed.
+pub(super) async fn mark_email(
+    write: &mut WriteTransaction,
+    before: &User,
+    after: &User,
+    sets_email: bool,
+    proven: Proven,
+) -> Result<bool, StoreError> {
+    let unproven = match proven {
+        Proven::Yes if sets_email => None,
+        Proven::No if before.email != after.email => Some(after.email.as_str()),
+        _ => return Ok(false),
+    };
+    let query = sqlx::query(
+        "UPDATE credentials SET unproven_email = $2 WHERE user_id = $1 AND unproven_email IS DISTINCT FROM $2",
+    );
+    let query = query.bind(after.id.to_string()).bind(unproven);
+    Ok(query.execute(write.statement()).await?.rows_affected() > 0)
 }
 
 /// The audit events of a change, where `repaired` are fields that could not be read before. Activation and deactivation

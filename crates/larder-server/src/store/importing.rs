@@ -16,7 +16,7 @@ use crate::domain::importing::ImportRow;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
-use crate::store::changes::{lock_counts, update_events};
+use crate::store::changes::{Proven, lock_counts, mark_email, update_events};
 use crate::store::error::StoreError;
 use crate::store::row::{self, AsRead, select_user};
 use crate::store::writing::Writer;
@@ -312,6 +312,7 @@ async fn apply(write: &mut WriteTransaction, planned: &[Planned<'_>]) -> Result<
     for Planned { before, after, .. } in planned {
         let Some(before) = before.filter(|before| **before != *after) else { continue };
         row::update(write, after).await?;
+        mark_email(write, before, after, true, Proven::No).await?;
         let is_verified = before.email_verified && before.email == after.email;
         if is_verified != after.email_verified {
             let query = sqlx::query("UPDATE users SET email_verified = $2 WHERE id = $1");

@@ -80,8 +80,9 @@ impl Store {
 }
 
 impl Writer {
-    /// Stores a token. Returns the address to which it has to be sent; `None`: there is no such active user, or it has
-    /// confirmed its address already.
+    /// Stores a token. Returns the address to which it has to be sent; `None`: there is no such active user, it has
+    /// confirmed its address already, or the token would reset the password and the address is unproven. The audit log
+    /// has the last case.
     ///
     /// # Errors
     /// Errors of the database.
@@ -90,6 +91,12 @@ impl Writer {
         let Some(user) = row::locked(&mut write, new.user_id).await? else { return Ok(None) };
         let is_confirmed = new.purpose == MailPurpose::EmailConfirm && user.email_verified;
         if !user.is_active || is_confirmed {
+            return Ok(None);
+        }
+        if new.purpose == MailPurpose::PasswordReset && is_unproven(&mut write, &user).await? {
+            tracing::warn!(user_id = %user.id, "no mail: the address was set without a password");
+            let event = Event::on(Action::PasswordForget, user.id).text("code", "address_unproven");
+            self.commit(write, &[event]).await?;
             return Ok(None);
         }
         sqlx::query("DELETE FROM mail_tokens WHERE expires_at <= $1")
@@ -157,6 +164,14 @@ impl Writer {
         self.commit(write, &[Event::on(Action::EmailConfirm, id)]).await?;
         Ok(true)
     }
+}
+
+/// Whether the user's present e-mail address was set without a password. The lock on the user's row, which the caller of this
+/// function holds, orders this with each change of the address.
+async fn is_unproven(write: &mut WriteTransaction, user: &User) -> Result<bool, StoreError> {
+    let query = sqlx::query("SELECT user_id FROM credentials WHERE user_id = $1 AND unproven_email = $2");
+    let query = query.bind(user.id.to_string()).bind(user.email.as_str());
+    Ok(query.fetch_optional(write.statement()).await?.is_some())
 }
 
 /// Locks the user's row, and deletes the token and all others of its purpose. `None`: the token is not valid. The lock

@@ -12,7 +12,7 @@ const ORIGIN: &str = "https://app.example.com";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// Passes bytes through gzip.
-fn gzip(bytes: &[u8], arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8], arguments: &[&str]) -> Vec<u8> {
     let gzip = Command::new("gzip").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut gzip = gzip.unwrap();
     // The input is smaller than a pipe's buffer, so this cannot wait for the output to be read.

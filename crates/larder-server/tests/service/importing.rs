@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::browsers::gzip;
 use crate::support::app::{PASSWORD, Stack, TestApp, on_both_databases};
 use crate::support::client::{Answer, Client, Request};
 use crate::support::eventually;
@@ -39,7 +40,12 @@ fn person(number: usize) -> Value {
 fn export(client: &Client, format: &str) -> Vec<u8> {
     let path = format!("/api/v1/users/export?format={format}");
     let answer = client.send(Request::new("POST", &path).json(&client.confirmed(&json!({})))).expect(200);
-    answer.unchunked()
+    let sent = Request::new("POST", &path).json(&client.confirmed(&json!({})));
+    let compressed = client.raw(sent.header("accept-encoding", "gzip")).expect(200);
+    assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+    let plain = answer.unchunked();
+    assert_eq!(gzip(&compressed.unchunked(), &["-dc"]), plain);
+    plain
 }
 
 fn users_are_created_and_changed_and_caches_are_right_at_once(app: &TestApp) {

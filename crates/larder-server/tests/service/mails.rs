@@ -11,10 +11,10 @@ use crate::support::client::{Client, Request};
 use crate::support::{eventually, exposition};
 
 const FORGOT: &str = "/api/v1/auth/password/forgot";
-const RESET: &str = "/api/v1/auth/password/reset";
+pub(crate) const RESET: &str = "/api/v1/auth/password/reset";
 const ASK: &str = "/api/v1/auth/email/confirm/request";
 const CONFIRM: &str = "/api/v1/auth/email/confirm";
-const NEW: &str = "another horse battery";
+pub(crate) const NEW: &str = "another horse battery";
 
 fn with_server(stack: Stack, server: &SmtpServer) -> Stack {
     stack
@@ -24,14 +24,14 @@ fn with_server(stack: Stack, server: &SmtpServer) -> Stack {
 }
 
 /// A mail server, and an instance that sends to it, on each database.
-fn on_both(test: impl Fn(&SmtpServer, &TestApp)) {
+pub(crate) fn on_both(test: impl Fn(&SmtpServer, &TestApp)) {
     for stack in [Stack::sqlite_memory(), Stack::postgres_redis()] {
         let server = SmtpServer::start(SmtpOptions::default()).unwrap();
         test(&server, &with_server(stack, &server).start());
     }
 }
 
-fn mails(server: &SmtpServer) -> Vec<Value> {
+pub(crate) fn mails(server: &SmtpServer) -> Vec<Value> {
     server.mails().unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -48,22 +48,22 @@ fn token(mail: &Value) -> String {
     text.split(['=', '\r', '\n']).find(is_token).unwrap_or_else(|| panic!("no token: {text}")).to_owned()
 }
 
-fn forgot(app: &TestApp, email: &str) -> u16 {
+pub(crate) fn forgot(app: &TestApp, email: &str) -> u16 {
     app.stranger().post(FORGOT, &json!({ "email": email })).status
 }
 
 /// Asks for a reset, and returns the token that arrives.
-fn asked(server: &SmtpServer, app: &TestApp, email: &str) -> String {
+pub(crate) fn asked(server: &SmtpServer, app: &TestApp, email: &str) -> String {
     let number = mails(server).len();
     assert_eq!(forgot(app, email), 202);
     token(&mail(server, number))
 }
 
-fn reset(token: &str, password: &str) -> Value {
+pub(crate) fn reset(token: &str, password: &str) -> Value {
     json!({ "token": token, "new_password": password })
 }
 
-fn entries(app: &TestApp, action: &str) -> Vec<Value> {
+pub(crate) fn entries(app: &TestApp, action: &str) -> Vec<Value> {
     let page = app.admin().get(&format!("/api/v1/audit?limit=100&action={action}")).expect(200).json();
     page["items"].as_array().unwrap().clone()
 }

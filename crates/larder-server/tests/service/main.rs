@@ -68,6 +68,7 @@ mod support;
 mod texts;
 mod tokens;
 mod totp;
+mod unproven;
 mod untracked;
 mod users;
 mod webhooks;

@@ -26,7 +26,8 @@ def post(path, body, **more):
 
 TOKEN = post("/api/v1/auth/login", ADMIN)["access_token"]
 bearer = {"Authorization": f"Bearer {TOKEN}"}
-made = post("/api/v1/users/me/api-keys", {"name": "a resource server", "scopes": ["introspect"]}, headers=bearer)
+wanted = {"name": "a resource server", "scopes": ["introspect"], "current_password": ADMIN["password"]}
+made = post("/api/v1/users/me/api-keys", wanted, headers=bearer)
 
 answer = requests.get(f"{ISSUER}/.well-known/oauth-authorization-server", timeout=30)
 answer.raise_for_status()

@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::{Content, OpenApi as Document, RefOr, Required, Server};
 
-/// The schema of a body that may be missing, because only a caller that deletes itself needs it. An annotation cannot
-/// declare a body as optional.
+use crate::domain::json::nullable;
+
+/// The schema of a body that may be missing or `null`, because not every caller needs it (`OptionalJson`). An annotation
+/// cannot declare a body as optional.
 const OPTIONAL: &str = "/ConfirmationFields";
 
 const SCHEMAS: &str = "#/components/schemas/";
@@ -28,16 +31,8 @@ pub(super) fn completed(mut document: Document, base: &str) -> Document {
                 _ => needs,
             });
             describe(operation);
-            let may_be_missing = |content: &RefOr<Content>| match content {
-                RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) => {
-                    schema.ref_location.ends_with(OPTIONAL)
-                }
-                _ => false,
-            };
-            if let Some(RefOr::T(body)) = &mut operation.request_body
-                && body.content.values().any(may_be_missing)
-            {
-                body.required = Some(Required::False);
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                may_be_missing(body);
             }
         }
     }
@@ -46,6 +41,18 @@ pub(super) fn completed(mut document: Document, base: &str) -> Document {
         components.schemas.retain(|name, _| used.contains(name));
     }
     document
+}
+
+/// Declares a body of the schema [`OPTIONAL`] as what the service takes: it may be missing, and it may be `null`.
+fn may_be_missing(body: &mut RequestBody) {
+    for content in body.content.values_mut() {
+        if let RefOr::T(Content { schema: Some(schema), .. }) = content
+            && matches!(schema, RefOr::Ref(schema) if schema.ref_location.ends_with(OPTIONAL))
+        {
+            *schema = nullable(schema.clone());
+            body.required = Some(Required::False);
+        }
+    }
 }
 
 /// The operations of a path, each with its method in lower case.

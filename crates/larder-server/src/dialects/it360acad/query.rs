@@ -1,14 +1,17 @@
 //! The parameters of `/api/users/`, as Django REST framework and django-filter name and read them.
 
+use std::num::IntErrorKind;
+
 use serde::Deserialize;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
 use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
 use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::json::words;
+use crate::domain::json::{integer, one_of_words, string, words};
 use crate::domain::paging::ListParams;
 use crate::domain::role::Role;
 use crate::domain::search::SearchTerm;
@@ -25,10 +28,10 @@ const DEFAULT_PAGE: usize = 25;
 #[into_params(parameter_in = Query)]
 pub(crate) struct DjangoParams {
     /// The number of the page, from 1; `last` is the last page. Without `page` and `page_size` the answer is an array.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    #[param(schema_with = page_or_last)]
     page: Option<String>,
-    /// How many users a page has; above 100, it has 100. Default: 25.
-    #[param(value_type = Option<u32>, minimum = 1)]
+    /// How many users a page has, from 1; above 100, it has 100. Default: 25, also for any other text.
+    #[param(schema_with = size_or_any)]
     page_size: Option<String>,
     /// The cursor in the `Link` of the previous array, or in the `next` of the previous page.
     cursor: Option<String>,
@@ -259,10 +262,12 @@ fn page_number(page: Option<&str>, size: Option<&str>) -> Result<Option<PageNumb
     if page.is_none() && size.is_none() {
         return Ok(None);
     }
-    // The framework ignores a size that is no number.
-    let size = size.and_then(|raw| raw.parse::<u64>().ok()).filter(|size| *size > 0);
-    let size =
-        size.map_or(DEFAULT_PAGE, |size| usize::try_from(size).unwrap_or(LARGEST_PAGE).min(LARGEST_PAGE));
+    // The framework ignores a size that is no number. Its integers have no greatest value.
+    let size = match size.map(str::parse::<usize>) {
+        Some(Ok(size)) if size > 0 => size.min(LARGEST_PAGE),
+        Some(Err(error)) if *error.kind() == IntErrorKind::PosOverflow => LARGEST_PAGE,
+        _ => DEFAULT_PAGE,
+    };
     let number = match page {
         None => Some(1),
         Some("last") => None,
@@ -272,6 +277,18 @@ fn page_number(page: Option<&str>, size: Option<&str>) -> Result<Option<PageNumb
         },
     };
     Ok(Some(PageNumber { number, size }))
+}
+
+/// The schema of a page's number.
+fn page_or_last() -> Schema {
+    let number = integer(1, i64::try_from(PAGED).unwrap_or(i64::MAX));
+    OneOfBuilder::new().item(number).item(one_of_words(["last"])).build().into()
+}
+
+/// The schema of a page's size. As in the framework, every text is accepted: one that is no size means the default.
+fn size_or_any() -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Integer);
+    AnyOfBuilder::new().item(number).item(string()).build().into()
 }
 
 fn ordering(raw: &str) -> Option<Sort> {
