@@ -130,8 +130,7 @@ impl Builder {
     }
 
     /// How much memory the entries of this process take, with all that belongs to them: decoded values, keys, tags,
-    /// and the room that collections keep free. One entry may take 1/32 of it; a larger one is served and not kept in
-    /// memory, and counted in [`Stats::no_room`](crate::stats::Stats::no_room). Default: 64 MiB.
+    /// and free room of collections. A larger entry than 1/32 of it is not kept: `Stats::no_room`. Default: 64 MiB.
     pub fn memory_bytes(self, memory_bytes: u64) -> Self {
         Builder { memory_bytes, ..self }
     }
@@ -201,8 +200,7 @@ impl Builder {
     /// first cache that uses a namespace stores a claim with its name. A cache with another name that finds the claim
     /// does not use Redis and reports [`Trouble::AnotherInstallation`](crate::health::Trouble::AnotherInstallation).
     ///
-    /// A cache with a journal ignores this name, because its journal names the database. A cache without Redis ignores
-    /// it too.
+    /// A cache with a journal ignores this name: its journal names the database. So does a cache without Redis.
     ///
     /// # Examples
     ///

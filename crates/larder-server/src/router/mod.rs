@@ -84,7 +84,8 @@ pub(crate) fn around(router: Router, http: &Http) -> Router {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    paths::under(&http.base_path, router).layer(from_fn(correlation::correlate))
+    // The state makes services of the fallbacks and their layers once; without one, each request would.
+    paths::under(&http.base_path, router).layer(from_fn(correlation::correlate)).with_state(())
 }
 
 /// `/openapi.json` and `/docs`, which can be served before the service is open.

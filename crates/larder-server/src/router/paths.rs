@@ -65,22 +65,24 @@ fn is_like(template: &str, path: &str) -> bool {
 /// slash, it redirects, as Django's `APPEND_SLASH` does: the paths of that system are the only ones with a slash. This is
 /// outside of the router's layers, so that they see the path that is served.
 pub(super) fn with_and_without_slash(router: Router, templates: Templates) -> Router {
-    Router::new().fallback(move |mut request: Request| {
-        let mut router = router.clone();
-        let known = templates.known_form(request.uri());
-        async move {
-            match known {
-                Some(known) if known.path().ends_with('/') => {
-                    private(redirected(request.method(), &known)).await
+    Router::new()
+        .fallback(move |mut request: Request| {
+            let mut router = router.clone();
+            let known = templates.known_form(request.uri());
+            async move {
+                match known {
+                    Some(known) if known.path().ends_with('/') => {
+                        private(redirected(request.method(), &known)).await
+                    }
+                    Some(known) => {
+                        *request.uri_mut() = known;
+                        router.call(request).await.into_response()
+                    }
+                    None => router.call(request).await.into_response(),
                 }
-                Some(known) => {
-                    *request.uri_mut() = known;
-                    router.call(request).await.into_response()
-                }
-                None => router.call(request).await.into_response(),
             }
-        }
-    })
+        })
+        .with_state(())
 }
 
 /// A permanent redirect. After a 301 a client may repeat a POST as a GET; after a 308 it repeats the method and the body.
@@ -112,19 +114,21 @@ pub(super) fn under(base: &str, router: Router) -> Router {
         return router;
     }
     let base: Arc<str> = base.into();
-    Router::new().fallback(move |mut request: Request| {
-        let (mut router, base) = (router.clone(), base.clone());
-        async move {
-            let inner = request.uri().path().strip_prefix(&*base).filter(|inner| inner.starts_with('/'));
-            match inner.and_then(|inner| with_path(request.uri(), inner)) {
-                Some(uri) => {
-                    *request.uri_mut() = uri;
-                    rebased(router.call(request).await.into_response(), &base)
+    Router::new()
+        .fallback(move |mut request: Request| {
+            let (mut router, base) = (router.clone(), base.clone());
+            async move {
+                let inner = request.uri().path().strip_prefix(&*base).filter(|inner| inner.starts_with('/'));
+                match inner.and_then(|inner| with_path(request.uri(), inner)) {
+                    Some(uri) => {
+                        *request.uri_mut() = uri;
+                        rebased(router.call(request).await.into_response(), &base)
+                    }
+                    None => private(problem::unknown_path().await.into_response()).await,
                 }
-                None => private(problem::unknown_path().await.into_response()).await,
             }
-        }
-    })
+        })
+        .with_state(())
 }
 
 /// Serves the discovery document also where RFC 8414 has it for an issuer with a path: the path of `issuer` follows the
@@ -136,14 +140,16 @@ pub(super) fn discovered(issuer: &str, base: &str, router: Router) -> Router {
     }
     let (from, to): (Arc<str>, Arc<str>) =
         (format!("{DISCOVERY}{path}").into(), format!("{base}{DISCOVERY}").into());
-    Router::new().fallback(move |mut request: Request| {
-        let mut router = router.clone();
-        let known = (request.uri().path() == &*from).then(|| with_path(request.uri(), &to)).flatten();
-        if let Some(known) = known {
-            *request.uri_mut() = known;
-        }
-        async move { router.call(request).await.into_response() }
-    })
+    Router::new()
+        .fallback(move |mut request: Request| {
+            let mut router = router.clone();
+            let known = (request.uri().path() == &*from).then(|| with_path(request.uri(), &to)).flatten();
+            if let Some(known) = known {
+                *request.uri_mut() = known;
+            }
+            async move { router.call(request).await.into_response() }
+        })
+        .with_state(())
 }
 
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {

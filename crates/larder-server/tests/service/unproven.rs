@@ -34,7 +34,8 @@ fn an_address_that_was_set_without_a_password_gets_no_reset() {
             let report = client.send(request.header("content-type", "application/x-ndjson").bytes(row));
             assert_eq!(report.expect(200).json()["updated"], 1);
         };
-        let ways: [(&str, &dyn Fn(&str)); 4] = [
+        type Way<'a> = (&'a str, &'a dyn Fn(&str));
+        let ways: [Way; 4] = [
             ("a key", &|address| drop(key.patch(&ann.path(), &email(address)).expect(200))),
             ("a session", &|address| drop(admin.patch(&ann.path(), &email(address)).expect(200))),
             ("an older path", &|address| {

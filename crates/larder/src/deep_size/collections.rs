@@ -68,8 +68,8 @@ fn array_bytes(parts: &Parts) -> u64 {
 fn table_bytes(parts: &Parts) -> u64 {
     let buckets = match parts.count {
         ..4 => 4,
-        ..8 => 8,
-        ..15 => 16,
+        4..8 => 8,
+        8..15 => 16,
         count => (count * 8 / 7).next_power_of_two(),
     };
     heap_bytes((buckets * parts.bytes()).next_multiple_of(16) + buckets + 16)

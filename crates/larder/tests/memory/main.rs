@@ -1,6 +1,7 @@
 //! The memory budget is what the process takes. Each measurement runs in a process of its own, this program again, so
 //! that no other test's memory is in its figures.
 
+#![expect(clippy::print_stdout, reason = "a measuring process prints its figures, and the table is printed")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 mod shapes;
