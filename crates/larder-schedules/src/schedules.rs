@@ -309,7 +309,7 @@ fn refresh_against(rules: ProtocolRules, invalidate: fn(&LocalTier)) {
         ends: Tick::from_nanos(u64::MAX),
         load_time: Duration::ZERO,
     };
-    let aging = Some(Box::new(CopyAging::new(life, None, NOW)));
+    let aging = Some(std::sync::Arc::new(CopyAging::new(life, None, NOW)));
     let inserted = LocalPermit::draw(&local, &key(), &[].into())
         .redeem(LocalCopy { aging, ..copy(0, Origin::Timed) }, ProtocolRule::PutsUnderPermit);
     assert!(inserted.is_ok());

@@ -154,21 +154,22 @@ fn check(shape: &str, budget: u64, measured: Measured) {
 const SUITE_BUDGET: u64 = 24 << 20;
 
 macro_rules! within_the_budget {
-    ($($name:ident = $shape:literal;)*) => {$(
+    ($($name:ident = $shape:literal, $turnovers:literal turnovers;)*) => {$(
         #[test]
         fn $name() {
-            check($shape, SUITE_BUDGET, measured($shape, SUITE_BUDGET, 4, Duration::ZERO));
+            check($shape, SUITE_BUDGET, measured($shape, SUITE_BUDGET, $turnovers, Duration::ZERO));
         }
     )*};
 }
 
 within_the_budget! {
-    vectors_of_short_texts_take_the_budget = "texts";
-    user_records_take_the_budget = "user";
-    maps_of_texts_take_the_budget = "map";
-    blobs_of_bytes_take_the_budget = "blob";
-    blobs_as_sequences_take_the_budget = "numbers";
-    trees_of_structs_and_enums_take_the_budget = "tree";
+    vectors_of_short_texts_take_the_budget = "texts", 4 turnovers;
+    user_records_take_the_budget = "user", 4 turnovers;
+    maps_of_texts_take_the_budget = "map", 4 turnovers;
+    blobs_of_bytes_take_the_budget = "blob", 4 turnovers;
+    // Without optimisation, serde takes 20 s to turn 24 MiB over byte by byte.
+    blobs_as_sequences_take_the_budget = "numbers", 2 turnovers;
+    trees_of_structs_and_enums_take_the_budget = "tree", 4 turnovers;
 }
 
 /// Values of all shapes in one cache: what the allocator cannot reuse would grow here.

@@ -9,7 +9,7 @@ use larder::protocol::rules::ProtocolRule;
 use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
-use crate::model::coherence::phase::{PermitPhase, PermitRight};
+use crate::model::coherence::phase::{Permit, PermitPhase, PermitRight};
 use crate::model::coherence::state::{
     Slot, State, entry_of, expected, key, keys, place, refresh_key, tag, tags_of, token_of,
 };

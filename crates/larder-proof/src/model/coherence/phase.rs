@@ -7,7 +7,7 @@ use larder::protocol::shard::Seq;
 use larder::protocol::tag::TagToken;
 use larder::protocol::token::Token;
 
-use crate::model::coherence::Reader;
+use crate::model::coherence::{Coherence, Reader};
 
 /// A version of the database's one row.
 pub type Version = u8;
