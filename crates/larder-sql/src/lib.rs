@@ -39,9 +39,11 @@ pub use crate::read_connection::ReadConnection;
 /// Compiles the examples of the repository's README and pages, and runs those that need no server.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/aging.md")]
 #[doc = include_str!("../../../docs/batches.md")]
 #[doc = include_str!("../../../docs/journal.md")]
 #[doc = include_str!("../../../docs/loaders.md")]
+#[doc = include_str!("../../../docs/memory.md")]
 #[doc = include_str!("../../../docs/plain-values.md")]
 #[doc = include_str!("../../../docs/tags.md")]
 struct Pages;

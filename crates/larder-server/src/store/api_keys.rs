@@ -3,8 +3,8 @@
 use std::fmt;
 
 use larder_sql::write::WriteTransaction;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::domain::api_key::{ApiKeyId, ApiKeyName, ApiKeyState, NewApiKey};
 use crate::domain::audit::{Action, Event};
@@ -163,15 +163,16 @@ impl Writer {
     /// Errors of the database.
     pub async fn used_api_key(&self, id: ApiKeyId, day: &str) -> Result<(), StoreError> {
         let mut write = self.begin().await?;
-        sqlx::query(
-            "INSERT INTO api_key_uses (key_id, used_on) SELECT id, CAST($2 AS TEXT) FROM api_keys WHERE id = $1
+        // The key's row is locked: otherwise a deletion between the SELECT and the INSERT would break the foreign key.
+        let query = format!(
+            "INSERT INTO api_key_uses (key_id, used_on)
+             SELECT id, used_on FROM (SELECT id, CAST($2 AS TEXT) AS used_on FROM api_keys WHERE id = $1{}) AS key
+             WHERE true
              ON CONFLICT (key_id) DO UPDATE SET used_on = excluded.used_on
              WHERE api_key_uses.used_on < excluded.used_on",
-        )
-        .bind(id.to_string())
-        .bind(day)
-        .execute(write.statement())
-        .await?;
+            write.dialect().for_update()
+        );
+        sqlx::query(AssertSqlSafe(query)).bind(id.to_string()).bind(day).execute(write.statement()).await?;
         // A use does not change the key, so the audit log gets no entry.
         self.commit(write, &[]).await
     }
