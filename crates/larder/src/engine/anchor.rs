@@ -69,6 +69,9 @@ impl Engine {
         let loaded = self.load_while(class, begin, condition, loading).await?;
         let Some(AnchoredRight { permit, tags, until }) = anchored.filter(|_| !loaded.is_spoiled) else {
             let why = if loaded.is_spoiled { NotStoredReason::Spoiled } else { NotStoredReason::Overtaken };
+            if why == NotStoredReason::Overtaken {
+                class.note_not_inserted(why);
+            }
             let valid_until = begin.start.at.plus(self.local_bound());
             return Ok(LoadOutcome::not_stored(loaded.value, why, valid_until));
         };
@@ -76,7 +79,11 @@ impl Engine {
         // through Redis.
         let residence = |total: Duration| (Origin::Anchored, total.min(until.since(begin.start.at)));
         self.keep_in_memory(class, begin.start, loaded, (tags, residence), |copy| {
-            permit.redeem(copy, ProtocolRule::KeepsUnderAnchor)
+            permit.redeem(copy, ProtocolRule::KeepsUnderAnchor).inspect_err(|why| {
+                if *why == NotStoredReason::Overtaken {
+                    class.note_not_inserted(*why);
+                }
+            })
         })
     }
 

@@ -186,9 +186,12 @@ impl Engine {
         };
         let loaded = self.load_while(class, begin, condition, loading).await?;
         let residence = |total| self.loaded_residence(total);
-        self.keep_in_memory(class, *start, loaded, (tags, residence), |copy| match right {
-            MemoryRight::Flight => self.local.insert_loaded(&entry_ref.key, *flight, copy),
-            MemoryRight::Permit(permit) => permit.redeem(copy, ProtocolRule::PutsUnderPermit),
+        self.keep_in_memory(class, *start, loaded, (tags, residence), |copy| {
+            let kept = match right {
+                MemoryRight::Flight => self.local.insert_loaded(&entry_ref.key, *flight, copy),
+                MemoryRight::Permit(permit) => permit.redeem(copy, ProtocolRule::PutsUnderPermit),
+            };
+            kept.inspect_err(|why| class.note_overtaken_fill(*why))
         })
     }
 
@@ -235,9 +238,9 @@ impl Engine {
         match insert(copy) {
             Ok(()) => Ok(LoadOutcome::loaded(value, Placement::Memory, valid_until)),
             Err(why) => {
-                match why {
-                    NotStoredReason::Overtaken => count(&class.common.counters.fills_refused),
-                    _ => class.note_not_inserted(why),
+                // Each caller counts an overtaken value by what it is: a fill, an insert or a put.
+                if why == NotStoredReason::NoRoom {
+                    class.note_not_inserted(why);
                 }
                 not_kept(value, why)
             }
@@ -274,6 +277,13 @@ fn resolve(loaded: AnyLoaded, previous: Option<&AnyPrevious>) -> Result<Resolved
 }
 
 impl ClassCore {
+    /// Counts a fill that an invalidation overtook.
+    pub(super) fn note_overtaken_fill(&self, why: NotStoredReason) {
+        if why == NotStoredReason::Overtaken {
+            count(&self.common.counters.fills_refused);
+        }
+    }
+
     /// Counts a spoiled load. The first one of the class is logged.
     fn note_spoiled(&self, reason: &str) {
         // Relaxed: the counter guards no other data, and only the first increment returns 0.

@@ -287,7 +287,11 @@ impl Engine {
                     if is_stored && !self.rules.keeps(ProtocolRule::FillerInsertsNothing) {
                         let _ = self.insert_unfenced(class, key, &entry);
                     }
-                    if is_stored { Ok(()) } else { Err(NotStoredReason::Overtaken) }
+                    if is_stored {
+                        return Ok(());
+                    }
+                    class.note_overtaken_fill(NotStoredReason::Overtaken);
+                    Err(NotStoredReason::Overtaken)
                 }
                 // It is unknown whether the fill arrived; dropping the hold releases the lease if it still exists.
                 Err(fault) => {
@@ -342,12 +346,7 @@ impl Engine {
         }
         match store(entry, left).await {
             Ok(()) => Ok(LoadOutcome::loaded(value, Placement::Redis, valid_until)),
-            Err(why) => {
-                if why == NotStoredReason::Overtaken {
-                    count(&class.common.counters.fills_refused);
-                }
-                not_kept(value, why)
-            }
+            Err(why) => not_kept(value, why),
         }
     }
 }

@@ -163,7 +163,8 @@ impl Engine {
         // The hold is dropped after the entry was stored: until then no other instance begins the same load.
         let key = &begin.entry_ref.key;
         self.keep_in_redis(class, (key, begin.start), loaded, tags, async |entry, left| {
-            self.put_in_redis(key, (shared, epoch), &existing, entry, left).await
+            let put = self.put_in_redis(key, (shared, epoch), &existing, entry, left).await;
+            put.inspect_err(|why| class.note_overtaken_fill(*why))
         })
         .await
     }
