@@ -7,7 +7,7 @@ use larder::protocol::token::Token;
 
 use crate::model::coherence::phase::{Phase, Read, Version, flight};
 use crate::model::coherence::state::{Slot, State, entry_of, key, place, tags_of};
-use crate::model::coherence::{Branch, Coherence};
+use crate::model::coherence::{Branch, Coherence, Reader};
 
 impl State {
     /// The loader reads the database at this one instant.
@@ -133,19 +133,8 @@ impl State {
     /// Resets the fields of a read that has ended, so that equal states stay equal.
     pub(super) fn finish(&mut self, nth: usize) {
         let read = &mut self.readers[nth];
-        *read = Read {
-            phase: Phase::Done,
-            arrival: FlightId(0),
-            must_fresh: 0,
-            must_own: 0,
-            snapshot: 0,
-            is_cut: false,
-            is_aged: false,
-            has_failed: false,
-            before: None,
-            tokens: 0,
-            ..read.clone()
-        };
+        let Read { instance, consistency, .. } = *read;
+        *read = Read { phase: Phase::Done, ..Read::new(&Reader { instance, consistency }) };
     }
 
     /// A unique token that does not depend on the order in which readers draw tokens, so that equal states stay equal.
