@@ -55,8 +55,7 @@ pub enum Consistency {
 }
 
 /// How long the entries of a class can stay, and when they are refreshed. A TTL limits how long an entry stays; whether
-/// an answer is current depends on invalidations, not on the TTL: no policy makes a read return an entry that was
-/// invalidated.
+/// an answer is current depends on invalidations, not on the TTL: each of them ends an aged entry as it ends a fresh one.
 ///
 /// The class's read that finds an aged entry refreshes it with its own loader, in the background. Of all instances, one
 /// loads. If the load fails, the entry stays, and the next attempt follows after a second at the earliest.
@@ -141,7 +140,7 @@ impl Policy {
     }
 
     /// Serves an entry for up to `span` after the end of its TTL, while one read refreshes it: no read waits for the
-    /// load of an entry that is in use. An entry that was invalidated is never served. Default: zero.
+    /// load of an entry that is in use. An invalidation ends it as it ends a fresh entry. Default: zero.
     #[must_use]
     pub fn stale_while_revalidate(mut self, span: Duration) -> Self {
         self.aging.stale_while_revalidate = span;
@@ -149,7 +148,7 @@ impl Policy {
     }
 
     /// If the load of an entry fails or takes longer than the read's soft time-out, serves the entry for up to `span`
-    /// after the end of its TTL. An entry that was invalidated is never served. Not allowed in
+    /// after the end of its TTL. An invalidation ends it as it ends a fresh entry. Not allowed in
     /// [memory-only](crate::class::ClassBuilder::memory_only) classes: what grants rights must not outlive its TTL.
     /// Default: zero.
     #[must_use]

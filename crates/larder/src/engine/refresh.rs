@@ -38,7 +38,8 @@ const NO_FLIGHT: FlightId = FlightId(0);
 
 impl Engine {
     /// Refreshes `copy` in the background, if no other read of this process does so. Returns once the right to replace
-    /// the entry is taken and the load has begun: at most two round trips to Redis.
+    /// the entry is taken and the load has begun: after two round trips to Redis, in a memory-only class as many as
+    /// [`Engine::anchor`] needs.
     pub(super) async fn refresh(
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
