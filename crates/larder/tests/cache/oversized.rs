@@ -6,7 +6,7 @@ use larder::cache::{Cache, Health};
 use larder_testbed::Redis;
 
 use crate::support::entries::Raw;
-use crate::support::{Instance, Table, classes, eventually};
+use crate::support::{Instance, Table, builder, classes, eventually};
 
 /// A value of this length would be seen in the process's memory.
 const LONG: u64 = 64 << 20;
@@ -140,7 +140,7 @@ async fn half_a_gigabyte_takes_no_memory() {
 #[tokio::test]
 async fn an_entry_with_too_long_tags_is_not_stored() {
     let redis = Redis::start().unwrap();
-    let cache = Cache::builder("test").redis(redis.url()).installation("test").build().await.unwrap();
+    let cache = builder().redis(redis.url()).installation("test").build().await.unwrap();
     let tags = |_: &u32| (0..800).map(|nth| format!("{nth:0100}")).collect::<Vec<_>>();
     let class = cache.class::<u32, u64>("values").tagged_by(tags).open().unwrap();
     let load = || async { Ok::<_, std::io::Error>(1_u64) };
