@@ -49,7 +49,7 @@ pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.
-const COUNTS: [(&str, &str, Count); 21] = [
+const COUNTS: [(&str, &str, Count); 22] = [
     (
         "larder_cache_misses_total",
         "Reads that called the loader, or had none and found nothing.",
@@ -90,6 +90,11 @@ const COUNTS: [(&str, &str, Count); 21] = [
         "larder_cache_refreshes_total",
         "Of the loads: those that replace an entry in the background.",
         |stats| stats.refreshes,
+    ),
+    (
+        "larder_cache_redis_budgets_spent_total",
+        "Requests that went on without Redis, because it took longer than their budget.",
+        |stats| stats.budgets_spent,
     ),
     (
         "larder_cache_breaker_refusals_total",

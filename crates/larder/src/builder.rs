@@ -1,11 +1,15 @@
 //! Builds a cache and logs its promise. Outside of `remote::redis`, only this module names `RedisTier`.
 
+mod checks;
+
 use std::fmt;
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use crate::builder::checks::installation;
+use crate::builder::checks::{check_declarations, check_range};
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
@@ -13,7 +17,7 @@ use crate::engine::consumer::{AppliedChanges, Consumer, prune_periodically};
 use crate::engine::registry::Registry;
 use crate::engine::{AbortOnDrop, Engine, Limits, SharedTier};
 use crate::error::Error;
-use crate::journal::{Journal, within};
+use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::local::LocalTier;
 use crate::policy::{BOUND_MIN, LOAD_TIMEOUT, LOAD_TIMEOUT_MAX};
@@ -54,6 +58,8 @@ pub struct Builder {
     redis: Option<String>,
     #[cfg(feature = "redis")]
     redis_timeout: Duration,
+    #[cfg(feature = "redis")]
+    redis_budget: Duration,
     #[cfg(feature = "redis")]
     redis_pool_size: u32,
     #[cfg(feature = "redis")]
@@ -116,6 +122,8 @@ impl Builder {
             #[cfg(feature = "redis")]
             redis_timeout: Duration::from_millis(250),
             #[cfg(feature = "redis")]
+            redis_budget: Duration::from_millis(50),
+            #[cfg(feature = "redis")]
             redis_pool_size: 10,
             #[cfg(feature = "redis")]
             redis_pool_timeout: Duration::from_secs(5),
@@ -155,11 +163,38 @@ impl Builder {
         Builder { redis: Some(url.into()), ..self }
     }
 
-    /// How long one Redis operation may take before the read or write continues without Redis: 10 ms to 500 ms.
-    /// Default: 250 ms.
+    /// How long one Redis operation may take: 10 ms to 500 ms. After that Redis counts as away: no instance's request uses
+    /// it before it answers a heartbeat. Default: 250 ms.
     #[cfg(feature = "redis")]
     pub fn redis_timeout(self, redis_timeout: Duration) -> Self {
         Builder { redis_timeout, ..self }
+    }
+
+    /// How long one request may wait for Redis, all its round trips together: 1 ms to 10 s. A request is a read, a read
+    /// of several keys, a put or the draw of a permit. When its budget is spent, it goes on as if there were no Redis: it
+    /// calls its loader, and [`Stats::budgets_spent`](crate::stats::Stats::budgets_spent) counts it. A wait for another
+    /// instance's load is not on the budget. Invalidations, those of a put included, have none: they are promises, and
+    /// keep [`redis_timeout`](Builder::redis_timeout). Default: 50 ms.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn build() -> Result<(), larder::error::Error> {
+    /// use std::time::Duration;
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("hotel")
+    ///     .redis("redis://localhost")
+    ///     .installation("production")
+    ///     .redis_budget(Duration::from_millis(20))
+    ///     .build()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "redis")]
+    pub fn redis_budget(self, redis_budget: Duration) -> Self {
+        Builder { redis_budget, ..self }
     }
 
     /// How many connections [`introspection`](crate::introspection) may have to Redis: 1 to 1,000. They are opened when
@@ -319,6 +354,7 @@ impl Builder {
             Duration::from_millis(10),
             Duration::from_millis(500),
         )?;
+        check_range("redis_budget", self.redis_budget, Duration::from_millis(1), Duration::from_secs(10))?;
         check_range("redis_pool_size", self.redis_pool_size, 1, 1000)?;
         let source = match &self.journal {
             Some(journal) => IdentitySource::Journal(journal.clone()),
@@ -344,7 +380,8 @@ impl Builder {
         let listener = Arc::new(MemoryListener { local: local.clone(), causes: causes.clone() });
         let tier = Arc::new(RedisTier::start(settings, clock.clone(), listener, validity.clone())?);
         validity.wait_for_grant(clock.now(), START_UP_TIMEOUT).await;
-        Ok(Some(SharedTier { remote: tier.clone(), inspect: tier, validity, condition }))
+        let budget = self.redis_budget;
+        Ok(Some(SharedTier { remote: tier.clone(), inspect: tier, validity, budget, condition }))
     }
 
     #[cfg(not(feature = "redis"))]
@@ -357,44 +394,5 @@ impl Builder {
         _: &Arc<PollRequests>,
     ) -> Result<Option<SharedTier>, Error> {
         Ok(None)
-    }
-}
-
-#[cfg(feature = "redis")]
-fn installation(id: Option<&str>) -> Result<String, Error> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let allowed = "1 to 64 of letters, digits, `-`, `_` and `.`, the same for all instances over one database and \
-                   another one for each other database";
-    match id {
-        Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(is_allowed) => Ok(id.to_owned()),
-        Some(id) => Err(Error::config(format!("installation {id:?}: allowed are {allowed}"))),
-        None => Err(Error::config(format!(
-            "installation: missing. A cache with Redis and without a journal needs the name of the database behind it, \
-             `.installation(\"production\")`: {allowed}"
-        ))),
-    }
-}
-
-/// Fails if the journal's tables have declaration errors. If the database does not answer, this function logs a warning
-/// and the build continues: an unreachable database is no declaration error.
-async fn check_declarations(journal: &dyn Journal) -> Result<(), Error> {
-    match within(START_UP_TIMEOUT, journal.declaration_errors()).await {
-        Ok(wrong) if wrong.is_empty() => Ok(()),
-        Ok(wrong) => Err(Error::config(format!(
-            "the journal's tables are declared wrongly:\n- {}",
-            wrong.join("\n- ")
-        ))),
-        Err(error) => {
-            tracing::warn!(%error, "the journal's declarations could not be checked");
-            Ok(())
-        }
-    }
-}
-
-fn check_range<T: PartialOrd + Debug + Copy>(name: &str, value: T, least: T, most: T) -> Result<(), Error> {
-    if (least..=most).contains(&value) {
-        Ok(())
-    } else {
-        Err(Error::config(format!("{name} {value:?}: allowed is {least:?} to {most:?}")))
     }
 }

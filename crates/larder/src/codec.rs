@@ -1,5 +1,7 @@
 //! How values become bytes, and how the untyped engine holds typed values.
 
+mod raw;
+
 use std::any::Any;
 use std::sync::Arc;
 
@@ -39,6 +41,9 @@ pub enum Codec {
     /// The smallest and fastest format. It carries plain types only: no `skip_serializing_if`, `flatten` or `untagged`,
     /// and no type whose `Deserialize` calls `deserialize_any`.
     Postcard,
+    /// The bytes of the value itself, for classes of `Vec<u8>`, `String` or `bytes::Bytes`: serde does not walk over them.
+    /// For a class of any other type, [`open`](crate::class::ClassBuilder::open) is an error.
+    Raw,
     /// JSON text, readable in `redis-cli`. It does not carry infinite numbers and NaN, and carries only texts and
     /// integers as keys of a map.
     Json,
@@ -50,6 +55,7 @@ impl Codec {
             Codec::Postcard => 0,
             Codec::Json => 1,
             Codec::MessagePack => 2,
+            Codec::Raw => 3,
         }
     }
 }
@@ -73,6 +79,8 @@ pub(crate) enum CodecError {
     Changed,
     #[error("the entry was written by a type of another shape")]
     Shape,
+    #[error("the bytes are no text")]
+    Text,
     #[error("the value takes {bytes} bytes")]
     TooLarge { bytes: usize },
 }
@@ -106,7 +114,16 @@ pub(crate) struct Coder {
 impl Coder {
     pub(crate) fn of<V: Serialize + DeserializeOwned + Send + Sync + 'static>(codec: Codec) -> Self {
         let type_name = std::any::type_name::<V>;
+        if codec == Codec::Raw {
+            let (encode, decode) = (raw::encode, raw::decode::<V>);
+            return Coder { codec, type_name, encode, decode, digest: raw::digest };
+        }
         Coder { codec, type_name, encode: encode::<V>, decode: decode::<V>, digest: digest_of::<V> }
+    }
+
+    /// Whether [`Codec::Raw`] takes values of type `V`.
+    pub(crate) fn is_raw<V: 'static>() -> bool {
+        raw::is_raw::<V>()
     }
 
     /// The Rust type of the values. For messages only: two types can have one name.
@@ -174,6 +191,8 @@ fn encode<V: Serialize + 'static>(codec: Codec, value: &AnyValue) -> Result<Vec<
         }
         Codec::Postcard => postcard::to_stdvec(value)?,
         Codec::Json => serde_json::to_vec(value)?,
+        // `Coder::of` gives such a class other functions.
+        Codec::Raw => return Err(CodecError::Type),
     })
 }
 
@@ -186,6 +205,7 @@ fn decode<V: DeserializeOwned + Send + Sync + 'static>(
             let mut unpacker = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
             deep_size::decode::<V, _>(&mut unpacker)?
         }
+        Codec::Raw => return Err(CodecError::Type),
         Codec::Postcard => deep_size::decode::<V, _>(&mut postcard::Deserializer::from_bytes(bytes))?,
         Codec::Json => {
             let mut parser = serde_json::Deserializer::from_slice(bytes);

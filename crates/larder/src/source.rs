@@ -58,6 +58,9 @@ pub enum NotStoredReason {
     NoRoom,
     /// Redis was away, or refused the entry.
     NotTaken,
+    /// Redis did not confirm the entry within what was left of the read's
+    /// [budget](crate::Builder::redis_budget). It may still have stored it.
+    BudgetSpent,
     /// The loader read rows that may never be committed, or may be old; see [`spoil`](crate::loading::spoil). No other
     /// read gets the answer either.
     Spoiled,
@@ -77,6 +80,7 @@ impl NotStoredReason {
             NotStoredReason::TooLarge => "too-large",
             NotStoredReason::NoRoom => "no-room",
             NotStoredReason::NotTaken => "not-taken",
+            NotStoredReason::BudgetSpent => "budget-spent",
             NotStoredReason::Spoiled => "spoiled",
             NotStoredReason::Beside => "beside",
         }

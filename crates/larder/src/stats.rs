@@ -122,6 +122,9 @@ counts! {
     stale_on_error,
     /// Of the loads: those that replace an aged entry, in the background.
     refreshes,
+    /// Requests (a read, a read of several keys, a put or a permit) that went on without Redis, because it took longer
+    /// than their [budget](crate::Builder::redis_budget). Not counted as reads.
+    budgets_spent,
     /// Loads that were not begun, because the class's loads had failed; see [`Breaker`](crate::policy::Breaker).
     breaker_refusals,
     /// Answers whose loader asked for a longer TTL than the class's.

@@ -73,6 +73,17 @@ where
     pub async fn put<Q: Key<K> + ?Sized>(&self, key: &Q, value: V) -> PutOutcome {
         let (spelled, tags) = (self.key(key), self.tags(key));
         let value: AnyValue = Arc::new(value);
+        self.engine.budgeted(&self.core, self.put_spelled(key, &spelled, &tags, &value)).await
+    }
+
+    /// The invalidations are promises and have time-outs of their own; the rest is on the budget of the put.
+    async fn put_spelled<Q: Key<K> + ?Sized>(
+        &self,
+        key: &Q,
+        spelled: &KeyBuf,
+        tags: &Tags,
+        value: &AnyValue,
+    ) -> PutOutcome {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -81,7 +92,7 @@ where
                 // Without this poll, a later poll would report this put's own invalidation and remove the new value.
                 self.engine.poll_journal().await;
             }
-            match self.fill(&spelled, &tags, &value).await {
+            match self.fill(spelled, tags, value).await {
                 Some(is_stored) => return PutOutcome { receipt, is_stored },
                 // There was another value, stored by a load or a put that began after the invalidation.
                 None if attempt < ATTEMPTS => {}
@@ -101,7 +112,7 @@ where
         };
         // A fresh read joins no flight that began before now. It skips memory, where the invalidation has removed this
         // key.
-        let options = ReadOptions { consistency: Consistency::Fresh, soft_timeout: None };
+        let options = ReadOptions { consistency: Some(Consistency::Fresh), soft_timeout: None };
         let found = self.engine.read(core, key, || tags.clone(), options, begin_load).await;
         match found {
             // The flight belonged to another read and failed.

@@ -74,6 +74,7 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
             "refreshes",
             "stale_hits",
             "stale_on_error",
+            "redis_budgets_spent",
             "breaker_refusals",
         ] {
             metrics.value(&format!("larder_cache_{name}_total"), &class);

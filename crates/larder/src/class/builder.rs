@@ -13,7 +13,7 @@ use crate::class::handle::TagsOf;
 use crate::codec::{AnyValue, Codec};
 use crate::engine::MemoryOf;
 use crate::key::Key;
-use crate::policy::{Abandonment, Breaker, Policy};
+use crate::policy::{Abandonment, Breaker, Consistency, Policy};
 use crate::protection::Protection;
 use crate::tag::Tag;
 
@@ -28,6 +28,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     pub(super) policy: Policy,
     pub(super) load_timeout: Option<Duration>,
     pub(super) soft_timeout: Option<Duration>,
+    pub(super) consistency: Consistency,
     pub(super) abandonment: Abandonment,
     pub(super) breaker: Option<Breaker>,
     pub(super) codec: Codec,
@@ -79,6 +80,7 @@ where
             policy: Policy::default(),
             load_timeout: None,
             soft_timeout: None,
+            consistency: Consistency::default(),
             abandonment: Abandonment::default(),
             breaker: None,
             codec: Codec::default(),
@@ -157,6 +159,34 @@ where
         ClassBuilder { soft_timeout: Some(soft_timeout), ..self }
     }
 
+    /// Which consistency the class's reads have, unless a read chooses its own. With [`Consistency::Fresh`], no read is
+    /// answered from memory: use it for values on which a decision rests that must not be two seconds late. Where memory
+    /// is the only tier, without Redis and in a memory-only class, each such read loads, and
+    /// [`Class::get`](crate::class::Class::get) is always a miss. Default: [`Consistency::Bounded`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    /// use larder::policy::Consistency;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let balances = cache.class::<u32, i64>("balances").consistency(Consistency::Fresh).open()?;
+    /// let load = || async { Ok::<_, std::io::Error>(12_i64) };
+    /// balances.get_or_load(&7, load).await?;
+    /// balances.get_or_load(&7, load).await?;
+    /// assert_eq!(balances.stats().loads, 2, "memory alone answers no fresh read");
+    /// balances.read(&7).consistency(Consistency::Bounded).or_load(load).await?;
+    /// assert_eq!(balances.stats().loads, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn consistency(self, consistency: Consistency) -> Self {
+        ClassBuilder { consistency, ..self }
+    }
+
     /// What happens to a load that no read waits for any more. Default: [`Abandonment::Finish`]. With
     /// [`Abandonment::Stop`], the soft time-out of the last reader stops the load.
     pub fn when_abandoned(self, abandonment: Abandonment) -> Self {
@@ -172,6 +202,21 @@ where
     }
 
     /// How values are written in Redis. Default: [`Codec::MessagePack`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    /// use larder::codec::Codec;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// assert!(cache.class::<u32, Vec<u8>>("thumbnails").codec(Codec::Raw).open().is_ok());
+    /// assert!(cache.class::<u32, Vec<u16>>("samples").codec(Codec::Raw).open().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn codec(self, codec: Codec) -> Self {
         ClassBuilder { codec, ..self }
     }

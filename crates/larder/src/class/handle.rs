@@ -204,7 +204,8 @@ where
         ReadBuilder { class: self, key, options: ReadOptions::default() }
     }
 
-    /// Returns what the tiers have now; never loads.
+    /// Returns what the tiers have now; never loads. In a class whose [`consistency`](crate::class::ClassBuilder::consistency)
+    /// is fresh, only Redis is asked.
     pub async fn get<Q: Key<K> + ?Sized>(&self, key: &Q) -> Lookup<V> {
         match self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await {
             None => Lookup::Miss,
@@ -273,9 +274,10 @@ where
     Q: Key<K> + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Which consistency the read asks for. Default: [`Consistency::Bounded`].
+    /// Which consistency the read asks for. Default: the class's, see
+    /// [`ClassBuilder::consistency`](crate::class::ClassBuilder::consistency).
     pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.options.consistency = consistency;
+        self.options.consistency = Some(consistency);
         self
     }
 

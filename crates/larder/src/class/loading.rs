@@ -335,7 +335,7 @@ pub struct LoadingRead<'a, K: ToOwned + ?Sized, V, B> {
 /// The methods that a read of one key and a read of several have in common.
 macro_rules! options {
     () => {
-        /// Which consistency the read asks for. Default: [`Consistency::Bounded`].
+        /// Which consistency the read asks for. Default: the class's.
         pub fn consistency(self, consistency: Consistency) -> Self {
             LoadingRead { read: self.read.consistency(consistency), ..self }
         }

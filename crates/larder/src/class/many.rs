@@ -112,9 +112,9 @@ where
     Q: Key<K>,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Which consistency the read asks for. Default: [`Consistency::Bounded`].
+    /// Which consistency the read asks for. Default: the class's.
     pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.options.consistency = consistency;
+        self.options.consistency = Some(consistency);
         self
     }
 
@@ -191,16 +191,20 @@ where
             places.push(place);
         }
         let mut answers: Vec<Result<Answer<V>, Error>> = Vec::with_capacity(spelled.len());
-        for (spelled, keys) in spelled.chunks(BATCH_KEYS_MAX).zip(first_with.chunks(BATCH_KEYS_MAX)) {
-            let missing = |BatchLoad { nth, previous }| {
-                let (spelled, key) = (spelled[nth].clone(), keys[nth].with_key(K::to_owned));
-                MissingKey { spelled, key, previous }
-            };
-            let begin = |loads: Vec<BatchLoad>| begin_loads(loads.into_iter().map(missing).collect());
-            let tags = |nth: usize| self.class.tags(keys[nth]);
-            let read = engine.read_batch(core, spelled, tags, options, begin).await;
-            answers.extend(read.into_iter().map(|outcome| outcome.map(Answer::of)));
-        }
+        let read = async {
+            for (spelled, keys) in spelled.chunks(BATCH_KEYS_MAX).zip(first_with.chunks(BATCH_KEYS_MAX)) {
+                let missing = |BatchLoad { nth, previous }| {
+                    let (spelled, key) = (spelled[nth].clone(), keys[nth].with_key(K::to_owned));
+                    MissingKey { spelled, key, previous }
+                };
+                let begin = |loads: Vec<BatchLoad>| begin_loads(loads.into_iter().map(missing).collect());
+                let tags = |nth: usize| self.class.tags(keys[nth]);
+                let read = engine.read_batch(core, spelled, tags, options, begin).await;
+                answers.extend(read.into_iter().map(|outcome| outcome.map(Answer::of)));
+            }
+        };
+        // One budget for all keys.
+        engine.budgeted(core, read).await;
         places.into_iter().map(|place| answers[place].clone()).collect()
     }
 }

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Class, TagsOf};
-use crate::codec::Coder;
+use crate::codec::{Codec, Coder};
 use crate::engine::registry::{ClassState, Declaration, DeclaredClass};
 use crate::engine::{ClassCore, Engine};
 use crate::error::Error;
@@ -47,9 +47,10 @@ where
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if
     /// - the name is empty, longer than 128 bytes or contains control characters;
-    /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection or size,
-    ///   time-outs or tags;
+    /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection, size,
+    ///   time-outs, consistency or tags;
     /// - a time-out, the policy or the breaker is not allowed;
+    /// - its codec is [`Codec::Raw`] and its values are no `Vec<u8>`, `String` or `bytes::Bytes`;
     /// - it compresses values that its protection encrypts;
     /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
     pub fn open(self) -> Result<Class<K, V>, Error> {
@@ -72,6 +73,7 @@ where
             ("policy", format!("{:?}", self.policy)),
             ("load_timeout", format!("{:?}", self.load_timeout)),
             ("soft_timeout", format!("{:?}", self.soft_timeout)),
+            ("consistency", format!("{:?}", self.consistency)),
             ("when_abandoned", format!("{:?}", self.abandonment)),
             ("breaker", format!("{:?}", self.breaker)),
             ("protection", format!("{:?}", self.protection)),
@@ -132,6 +134,13 @@ where
         self,
         common: impl FnOnce(&str, Declaration) -> Result<Arc<ClassState>, Error>,
     ) -> Result<Class<K, V>, Error> {
+        if self.codec == Codec::Raw && !Coder::is_raw::<V>() {
+            return Err(Error::config(format!(
+                "class {:?}: Codec::Raw with values of type {}: allowed are Vec<u8>, String and bytes::Bytes",
+                self.name,
+                std::any::type_name::<V>()
+            )));
+        }
         let namespace: &Namespace = &self.cache.namespace;
         let own = namespace.tag_key(&self.name);
         let mut tags = vec![own];
@@ -141,11 +150,15 @@ where
                 tags.push(tag);
             }
         }
+        if let (Some(shared), false) = (&self.cache.engine.shared, self.is_memory_only) {
+            shared.remote.allow_value_bytes(self.max_value_bytes);
+        }
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             sealer: self.sealer()?,
             load_timeout: self.checked_load_timeout()?,
             soft_timeout: self.soft_timeout,
+            consistency: self.consistency,
             abandonment: self.abandonment,
             // `common` registers the class. It is called last, so that a class that is refused is not registered.
             common: common(&self.name, self.declaration())?,

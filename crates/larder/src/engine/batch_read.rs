@@ -21,13 +21,13 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
+use crate::engine::budget::spend;
 use crate::engine::load::Loading;
 use crate::engine::read::{ReadOptions, ReadOutcome};
 use crate::engine::{ClassCore, Engine, SharedTier, Tags};
 use crate::error::Error;
 use crate::key::KeyBuf;
 use crate::loaded::AnyPrevious;
-use crate::policy::Consistency;
 use crate::protocol::aging::Age;
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
@@ -141,15 +141,17 @@ fn lock<T>(requests: &Mutex<T>) -> MutexGuard<'_, T> {
     requests.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As the methods of [`Remote`] with these names. The reads of one batch send them together.
+/// As the methods of [`Remote`] with these names, on the request's budget. The reads of one batch send them together.
 impl SharedTier {
     pub(super) async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
-        let Ok(batch) = BATCH.try_with(Arc::clone) else { return self.remote.read(keys).await };
+        let Ok(batch) = BATCH.try_with(Arc::clone) else { return spend(self.remote.read(keys)).await };
         batch.ask(|asked, reply| asked.reads.push(ReadRequest { keys: keys.to_vec(), reply })).await
     }
 
     pub(super) async fn read_anchor(&self, keys: &[Bytes]) -> Result<AnchorReply, Fault> {
-        let Ok(batch) = BATCH.try_with(Arc::clone) else { return self.remote.read_anchor(keys).await };
+        let Ok(batch) = BATCH.try_with(Arc::clone) else {
+            return spend(self.remote.read_anchor(keys)).await;
+        };
         batch.ask(|asked, reply| asked.anchors.push(AnchorRequest { keys: keys.to_vec(), reply })).await
     }
 
@@ -161,7 +163,7 @@ impl SharedTier {
         mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         let Ok(batch) = BATCH.try_with(Arc::clone) else {
-            return self.remote.lease(key, token, replace, mint).await;
+            return spend(self.remote.lease(key, token, replace, mint)).await;
         };
         ask_frame(&batch, key, RequestedFrame::Lease(token), replace, mint).await
     }
@@ -175,7 +177,7 @@ impl SharedTier {
         mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         let Ok(batch) = BATCH.try_with(Arc::clone) else {
-            return self.remote.set_frame(key, frame, life, replace, mint).await;
+            return spend(self.remote.set_frame(key, frame, life, replace, mint)).await;
         };
         ask_frame(&batch, key, RequestedFrame::Other(frame, life), replace, mint).await
     }
@@ -205,7 +207,7 @@ impl Engine {
         options: ReadOptions,
         mut begin_loads: impl FnMut(Vec<BatchLoad>) -> Vec<Loading>,
     ) -> Vec<Result<ReadOutcome, Error>> {
-        let asks_memory = options.consistency == Consistency::Bounded && class.is_on(self) && !is_uncached();
+        let asks_memory = options.is_bounded(class) && class.is_on(self) && !is_uncached();
         let from_memory = |key: &KeyBuf| {
             let (copy, _) = self.find(class, key, |age| asks_memory && age == Age::Fresh)?;
             Some(Ok(self.serve_memory(class, &copy)))
@@ -267,7 +269,7 @@ async fn send(remote: &dyn Remote, Requests { reads, anchors, frames }: Requests
     tokio::join!(
         read_together(remote, reads),
         join_all(anchors.into_iter().map(async |AnchorRequest { keys, reply }| {
-            let _ = reply.send(remote.read_anchor(&keys).await);
+            let _ = reply.send(spend(remote.read_anchor(&keys)).await);
         })),
         set_together(remote, frames),
     );
@@ -285,7 +287,7 @@ async fn read_together(remote: &dyn Remote, requests: Vec<ReadRequest>) {
             keys.len() - 1
         });
     }
-    let values = remote.read(&keys).await;
+    let values = spend(remote.read(&keys)).await;
     for ReadRequest { keys, reply } in requests {
         let value = |values: &Vec<Option<Bytes>>, key| values.get(places[key]).cloned().flatten();
         let values = values.as_ref().map(|values| keys.iter().map(|key| value(values, key)).collect());
@@ -307,9 +309,9 @@ async fn set_together(remote: &dyn Remote, requests: Vec<FrameRequest>) {
     let set = async |(request, mint): (&FrameRequest, &Mint)| {
         let FrameRequest { key, frame, replace, .. } = request;
         match frame {
-            RequestedFrame::Lease(token) => remote.lease(key, *token, replace.as_ref(), mint).await,
+            RequestedFrame::Lease(token) => spend(remote.lease(key, *token, replace.as_ref(), mint)).await,
             RequestedFrame::Other(frame, life) => {
-                remote.set_frame(key, frame.clone(), *life, replace.as_ref(), mint).await
+                spend(remote.set_frame(key, frame.clone(), *life, replace.as_ref(), mint)).await
             }
         }
     };

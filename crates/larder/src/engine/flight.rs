@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::select;
 use tracing::Instrument;
 
+use crate::engine::budget::carried;
 use crate::engine::load::{Loading, StoreCondition};
 use crate::engine::plan::{FlightStep, LoadBegin, LoadPlan, LoadStart};
 use crate::engine::{ClassCore, Engine, EntryRef};
@@ -69,8 +70,13 @@ impl Engine {
         // called after the plan and the start were fixed, because it may already read.
         let _following = leader.receiver.follow();
         let flight = LoadTask { engine: self.clone(), class: class.clone(), begin, plan, leader };
-        // The loader's events belong to the span of the read that leads.
-        let task = tokio::spawn(flight.run_while_wanted(begin_load(previous)).in_current_span());
+        // The loader's events belong to the span of the read that leads, and the fill to that read's budget: the read
+        // waits for it.
+        //
+        // Boxed: tokio aligns its tasks to 128 bytes, and glibc's malloc does not merge what an aligned allocation leaves
+        // over. A large task for each load would leave more memory unused than a small entry takes.
+        let load = Box::pin(carried(flight.run_while_wanted(begin_load(previous))));
+        let task = tokio::spawn(load.in_current_span());
         // The task is not cancelled while this read follows it, except at the end of its runtime.
         task.await.unwrap_or_else(|error| match error.is_panic() {
             true => Err(Error::load_panicked()),

@@ -78,7 +78,7 @@ impl Engine {
             InvalidationKind::Committed(_) => Cause::Committed,
         };
         self.causes.note(&batch, cause);
-        let running = tokio::spawn(async move {
+        let run = async move {
             let (is_journalled, changes) = match kind {
                 InvalidationKind::ByHand(touches) => (self.append_to_journal(&touches).await, Vec::new()),
                 InvalidationKind::Committed(changes) => (true, changes),
@@ -90,7 +90,9 @@ impl Engine {
             let done = InvalidationOutcome { delivery, dropped, is_journalled };
             self.log(&batch, cause, &done);
             done
-        });
+        };
+        // Boxed for the same reason as a flight's load; see `Engine::lead`.
+        let running = tokio::spawn(Box::pin(run));
         match running.await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {

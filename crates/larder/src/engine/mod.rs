@@ -3,6 +3,7 @@
 mod aging;
 mod anchor;
 mod batch_read;
+mod budget;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
@@ -35,7 +36,7 @@ use crate::journal::{Journal, JournalFault};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::LocalTier;
 use crate::local::copy::Origin;
-use crate::policy::{Abandonment, Policy};
+use crate::policy::{Abandonment, Consistency, Policy};
 use crate::polls::PollRequests;
 use crate::protection::{EntrySecrets, Sealer};
 use crate::protocol::lease::ReadableFormat;
@@ -84,6 +85,8 @@ pub(crate) struct SharedTier {
     pub(crate) remote: Arc<dyn Remote>,
     pub(crate) inspect: Arc<dyn Inspect>,
     pub(crate) validity: Arc<Validity>,
+    /// How long all round trips of one request may take together; see `budget`.
+    pub(crate) budget: Duration,
     /// Why the tier cannot be used fully.
     pub(crate) condition: Arc<Condition>,
 }
@@ -105,6 +108,8 @@ pub(crate) struct ClassCore {
     pub(crate) load_timeout: Duration,
     /// How long a read waits for its answer. `None`: until the load ends.
     pub(crate) soft_timeout: Option<Duration>,
+    /// The consistency of reads that do not choose one.
+    pub(crate) consistency: Consistency,
     pub(crate) abandonment: Abandonment,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
@@ -252,10 +257,13 @@ impl Engine {
 }
 
 impl SharedTier {
-    /// If an operation got no answer, ends the tier's validity until a heartbeat succeeds.
+    /// If an operation got no answer, ends the tier's validity until a heartbeat succeeds. A spent budget is no such
+    /// sign: Redis may be slow, and its hits may be of use all the same. The heartbeat shows which it is.
     fn note(&self, fault: Fault) {
-        if fault == Fault::Away {
-            self.remote.suspect();
+        match fault {
+            Fault::Away => self.remote.suspect(),
+            Fault::Spent => self.remote.check(),
+            Fault::Refused => {}
         }
     }
 }
@@ -286,6 +294,8 @@ fn owned(key: &KeyBuf) -> Bytes {
     Bytes::copy_from_slice(key)
 }
 
+#[cfg(test)]
+mod forgery_tests;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
+use crate::engine::budget::spend;
 use crate::engine::load::LoadedValue;
 use crate::engine::plan::{AnchoredRight, LoadStart};
 use crate::engine::redis_read::{LEASE_POLL_MAX, LEASE_POLL_MIN};
@@ -69,7 +70,7 @@ impl Engine {
         if self.journal.is_some() {
             self.poll_journal().await;
         }
-        let right = self.draw_right(class, entry_ref, life).await;
+        let right = self.budgeted(class, self.draw_right(class, entry_ref, life)).await;
         // The life of the permit and the TTL of the value count from here, because the computation begins after the
         // draw.
         let start = self.start();
@@ -156,10 +157,9 @@ impl Engine {
                 let tags = entry_ref.tag_tokens(|tag| reply.token(tag)).ok_or(Fault::Refused)?;
                 return Ok(PermitBasis::Redis { epoch, existing: existing.clone(), tags });
             }
-            let set = shared
-                .remote
-                .permit(&entry_ref.key, Token::random(), life, replace.as_ref(), &missing)
-                .await?;
+            let permit =
+                shared.remote.permit(&entry_ref.key, Token::random(), life, replace.as_ref(), &missing);
+            let set = spend(permit).await?;
             self.check_epoch(shared, epoch)?;
             let existing = fingerprint(&set.existing);
             let is_permit = matches!(Frame::parse(&set.existing), Ok(Frame::Permit(_)));
@@ -186,7 +186,7 @@ impl Engine {
         value: AnyValue,
     ) -> RedeemOutcome {
         let kept = match self.clock.now() < drawn.until && class.is_on(self) && !is_uncached() {
-            true => self.put_right(class, entry_ref, drawn, value).await,
+            true => self.budgeted(class, self.put_right(class, entry_ref, drawn, value)).await,
             false => RedeemOutcome::Refused,
         };
         match kept {
@@ -252,7 +252,7 @@ impl Engine {
         entry: Entry,
         left: Duration,
     ) -> Result<(), NotStoredReason> {
-        let put = shared.remote.put(key, existing, &entry.header.tags, entry.encode(), left).await;
+        let put = spend(shared.remote.put(key, existing, &entry.header.tags, entry.encode(), left)).await;
         // Memory can still hold a copy from an outage, which Redis does not report. Dropping it also makes the next
         // read ask Redis if the result of the put is unknown.
         self.local.drop_key(key);
@@ -262,7 +262,7 @@ impl Engine {
             Ok(_) => Err(NotStoredReason::Overtaken),
             Err(fault) => {
                 shared.note(fault);
-                Err(NotStoredReason::NotTaken)
+                Err(fault.not_stored())
             }
         }
     }

@@ -42,9 +42,21 @@ impl ReadOutcome {
 /// How one read wants to be answered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadOptions {
-    pub(crate) consistency: Consistency,
+    /// `None`: the class's.
+    pub(crate) consistency: Option<Consistency>,
     /// How long the read waits for an answer of the tiers or of a flight. `None`: until there is one.
     pub(crate) soft_timeout: Option<Duration>,
+}
+
+impl ReadOptions {
+    /// The read's own consistency, or else its class's.
+    fn of(self, class: &ClassCore) -> Consistency {
+        self.consistency.unwrap_or(class.consistency)
+    }
+
+    pub(crate) fn is_bounded(self, class: &ClassCore) -> bool {
+        self.of(class) == Consistency::Bounded
+    }
 }
 
 impl Engine {
@@ -63,19 +75,32 @@ impl Engine {
             let value = self.load(class, None, begin_load(None)).await?.value;
             return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false, stale_by: None });
         }
-        let is_bounded = options.consistency == Consistency::Bounded;
+        let is_bounded = options.is_bounded(class);
         if is_bounded && let Some((copy, age)) = self.find(class, key, |age| age != Age::Reload) {
             if age == Age::Refresh {
                 // Boxed, so that the future of a hit stays small.
                 let entry_ref = EntryRef { key: owned(key), tags: tags() };
-                Box::pin(self.refresh(class, entry_ref, &copy, begin_load)).await;
+                let refresh = self.refresh(class, entry_ref, &copy, begin_load);
+                Box::pin(self.budgeted(class, refresh)).await;
             }
             return Ok(self.serve_memory(class, &copy));
         }
         let entry_ref = EntryRef { key: owned(key), tags: tags() };
+        Box::pin(self.budgeted(class, self.read_past_memory(class, entry_ref, options, begin_load))).await
+    }
+
+    /// Reads a key of which memory has no answer.
+    async fn read_past_memory(
+        self: &Arc<Self>,
+        class: &Arc<ClassCore>,
+        entry_ref: EntryRef,
+        options: ReadOptions,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
+    ) -> Result<ReadOutcome, Error> {
+        let is_bounded = options.is_bounded(class);
         let may_be_stale = is_bounded && class.policy.aging().is_stale_if_error();
         let known = may_be_stale.then(|| (entry_ref.clone(), self.known_before(&entry_ref)));
-        let answer = Box::pin(self.read_by_flight(class, entry_ref, options.consistency, begin_load));
+        let answer = self.read_by_flight(class, entry_ref, options.of(class), begin_load);
         let answer = match options.soft_timeout {
             None => answer.await,
             // Dropping `answer` ends this read's wait. The load goes on in its own task.
@@ -171,15 +196,19 @@ impl Engine {
         if !class.is_on(self) || is_uncached() {
             return None;
         }
-        if let Some(found) = self.read_memory(class, key) {
+        // A class whose reads are fresh is not answered from memory here either.
+        let options = ReadOptions::default();
+        if options.is_bounded(class)
+            && let Some(found) = self.read_memory(class, key)
+        {
             return Some(found);
         }
         let found = match self.usable_tier() {
             // Redis holds no values of a memory-only class.
             Some(tier) if !class.is_memory_only => {
                 let entry_ref = EntryRef { key: owned(key), tags: tags() };
-                let is_wanted = |age| age != Age::Reload;
-                self.peek_redis(class, &entry_ref, tier, is_wanted).await.map(ReadOutcome::led)
+                let peek = self.peek_redis(class, &entry_ref, tier, |age| age != Age::Reload);
+                self.budgeted(class, peek).await.map(ReadOutcome::led)
             }
             _ => None,
         };

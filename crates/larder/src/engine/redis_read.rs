@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
+use crate::engine::budget::spend;
 use crate::engine::load::{LoadedValue, Loading, StoreCondition};
 use crate::engine::plan::{FlightStep, LeaseHold, LoadBegin, LoadPlan, LoadStart, Replacement};
 use crate::engine::reply::{Reply, minted};
@@ -17,7 +18,7 @@ use crate::loaded::AnyPrevious;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
 use crate::protocol::aging::Age;
-use crate::protocol::frame::{Entry, Header, Seal, fingerprint};
+use crate::protocol::frame::{Entry, Header, OVERHEAD_BYTES_MAX, Seal, fingerprint};
 use crate::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use crate::protocol::rules::ProtocolRule;
 use crate::protocol::tag::{TagKey, TagToken};
@@ -280,7 +281,7 @@ impl Engine {
         let loaded = self.load_while(class, begin, condition, loading).await?;
         let key = &begin.entry_ref.key;
         self.keep_in_redis(class, (key, begin.start), loaded, tags, async |entry, left| {
-            let filled = shared.remote.fill(key, hold.token, entry.encode(), left).await;
+            let filled = spend(shared.remote.fill(key, hold.token, entry.encode(), left)).await;
             match filled {
                 Ok(is_stored) => {
                     hold.settle();
@@ -296,7 +297,7 @@ impl Engine {
                 // It is unknown whether the fill arrived; dropping the hold releases the lease if it still exists.
                 Err(fault) => {
                     shared.note(fault);
-                    Err(NotStoredReason::NotTaken)
+                    Err(fault.not_stored())
                 }
             }
         })
@@ -337,6 +338,9 @@ impl Engine {
             version: version.map(|version| version.to_string()),
             tags,
         };
+        if header.overhead_bytes() > OVERHEAD_BYTES_MAX {
+            return not_kept(value, class.too_large(header.overhead_bytes()));
+        }
         let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
         let entry = class.sealer.seal(&self.redis_key(key), entry);
         // The TTL counts from the start of the load.

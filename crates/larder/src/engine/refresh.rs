@@ -66,7 +66,8 @@ impl Engine {
                 tracing::debug!(class = class.name, %error, "a refresh failed, the entry stays");
             }
         };
-        tokio::spawn(task.in_current_span());
+        // Boxed for the same reason as a flight's load; see `lead`.
+        tokio::spawn(Box::pin(task).in_current_span());
     }
 
     fn retry_later(&self, copy: &LocalCopy) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Tick;
+use crate::engine::budget::spend;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::local::ShardSeqs;
 use crate::protocol::frame::Frame;
@@ -88,7 +89,7 @@ impl Engine {
     ) -> Result<(), Fault> {
         if !reply.broken_tags.is_empty() {
             class.note_broken_frame(&"a tag's key holds no token");
-            shared.remote.unlink(&reply.broken_tags).await?;
+            spend(shared.remote.unlink(&reply.broken_tags)).await?;
         }
         Ok(())
     }

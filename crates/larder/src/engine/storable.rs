@@ -62,7 +62,7 @@ impl ClassCore {
         (value, Footprint::of_value(said.unwrap_or(memory_bytes)))
     }
 
-    fn too_large(&self, bytes: usize) -> NotStoredReason {
+    pub(super) fn too_large(&self, bytes: usize) -> NotStoredReason {
         if is_logged(count_nth(&self.common.counters.too_large)) {
             let most = self.max_value_bytes;
             tracing::warn!(

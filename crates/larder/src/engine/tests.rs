@@ -37,6 +37,7 @@ impl Bench {
             policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
             load_timeout: BOUND,
             soft_timeout: None,
+            consistency: Consistency::default(),
             abandonment: Abandonment::default(),
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
@@ -60,6 +61,7 @@ impl Bench {
                 remote: tier.clone(),
                 inspect: tier.clone(),
                 validity: validity.clone(),
+                budget: Duration::from_millis(50),
                 condition: Arc::new(Condition::new(Clock::manual())),
             }),
             guard: Some(validity.clone()),
@@ -89,7 +91,8 @@ impl Bench {
 
     async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
         let begin_load = |_| -> Loading { Box::pin(ready(Ok(Loaded::new(Arc::new(version) as AnyValue)))) };
-        let (tags, options) = (|| self.tags.clone(), ReadOptions { consistency, soft_timeout: None });
+        let (tags, options) =
+            (|| self.tags.clone(), ReadOptions { consistency: Some(consistency), soft_timeout: None });
         let found = self.engine.read(&self.class, &self.key, tags, options, begin_load).await.unwrap();
         (*found.value.unwrap().downcast::<u64>().unwrap(), found.source)
     }

@@ -19,7 +19,10 @@ use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 
 /// The length of the kind byte and the id, with which every frame begins.
-const PREFIX_BYTES: usize = 17;
+pub(crate) const PREFIX_BYTES: usize = 17;
+/// The most bytes that an entry has beside its value's: an entry with more is not stored. A reader refuses longer texts
+/// than the largest value and this, before it has read them.
+pub(crate) const OVERHEAD_BYTES_MAX: usize = 64 << 10;
 /// The version of the layout of [`Header`]; a frame of another version is a miss.
 const HEADER_VERSION: u8 = 3;
 const MAC_BYTES: usize = 16;
@@ -183,6 +186,12 @@ impl Header {
     fn append_to(&self, frame: Vec<u8>) -> Vec<u8> {
         // Postcard fails only on types it cannot express and on full buffers; a header is neither.
         postcard::to_extend(self, frame).expect("a header always encodes")
+    }
+
+    /// An upper limit of the bytes that an entry with this header has beside its value's.
+    pub(crate) fn overhead_bytes(&self) -> usize {
+        // An encrypted value is longer by a second code.
+        PREFIX_BYTES + 2 + self.bytes_max() + 2 * MAC_BYTES
     }
 
     /// An upper limit of the bytes that [`Header::append_to`] appends: postcard writes at most 10 bytes for each

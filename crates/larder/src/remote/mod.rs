@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Refused,
     /// There was no answer in time, or there is no connection.
     Away,
+    /// The request has spent its budget. No implementation of [`Remote`] returns it.
+    Spent,
 }
 
 /// The reply to an operation that sets a frame under a key if the key is free.
@@ -136,11 +138,19 @@ pub(crate) trait Remote: Send + Sync {
     /// Deletes all matching keys that existed when it began, leases included, and returns how many it deleted.
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault>;
 
+    /// Lets `read` return entries whose values have up to `bytes` bytes. It returns only the beginning of a longer one, which
+    /// is no frame.
+    fn allow_value_bytes(&self, bytes: usize);
+
     /// Whether the server reports changes of read keys. If not, no reply may be kept in memory.
     fn is_tracking(&self) -> bool;
 
     /// Revokes the validity and requests a heartbeat now. Call it if an operation got no answer.
     fn suspect(&self);
+
+    /// Requests a heartbeat now. Call it if an operation is slow: if the heartbeat gets no answer either, it revokes the
+    /// validity.
+    fn check(&self);
 }
 
 /// Inspection of the shared tier: untracked, on its own connections, without a certificate check. No result of it may

@@ -35,7 +35,7 @@ pub(crate) fn stale_while_revalidate() -> Policy {
 /// A cache on memory alone whose time the test moves.
 pub(crate) async fn with_clock() -> (Cache, ManualClock) {
     let clock = ManualClock::new();
-    (Cache::builder("test").manual_clock(&clock).build().await.unwrap(), clock)
+    (crate::support::builder().manual_clock(&clock).build().await.unwrap(), clock)
 }
 
 pub(crate) async fn read(class: &Numbers, table: &Arc<Table>) -> Option<u64> {
@@ -226,7 +226,7 @@ async fn of_three_instances_one_refreshes_and_no_read_waits() {
 async fn an_aged_entry_is_reloaded_if_redis_reports_no_changes() {
     let redis = Redis::start().unwrap();
     redis.command(&["ACL", "SETUSER", "default", "-client|tracking"]).unwrap();
-    let one = Cache::builder("test").redis(redis.url()).installation("test").build().await.unwrap();
+    let one = crate::support::builder().redis(redis.url()).installation("test").build().await.unwrap();
     let class = aging(&one, "numbers", stale_while_revalidate());
     let table = Table::new();
     table.write(7, 1);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use larder::Cache;
 use larder::class::Class;
 use larder_testbed::Redis;
 use tokio::task::JoinSet;
@@ -35,7 +34,7 @@ fn mgets(redis: &Redis) -> usize {
 /// On a machine that is busy with other tests, a heartbeat can be late. Redis stays usable meanwhile, because without it
 /// each instance loads for itself.
 async fn patient(redis: &Redis) -> Instance {
-    let cache = Cache::builder("test").redis(redis.url()).installation("test");
+    let cache = crate::support::builder().redis(redis.url()).installation("test");
     let cache = cache.staleness_bound(PATIENCE).redis_timeout(Duration::from_millis(500));
     classes(cache.build().await.unwrap())
 }

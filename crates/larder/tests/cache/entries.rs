@@ -3,7 +3,6 @@
 
 use std::fmt::Debug;
 
-use larder::cache::Cache;
 use larder::class::{Class, ClassBuilder};
 use larder::codec::Codec;
 use larder::error::ErrorKind;
@@ -218,7 +217,7 @@ async fn a_large_value_is_stored_nowhere_and_says_so() {
         assert_eq!(class.stats().too_large, 4);
         assert!(load(&class, 8, "x".repeat(1 << 19)).await.1.is_stored());
     }
-    let small = Cache::builder("test").memory_bytes(1 << 20).build().await.unwrap();
+    let small = crate::support::builder().memory_bytes(1 << 20).build().await.unwrap();
     let class: Class<u32, String> = small.class("reports").max_value_bytes(16 << 20).open().unwrap();
     let no_room = Source::Load { placement: Placement::Nowhere(NotStoredReason::NoRoom) };
     assert_eq!(load(&class, 7, "x".repeat(8 << 20)).await.1, no_room);

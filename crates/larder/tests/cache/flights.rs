@@ -157,7 +157,8 @@ async fn a_load_that_fails_or_panics_on_one_instance_lets_another_load() {
         gate.open();
         let opened = std::time::Instant::now();
         assert_eq!(within(waiter).await.unwrap(), Some(1));
-        assert!(opened.elapsed() < Duration::from_secs(1), "the lease was not given up");
+        // A lease lives for 3 s. On a busy machine, the trace of a panic alone takes a second.
+        assert!(opened.elapsed() < Duration::from_millis(2500), "the lease was not given up");
         assert!(within(failing).await.unwrap(), "it gets the error");
         let _ = near.values.invalidate(&7).await;
     }
@@ -166,7 +167,7 @@ async fn a_load_that_fails_or_panics_on_one_instance_lets_another_load() {
 #[tokio::test]
 async fn a_load_beyond_its_time_is_an_error_and_frees_the_key() {
     let redis = Redis::start().unwrap();
-    let cache = larder::cache::Cache::builder("test")
+    let cache = crate::support::builder()
         .redis(redis.url())
         .installation("test")
         .load_timeout(Duration::from_millis(50))

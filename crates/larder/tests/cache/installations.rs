@@ -17,11 +17,11 @@ use crate::support::journal::Ledger;
 use crate::support::{Instance, Table, classes, eventually, in_redis};
 
 async fn installed(redis: &Redis, id: &str) -> Instance {
-    classes(Cache::builder("test").redis(redis.url()).installation(id).build().await.unwrap())
+    classes(crate::support::builder().redis(redis.url()).installation(id).build().await.unwrap())
 }
 
 async fn journalled(redis: &Redis, ledger: &Ledger) -> Instance {
-    classes(Cache::builder("test").redis(redis.url()).journal(ledger.clone()).build().await.unwrap())
+    classes(crate::support::builder().redis(redis.url()).journal(ledger.clone()).build().await.unwrap())
 }
 
 async fn is_refused_for(instance: &Instance, trouble: Trouble) -> Reason {
@@ -38,7 +38,7 @@ async fn works(instance: &Instance) {
 
 #[tokio::test]
 async fn redis_without_a_journal_needs_the_name_of_the_database() {
-    let builder = || Cache::builder("test").redis("redis://127.0.0.1:1");
+    let builder = || crate::support::builder().redis("redis://127.0.0.1:1");
     let long = "a".repeat(65);
     for builder in
         [builder(), builder().installation(""), builder().installation(long), builder().installation("a b")]
@@ -259,7 +259,7 @@ async fn an_invalidation_that_the_journal_did_not_take_is_queued() {
     let (redis, is_away) = (Redis::start().unwrap(), Arc::new(AtomicBool::new(false)));
     let on = async |redis: Option<&Redis>| {
         let journal = Away { ledger: Ledger::new(), is_away: is_away.clone() };
-        let builder = Cache::builder("test").journal(journal);
+        let builder = crate::support::builder().journal(journal);
         let instance = match redis {
             Some(redis) => classes(builder.redis(redis.url()).build().await.unwrap()),
             None => classes(builder.build().await.unwrap()),
@@ -292,7 +292,7 @@ async fn no_unsent_invalidation_is_sent_before_the_database_is_known() {
     a.warm(&table, 7).await;
     let is_away = Arc::new(AtomicBool::new(true));
     let away = Away { ledger, is_away: is_away.clone() };
-    let b = classes(Cache::builder("test").redis(redis.url()).journal(away).build().await.unwrap());
+    let b = classes(crate::support::builder().redis(redis.url()).journal(away).build().await.unwrap());
     table.write(7, 2);
     let receipt = b.cache.invalidation().key(&b.values, &7).wait().send().await;
     assert_eq!(receipt.delivery(), Delivery::Queued);

@@ -83,7 +83,7 @@ async fn invalidations_count_for_the_class_however_they_are_named() {
 
 #[tokio::test]
 async fn loads_that_are_cut_off_are_in_the_tail() {
-    let cache = Cache::builder("test").load_timeout(Duration::from_millis(20)).build().await.unwrap();
+    let cache = crate::support::builder().load_timeout(Duration::from_millis(20)).build().await.unwrap();
     let class: Class<u32, u64> = cache.class("slow").open().unwrap();
     let never = async || std::future::pending::<Result<u64, std::io::Error>>().await;
     assert!(class.read(&7).or_load(never).await.is_err());
@@ -94,7 +94,7 @@ async fn loads_that_are_cut_off_are_in_the_tail() {
 
 #[tokio::test]
 async fn evicted_entries_are_counted() {
-    let cache = Cache::builder("test").memory_bytes(64 << 10).build().await.unwrap();
+    let cache = crate::support::builder().memory_bytes(64 << 10).build().await.unwrap();
     let class: Class<u32, String> = cache.class("long").open().unwrap();
     assert_eq!(cache.evictions(), 0);
     for key in 0..1_000 {
@@ -228,7 +228,7 @@ async fn an_invalidation_from_the_journal_is_reported_with_this_cause() {
     for redis in [Some(Redis::start().unwrap()), None] {
         let (table, ledger) = (Table::new(), Ledger::new());
         table.write(7, 1);
-        let mut builder = Cache::builder("test").journal(ledger.clone());
+        let mut builder = crate::support::builder().journal(ledger.clone());
         if let Some(redis) = &redis {
             builder = builder.redis(redis.url());
         }

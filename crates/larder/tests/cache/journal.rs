@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use larder::cache::{Cache, Health};
+use larder::cache::Health;
 use larder::journal::Touch;
 use larder::receipt::Delivery;
 use larder::source::Source;
@@ -15,7 +15,7 @@ use crate::support::{Gate, Instance, Table, calls, classes, eventually, in_redis
 const BOUND: Duration = Duration::from_secs(2);
 
 async fn instance(redis: Option<&Redis>, ledger: &Ledger) -> Instance {
-    let mut builder = Cache::builder("test").journal(ledger.clone());
+    let mut builder = crate::support::builder().journal(ledger.clone());
     if let Some(redis) = redis {
         builder = builder.redis(redis.url());
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use larder::cache::{Cache, Health};
+use larder::cache::Health;
 use larder::journal::Touch;
 use larder::receipt::Delivery;
 use larder_testbed::{Proxy, Redis};
@@ -28,7 +28,7 @@ impl Bed {
         let (table, ledger) = (Table::new(), Ledger::new());
         table.write(7, 1);
         let instance = async |url: String| {
-            let cache = Cache::builder("test").redis(url).journal(ledger.clone()).build().await.unwrap();
+            let cache = crate::support::builder().redis(url).journal(ledger.clone()).build().await.unwrap();
             eventually("Redis is usable", async || cache.health() == Health::Working).await;
             classes(cache)
         };
@@ -126,7 +126,7 @@ async fn a_master_that_was_replaced_answers_no_read_any_more() {
     let (table, ledger) = (Table::new(), Ledger::new());
     table.write(7, 1);
     let instance = async |url: String| {
-        let cache = Cache::builder("test").redis(url).journal(ledger.clone()).build().await.unwrap();
+        let cache = crate::support::builder().redis(url).journal(ledger.clone()).build().await.unwrap();
         eventually("Redis is usable", async || cache.health() == Health::Working).await;
         classes(cache)
     };

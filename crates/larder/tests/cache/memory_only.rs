@@ -29,7 +29,7 @@ struct Node {
 }
 
 async fn node(redis: Option<&Redis>, ledger: Option<&Ledger>) -> Node {
-    let mut builder = Cache::builder("test");
+    let mut builder = crate::support::builder();
     if let Some(redis) = redis {
         builder = builder.redis(redis.url()).installation("test");
     }
@@ -348,7 +348,7 @@ async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
         .command(&["ACL", "SETUSER", "managed", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"])
         .unwrap();
     let url = format!("redis://managed:secret@127.0.0.1:{}/0", redis.port());
-    let cache = Cache::builder("test").redis(url).installation("test").build().await.unwrap();
+    let cache = crate::support::builder().redis(url).installation("test").build().await.unwrap();
     let rights = cache.class::<u32, u64>("rights").memory_only().open().unwrap();
     let table = Table::new();
     table.write(7, 1);

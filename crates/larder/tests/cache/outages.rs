@@ -75,7 +75,7 @@ async fn a_killed_redis_fails_no_read_and_returns_empty() {
 #[tokio::test]
 async fn a_redis_that_was_never_there_fails_nothing() {
     let port = larder_testbed::free_port().unwrap();
-    let cache = Cache::builder("test")
+    let cache = crate::support::builder()
         .redis(format!("redis://127.0.0.1:{port}"))
         .installation("test")
         .build()
@@ -138,7 +138,7 @@ async fn an_instance_with_another_bound_is_refused() {
     let redis = Redis::start().unwrap();
     let _first = instance(&redis).await;
     let bound = Duration::from_secs(5);
-    let other = Cache::builder("test")
+    let other = crate::support::builder()
         .redis(redis.url())
         .installation("test")
         .staleness_bound(bound)
@@ -242,7 +242,7 @@ async fn values_of_another_type_under_our_keys_are_replaced() {
         for key in strange {
             redis.command(&["RPUSH", key, "strange"]).unwrap();
         }
-        let mut builder = Cache::builder("test").redis(redis.url()).installation("test");
+        let mut builder = crate::support::builder().redis(redis.url()).installation("test");
         if is_journalled {
             builder = builder.journal(crate::support::journal::Ledger::new());
         }

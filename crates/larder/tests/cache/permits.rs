@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use larder::cache::{Cache, Health};
+use larder::cache::Health;
 use larder::introspection::RedisAnswer;
 use larder::introspection::explain::RedisState;
 use larder::journal::Touch;
@@ -16,7 +16,7 @@ use crate::support::{Gate, Instance, Table, classes, eventually, instance, memor
 const KEY: u32 = 7;
 
 async fn with(redis: Option<&Redis>, ledger: Option<&Ledger>) -> Instance {
-    let mut builder = Cache::builder("test");
+    let mut builder = crate::support::builder();
     if let Some(redis) = redis {
         builder = builder.redis(redis.url()).installation("test");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::cache::{Cache, Health};
+use larder::cache::Health;
 use larder::journal::{ChangeId, Touch};
 use larder::receipt::Delivery;
 use larder::source::Source;
@@ -28,7 +28,7 @@ impl Bed {
         let (table, ledger) = (Table::new(), Ledger::new());
         let mut instances = Vec::new();
         for _ in 0..count {
-            let builder = Cache::builder("test").journal(ledger.clone()).staleness_bound(BOUND);
+            let builder = crate::support::builder().journal(ledger.clone()).staleness_bound(BOUND);
             let builder = match &redis {
                 Some(redis) => builder.redis(redis.url()),
                 None => builder,
@@ -255,7 +255,7 @@ async fn a_redis_that_allows_no_records_of_changes_is_still_used() {
         redis.command(&[&user[..], &allowed].concat()).unwrap();
         let url = redis.url().replace("redis://", "redis://larder:secret@");
         let (table, ledger) = (Table::new(), Ledger::new());
-        let cache = Cache::builder("test").journal(ledger.clone()).redis(url).build().await.unwrap();
+        let cache = crate::support::builder().journal(ledger.clone()).redis(url).build().await.unwrap();
         let bed = Bed { redis: Some(redis), table, ledger, instances: vec![classes(cache)] };
         for version in 1..4 {
             assert_eq!(bed.write(7, version).await, Delivery::Sent, "{allowed:?}");

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use larder::cache::{Cache, Health};
+use larder::cache::Health;
 use larder::health::Trouble;
 use larder::receipt::Delivery;
 
@@ -36,7 +36,7 @@ impl Bed {
     }
 
     async fn instance(&self) -> Instance {
-        let mut builder = Cache::builder("test")
+        let mut builder = crate::support::builder()
             .redis(self.refusing.url())
             .installation("test")
             .staleness_bound(self.bound);

@@ -183,7 +183,7 @@ async fn a_lease_whose_holder_died_is_free_after_three_seconds() {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             runtime.block_on(async {
-                let cache = Cache::builder("test").redis(url).installation("test").build().await.unwrap();
+                let cache = crate::support::builder().redis(url).installation("test").build().await.unwrap();
                 let _loading = held(&reports(&cache), &table, &gate);
                 gate.arrival().await;
             });
@@ -206,6 +206,6 @@ async fn times_that_cannot_work_are_refused_when_the_class_is_opened() {
     let soft = cache.class::<u32, u64>("soft").soft_timeout(Duration::from_secs(2)).open().unwrap_err();
     assert!(soft.to_string().contains("soft_timeout 2s: allowed is at least 1ms and less than"), "{soft}");
     assert_eq!(soft.kind(), ErrorKind::Config);
-    let builder = Cache::builder("test").load_timeout(Duration::ZERO);
+    let builder = crate::support::builder().load_timeout(Duration::ZERO);
     assert!(builder.build().await.unwrap_err().to_string().contains("load_timeout 0ns"));
 }

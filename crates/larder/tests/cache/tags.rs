@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use larder::cache::Cache;
 use larder::class::Class;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
@@ -112,7 +111,7 @@ async fn trace_9_a_tag_minted_by_two_at_once() {
 async fn tags_by_key_are_invalidated_one_by_one() {
     let redis = Redis::start().unwrap();
     for redis in [Some(redis.url()), None] {
-        let mut builder = Cache::builder("test");
+        let mut builder = crate::support::builder();
         if let Some(url) = redis {
             builder = builder.redis(url).installation("test");
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use larder::error::ErrorKind;
 use larder::testing::ManualClock;
-use larder::{Cache, Lookup, Policy};
+use larder::{Lookup, Policy};
 
 #[tokio::test]
 async fn entries_end_when_the_test_moves_the_time() {
     let clock = ManualClock::new();
-    let cache = Cache::builder("test").manual_clock(&clock).build().await.unwrap();
+    let cache = crate::support::builder().manual_clock(&clock).build().await.unwrap();
     let policy = Policy::ttl(Duration::from_secs(600)).absent_for(Duration::from_secs(60)).jitter(0.0);
     let rooms = cache.class::<u32, u32>("rooms").policy(policy).open().unwrap();
     rooms.get_or_load(&1, async || Ok::<_, larder::Error>(1)).await.unwrap();
@@ -25,7 +25,7 @@ async fn entries_end_when_the_test_moves_the_time() {
 
 #[tokio::test]
 async fn a_manual_clock_is_refused_where_others_count_the_time() {
-    let builder = Cache::builder("test").redis("redis://127.0.0.1:1").installation("test");
+    let builder = crate::support::builder().redis("redis://127.0.0.1:1").installation("test");
     let error = builder.manual_clock(&ManualClock::new()).build().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("memory alone"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::cache::{Cache, Health};
+use larder::cache::Health;
 use larder::policy::Policy;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
@@ -148,7 +148,7 @@ async fn a_lost_connection_empties_memory() {
 #[tokio::test]
 async fn a_copy_ends_at_its_own_deadline() {
     let redis = Redis::start().unwrap();
-    let cache = Cache::builder("test").redis(redis.url()).installation("test").build().await.unwrap();
+    let cache = crate::support::builder().redis(redis.url()).installation("test").build().await.unwrap();
     let policy = Policy::ttl(Duration::from_millis(300)).jitter(0.0);
     let brief = cache.class::<u32, u64>("brief").policy(policy).open().unwrap();
     let table = Table::new();
@@ -167,7 +167,7 @@ async fn without_tracking_redis_serves_and_memory_keeps_nothing() {
         .command(&["ACL", "SETUSER", "managed", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"])
         .unwrap();
     let url = format!("redis://managed:secret@127.0.0.1:{}/0", redis.port());
-    let managed = Cache::builder("test").redis(url).installation("test").build().await.unwrap();
+    let managed = crate::support::builder().redis(url).installation("test").build().await.unwrap();
     assert_eq!(managed.health(), Health::Working);
     let values = managed.class::<u32, u64>("values").open().unwrap();
     let table = Table::new();

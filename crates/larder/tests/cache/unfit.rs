@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use larder::cache::{Cache, Health};
+use larder::cache::Health;
 use larder::health::Trouble;
 use larder_testbed::Redis;
 
@@ -22,7 +22,7 @@ fn dialled(redis: &Redis, own: &mut u64) -> u64 {
 /// Builds a cache on `url`, behind which `redis` is, and waits until the cache has dialled several times.
 async fn is_named(redis: &Redis, url: String, is_journalled: bool, trouble: Trouble, says: &[&str]) {
     let logged = Logged::start();
-    let mut builder = Cache::builder("test").redis(&url).installation("test");
+    let mut builder = crate::support::builder().redis(&url).installation("test");
     if is_journalled {
         builder = builder.journal(Ledger::new());
     }
@@ -97,7 +97,7 @@ async fn an_acl_that_hides_info_is_named() {
 #[tokio::test]
 async fn a_renamed_command_is_named() {
     let redis = Redis::start_with(&[("rename-command", "TIME \"\"")]).unwrap();
-    let cache = Cache::builder("test").redis(redis.url()).journal(Ledger::new()).build().await.unwrap();
+    let cache = crate::support::builder().redis(redis.url()).journal(Ledger::new()).build().await.unwrap();
     let instance = classes(cache);
     eventually("it is named", async || {
         let reasons = instance.cache.health_report().reasons;
@@ -117,7 +117,7 @@ async fn a_wrong_password_is_named() {
     let redis = Redis::start_with(&[("requirepass", "secret")]).unwrap();
     for credentials in ["", ":wrong@", "nobody:wrong@"] {
         let url = format!("redis://{credentials}127.0.0.1:{}/0", redis.port());
-        let cache = Cache::builder("test").redis(url).installation("test").build().await.unwrap();
+        let cache = crate::support::builder().redis(url).installation("test").build().await.unwrap();
         eventually("it is named", async || {
             let report = cache.health_report();
             report.reasons.iter().any(|reason| reason.trouble == Trouble::Unauthenticated)
@@ -132,7 +132,7 @@ async fn a_server_that_was_mended_is_used() {
     let logged = Logged::start();
     let redis = Redis::start().unwrap();
     let disguise = Disguise::start(redis.port(), "redis_version:7.", "redis_version:6.");
-    let cache = Cache::builder("test").redis(disguise.url()).installation("test").build().await.unwrap();
+    let cache = crate::support::builder().redis(disguise.url()).installation("test").build().await.unwrap();
     eventually("it is named", async || cache.health_report().reasons[0].trouble == Trouble::TooOld).await;
     disguise.take_off();
     let mended = Instant::now();

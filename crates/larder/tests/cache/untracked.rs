@@ -19,7 +19,7 @@ async fn bed(places: u32, wait: Duration) -> (Redis, Proxy, Cache) {
     let proxy = Proxy::start(redis.port()).unwrap();
     let url = format!("redis://127.0.0.1:{}/0", proxy.port());
     let builder =
-        Cache::builder("test").redis(url).installation("test").redis_timeout(Duration::from_millis(500));
+        crate::support::builder().redis(url).installation("test").redis_timeout(Duration::from_millis(500));
     let cache = builder.redis_pool_size(places).redis_pool_timeout(wait).build().await.unwrap();
     eventually("Redis is usable", async || cache.health() == Health::Working).await;
     (redis, proxy, cache)
@@ -82,7 +82,7 @@ async fn a_question_without_a_free_connection_ends_after_the_pools_timeout() {
 #[tokio::test]
 async fn idle_connections_that_broke_cost_no_answer() {
     let mut redis = Redis::start().unwrap();
-    let cache = Cache::builder("test")
+    let cache = crate::support::builder()
         .redis(redis.url())
         .installation("test")
         .redis_pool_size(3)
@@ -144,7 +144,7 @@ async fn a_page_that_takes_too_long_ends_early_and_names_the_next() {
 
 #[tokio::test]
 async fn a_pool_without_room_or_bounds_is_refused() {
-    let builder = || Cache::builder("test").redis("redis://127.0.0.1:1").installation("test");
+    let builder = || crate::support::builder().redis("redis://127.0.0.1:1").installation("test");
     for (bad, says) in [
         (builder().redis_pool_size(0), "redis_pool_size 0: allowed is 1 to 1000"),
         (builder().redis_pool_size(1001), "redis_pool_size 1001: allowed is 1 to 1000"),

@@ -1,6 +1,6 @@
 //! Plain values: a value that was put is on every instance, and the earlier value is never served again.
 
-use larder::cache::{Cache, Health};
+use larder::cache::Health;
 use larder::introspection::self_test::SelfTest;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
@@ -32,7 +32,7 @@ async fn fresh(instance: &Instance) -> u64 {
 }
 
 async fn with(redis: Option<&Redis>, ledger: Option<&Ledger>) -> Instance {
-    let mut builder = Cache::builder("test");
+    let mut builder = crate::support::builder();
     if let Some(redis) = redis {
         builder = builder.redis(redis.url()).installation("test");
     }

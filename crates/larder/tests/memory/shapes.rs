@@ -99,6 +99,16 @@ impl Numbers {
     }
 }
 
+/// 64 KiB of numbers of eight bytes, encoded as a sequence.
+#[derive(Serialize, Deserialize)]
+pub struct Words(Vec<u64>);
+
+impl Words {
+    pub fn of(seed: u64) -> Self {
+        Words(vec![seed & 0x7F; 8 << 10])
+    }
+}
+
 /// A tree of structs and enums.
 #[derive(Serialize, Deserialize)]
 pub enum Expression {

@@ -1,19 +1,24 @@
 //! Dials connections to Redis, and holds the tracked connection in use.
 
+use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind,
-    RedisResult, Value,
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    PushInfo, PushKind, RedisError, RedisResult, Value,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
 use crate::error::Error;
 use crate::remote::Listener;
 use crate::remote::redis::prefix::Prefix;
+use crate::remote::redis::replies::{LimitedReplies, ReplyLimit};
 use crate::remote::redis::trouble;
 use crate::remote::validity::Validity;
 
@@ -31,6 +36,7 @@ pub(crate) struct ConnectionSlot {
 #[derive(Clone)]
 pub(crate) struct TrackedConnection {
     pub(crate) connection: MultiplexedConnection,
+    _driver: Arc<Driver>,
     /// Whether Redis agreed to report changes.
     pub(crate) is_tracking: bool,
 }
@@ -70,11 +76,22 @@ impl ConnectionSlot {
     }
 }
 
-/// The address and the time-outs of one Redis.
+/// The task that reads and writes a connection. It ends when its owner is dropped: the connection closes then, even if a
+/// reply is missing, and operations that still wait on a clone of it fail.
+pub(crate) struct Driver(AbortHandle);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The address, the time-outs and the limit of replies of one Redis.
 #[derive(Clone)]
 pub(crate) struct Dialler {
     info: ConnectionInfo,
     timeout: Duration,
+    reply_limit: Arc<ReplyLimit>,
 }
 
 impl Dialler {
@@ -87,7 +104,52 @@ impl Dialler {
         let info =
             url.into_connection_info().map_err(|error| Error::config_because(allowed.to_owned(), error))?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        Ok(Dialler { info: info.set_redis_settings(settings), timeout })
+        let info = info.set_redis_settings(settings);
+        Ok(Dialler { info, timeout, reply_limit: Arc::new(ReplyLimit::new()) })
+    }
+
+    pub(crate) fn reply_limit(&self) -> Arc<ReplyLimit> {
+        self.reply_limit.clone()
+    }
+
+    /// Connects and makes the handshake, within `limit`. redis-rs' own connecting has no place for a reader below it.
+    async fn connect(
+        &self,
+        config: AsyncConnectionConfig,
+        limit: Duration,
+    ) -> RedisResult<(MultiplexedConnection, Driver)> {
+        let connecting = async {
+            match self.info.addr() {
+                ConnectionAddr::Unix(path) => {
+                    self.shake_hands(UnixStream::connect(path).await?, config).await
+                }
+                ConnectionAddr::Tcp(host, port) => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                    // Requests are small, and each is waited for.
+                    stream.set_nodelay(true)?;
+                    self.shake_hands(stream, config).await
+                }
+                // `parse` refuses every other kind.
+                _ => Err(RedisError::from((ErrorKind::InvalidClientConfig, "no address of a Redis"))),
+            }
+        };
+        tokio::time::timeout(limit, connecting)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+    }
+
+    async fn shake_hands<S>(
+        &self,
+        stream: S,
+        config: AsyncConnectionConfig,
+    ) -> RedisResult<(MultiplexedConnection, Driver)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = LimitedReplies::new(stream, self.reply_limit.clone());
+        let settings = self.info.redis_settings();
+        let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, config).await?;
+        Ok((connection, Driver(tokio::spawn(driver).abort_handle())))
     }
 
     /// Dials, and turns tracking on before any read. redis-rs calls the push handler inline in its reader, so it
@@ -115,19 +177,18 @@ impl Dialler {
         };
         // The time-out of a dial is at least 1 s, because a dial may take longer than an operation. A reply gets the
         // operation's time-out, so that a half-open connection never blocks a read for longer.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout.max(Duration::from_secs(1))))
-            .set_response_timeout(Some(self.timeout))
-            .set_push_sender(handler);
-        let client = Client::open(self.info.clone())?;
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout)).set_push_sender(handler);
+        let limit = self.timeout.max(Duration::from_secs(1));
+        let (mut connection, driver) = self.connect(config, limit).await?;
+        let driver = Arc::new(driver);
         let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await;
         match tracking {
-            Ok(()) => Ok(TrackedConnection { connection, is_tracking: true }),
+            Ok(()) => Ok(TrackedConnection { connection, _driver: driver, is_tracking: true }),
             // The server refuses tracking, as some managed Redis and strict ACLs do: the tier is used without copies in
             // memory.
             Err(error) if trouble::forbids_tracking(&error) => {
-                Ok(TrackedConnection { connection, is_tracking: false })
+                Ok(TrackedConnection { connection, _driver: driver, is_tracking: false })
             }
             Err(error) => Err(error),
         }
@@ -136,12 +197,9 @@ impl Dialler {
 
 impl Dialler {
     /// Dials an untracked connection, for inspection. No reply on it may be kept in memory.
-    pub(crate) async fn dial_untracked(&self) -> RedisResult<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(self.timeout));
-        let client = Client::open(self.info.clone())?;
-        client.get_multiplexed_async_connection_with_config(&config).await
+    pub(crate) async fn dial_untracked(&self) -> RedisResult<(MultiplexedConnection, Driver)> {
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout));
+        self.connect(config, self.timeout).await
     }
 }
 

@@ -17,18 +17,19 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult};
 
 use crate::error::Error;
-use crate::remote::redis::connection::Dialler;
+use crate::remote::redis::connection::{Dialler, Driver};
 use crate::remote::redis::{RedisTier, fault};
 use crate::remote::{Fault, Inspect, InspectedFrame};
 
-/// The pool of untracked connections.
+/// The pool of untracked connections; a clone is the same pool.
+#[derive(Clone)]
 pub(crate) struct UntrackedPool {
     places: Pool<Dialler>,
 }
 
 /// A place for one connection, used by one question at a time. It is empty while a question waits for its reply on the
 /// connection, and after the connection was lost.
-pub(crate) struct UntrackedSlot(Option<MultiplexedConnection>);
+pub(crate) struct UntrackedSlot(Option<(MultiplexedConnection, Driver)>);
 
 impl UntrackedPool {
     /// Creates a pool of `size` places. A question waits at most `wait` for a free place.
@@ -47,7 +48,7 @@ impl UntrackedPool {
     /// Sends `question`: waits for a place, and dials if the place is empty. Each round trip has the operation's
     /// time-out. If an idle connection broke since its last question, this dials a new one and repeats the question
     /// once.
-    async fn ask<T, F>(&self, question: impl Fn(MultiplexedConnection) -> F) -> Result<T, Fault>
+    pub(crate) async fn ask<T, F>(&self, question: impl Fn(MultiplexedConnection) -> F) -> Result<T, Fault>
     where
         F: Future<Output = RedisResult<T>>,
     {
@@ -76,7 +77,7 @@ impl UntrackedSlot {
         // The connection is taken out of the place, so that it closes if the question is cancelled or gets no reply in
         // time. If it stayed, the next question would have to wait for the late reply.
         let connection = self.0.take().ok_or(Fault::Away)?;
-        let answer = question(connection.clone()).await.map_err(fault);
+        let answer = question(connection.0.clone()).await.map_err(fault);
         if !matches!(answer, Err(Fault::Away)) {
             self.0 = Some(connection);
         }

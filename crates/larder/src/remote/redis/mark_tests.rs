@@ -4,6 +4,7 @@ use larder_testbed::Redis;
 
 use super::*;
 use crate::journal::Position;
+use crate::key::Namespace;
 use crate::protocol::certificate::RedisTime;
 use crate::protocol::relay::{MarkDecision, MarkInput, decide_mark};
 use crate::remote::redis::claim::JOURNALS;

@@ -5,10 +5,13 @@ mod commands;
 mod connection;
 mod inspect;
 mod keeper;
+mod long_values;
 mod prefix;
 mod redis_id;
 mod relay;
+mod replies;
 mod scripts;
+mod settings;
 mod status;
 mod trouble;
 
@@ -24,13 +27,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
-use crate::cause::Causes;
 use crate::clock::Clock;
-use crate::condition::Condition;
 use crate::error::Error;
-use crate::journal::{ChangeId, Journal};
-use crate::key::Namespace;
-use crate::polls::PollRequests;
+use crate::journal::ChangeId;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
@@ -38,9 +37,12 @@ use crate::remote::redis::commands::{frames, mget, minted, set_if_absent, unchan
 use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH};
 use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::keeper::Keeper;
+use crate::remote::redis::long_values::LongValues;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::relay::Relay;
+use crate::remote::redis::replies::ReplyLimit;
 use crate::remote::redis::scripts::Scripts;
+pub(crate) use crate::remote::redis::settings::{IdentitySource, Settings};
 use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Listener, Mint, Remote, Unchanged};
 
@@ -50,39 +52,6 @@ const LEASE: Duration = Duration::from_secs(3);
 /// Checks that a tier can be built with this URL.
 pub(crate) fn check_url(url: &str) -> Result<(), Error> {
     Dialler::parse(url, Duration::ZERO).map(drop)
-}
-
-/// What identifies the database behind a Redis. The identity is part of each key in Redis.
-pub(crate) enum IdentitySource {
-    /// The database's journal. The relay propagates the journal's changes to Redis before Redis is used.
-    Journal(Arc<dyn Journal>),
-    /// The application's name for its database, without a journal. The keeper drops this installation's entries in
-    /// Redis before Redis is used.
-    Installation(String),
-}
-
-/// The settings of the tier, and the parts that it shares with the engine.
-pub(crate) struct Settings {
-    pub(crate) url: String,
-    pub(crate) namespace: Namespace,
-    /// The staleness bound; see `Builder::staleness_bound`.
-    pub(crate) bound: Duration,
-    /// The time-out of one operation; after it the tier counts as away.
-    pub(crate) timeout: Duration,
-    /// The most untracked connections at one time.
-    pub(crate) pool_size: u32,
-    /// The time that a question waits for an untracked connection.
-    pub(crate) pool_timeout: Duration,
-    /// What identifies the database behind Redis.
-    pub(crate) source: IdentitySource,
-    /// The protocol's rules; a proof may break one.
-    pub(crate) rules: ProtocolRules,
-    /// Notes what the relay invalidates in Redis, so that the pushes that follow have a cause.
-    pub(crate) causes: Arc<Causes>,
-    /// Requests to poll now, which the relay answers.
-    pub(crate) polls: Arc<PollRequests>,
-    /// Where the keeper notes why the tier is not used, or only in part.
-    pub(crate) condition: Arc<Condition>,
 }
 
 pub(crate) struct RedisTier {
@@ -97,6 +66,8 @@ pub(crate) struct RedisTier {
     rules: ProtocolRules,
     keeper: AbortHandle,
     untracked_pool: UntrackedPool,
+    reply_limit: Arc<ReplyLimit>,
+    long_values: LongValues,
 }
 
 impl RedisTier {
@@ -111,6 +82,7 @@ impl RedisTier {
         let connection_slot = Arc::new(ConnectionSlot::default());
         let nudge = Arc::new(Notify::new());
         let dialler = Dialler::parse(&settings.url, settings.timeout)?;
+        let reply_limit = dialler.reply_limit();
         let untracked_pool = UntrackedPool::new(dialler.clone(), settings.pool_size, settings.pool_timeout)?;
         let (journal, installation, identity) = match settings.source {
             IdentitySource::Journal(journal) => (Some(journal), None, DatabaseIdentity::Unknown),
@@ -157,7 +129,9 @@ impl RedisTier {
             nudge,
             rules,
             keeper,
+            long_values: LongValues::new(untracked_pool.clone(), reply_limit.clone()),
             untracked_pool,
+            reply_limit,
         })
     }
 
@@ -227,26 +201,29 @@ impl Drop for RedisTier {
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
         let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
-        mget(&mut pipe, &self.prefix().add_to_all(keys));
+        let mut watch = self.long_values.watch(self.prefix().add_to_all(keys));
+        mget(&mut pipe, &watch.keys);
         pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
         let (values, replication): (Vec<Option<Bytes>>, String) = answers.map_err(fault)?;
+        watch.note_reply();
         self.check_history(keys, values, &granted, &replication)
     }
 
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
         let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
-        let keys = self.prefix().add_to_all(keys);
-        mget(&mut pipe, &keys);
+        let mut watch = self.long_values.watch(self.prefix().add_to_all(keys));
+        mget(&mut pipe, &watch.keys);
         // MGET makes Redis track the key. PTTL comes after it, so Redis also reports a change between the two.
-        pipe.cmd("PTTL").arg(keys.first().map(|key| &key[..]));
+        pipe.cmd("PTTL").arg(watch.keys.first().map(|key| &key[..]));
         pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
         let (values, left, replication): (Vec<Option<Bytes>>, i64, String) = answers.map_err(fault)?;
+        watch.note_reply();
         // -1: the key does not expire.
         let expires = || u64::try_from(left).ok().map(Duration::from_millis);
         let left = if left == -1 { Some(Duration::MAX) } else { expires() };
-        Ok((self.check_history(&keys, values, &granted, &replication)?, left))
+        Ok((self.check_history(keys, values, &granted, &replication)?, left))
     }
 
     async fn lease(
@@ -372,12 +349,20 @@ impl Remote for RedisTier {
         self.prefix().add_to(key)
     }
 
+    fn allow_value_bytes(&self, bytes: usize) {
+        self.reply_limit.allow(bytes);
+    }
+
     fn is_tracking(&self) -> bool {
         self.connection_slot.is_tracking()
     }
 
     fn suspect(&self) {
         self.validity.revoke();
+        self.nudge.notify_one();
+    }
+
+    fn check(&self) {
         self.nudge.notify_one();
     }
 }

@@ -5,6 +5,10 @@ use std::sync::Mutex;
 use larder_testbed::Redis;
 
 use super::*;
+use crate::cause::Causes;
+use crate::condition::Condition;
+use crate::key::Namespace;
+use crate::polls::PollRequests;
 use crate::protocol::frame::fingerprint;
 
 /// Notes the keys of all pushes, in their order.

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::within;
 
 pub(crate) async fn shared(redis: &Redis) -> Cache {
-    Cache::builder("test").redis(redis.url()).installation("test").build().await.unwrap()
+    crate::support::builder().redis(redis.url()).installation("test").build().await.unwrap()
 }
 
 pub(crate) async fn alone() -> Cache {

@@ -1,0 +1,185 @@
+//! The budget of a request: how long all its work in Redis may take together.
+//!
+//! The work of a request is one future, and its budget belongs to that future's task: each round trip that the request
+//! waits for is taken from it. What no read waits for has no budget: invalidations, which are promises, renewals of
+//! leases, refreshes in the background, and everything that the keeper and the relay send. A wait for another instance's
+//! load is no work in Redis.
+//!
+//! Invariant, checked by the test of the same name:
+//! - `a_request_spends_one_budget`: the times in which a request waits for Redis add up to its budget at most.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::engine::{ClassCore, Engine};
+use crate::remote::Fault;
+use crate::source::NotStoredReason;
+use crate::stats::count_nth;
+
+tokio::task_local! {
+    /// The budget of the request that this task runs.
+    static BUDGET: Arc<RedisBudget>;
+}
+
+/// What one request may spend, and has spent.
+struct RedisBudget {
+    limit: Duration,
+    spending: Mutex<Spending>,
+}
+
+/// The lock guards the three fields together, so that a moment in which two round trips are on their way counts once. It
+/// is held to read or to change them, never across an await.
+struct Spending {
+    used: Duration,
+    /// The round trips on their way, and since when there has been at least one.
+    under_way: usize,
+    since: Instant,
+    /// Whether a round trip was cut short or not begun.
+    is_spent: bool,
+}
+
+impl RedisBudget {
+    fn new(limit: Duration) -> Self {
+        let spending =
+            Spending { used: Duration::ZERO, under_way: 0, since: Instant::now(), is_spent: false };
+        RedisBudget { limit, spending: Mutex::new(spending) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Spending> {
+        self.spending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a round trip, and returns what is left for it.
+    fn begin(&self) -> (Duration, RoundTrip<'_>) {
+        let mut spending = self.lock();
+        let now = Instant::now();
+        if spending.under_way == 0 {
+            spending.since = now;
+        }
+        spending.under_way += 1;
+        let used = spending.used + now.duration_since(spending.since);
+        (self.limit.saturating_sub(used), RoundTrip(self))
+    }
+}
+
+/// A round trip on its way. It ends also if its read is dropped.
+struct RoundTrip<'a>(&'a RedisBudget);
+
+impl Drop for RoundTrip<'_> {
+    fn drop(&mut self) {
+        let mut spending = self.0.lock();
+        spending.under_way -= 1;
+        if spending.under_way == 0 {
+            let elapsed = spending.since.elapsed();
+            spending.used += elapsed;
+        }
+    }
+}
+
+/// Does a round trip that the present request waits for. Returns [`Fault::Spent`] when the budget is spent; if nothing is
+/// left of it, the round trip does not begin. A request that was sent may still be executed, as after a time-out.
+pub(super) async fn spend<T>(round_trip: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let Ok(budget) = BUDGET.try_with(Arc::clone) else { return round_trip.await };
+    let (left, _under_way) = budget.begin();
+    let answer = match left.is_zero() {
+        true => Err(Fault::Spent),
+        false => timeout(left, round_trip).await.unwrap_or(Err(Fault::Spent)),
+    };
+    if matches!(answer, Err(Fault::Spent)) {
+        budget.lock().is_spent = true;
+    }
+    answer
+}
+
+/// Runs `work`, which goes on in a task of its own, on the budget of the present request.
+pub(super) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let budget = BUDGET.try_with(Arc::clone).ok();
+    async move {
+        match budget {
+            Some(budget) => BUDGET.scope(budget, work).await,
+            None => work.await,
+        }
+    }
+}
+
+impl Engine {
+    /// Runs a request on a budget, which it makes if `request` is not a part of another one.
+    pub(crate) async fn budgeted<T>(&self, class: &ClassCore, request: impl Future<Output = T>) -> T {
+        let Some(shared) = self.shared.as_ref().filter(|_| BUDGET.try_with(|_| ()).is_err()) else {
+            return request.await;
+        };
+        let budget = Arc::new(RedisBudget::new(shared.budget));
+        let outcome = BUDGET.scope(budget.clone(), request).await;
+        if budget.lock().is_spent {
+            class.note_spent_budget(budget.limit);
+        }
+        outcome
+    }
+}
+
+impl Fault {
+    /// Why an entry is not stored that Redis did not confirm.
+    pub(super) fn not_stored(self) -> NotStoredReason {
+        match self {
+            Fault::Spent => NotStoredReason::BudgetSpent,
+            Fault::Away | Fault::Refused => NotStoredReason::NotTaken,
+        }
+    }
+}
+
+impl ClassCore {
+    fn note_spent_budget(&self, budget: Duration) {
+        if count_nth(&self.common.counters.budgets_spent).is_power_of_two() {
+            tracing::warn!(
+                class = self.name,
+                ?budget,
+                "Redis took longer than one request may wait for it, the request went on without it"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    async fn takes(span: Duration) -> Result<(), Fault> {
+        spend(async {
+            sleep(span).await;
+            Ok(())
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_request_spends_one_budget() {
+        let budget = Arc::new(RedisBudget::new(200 * MS));
+        let request = async {
+            let began = Instant::now();
+            // At the same time, they count once. What comes between round trips does not count.
+            assert_eq!(tokio::join!(takes(40 * MS), takes(40 * MS), takes(30 * MS)).0, Ok(()));
+            sleep(300 * MS).await;
+            assert!(!budget.lock().is_spent && budget.lock().used < 100 * MS, "{:?}", budget.lock().used);
+            assert_eq!(carried(takes(10_000 * MS)).await, Err(Fault::Spent));
+            assert!(began.elapsed() >= 500 * MS && began.elapsed() < 5_000 * MS, "{:?}", began.elapsed());
+            assert_eq!(takes(Duration::ZERO).await, Err(Fault::Spent), "nothing is sent any more");
+        };
+        BUDGET.scope(budget.clone(), request).await;
+        assert!(budget.lock().is_spent);
+    }
+
+    #[tokio::test]
+    async fn work_without_a_request_has_no_budget() {
+        assert_eq!(takes(20 * MS).await, Ok(()));
+        let budget = Arc::new(RedisBudget::new(MS));
+        let of_its_own = async { tokio::spawn(takes(20 * MS)).await };
+        assert_eq!(BUDGET.scope(budget, of_its_own).await.unwrap(), Ok(()));
+    }
+}

@@ -1,0 +1,149 @@
+//! Damaged and forged entries, many more than a test could send through Redis: by the decisions and the checks of a
+//! tracked read. Those through Redis are in `crates/larder/tests/cache/forgeries.rs`.
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::cache::Cache;
+use crate::class::Class;
+use crate::protocol::frame::{Entry, Header, Seal};
+use crate::protocol::lease::{AfterRead, after_read};
+use crate::protocol::tag::TagToken;
+use crate::protocol::token::Token;
+
+/// Changes a frame at random, like damage or an attacker.
+fn mutated(random: &mut StdRng, frame: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    let at = random.random_range(0..bytes.len());
+    match random.random_range(0..8) {
+        0 => bytes[at] ^= 1 << random.random_range(0..8),
+        1 => bytes[at] = random.random(),
+        2 => bytes.truncate(at),
+        3 => bytes.extend_from_slice(&other[..random.random_range(1..other.len())]),
+        4 => bytes.splice(at.., other.iter().copied().skip(at)).for_each(drop),
+        5 => {
+            let with = random.random_range(0..bytes.len());
+            bytes.swap(at, with);
+        }
+        6 => {
+            let end = random.random_range(at..bytes.len());
+            bytes[at..=end].reverse();
+        }
+        _ => bytes = other.to_vec(),
+    }
+    bytes
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Record {
+    id: u32,
+    names: Vec<String>,
+    balance: i64,
+    #[serde(flatten)]
+    more: std::collections::BTreeMap<String, u32>,
+}
+
+impl Record {
+    fn of(id: u32) -> Self {
+        let names = (0..id % 4).map(|n| format!("{n}")).collect();
+        Record { id, names, balance: -i64::from(id), more: [("floor".to_owned(), id)].into() }
+    }
+}
+
+const KEYS: u32 = 1000;
+const ROUNDS: u32 = 50;
+
+/// Not a tracked read's answer: a lease, for which a reader waits, or nothing.
+enum Read {
+    Record(Record),
+    Waits,
+    Alarm,
+}
+
+/// A class, and the tokens of its tags.
+struct Bed {
+    class: Class<u32, Record>,
+    tokens: Vec<TagToken>,
+}
+
+impl Bed {
+    async fn new(secrets: Option<EntrySecrets>) -> Self {
+        let mut builder = Cache::builder("test");
+        if let Some(secrets) = secrets {
+            builder = builder.entry_secrets(secrets);
+        }
+        let class: Class<u32, Record> = builder.build().await.unwrap().class("records").open().unwrap();
+        let token = |tag: &TagKey| TagToken { tag: tag.clone(), token: Token::random() };
+        let tokens = class.tags(&0).iter().map(token).collect();
+        Bed { class, tokens }
+    }
+
+    /// The frame that a fill stores.
+    fn frame(&self, key: u32) -> Bytes {
+        let core = &self.class.core;
+        let value: AnyValue = Arc::new(Record::of(key));
+        let storable = core.storable(Some(&value)).unwrap();
+        let (payload, codec) = core.packed(storable.payload);
+        let header = Header {
+            codec,
+            class_version: 0,
+            digest: storable.digest,
+            loaded_at_millis: 1,
+            ttl_millis: 60_000,
+            stale_millis: 0,
+            load_millis: 1,
+            version: None,
+            tags: self.tokens.clone(),
+        };
+        let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
+        core.sealer.seal(&self.class.key(&key), entry).encode()
+    }
+
+    /// What a tracked read does with `frame` under `key`.
+    fn read(&self, key: u32, frame: Bytes) -> Read {
+        let core = &self.class.core;
+        let token =
+            |tag: &TagKey| self.tokens.iter().find(|taken| taken.tag == *tag).map(|taken| taken.token);
+        match after_read(Some(&frame), core.readable_format(&self.class.tags(&key)), token) {
+            AfterRead::Wait => Read::Waits,
+            AfterRead::Acquire { .. } => Read::Alarm,
+            AfterRead::Serve(entry) => {
+                match core.open_entry(&self.class.key(&key), &entry, ProtocolRules::default()) {
+                    None => Read::Alarm,
+                    Some((value, _)) => {
+                        Read::Record(value.unwrap().downcast_ref::<Record>().unwrap().clone())
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_mutated_entries_are_misses_and_alarms() {
+    let mut random = StdRng::seed_from_u64(11);
+    let (mut mutants, mut alarms) = (0, 0);
+    for secrets in [None, Some(EntrySecrets::new("a secret of thirty-two bytes or so").unwrap())] {
+        let bed = Bed::new(secrets).await;
+        let frames: Vec<Bytes> = (0..KEYS).map(|key| bed.frame(key)).collect();
+        for key in 0..KEYS {
+            let Read::Record(record) = bed.read(key, frames[key as usize].clone()) else { panic!("{key}") };
+            assert_eq!(record, Record::of(key), "an entry that was not changed is read");
+        }
+        for (key, frame) in (0..ROUNDS).flat_map(|_| (0..KEYS).zip(&frames)) {
+            let other = &frames[random.random_range(0..frames.len())];
+            let mutant = mutated(&mut random, frame, other);
+            match bed.read(key, Bytes::from(mutant.clone())) {
+                Read::Record(record) => assert_eq!(record, Record::of(key), "{mutant:?}"),
+                Read::Waits => {}
+                Read::Alarm => alarms += 1,
+            }
+            mutants += 1;
+        }
+    }
+    assert_eq!(mutants, 100_000);
+    println!("{mutants} mutants, {alarms} alarms");
+    assert!(alarms > mutants * 8 / 10, "{alarms} alarms");
+}

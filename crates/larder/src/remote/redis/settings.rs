@@ -1,0 +1,44 @@
+//! The settings of the tier.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cause::Causes;
+use crate::condition::Condition;
+use crate::journal::Journal;
+use crate::key::Namespace;
+use crate::polls::PollRequests;
+use crate::protocol::rules::ProtocolRules;
+
+/// What identifies the database behind a Redis. The identity is part of each key in Redis.
+pub(crate) enum IdentitySource {
+    /// The database's journal. The relay propagates the journal's changes to Redis before Redis is used.
+    Journal(Arc<dyn Journal>),
+    /// The application's name for its database, without a journal. The keeper drops this installation's entries in
+    /// Redis before Redis is used.
+    Installation(String),
+}
+
+/// The settings of the tier, and the parts that it shares with the engine.
+pub(crate) struct Settings {
+    pub(crate) url: String,
+    pub(crate) namespace: Namespace,
+    /// The staleness bound; see `Builder::staleness_bound`.
+    pub(crate) bound: Duration,
+    /// The time-out of one operation; after it the tier counts as away.
+    pub(crate) timeout: Duration,
+    /// The most untracked connections at one time.
+    pub(crate) pool_size: u32,
+    /// The time that a question waits for an untracked connection.
+    pub(crate) pool_timeout: Duration,
+    /// What identifies the database behind Redis.
+    pub(crate) source: IdentitySource,
+    /// The protocol's rules; a proof may break one.
+    pub(crate) rules: ProtocolRules,
+    /// Notes what the relay invalidates in Redis, so that the pushes that follow have a cause.
+    pub(crate) causes: Arc<Causes>,
+    /// Requests to poll now, which the relay answers.
+    pub(crate) polls: Arc<PollRequests>,
+    /// Where the keeper notes why the tier is not used, or only in part.
+    pub(crate) condition: Arc<Condition>,
+}
