@@ -83,7 +83,7 @@ pub async fn open(
         let error = match app::open(settings).await {
             Ok(opened) => return Ok(opened),
             // A SQLite file that cannot be opened is a mistake in the setting, which a retry does not cure.
-            Err(error) if passes(&error) && !settings.database_url.starts_with("sqlite") => error,
+            Err(error) if is_temporary(&error) && !settings.database_url.starts_with("sqlite") => error,
             Err(error) => return Err(error),
         };
         let text = format!("{error:#}");
@@ -99,6 +99,6 @@ pub async fn open(
 }
 
 /// Whether a retry may help: the database could not be reached, or was lost while the service opened.
-fn passes(error: &anyhow::Error) -> bool {
+fn is_temporary(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Unavailable(_))))
 }

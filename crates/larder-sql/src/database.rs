@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::address::{Address, PostgresAddress, sqlite_url};
-use crate::completeness::Completeness;
 use crate::connecting::connector::Connector;
 use crate::connecting::pool::{PooledConnection, SqlPool};
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::exposure;
+use crate::inspected::Completeness;
 use crate::keyed_mutex::{KeyGuard, KeyedMutex};
 use crate::options::{DatabaseOptions, Pooler};
 

@@ -27,14 +27,14 @@ mod sealed {
 pub trait CheckedConnection: sealed::Sealed + Connection {
     /// Why a load that reads on this connection must not be stored; `None` if it may be stored.
     #[doc(hidden)]
-    fn check_staleness(&mut self) -> impl Future<Output = Result<Option<&'static str>, sqlx::Error>> + Send;
+    fn spoil_reason(&mut self) -> impl Future<Output = Result<Option<&'static str>, sqlx::Error>> + Send;
 }
 
 const OPEN: &str = "its loader read inside a transaction that was open already";
 const STANDBY: &str = "its loader read on a standby, which may lag behind the primary";
 
 impl CheckedConnection for PgConnection {
-    async fn check_staleness(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
+    async fn spoil_reason(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
         if self.is_in_transaction() {
             return Ok(Some(OPEN));
         }
@@ -46,7 +46,7 @@ impl CheckedConnection for PgConnection {
 
 #[cfg(feature = "sqlite")]
 impl CheckedConnection for SqliteConnection {
-    async fn check_staleness(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
+    async fn spoil_reason(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
         if self.is_in_transaction() {
             return Ok(Some(OPEN));
         }
@@ -95,7 +95,7 @@ impl CheckedConnection for SqliteConnection {
 /// ```
 pub async fn fresh<C: CheckedConnection>(connection: &mut C) -> Result<&mut C, Error> {
     if is_loading()
-        && let Some(reason) = connection.check_staleness().await?
+        && let Some(reason) = connection.spoil_reason().await?
     {
         spoil(reason);
     }

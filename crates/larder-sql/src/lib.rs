@@ -13,13 +13,13 @@
 #![warn(missing_debug_implementations)]
 
 mod address;
-mod completeness;
 pub mod connecting;
 pub mod database;
 pub mod dialect;
 pub mod error;
 pub mod exposure;
 mod fresh;
+mod inspected;
 pub mod journal;
 mod keyed_mutex;
 pub mod migrating;

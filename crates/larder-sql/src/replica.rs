@@ -37,7 +37,7 @@ const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::f
 /// earlier: under `synchronous_commit = off`, the server acknowledges a commit before it is on disk.
 const POSITION: &str = "SELECT CAST(pg_current_wal_insert_lsn() AS TEXT) AS position,
     (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) || ' ' || current_database() || ' ' ||
-        substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS source";
+        substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS identity";
 
 /// Whether the standby has replayed the log up to `$1`, and which system, database and timeline it belongs to. The
 /// timeline here is that of the last restart point or of the last written page. It may be older than the timeline that
@@ -46,7 +46,7 @@ const REPLAYED: &str = "SELECT CAST(pg_is_in_recovery()
         AND pg_last_wal_replay_lsn() >= CAST(CAST($1 AS TEXT) AS PG_LSN) AS TEXT) AS has_replayed,
     (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) || ' ' || current_database() || ' ' ||
         upper(lpad(to_hex(GREATEST((SELECT timeline_id FROM pg_control_checkpoint()),
-            (SELECT min_recovery_end_timeline FROM pg_control_recovery()))), 8, '0')) AS source";
+            (SELECT min_recovery_end_timeline FROM pg_control_recovery()))), 8, '0')) AS identity";
 
 /// A standby for loaders; opened by [`Database::replica`]. Clones share the connections.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ struct Shared {
 struct WalPosition {
     at: String,
     /// The primary's system identifier, database and timeline.
-    source: String,
+    identity: String,
 }
 
 impl Database {
@@ -207,7 +207,7 @@ impl Replica {
 
     async fn position(&self) -> Result<WalPosition, Error> {
         let row = sqlx::query(POSITION).fetch_one(self.primary.readers()).await?;
-        Ok(WalPosition { at: row.try_get("position")?, source: row.try_get("source")? })
+        Ok(WalPosition { at: row.try_get("position")?, identity: row.try_get("identity")? })
     }
 
     /// A connection to a standby that has replayed the log up to `position`. The check and the reads use one
@@ -217,8 +217,8 @@ impl Replica {
         let mut pause = POLL_PAUSES.0;
         loop {
             let row = sqlx::query(REPLAYED).bind(&position.at).fetch_one(&mut *loan).await?;
-            let source: Option<String> = row.try_get("source")?;
-            if source.as_deref() != Some(position.source.as_str()) {
+            let identity: Option<String> = row.try_get("identity")?;
+            if identity.as_deref() != Some(position.identity.as_str()) {
                 return Err(Error::unavailable(
                     "it is no standby of this primary, or not yet of its timeline",
                 ));

@@ -13,14 +13,15 @@ use crate::builder::checks::{check_declarations, check_range};
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
-use crate::engine::consumer::{AppliedChanges, Consumer, prune_periodically};
+use crate::engine::consumer::{AppliedChanges, Consumer};
+use crate::engine::pruning::prune_periodically;
 use crate::engine::registry::Registry;
 use crate::engine::{AbortOnDrop, Engine, Limits, SharedTier};
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::local::LocalTier;
-use crate::policy::{BOUND_MIN, LOAD_TIMEOUT, LOAD_TIMEOUT_MAX};
+use crate::policy::{BOUND_MIN, LOAD_TIMEOUT, LOAD_TIMEOUT_MAX, STALENESS_BOUND};
 use crate::polls::PollRequests;
 use crate::protection::EntrySecrets;
 use crate::protocol::rules::ProtocolRules;
@@ -109,7 +110,7 @@ impl Builder {
         Builder {
             namespace: namespace.to_owned(),
             memory_bytes: 64 << 20,
-            bound: Duration::from_secs(2),
+            bound: STALENESS_BOUND,
             load_timeout: LOAD_TIMEOUT,
             journal: None,
             entry_secrets: None,

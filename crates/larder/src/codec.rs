@@ -50,6 +50,8 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// The codec's number in the header of an entry. Numbers are permanent and below 128, because the highest bit says
+    /// that the bytes are compressed.
     pub(crate) fn id(self) -> u8 {
         match self {
             Codec::Postcard => 0,

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     LoadTimeout,
     /// The loader panicked.
     LoadPanicked,
+    /// The load ended without a result: the cache stopped it, or the runtime in which it ran ended.
+    LoadEnded,
     /// The load takes longer than this read waits: the [soft time-out](crate::class::ClassBuilder::soft_timeout). A load
     /// that has begun goes on, and later reads get its value.
     SoftTimeout,
@@ -96,9 +98,10 @@ impl Error {
         Error::new(ErrorKind::LoadPanicked, "the load panicked".to_owned(), None)
     }
 
-    /// For a load that was stopped, which no read waits for.
+    /// For a load that ended without a result: it was stopped, or its runtime ended. The cache stops only a load that
+    /// no read waits for.
     pub(crate) fn load_ended() -> Self {
-        Error::new(ErrorKind::LoadPanicked, "the load ended without a result".to_owned(), None)
+        Error::new(ErrorKind::LoadEnded, "the load ended without a result".to_owned(), None)
     }
 
     pub(crate) fn soft_timeout(class: &str, limit: Duration) -> Self {

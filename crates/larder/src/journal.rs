@@ -123,14 +123,17 @@ impl Position {
 
 /// Identifies a database. Every database has its own identity. If a standby is promoted, the identity changes.
 ///
-/// Two databases that can answer at the same time differ in `system`; this includes copies of one database. The
-/// identity is part of every key in Redis, so that a read of one database never returns another's rows.
+/// Two databases that can answer at the same time differ in `system`; this includes copies of one database. `system`
+/// is part of every key in Redis, so that a read of one database never returns another's rows.
 /// `docs/wire-format.md` says what larder's own journals put into it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatabaseId {
     /// The system and the database in it, without white space. All processes that use one database get the same text.
+    /// It is part of every key in Redis, so another text means other keys. The text of larder's journal of PostgreSQL
+    /// also has the time at which the server started.
     pub system: String,
-    /// Rises when a standby of the system is promoted. Always 0 for a database without promotions.
+    /// Rises when a standby of the system is promoted. Always 0 for a database without promotions. It is in the
+    /// certificate, and in no key.
     pub timeline: u64,
 }
 

@@ -9,6 +9,8 @@ pub use crate::breaker::Breaker;
 /// The shortest staleness bound that a cache can be built with. Within this time there are at least two heartbeats and
 /// two polls, which are 200 ms apart.
 pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
+/// The staleness bound of a cache that sets none.
+pub(crate) const STALENESS_BOUND: Duration = Duration::from_secs(2);
 /// The longest load time-out that can be set. Until then, readers on all instances wait for one load.
 pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The load time-out of a cache that sets none.

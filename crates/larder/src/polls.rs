@@ -58,7 +58,8 @@ impl PollRequests {
         *self.served.borrow() < requests
     }
 
-    /// For the polling task: records that a poll that began after `requests` is complete.
+    /// For the polling task: records that a poll is complete that began when `requests` requests had been made. It
+    /// serves all of them.
     pub(crate) fn complete(&self, requests: u64) {
         self.served.send_replace(requests);
     }

@@ -258,7 +258,7 @@ mod tests {
             ttl_millis: 2,
             stale_millis: 3,
             load_millis: 4,
-            version: None,
+            loader_version: None,
             tags: Vec::new(),
         };
         Entry {

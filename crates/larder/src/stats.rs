@@ -96,7 +96,7 @@ counts! {
     /// Entries in Redis that were not used: one of their tags had been invalidated, or an instance with another version
     /// or codec had written them. The frames of permits count too.
     passed_over,
-    /// Of the loads: those of a `put`, which runs no loader.
+    /// Of the loads: those of a `put`, which only store its value: no loader ran.
     puts,
     /// Values that were put by a permit. Not counted as reads.
     puts_permitted,

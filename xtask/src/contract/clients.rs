@@ -1,5 +1,5 @@
-//! Tools that others wrote, against the document and the running service: linters, generators of clients, and libraries with
-//! which resource servers verify access tokens.
+//! Tools that others wrote, against the document and the running service: linters, generators of clients, and libraries
+//! with which resource servers verify access tokens.
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `cargo xtask contract`: tools that others wrote check a running service and the OpenAPI document that it serves, and real proxies
-//! and clients check that no refusal is lost.
+//! `cargo xtask contract`: tools that others wrote check a running service and the OpenAPI document that it serves, and
+//! real proxies and clients check that no refusal is lost.
 
 mod browser;
 mod clients;
@@ -40,9 +40,10 @@ const HOOKS: &str = include_str!("hooks.py");
 const SETTINGS: &str = "[auth]\nauto-signup = false\n\n[checks]\nnegative_data_rejection.expected-statuses = \
                         [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, \"5xx\"]\n";
 
-/// Lints the OpenAPI document of a fresh service, uses clients that generators make of it, verifies the service's tokens with
-/// other libraries, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without credentials.
-/// Then provokes refusals through nginx, Apache, HAProxy and Caddy, and with common clients, and opens pages in Chromium.
+/// Lints the OpenAPI document of a fresh service, uses clients that generators make of it, verifies the service's
+/// tokens with other libraries, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without
+/// credentials. Then provokes refusals through nginx, Apache, HAProxy and Caddy, and with common clients, and opens
+/// pages in Chromium.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many examples are drawn for each operation

@@ -1,5 +1,5 @@
-//! Refusals through real proxies with their defaults, and to real clients: an answer that comes before the body was read has to
-//! arrive each time.
+//! Refusals through real proxies with their defaults, and to real clients: an answer that comes before the body was
+//! read has to arrive each time.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -25,7 +25,8 @@ pub(super) struct Proxy {
     config: &'static str,
 }
 
-/// Each configuration has addresses, paths, and what the program does not start without; every limit is the program's default.
+/// Each configuration has addresses, paths, and what the program does not start without; every limit is the program's
+/// default.
 pub(super) const PROXIES: [Proxy; 4] = [
     Proxy {
         name: "refusals through nginx",

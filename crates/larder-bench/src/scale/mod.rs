@@ -16,8 +16,8 @@ use crate::scale::size::Size;
 use crate::site::{self, people::Server};
 use crate::terminal::{self, load_average, progress};
 
-/// Measure how long each request takes on databases of different sizes, over HTTP, with the cache switched off. Exits 0 when
-/// no p50 or p99 on the largest is 3 times that on the smallest or more.
+/// Measure how long each request takes on databases of different sizes, over HTTP, with the cache switched off. Exits 0
+/// when no p50 or p99 on the largest is 3 times that on the smallest or more.
 #[derive(Parser)]
 #[command(name = "cargo xtask scale", bin_name = "cargo xtask scale")]
 struct Options {

@@ -76,7 +76,7 @@ impl Recorder {
 /// # Errors
 ///
 /// The file is missing, or has content that no recorder wrote.
-pub fn replay(path: &Path, bytes: u64, mut each: impl FnMut(Event)) -> Result<()> {
+pub fn read_records(path: &Path, bytes: u64, mut each: impl FnMut(Event)) -> Result<()> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     let mut file = BufReader::with_capacity(BYTES << 12, file.take(bytes));
     let mut record = [0; BYTES];
@@ -205,7 +205,7 @@ mod tests {
         events.iter().for_each(|event| recorder.record(event));
         recorder.flush();
         let mut back = Vec::new();
-        replay(&path, u64::MAX, |event| back.push(event)).unwrap();
+        read_records(&path, u64::MAX, |event| back.push(event)).unwrap();
         assert_eq!(back, events);
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let path = folder.path().join("events");
         std::fs::write(&path, [0; BYTES + 5]).unwrap();
         let mut count = 0;
-        replay(&path, u64::MAX, |_| count += 1).unwrap();
+        read_records(&path, u64::MAX, |_| count += 1).unwrap();
         assert_eq!(count, 1);
     }
 }

@@ -63,14 +63,14 @@ impl View {
     }
 
     /// The attestation that a position contains.
-    pub fn attestation(self, care: Care) -> u8 {
-        if care.attestation_counts_changes { self.epoch } else { self.epoch % 2 }
+    pub fn attestation(self, own_rules: ModelRules) -> u8 {
+        if own_rules.attestation_counts_changes { self.epoch } else { self.epoch % 2 }
     }
 }
 
 /// Rules of the attestation that are not in [`ProtocolRule`]. The models' own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Care {
+pub struct ModelRules {
     /// The attestation is in the position, and not in the memory of the process that polled last.
     pub attestation_is_in_position: bool,
     /// The attestation counts changes of the triggers, and does not only say whether they are on now.
@@ -90,9 +90,9 @@ pub struct Care {
     pub defect_queues: bool,
 }
 
-impl Default for Care {
+impl Default for ModelRules {
     fn default() -> Self {
-        Care {
+        ModelRules {
             attestation_is_in_position: true,
             attestation_counts_changes: true,
             defect_fails_its_poll: true,
@@ -145,14 +145,14 @@ impl Process {
     }
 
     /// `JournalQuery::is_attested`: whether a consumer can continue from a position with the attestation `then`.
-    pub fn is_attested(&self, then: u8, now: View, rules: ProtocolRules, care: Care) -> bool {
+    pub fn is_attested(&self, then: u8, now: View, rules: ProtocolRules, own_rules: ModelRules) -> bool {
         if !rules.keeps(ProtocolRule::AttestsSilence) {
             return true;
         }
-        if care.attestation_is_in_position {
-            return then == now.attestation(care);
+        if own_rules.attestation_is_in_position {
+            return then == now.attestation(own_rules);
         }
-        self.inspected.is_none_or(|(last, _)| last.attestation(care) == now.attestation(care))
+        self.inspected.is_none_or(|(last, _)| last.attestation(own_rules) == now.attestation(own_rules))
     }
 
     /// The statement of `SqlJournal::ask`: returns whether it sees the outbox's rows.
@@ -163,7 +163,13 @@ impl Process {
 
     /// The part of `SqlJournal::ask` after its statement. `attested` is the catalog in the statement's snapshot, `now`
     /// the catalog at the inspection. Returns whether the poll succeeds.
-    pub fn inspect(&mut self, attested: View, now: View, rules: ProtocolRules, care: Care) -> bool {
+    pub fn inspect(
+        &mut self,
+        attested: View,
+        now: View,
+        rules: ProtocolRules,
+        own_rules: ModelRules,
+    ) -> bool {
         if !rules.keeps(ProtocolRule::AttestsSilence) {
             return true;
         }
@@ -171,24 +177,24 @@ impl Process {
         // The product inspects a known defect again every 5 s. The model does so in each poll, so fewer polls fail,
         // which is the harder case.
         if self.inspected != Some((attested, false)) {
-            let was_hidden = attested.is_hidden && care.hidden_fails_its_poll;
+            let was_hidden = attested.is_hidden && own_rules.hidden_fails_its_poll;
             self.inspected = Some((attested, was_hidden || !now.is_complete()));
             self.facts = Some(now);
         }
         self.is_incomplete = self.inspected.is_some_and(|(_, is_broken)| is_broken);
-        self.is_blind &= !self.is_incomplete || !care.defect_ends_connection;
-        !self.is_incomplete || !care.defect_fails_its_poll && !was_known
+        self.is_blind &= !self.is_incomplete || !own_rules.defect_ends_connection;
+        !self.is_incomplete || !own_rules.defect_fails_its_poll && !was_known
     }
 
     /// `WriteTransaction::touched`. No trigger changes between this step and the commit, because the transaction's
     /// locks prevent it.
-    pub fn touched(&mut self, now: View, care: Care) -> Touched {
+    pub fn touched(&mut self, now: View, own_rules: ModelRules) -> Touched {
         let differs = now.is_hidden || self.facts.is_some_and(|facts| facts.epoch != now.epoch);
-        if differs && care.write_notices_silence {
+        if differs && own_rules.write_notices_silence {
             self.is_incomplete = true;
             return Touched::Everything;
         }
-        if self.is_incomplete && care.defect_touches_everything {
+        if self.is_incomplete && own_rules.defect_touches_everything {
             return Touched::Everything;
         }
         if now.is_complete() { Touched::Rows } else { Touched::Nothing }

@@ -72,11 +72,11 @@ impl Redis {
 
     /// `SET key value NX GET`: returns the existing value; `None` if `value` was set.
     pub fn set_if_missing(&mut self, key: &Bytes, value: Bytes) -> Option<Bytes> {
-        let standing = self.keys.get(key).cloned();
-        if standing.is_none() {
+        let existing = self.keys.get(key).cloned();
+        if existing.is_none() {
             self.set(key, value);
         }
-        standing
+        existing
     }
 
     /// LEASE: returns the value of the key after the script.
@@ -87,7 +87,7 @@ impl Redis {
     /// LEASE with any frame.
     pub fn set_frame(&mut self, key: &Bytes, frame: Bytes, replace: Option<&Bytes>) -> Bytes {
         match self.keys.get(key) {
-            Some(standing) if replace != Some(&fingerprint(standing)) => standing.clone(),
+            Some(existing) if replace != Some(&fingerprint(existing)) => existing.clone(),
             _ => {
                 self.set(key, frame.clone());
                 frame
@@ -99,15 +99,15 @@ impl Redis {
     /// time.
     pub fn permit(&mut self, key: &Bytes, token: Token, replace: Option<&Bytes>) -> Bytes {
         match self.keys.get(key).map(Frame::parse) {
-            Some(Ok(Frame::Permit(standing))) => standing.permit_frame(),
+            Some(Ok(Frame::Permit(existing))) => existing.permit_frame(),
             _ => self.set_frame(key, token.permit_frame(), replace),
         }
     }
 
-    /// PUT: sets the entry if the key still has the frame with the fingerprint `standing` and the tags still have these
+    /// PUT: sets the entry if the key still has the frame with the fingerprint `existing` and the tags still have these
     /// tokens. Returns whether it did.
-    pub fn put(&mut self, key: &Bytes, standing: &Bytes, tags: &[TagToken], frame: Bytes) -> bool {
-        let may = self.has_frame(key, standing) && self.has_tags(tags);
+    pub fn put(&mut self, key: &Bytes, existing: &Bytes, tags: &[TagToken], frame: Bytes) -> bool {
+        let may = self.has_frame(key, existing) && self.has_tags(tags);
         if may {
             self.set(key, frame);
         }
@@ -134,7 +134,7 @@ impl Redis {
     ) -> bool {
         let is_held = self.keys.get(key) == Some(&token.lease_frame());
         let has_tags = self.has_tags(tags);
-        let has_entry = entry.is_none_or(|(key, standing)| self.has_frame(key, standing));
+        let has_entry = entry.is_none_or(|(key, existing)| self.has_frame(key, existing));
         match (is_held, has_tags && has_entry) {
             (true, true) => self.changed(key),
             (true, false) => self.unlink(key),
@@ -147,9 +147,9 @@ impl Redis {
         tags.iter().all(|taken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame()))
     }
 
-    /// Whether the frame under `key` has the fingerprint `standing`.
-    fn has_frame(&self, key: &Bytes, standing: &Bytes) -> bool {
-        self.keys.get(key).map(fingerprint).as_ref() == Some(standing)
+    /// Whether the frame under `key` has the fingerprint `existing`.
+    fn has_frame(&self, key: &Bytes, existing: &Bytes) -> bool {
+        self.keys.get(key).map(fingerprint).as_ref() == Some(existing)
     }
 
     /// RELEASE: unlinks the key if it still holds the lease.

@@ -12,7 +12,7 @@ use larder::source::Source;
 
 use crate::freshness::tally::Tally;
 use crate::freshness::{Judge, Writes};
-use crate::history::record::replay;
+use crate::history::record::read_records;
 use crate::history::{Event, Instance, Key, Nanos, Seen, Version, What, is_absent};
 
 /// One fault that a nemesis made and healed.
@@ -76,7 +76,7 @@ pub(super) fn evaluate(
     let mut evaluation = Evaluation::default();
     let mut writes = Writes::default();
     for path in files(folder, "writes-")? {
-        replay(&path, u64::MAX, |event| {
+        read_records(&path, u64::MAX, |event| {
             evaluation.written.add(&event);
             writes.add(event);
         })?;
@@ -86,7 +86,7 @@ pub(super) fn evaluate(
     let mut recoveries = vec![None; strikes.len()];
     for (path, bytes) in &reads.0 {
         let (mut healed, mut born) = (None, None);
-        replay(path, *bytes, |event| {
+        read_records(path, *bytes, |event| {
             // Ignore strikes that were healed before this instance started.
             let healed =
                 healed.get_or_insert_with(|| strikes.partition_point(|strike| strike.healed < event.begin));

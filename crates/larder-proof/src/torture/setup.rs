@@ -22,10 +22,12 @@ pub struct Setup {
     /// Whether the instances share a Redis; without, they share the database alone
     #[arg(long, default_value = "on")]
     pub redis: Switch,
-    /// How many releases of the application run side by side, 1 or 2: the second declares the value's fields in another order
+    /// How many releases of the application run side by side, 1 or 2: the second declares the value's fields in another
+    /// order
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
     pub releases: u16,
-    /// Whether two more instances over another database, with the same keys and other values, share the Redis and the namespace
+    /// Whether two more instances over another database, with the same keys and other values, share the Redis and the
+    /// namespace
     #[arg(long, default_value = "on")]
     pub second_database: Switch,
     /// Breaks a rule on purpose: the run ends when that is caught, and succeeds only then

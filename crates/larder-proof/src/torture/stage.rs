@@ -136,7 +136,7 @@ impl Stage {
     }
 
     /// Redirects all instances to another Redis and stops the old one.
-    pub(super) fn succeed(&mut self, redis: Redis) {
+    pub(super) fn replace_redis(&mut self, redis: Redis) {
         for proxy in &self.proxies {
             proxy.redirect(redis.port());
         }

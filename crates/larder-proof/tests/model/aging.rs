@@ -20,7 +20,8 @@ fn refresh_that_sets_blindly_is_caught() {
     catch("blind-put", aging(rules), "redis_is_not_behind");
     catch("blind-put", aging(rules), "own_writes_are_read");
     catch("blind-put", aging(rules), "fresh_after_acknowledgement");
-    let refreshed = || counted(Memory::refreshed(rules, memory::Care::default()), |it| it.coverage.clone());
+    let refreshed =
+        || counted(Memory::refreshed(rules, memory::ModelRules::default()), |it| it.coverage.clone());
     catch("blind-put", refreshed(), "memory_applied_what_its_guard_certifies");
     catch("blind-put", refreshed(), "own_writes_are_read");
 }

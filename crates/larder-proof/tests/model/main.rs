@@ -38,31 +38,31 @@ fn anchors(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::anchors(rules), |it| it.coverage.clone())
 }
 
-fn failovers(rules: ProtocolRules, care: failover::Care) -> Scenarios<Failover> {
-    counted(failover::scenarios::all(rules, care), |it| it.coverage.clone())
+fn failovers(rules: ProtocolRules, own_rules: failover::ModelRules) -> Scenarios<Failover> {
+    counted(failover::scenarios::all(rules, own_rules), |it| it.coverage.clone())
 }
 
-fn memories(rules: ProtocolRules, care: memory::Care) -> Scenarios<Memory> {
-    counted(Memory::all(rules, care), |it| it.coverage.clone())
+fn memories(rules: ProtocolRules, own_rules: memory::ModelRules) -> Scenarios<Memory> {
+    counted(Memory::all(rules, own_rules), |it| it.coverage.clone())
 }
 
-fn times(rules: ProtocolRules, care: timed::Care) -> Scenarios<Timed> {
-    counted(timed::scenarios::all(rules, care), |it| it.coverage.clone())
+fn times(rules: ProtocolRules, own_rules: timed::ModelRules) -> Scenarios<Timed> {
+    counted(timed::scenarios::all(rules, own_rules), |it| it.coverage.clone())
 }
 
-fn silent_failovers(rules: ProtocolRules, journal: journal::Care) -> Scenarios<Failover> {
-    let care = failover::Care { journal, ..Default::default() };
-    counted(failover::scenarios::silences(rules, care), |it| it.coverage.clone())
+fn silent_failovers(rules: ProtocolRules, journal: journal::ModelRules) -> Scenarios<Failover> {
+    let own_rules = failover::ModelRules { journal, ..Default::default() };
+    counted(failover::scenarios::silences(rules, own_rules), |it| it.coverage.clone())
 }
 
-fn silent_memories(rules: ProtocolRules, journal: journal::Care) -> Scenarios<Memory> {
-    let care = memory::Care { journal, ..Default::default() };
-    counted(Memory::silences(rules, care), |it| it.coverage.clone())
+fn silent_memories(rules: ProtocolRules, journal: journal::ModelRules) -> Scenarios<Memory> {
+    let own_rules = memory::ModelRules { journal, ..Default::default() };
+    counted(Memory::silences(rules, own_rules), |it| it.coverage.clone())
 }
 
-fn silent_times(rules: ProtocolRules, journal: journal::Care) -> Scenarios<Timed> {
-    let care = timed::Care { journal, ..Default::default() };
-    counted(timed::scenarios::silences(rules, care), |it| it.coverage.clone())
+fn silent_times(rules: ProtocolRules, journal: journal::ModelRules) -> Scenarios<Timed> {
+    let own_rules = timed::ModelRules { journal, ..Default::default() };
+    counted(timed::scenarios::silences(rules, own_rules), |it| it.coverage.clone())
 }
 
 fn counted<M>(scenarios: Vec<(&'static str, M)>, coverage: fn(&M) -> Coverage) -> Scenarios<M> {
@@ -154,21 +154,24 @@ mod kept {
 
     #[test]
     fn failover_holds() {
-        let scenarios = failovers(ProtocolRules::default(), failover::Care::default());
+        let scenarios = failovers(ProtocolRules::default(), failover::ModelRules::default());
         assert_eq!(hold(scenarios, &failover::Branch::ALL), []);
     }
 
     #[test]
     fn memory_holds() {
         assert_eq!(
-            hold(memories(ProtocolRules::default(), memory::Care::default()), &memory::Branch::ALL),
+            hold(memories(ProtocolRules::default(), memory::ModelRules::default()), &memory::Branch::ALL),
             []
         );
     }
 
     #[test]
     fn timed_holds() {
-        assert_eq!(hold(times(ProtocolRules::default(), timed::Care::default()), &timed::Branch::ALL), []);
+        assert_eq!(
+            hold(times(ProtocolRules::default(), timed::ModelRules::default()), &timed::Branch::ALL),
+            []
+        );
     }
 }
 
@@ -218,26 +221,30 @@ mod rule {
     #[test]
     fn no_certificate_is_caught() {
         let rules = ProtocolRules::without(ProtocolRule::UsesOnlyCertified);
-        catch("no-certificate", failovers(rules, failover::Care::default()), "fresh_after_acknowledgement");
-        catch("no-certificate", times(rules, timed::Care::default()), "reads_keep_the_bound");
+        catch(
+            "no-certificate",
+            failovers(rules, failover::ModelRules::default()),
+            "fresh_after_acknowledgement",
+        );
+        catch("no-certificate", times(rules, timed::ModelRules::default()), "reads_keep_the_bound");
     }
 
     #[test]
     fn no_replay_is_caught() {
         let rules = ProtocolRules::without(ProtocolRule::CertifiesAfterReplay);
-        catch("no-replay", failovers(rules, failover::Care::default()), "position_is_true");
-        catch("no-replay", times(rules, timed::Care::default()), "watermark_is_true");
+        catch("no-replay", failovers(rules, failover::ModelRules::default()), "position_is_true");
+        catch("no-replay", times(rules, timed::ModelRules::default()), "watermark_is_true");
     }
 
     #[test]
     fn blind_skip_is_caught() {
         let rules = ProtocolRules::without(ProtocolRule::SkipsOnlyPropagated);
-        catch("blind-skip", failovers(rules, failover::Care::default()), "position_is_true");
-        catch("blind-skip", failovers(rules, failover::Care::default()), "watermark_is_true");
+        catch("blind-skip", failovers(rules, failover::ModelRules::default()), "position_is_true");
+        catch("blind-skip", failovers(rules, failover::ModelRules::default()), "watermark_is_true");
         catch("blind-skip", tags(rules), "redis_is_not_behind");
-        catch("blind-skip", times(rules, timed::Care::default()), "watermark_is_true");
-        let vouched = "memory_applied_what_its_guard_certifies";
-        catch("blind-skip", memories(rules, memory::Care::default()), vouched);
+        catch("blind-skip", times(rules, timed::ModelRules::default()), "watermark_is_true");
+        let certified = "memory_applied_what_its_guard_certifies";
+        catch("blind-skip", memories(rules, memory::ModelRules::default()), certified);
     }
 
     #[test]
@@ -258,133 +265,133 @@ mod rule {
     #[test]
     fn trust_silence_is_caught() {
         let rules = ProtocolRules::without(ProtocolRule::AttestsSilence);
-        let care = journal::Care::default();
-        catch("trust-silence", silent_failovers(rules, care), "position_is_true");
-        catch("trust-silence", silent_failovers(rules, care), "watermark_is_true");
-        catch("trust-silence", silent_times(rules, care), "reads_keep_the_bound");
-        let vouched = "memory_applied_what_its_guard_certifies";
-        catch("trust-silence", silent_memories(rules, care), vouched);
+        let own_rules = journal::ModelRules::default();
+        catch("trust-silence", silent_failovers(rules, own_rules), "position_is_true");
+        catch("trust-silence", silent_failovers(rules, own_rules), "watermark_is_true");
+        catch("trust-silence", silent_times(rules, own_rules), "reads_keep_the_bound");
+        let certified = "memory_applied_what_its_guard_certifies";
+        catch("trust-silence", silent_memories(rules, own_rules), certified);
     }
 }
 
 /// Mutants of the models' own rules.
-mod care {
+mod own_rules {
     use super::*;
 
-    fn catch_failover(mutant: &str, care: failover::Care, by: &'static str) {
-        catch(mutant, failovers(ProtocolRules::default(), care), by);
+    fn catch_failover(mutant: &str, own_rules: failover::ModelRules, by: &'static str) {
+        catch(mutant, failovers(ProtocolRules::default(), own_rules), by);
     }
 
-    fn catch_timed(mutant: &str, care: timed::Care, by: &'static str) {
-        catch(mutant, times(ProtocolRules::default(), care), by);
+    fn catch_timed(mutant: &str, own_rules: timed::ModelRules, by: &'static str) {
+        catch(mutant, times(ProtocolRules::default(), own_rules), by);
     }
 
     #[test]
     fn mark_without_history_is_caught() {
-        let care = failover::Care { mark_asks_history: false, ..Default::default() };
-        catch_failover("mark-without-history", care, "position_is_true");
+        let own_rules = failover::ModelRules { mark_asks_history: false, ..Default::default() };
+        catch_failover("mark-without-history", own_rules, "position_is_true");
     }
 
     #[test]
     fn position_by_id_is_caught() {
-        let care = failover::Care { position_is_snapshot: false, ..Default::default() };
-        catch_failover("position-by-id", care, "position_is_true");
+        let own_rules = failover::ModelRules { position_is_snapshot: false, ..Default::default() };
+        catch_failover("position-by-id", own_rules, "position_is_true");
     }
 
     #[test]
     fn mark_before_unlink_is_caught() {
-        let care = failover::Care { mark_comes_last: false, ..Default::default() };
-        catch_failover("mark-before-unlink", care, "position_is_true");
+        let own_rules = failover::ModelRules { mark_comes_last: false, ..Default::default() };
+        catch_failover("mark-before-unlink", own_rules, "position_is_true");
     }
 
     #[test]
     fn position_kept_by_the_relay_is_caught() {
-        let care = failover::Care { position_is_in_redis: false, ..Default::default() };
-        catch_failover("position-kept-by-the-relay", care, "position_is_true");
+        let own_rules = failover::ModelRules { position_is_in_redis: false, ..Default::default() };
+        catch_failover("position-kept-by-the-relay", own_rules, "position_is_true");
     }
 
     #[test]
     fn null_push_that_only_clears_is_caught() {
-        let care = failover::Care { null_push_revokes: false, ..Default::default() };
-        catch_failover("null-push-only-clears", care, "reads_reach_the_watermark");
+        let own_rules = failover::ModelRules { null_push_revokes: false, ..Default::default() };
+        catch_failover("null-push-only-clears", own_rules, "reads_reach_the_watermark");
         // A fresh read asks for the history itself, so it misses nothing.
-        let care = failover::Care { reads_ask_history: false, ..care };
-        catch_failover("null-push-only-clears", care, "fresh_after_acknowledgement");
+        let own_rules = failover::ModelRules { reads_ask_history: false, ..own_rules };
+        catch_failover("null-push-only-clears", own_rules, "fresh_after_acknowledgement");
     }
 
     #[test]
     fn fresh_read_from_a_demoted_master_is_caught() {
-        let care = failover::Care { reads_ask_role: false, ..Default::default() };
-        catch_failover("reads-ask-no-role", care, "fresh_after_acknowledgement");
+        let own_rules = failover::ModelRules { reads_ask_role: false, ..Default::default() };
+        catch_failover("reads-ask-no-role", own_rules, "fresh_after_acknowledgement");
     }
 
     #[test]
     fn read_from_a_master_of_another_history_is_caught() {
-        let care = failover::Care { reads_ask_history: false, ..Default::default() };
-        catch_failover("reads-ask-no-history", care, "fresh_after_acknowledgement");
+        let own_rules = failover::ModelRules { reads_ask_history: false, ..Default::default() };
+        catch_failover("reads-ask-no-history", own_rules, "fresh_after_acknowledgement");
     }
 
     #[test]
     fn name_set_after_its_unlink_is_caught() {
-        let care = failover::Care { names_come_with_unlinking: false, ..Default::default() };
-        catch_failover("name-after-unlinking", care, "position_is_true");
+        let own_rules = failover::ModelRules { ids_come_with_unlinking: false, ..Default::default() };
+        catch_failover("id-after-unlinking", own_rules, "position_is_true");
     }
 
     #[test]
     fn name_that_comes_before_its_commit_is_caught() {
-        let care = failover::Care { names_come_after_commit: false, ..Default::default() };
-        catch_failover("name-before-commit", care, "position_is_true");
-        catch_failover("name-before-commit", care, "watermark_is_true");
+        let own_rules = failover::ModelRules { ids_come_after_commit: false, ..Default::default() };
+        catch_failover("id-before-commit", own_rules, "position_is_true");
+        catch_failover("id-before-commit", own_rules, "watermark_is_true");
     }
 
     #[test]
     fn names_kept_by_the_process_are_caught() {
-        let care = failover::Care { names_are_in_redis: false, ..Default::default() };
-        catch_failover("names-kept-by-the-process", care, "position_is_true");
+        let own_rules = failover::ModelRules { ids_are_in_redis: false, ..Default::default() };
+        catch_failover("ids-kept-by-the-process", own_rules, "position_is_true");
     }
 
     #[test]
     fn names_read_from_another_node_are_caught() {
-        let care = failover::Care { names_are_read_where_propagated: false, ..Default::default() };
-        catch_failover("names-read-elsewhere", care, "position_is_true");
+        let own_rules = failover::ModelRules { ids_are_read_where_propagated: false, ..Default::default() };
+        catch_failover("ids-read-elsewhere", own_rules, "position_is_true");
     }
 
     #[test]
     fn names_read_by_an_earlier_pass_are_caught() {
-        let care = failover::Care { names_are_read_by_pass: false, ..Default::default() };
-        catch_failover("names-read-earlier", care, "position_is_true");
+        let own_rules = failover::ModelRules { ids_are_read_by_poll: false, ..Default::default() };
+        catch_failover("ids-read-earlier", own_rules, "position_is_true");
     }
 
     #[test]
     fn name_that_memory_gets_too_early_is_caught() {
-        let vouched = "memory_applied_what_its_guard_certifies";
-        let care = memory::Care { names_come_after_dropping: false, ..Default::default() };
-        catch("name-before-dropping", memories(ProtocolRules::default(), care), vouched);
-        let care = memory::Care { names_come_after_commit: false, ..Default::default() };
-        catch("name-before-commit", memories(ProtocolRules::default(), care), vouched);
+        let certified = "memory_applied_what_its_guard_certifies";
+        let own_rules = memory::ModelRules { ids_come_after_dropping: false, ..Default::default() };
+        catch("id-before-dropping", memories(ProtocolRules::default(), own_rules), certified);
+        let own_rules = memory::ModelRules { ids_come_after_commit: false, ..Default::default() };
+        catch("id-before-commit", memories(ProtocolRules::default(), own_rules), certified);
     }
 
     #[test]
     fn heartbeat_counted_from_its_reply_is_caught() {
-        let care = timed::Care { beat_counts_from_sending: false, ..Default::default() };
-        catch_timed("beat-counts-from-reply", care, "reads_keep_the_bound");
+        let own_rules = timed::ModelRules { beat_counts_from_sending: false, ..Default::default() };
+        catch_timed("beat-counts-from-reply", own_rules, "reads_keep_the_bound");
     }
 
     #[test]
     fn clock_read_after_the_snapshot_is_caught() {
-        let care = timed::Care { clock_comes_first: false, ..Default::default() };
-        catch_timed("clock-comes-last", care, "watermark_is_true");
+        let own_rules = timed::ModelRules { clock_comes_first: false, ..Default::default() };
+        catch_timed("clock-comes-last", own_rules, "watermark_is_true");
     }
 
     #[test]
     fn flight_that_forgets_its_watermark_is_caught() {
-        let care = timed::Care { flight_counts_its_watermark: false, ..Default::default() };
-        catch_timed("flight-forgets-watermark", care, "joins_keep_the_bound");
+        let own_rules = timed::ModelRules { flight_counts_its_watermark: false, ..Default::default() };
+        catch_timed("flight-forgets-watermark", own_rules, "joins_keep_the_bound");
     }
 
     #[test]
     fn copy_counted_from_the_end_of_its_load_is_caught() {
-        let care = timed::Care { copy_counts_from_start: false, ..Default::default() };
-        catch_timed("copy-counts-from-end", care, "reads_keep_the_bound");
+        let own_rules = timed::ModelRules { copy_counts_from_start: false, ..Default::default() };
+        catch_timed("copy-counts-from-end", own_rules, "reads_keep_the_bound");
     }
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/achievements` and `/api/v1/users/{id}/achievements`: awarding achievements and reading them.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -54,7 +54,8 @@ struct AchievementView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     data: Option<Box<RawValue>>,
-    /// The id of the user that awarded it; `null` if other software did. Only the user itself and those who manage it see this.
+    /// The id of the user that awarded it; `null` if other software did. Only the user itself and those who manage it
+    /// see this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     awarded_by: Option<Option<&'a str>>,
@@ -102,7 +103,7 @@ pub(crate) async fn award(
     let award = Award { badge_type, data, points };
     let (achievement, receipt) = service.award(caller, caller.naming(user_id), award).await?;
     let view = AchievementView::of(&achievement, true);
-    Ok((StatusCode::CREATED, acknowledged(receipt), Answer(view)).into_response())
+    Ok((StatusCode::CREATED, acknowledged(receipt), JsonAnswer(view)).into_response())
 }
 
 /// A user's achievements.
@@ -138,7 +139,7 @@ pub(crate) async fn of_user(
     let is_whole = user.value.is_some_and(|user| caller.may_see_all_of(&user));
     let items = answer.value.iter().flat_map(|achievements| achievements.iter());
     let items = items.map(|achievement| AchievementView::of(achievement, is_whole)).collect();
-    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(AchievementsAnswer { items })).into_response())
+    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(AchievementsAnswer { items })).into_response())
 }
 
 async fn summarised(
@@ -148,7 +149,7 @@ async fn summarised(
 ) -> Result<Response, Problem> {
     let answer = service.achievement_summary(&named, consistency).await?;
     let summary = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(summary)).into_response())
+    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(summary)).into_response())
 }
 
 async fn counted(
@@ -159,7 +160,7 @@ async fn counted(
     let answer = service.achievement_stats(&named, consistency).await?;
     let times = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
     let stats = times.at(Timestamp::now());
-    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(stats)).into_response())
+    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(stats)).into_response())
 }
 
 /// A summary of a user's achievements.
@@ -282,5 +283,5 @@ pub(crate) async fn recent(
 ) -> Result<Response, Problem> {
     let answer = service.recent_achievements(params.limit()?, consistency).await?;
     let items = answer.value.as_deref().map(Vec::as_slice).unwrap_or_default();
-    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(RecentAnswer { items })).into_response())
+    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(RecentAnswer { items })).into_response())
 }

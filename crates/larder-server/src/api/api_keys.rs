@@ -1,6 +1,6 @@
 //! `/api/v1/users/{id}/api-keys`: making, listing and deleting API keys.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -99,7 +99,7 @@ pub(crate) async fn create(
     let about = ApiKeyAnswer::new(&state, &name, None);
     let created = CreatedApiKey { key: key.expose().to_owned(), about };
     let headers = (acknowledged(receipt), [(header::LOCATION, location)]);
-    Ok((StatusCode::CREATED, headers, Answer(created)).into_response())
+    Ok((StatusCode::CREATED, headers, JsonAnswer(created)).into_response())
 }
 
 /// The API keys of a user, without their secrets.
@@ -123,7 +123,7 @@ pub(crate) async fn list(
 ) -> Result<impl IntoResponse, Problem> {
     let keys = service.api_keys(caller, caller.naming(user)).await?;
     let shown = |row: ApiKeyRow| ApiKeyAnswer::new(&row.state, row.name.as_str(), row.last_used_on);
-    Ok(Answer(ApiKeyList { items: keys.into_iter().map(shown).collect() }))
+    Ok(JsonAnswer(ApiKeyList { items: keys.into_iter().map(shown).collect() }))
 }
 
 /// Deletes an API key. It ends at once on this instance, and within the staleness bound on every other.

@@ -1,6 +1,6 @@
 //! `/api/v1/audit`: the audit log.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -79,7 +79,7 @@ pub(crate) async fn list(
     // nothing from their errors.
     caller.check_permission(Right::ReadAudit)?;
     let page = service.audit(caller, &AuditQuery::parse(&params)?).await?;
-    Ok(Answer(AuditList {
+    Ok(JsonAnswer(AuditList {
         items: page.entries.into_iter().map(AuditEntry::from).collect(),
         next_cursor: page.next.map(|cursor| cursor.encode()),
     }))

@@ -1,6 +1,6 @@
 //! `/api/v1/auth`: registering, logging in and out, refreshing and validating tokens, changing the password.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
@@ -65,7 +65,7 @@ fn granted(grant: Grant) -> impl IntoResponse {
         token_type: "Bearer",
         expires_in: grant.expires_in.as_secs(),
     };
-    (acknowledged(grant.receipt), Answer(answer))
+    (acknowledged(grant.receipt), JsonAnswer(answer))
 }
 
 /// Registers a user. Needs no login.
@@ -89,7 +89,7 @@ pub(crate) async fn register(
     let (user, receipt) = service.register(RegisterBody::parse(body)?, address).await?;
     let location = (header::LOCATION, location(user.id));
     let etag = (header::ETAG, etag(user.version));
-    Ok((StatusCode::CREATED, acknowledged(receipt), [location, etag], Answer(user)))
+    Ok((StatusCode::CREATED, acknowledged(receipt), [location, etag], JsonAnswer(user)))
 }
 
 /// The `Location` of a user.
@@ -185,7 +185,7 @@ pub(crate) struct ValidateAnswer {
     )
 )]
 pub(crate) async fn validate(Authenticated { caller, expires_at }: Authenticated) -> impl IntoResponse {
-    Answer(ValidateAnswer {
+    JsonAnswer(ValidateAnswer {
         valid: true,
         user_id: caller.id,
         session_id: caller.session().ok(),

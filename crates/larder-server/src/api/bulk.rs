@@ -1,6 +1,6 @@
 //! `/api/v1/users/bulk`: many users in one request and one transaction.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -43,8 +43,8 @@ pub(crate) struct BulkAnswer {
 
 /// Activates those of the users that the caller manages, in one transaction.
 ///
-/// For users with a role above `user`, the caller sends its password and, if its second factor is on, a code; without them these
-/// users are `forbidden`.
+/// For users with a role above `user`, the caller sends its password and, if its second factor is on, a code; without
+/// them these users are `forbidden`.
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/activate",
@@ -113,5 +113,5 @@ async fn set_active(
     // The request may name one user twice; `changed` counts it once.
     changed.sort();
     changed.dedup();
-    Ok((acknowledged(receipt), Answer(BulkAnswer { changed: changed.len(), results })))
+    Ok((acknowledged(receipt), JsonAnswer(BulkAnswer { changed: changed.len(), results })))
 }

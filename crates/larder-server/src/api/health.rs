@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::{Extension, Json as Answer};
+use axum::{Extension, Json as JsonAnswer};
 use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
@@ -44,7 +44,7 @@ pub(crate) struct Stage(pub(crate) watch::Receiver<StopStage>);
 /// The process answers.
 #[utoipa::path(get, path = "/livez", operation_id = "get_liveness", tag = "health", responses((status = 200, body = Alive)))]
 pub(crate) async fn livez() -> impl IntoResponse {
-    Answer(Alive { status: "alive" })
+    JsonAnswer(Alive { status: "alive" })
 }
 
 #[derive(Serialize, ToSchema)]
@@ -57,7 +57,8 @@ pub(crate) struct Ready {
     cache_reasons: Vec<Reason>,
 }
 
-/// The database answers and can be written, and no stop has begun. The cache's health is shown and does not count: without the cache every request is still answered.
+/// The database answers and can be written, and no stop has begun. The cache's health is shown and does not count:
+/// without the cache every request is still answered.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -90,5 +91,5 @@ pub(crate) async fn readyz(
     }
     let cache = service.cache().health_report();
     let cache_reasons = Reason::public(cache.reasons);
-    Ok(Answer(Ready { status: "ready", database: "ok", cache: cache.state.as_str(), cache_reasons }))
+    Ok(JsonAnswer(Ready { status: "ready", database: "ok", cache: cache.state.as_str(), cache_reasons }))
 }

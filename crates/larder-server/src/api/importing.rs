@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -231,7 +231,7 @@ pub(crate) async fn import(
     // Without a batch nothing was written, so nothing has to be invalidated.
     let acknowledgement = import.receipt.map(acknowledged);
     let unwritten = [(larder_http::headers::CACHE_INVALIDATION, HeaderValue::from_static("sent"))];
-    Ok((acknowledgement.unwrap_or(unwritten), Answer(import.report)))
+    Ok((acknowledgement.unwrap_or(unwritten), JsonAnswer(import.report)))
 }
 
 async fn read(

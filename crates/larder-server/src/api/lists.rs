@@ -1,6 +1,6 @@
 //! `GET /api/v1/users` and `GET /api/v1/superadmin/users`: lists by page and by cursor.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use larder::class;
@@ -51,7 +51,8 @@ struct Overview<'a> {
     has_password: bool,
     /// When the password was set.
     password_changed_at: Option<Timestamp>,
-    /// How often the user's tokens were voided, counted from 1: a new password or a deactivation does that. 0 without a password.
+    /// How often the user's tokens were voided, counted from 1: a new password or a deactivation does that. 0 without a
+    /// password.
     credentials_epoch: i64,
     /// When the user opened the latest of its sessions that are still stored.
     last_login_at: Option<Timestamp>,
@@ -74,8 +75,8 @@ impl<'a> Overview<'a> {
 
 /// Users, newest first unless sorted otherwise.
 ///
-/// Ordinary users see active users only, without e-mail addresses, telephone numbers and external ids. Admins see every user;
-/// only superadmins see these three fields of superadmins.
+/// Ordinary users see active users only, without e-mail addresses, telephone numbers and external ids. Admins see every
+/// user; only superadmins see these three fields of superadmins.
 #[utoipa::path(
     get,
     path = "/api/v1/users",
@@ -137,7 +138,7 @@ fn listed<'a, T, V: Serialize>(
         total: part.total,
         next_cursor: part.next.as_ref().map(|cursor| cursor.encode()),
     };
-    Ok(([(CACHE_STATUS, cache_status(answer))], Answer(list)).into_response())
+    Ok(([(CACHE_STATUS, cache_status(answer))], JsonAnswer(list)).into_response())
 }
 
 impl From<ListError> for Problem {

@@ -1,6 +1,6 @@
 //! `/api/v1/users/{id}/preferences`, `/languages`, `/accessibility` and `/interests`.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -187,7 +187,7 @@ async fn shown<P: CachedPart>(
     let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(&digest))];
     Ok(match wanted(&headers, &digest)? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
-        Wanted::Answer => (about, Answer(part)).into_response(),
+        Wanted::Answer => (about, JsonAnswer(part)).into_response(),
     })
 }
 
@@ -201,5 +201,5 @@ async fn changed<P: CachedPart>(
     let expected = of_digests(&headers);
     let (part, receipt) = service.update_part::<P>(caller, caller.naming(user), change, expected).await?;
     let etag = [(header::ETAG, etag(digest_of(&part)?))];
-    Ok((acknowledged(receipt), etag, Answer(part)).into_response())
+    Ok((acknowledged(receipt), etag, JsonAnswer(part)).into_response())
 }

@@ -1,7 +1,7 @@
 //! `/api/v1/users/{id}/permissions`: granting and revoking permissions, which let a user do what is otherwise for
 //! admins.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -63,7 +63,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let answer = service.permissions(caller, &caller.naming(user), consistency).await?;
     let items = answer.value.as_deref().map(Vec::as_slice).unwrap_or_default();
-    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(PermissionsAnswer { items })).into_response())
+    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(PermissionsAnswer { items })).into_response())
 }
 
 /// The user and the permission that a path names.
@@ -80,8 +80,8 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
 
 /// Grants a permission.
 ///
-/// For those who manage the user, with their password; only superadmins change their own permissions. A permission that the user has
-/// stays as it was granted.
+/// For those who manage the user, with their password; only superadmins change their own permissions. A permission that
+/// the user has stays as it was granted.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",
@@ -111,12 +111,13 @@ pub(crate) async fn grant(
     let ConfirmationBody { confirmation } = ConfirmationBody::parse(body)?;
     let proof = Proof { confirmation, from };
     let (grant, receipt) = service.grant(caller, caller.naming(user), permission, proof).await?;
-    Ok((acknowledged(receipt), Answer(grant)).into_response())
+    Ok((acknowledged(receipt), JsonAnswer(grant)).into_response())
 }
 
 /// Revokes a permission: at once on this instance, and within the staleness bound on every other.
 ///
-/// For those who manage the user; only superadmins change their own permissions. If the user does not have it, that is no error.
+/// For those who manage the user; only superadmins change their own permissions. If the user does not have it, that is
+/// no error.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/permissions/{permission}",

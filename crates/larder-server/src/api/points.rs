@@ -1,6 +1,6 @@
 //! `/api/v1/users/{id}/points` and `/api/v1/leaderboard`: booking points, ledgers, ranks.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -77,7 +77,7 @@ pub(crate) async fn ledger(
         items: ledger.entries,
         next_cursor: ledger.next,
     };
-    Ok(Answer(answer).into_response())
+    Ok(JsonAnswer(answer).into_response())
 }
 
 /// A booking that was made.
@@ -123,7 +123,7 @@ pub(crate) async fn book(
     let booked = service.book_points(caller, caller.naming(user), booking).await?;
     let status = if booked.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = BookedAnswer { transaction: booked.entry, balance: booked.balance };
-    Ok((status, acknowledged(booked.receipt), Answer(answer)).into_response())
+    Ok((status, acknowledged(booked.receipt), JsonAnswer(answer)).into_response())
 }
 
 /// The header `Idempotency-Key`, if it was sent.
@@ -170,7 +170,7 @@ pub(crate) async fn leaderboard(
     let answer = service.leaderboard(query, consistency).await?;
     let items = answer.value.as_deref().map(Vec::as_slice).unwrap_or_default();
     let part = LeaderboardAnswer { items, limit: query.limit.get(), offset: query.offset };
-    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(part)).into_response())
+    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(part)).into_response())
 }
 
 /// The caller's rank on the leaderboard.
@@ -217,5 +217,5 @@ pub(crate) async fn standing(
 ) -> Result<Response, Problem> {
     let answer = service.standing(&caller.naming(user), consistency).await?;
     let standing = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(standing)).into_response())
+    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(standing)).into_response())
 }

@@ -1,7 +1,7 @@
 //! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what every user may see of a user, and its complete
 //! profile.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -94,7 +94,7 @@ pub(crate) async fn profile(
     let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(profile.version))];
     Ok(match wanted(&headers, profile.version)? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
-        Wanted::Answer => (about, Answer(profile)).into_response(),
+        Wanted::Answer => (about, JsonAnswer(profile)).into_response(),
     })
 }
 
@@ -129,8 +129,8 @@ pub(crate) async fn patch_profile(
 
 /// Replaces a profile; what is missing is cleared.
 ///
-/// The body may be what GET returned: a field outside of the profile is ignored if it has its present value, and refused by its
-/// name otherwise.
+/// The body may be what GET returned: a field outside of the profile is ignored if it has its present value, and
+/// refused by its name otherwise.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/profile",
@@ -172,7 +172,7 @@ async fn change(
     let proof = Proof { confirmation: Confirmation::default(), from };
     let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected, proof).await?;
     let etag = [(header::ETAG, etag(user.version))];
-    Ok((acknowledged(receipt), etag, Answer(PublicUser::from(&user))).into_response())
+    Ok((acknowledged(receipt), etag, JsonAnswer(PublicUser::from(&user))).into_response())
 }
 
 /// A user with every part of its profile.
@@ -227,6 +227,6 @@ pub(crate) async fn full_profile(
     let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(&digest))];
     Ok(match wanted(&headers, &digest)? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
-        Wanted::Answer => (about, Answer(FullProfileAnswer::from(full))).into_response(),
+        Wanted::Answer => (about, JsonAnswer(FullProfileAnswer::from(full))).into_response(),
     })
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/users/{id}/sessions`: listing and ending sessions.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -68,7 +68,7 @@ pub(crate) async fn list(
         expires_at: row.expires_at,
         current: caller.credential == Credential::Session(row.id),
     };
-    Ok(Answer(SessionList { items: rows.into_iter().map(shown).collect() }))
+    Ok(JsonAnswer(SessionList { items: rows.into_iter().map(shown).collect() }))
 }
 
 /// Ends a session. Its tokens end at once on this instance, and within the staleness bound on every other.

@@ -1,6 +1,6 @@
 //! `users/statistics`, `dashboard/statistics` and `users/{id}/stats`: figures about users.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use larder::class;
@@ -134,5 +134,5 @@ fn shown<'a, T, V: Serialize>(
     view: impl FnOnce(&'a T) -> V,
 ) -> Result<Response, Problem> {
     let value = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    Ok(([(CACHE_STATUS, cache_status(answer))], Answer(view(value))).into_response())
+    Ok(([(CACHE_STATUS, cache_status(answer))], JsonAnswer(view(value))).into_response())
 }

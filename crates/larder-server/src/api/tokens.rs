@@ -1,6 +1,6 @@
 //! The keys that verify tokens (RFC 7517), introspection of a token (RFC 7662), and its revocation (RFC 7009).
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -63,7 +63,7 @@ pub(crate) async fn jwks(State(service): State<Service>) -> Response {
     let jwk = |(kid, x)| Jwk { kty: "OKP", crv: "Ed25519", x, kid, alg: "EdDSA", purpose: "sig" };
     let keys = service.public_keys().await.into_iter().map(jwk).collect();
     let content_type = HeaderValue::from_static("application/jwk-set+json");
-    ([(header::CONTENT_TYPE, content_type)], Answer(JwkSet { keys })).into_response()
+    ([(header::CONTENT_TYPE, content_type)], JsonAnswer(JwkSet { keys })).into_response()
 }
 
 /// What the service is as an authorization server, as RFC 8414 has it.
@@ -92,10 +92,10 @@ pub(crate) const DISCOVERY: &str = "/.well-known/oauth-authorization-server";
     tag = "auth",
     responses((status = 200, body = ServerMetadata), NoIssuer)
 )]
-pub(crate) async fn discovery(State(service): State<Service>) -> Result<Answer<ServerMetadata>, Problem> {
+pub(crate) async fn discovery(State(service): State<Service>) -> Result<JsonAnswer<ServerMetadata>, Problem> {
     let issuer = service.issuer().ok_or(Problem::new(Code::IssuerUnset))?;
     let at = |path: &str| format!("{issuer}{path}");
-    Ok(Answer(ServerMetadata {
+    Ok(JsonAnswer(ServerMetadata {
         issuer: issuer.to_owned(),
         jwks_uri: at("/.well-known/jwks.json"),
         introspection_endpoint: at("/api/v1/auth/introspect"),
@@ -131,7 +131,7 @@ pub(crate) async fn rotate(
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
     let (Rotation { kid, signs_from }, receipt) = service.rotate_keys(caller).await?;
-    Ok((StatusCode::CREATED, acknowledged(receipt), Answer(RotatedKey { kid, signs_from })))
+    Ok((StatusCode::CREATED, acknowledged(receipt), JsonAnswer(RotatedKey { kid, signs_from })))
 }
 
 /// The state of a token. If it is not valid, `active` is the only field.
@@ -227,7 +227,7 @@ pub(crate) async fn introspect(
     TokenForm(token): TokenForm,
 ) -> Result<impl IntoResponse, Problem> {
     let worth = service.introspect(caller, &token, address).await?;
-    Ok(Answer(worth.map(Introspection::of).unwrap_or_default()))
+    Ok(JsonAnswer(worth.map(Introspection::of).unwrap_or_default()))
 }
 
 /// Revokes a token: ends its session, or the API key itself. The answer to an unknown token is the same.

@@ -1,6 +1,6 @@
 //! `/api/v1/auth/totp` and `/api/v1/users/{id}/totp`: the second factor.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -66,7 +66,7 @@ pub(crate) async fn show(
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
     let left = service.totp_of(caller).await?;
-    Ok(Answer(TotpAnswer { enabled: left.is_some(), recovery_codes: left.unwrap_or(0) }))
+    Ok(JsonAnswer(TotpAnswer { enabled: left.is_some(), recovery_codes: left.unwrap_or(0) }))
 }
 
 /// Begins to set up a second factor. Nothing changes before a code confirms it.
@@ -94,7 +94,7 @@ pub(crate) async fn enroll(
     let EnrollBody { password } = EnrollBody::parse(body)?;
     let enrollment = service.enroll_totp(caller, &password, address).await?;
     let answer = EnrollAnswer { secret: enrollment.secret, otpauth_uri: enrollment.uri };
-    Ok((nothing_cached(), Answer(answer)))
+    Ok((nothing_cached(), JsonAnswer(answer)))
 }
 
 /// Turns the second factor on: each later login needs a code. Sessions stay open.
@@ -122,7 +122,7 @@ pub(crate) async fn confirm(
     let ConfirmBody { totp_code } = ConfirmBody::parse(body)?;
     let codes = service.confirm_totp(caller, &totp_code, address).await?;
     let recovery_codes = codes.iter().map(|code| code.grouped()).collect();
-    Ok((nothing_cached(), Answer(ConfirmAnswer { recovery_codes })))
+    Ok((nothing_cached(), JsonAnswer(ConfirmAnswer { recovery_codes })))
 }
 
 /// Turns the caller's second factor off, with the password and a code. Sessions stay open.

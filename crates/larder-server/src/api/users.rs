@@ -1,6 +1,6 @@
 //! `/api/v1/users`: users, and looking them up.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -61,14 +61,14 @@ fn shown(answer: &class::Answer<User>, caller: Caller, headers: &HeaderMap) -> R
     let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(view.tag()))];
     Ok(match wanted(headers, view.tag())? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
-        Wanted::Answer => (about, Answer(view)).into_response(),
+        Wanted::Answer => (about, JsonAnswer(view)).into_response(),
     })
 }
 
 fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) -> Response {
     let view = View::of(user, caller);
     let etag = [(header::ETAG, etag(view.tag()))];
-    (status, acknowledged(receipt), etag, Answer(view)).into_response()
+    (status, acknowledged(receipt), etag, JsonAnswer(view)).into_response()
 }
 
 /// Every route of this file.
@@ -139,7 +139,8 @@ pub(crate) async fn lookup(
     shown(&answer, caller, &HeaderMap::new())
 }
 
-/// Creates a user. For admins; for a role above `user`, the caller sends its password and, if its second factor is on, a code.
+/// Creates a user. For admins; for a role above `user`, the caller sends its password and, if its second factor is on,
+/// a code.
 #[utoipa::path(
     post,
     path = "/api/v1/users",
@@ -199,8 +200,8 @@ pub(crate) async fn patch(
 
 /// Replaces a user. The password is needed as for `PATCH`.
 ///
-/// The body may be what GET returned: a field that the caller cannot change is ignored if it has its present value, and refused
-/// by its name otherwise.
+/// The body may be what GET returned: a field that the caller cannot change is ignored if it has its present value, and
+/// refused by its name otherwise.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}",
@@ -275,8 +276,8 @@ pub(crate) async fn delete(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
 }
 
-/// Activates a user. For admins; for a user with a role above `user`, the caller sends its password and, if its second factor
-/// is on, a code.
+/// Activates a user. For admins; for a user with a role above `user`, the caller sends its password and, if its second
+/// factor is on, a code.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/activate",

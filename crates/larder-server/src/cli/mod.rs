@@ -62,9 +62,9 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Examine whether the journal is complete, and mend it.
     ///
-    /// Every instance receives every change from the journal. This names each defect that keeps the journal from being complete
-    /// (a trigger that is off or was changed, row-level security on the outbox, a swapped table, …), with the SQL that mends it.
-    /// It connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and changes nothing without --mend.
+    /// Every instance receives every change from the journal. This names each defect that keeps the journal from being
+    /// complete (a trigger that is off or was changed, row-level security on the outbox, a swapped table, …), with the
+    /// SQL that mends it. It connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and changes nothing without --mend.
     ///
     /// Exit codes: 0, the journal is complete; 1, it is not, or cannot be examined; 2, the arguments are wrong.
     Doctor(doctor::Arguments),

@@ -1,6 +1,6 @@
 //! HireMeBahamas: `/health/cache`.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use larder::cache::Health as CacheHealth;
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub(crate) struct Health {
 
 /// Whether the cache answers, and from where. Needs no login.
 #[utoipa::path(get, path = "/health/cache", operation_id = "hiremebahamas_get_cache_health", tag = "HireMeBahamas", responses((status = 200, body = Health)))]
-pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
+pub(crate) async fn health(State(service): State<Service>) -> JsonAnswer<Health> {
     let cache = service.cache();
     let info = service.recent_redis().await.0.value();
     let now = cache.health_report();
@@ -49,7 +49,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
         true => "unhealthy",
     };
     let on_redis = now.state == CacheHealth::Working;
-    Answer(Health {
+    JsonAnswer(Health {
         status,
         backend: if on_redis { "redis" } else { "memory" },
         connected: if on_redis { info.is_some() } else { !is_degraded },

@@ -1,6 +1,6 @@
 //! katiba360: a user drops its own cached entries, and an admin the leaderboard and the recent achievements.
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub(crate) struct Invalidated {
 async fn invalidated(service: &Service, caller: Caller, what: &Drop) -> Result<Response, Problem> {
     let receipt = service.drop_by_hand(caller, what).await?;
     let invalidated = Dropped::of(what.as_str(), receipt);
-    Ok((acknowledged(receipt), Answer(Invalidated { success: true, invalidated })).into_response())
+    Ok((acknowledged(receipt), JsonAnswer(Invalidated { success: true, invalidated })).into_response())
 }
 
 /// Drops all that is cached of the caller.

@@ -190,10 +190,10 @@ body! {
     pub struct NewApiKey {
         /// The key's name.
         pub name: ApiKeyName,
-        /// When the key expires: a time in the future, or `null` for a key that does not expire. Default: in 90 days, unless
-        /// the service has another setting.
+        /// When the key expires: a time in the future, or `null` for a key that does not expire. Default: in 90 days,
+        /// unless the service has another setting.
         pub expires_at: Expiry as Expiry,
-        /// Some of `read`, `write` and, for admins, `introspect`. Default: `read` and `write`.
+        /// Some of `read`, `write` and, for admins, `introspect` and `metrics`. Default: `read` and `write`.
         pub scopes: Scopes as OrDefault<NotNull<ScopeList>>,
         /// The caller's password and, if its second factor is on, a code.
         pub confirmation: Confirmation as Confirming,

@@ -64,7 +64,8 @@ impl Phone {
             Invalid::new("is not a telephone number: no country has this code, or it is too short")
         })?;
         let normal = parsed.format().mode(Mode::E164).to_string();
-        // The number of a country inside of the country may begin with a digit that is left out behind the country's code.
+        // In some countries, a national number begins with a trunk prefix, such as 0. The prefix is omitted after the
+        // country code.
         if normal != text {
             return Err(Invalid::new(
                 "has a digit that is not dialled behind the country's code, such as the 0 of +44 0",

@@ -67,8 +67,8 @@ impl FromStr for UserId {
 }
 
 text_type! {
-    /// The id a user has in another system: 1 to 128 of `A-Z a-z 0-9 . _ - | @ + =`, unique. It may be a UUID, but not one of
-    /// version 7.
+    /// The id a user has in another system: 1 to 128 of `A-Z a-z 0-9 . _ - | @ + =`, unique. It may be a UUID, but not
+    /// one of version 7.
     #[schema(pattern = "^[A-Za-z0-9._|@+=-]*[A-Za-z0-9][A-Za-z0-9._|@+=-]*$", max_length = 128)]
     ExternalId
 }

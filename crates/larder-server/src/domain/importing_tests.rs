@@ -50,6 +50,15 @@ fn what_is_written_is_read_again_whatever_the_pieces_are() {
 }
 
 #[test]
+fn the_columns_are_the_fields_of_a_user() {
+    let new = NewUser::new(Email::parse("ann@example.com").unwrap(), Username::parse("ann").unwrap());
+    let user = serde_json::to_value(new.created(UserId::generate(), Timestamp::now())).unwrap();
+    let fields: std::collections::BTreeSet<_> =
+        user.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(std::collections::BTreeSet::from(COLUMNS), fields);
+}
+
+#[test]
 fn apostrophes_of_the_text_itself_stay() {
     for text in ["=1", "'=1", "''=1", "'a", "a=1", "'", "+1", "@x", "-", "'-"] {
         assert_eq!(disarmed(&armed(text)), text);

@@ -10,7 +10,8 @@ use serde::Serialize;
 pub(crate) const LISTED_FIELDS: usize = 50;
 const NAME_CHARS: usize = 64;
 
-/// Every field of a request that was refused, with its message, in the order of their names.
+/// The refused fields of a request, in the order of their names, each with its first message; at most
+/// [`LISTED_FIELDS`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ValidationErrors(BTreeMap<String, String>);

@@ -129,9 +129,9 @@ pub struct ListParams {
     /// `email` is allowed only if the caller may see the address of every listed user.
     #[param(value_type = Option<SortWord>, inline)]
     pub sort: Option<String>,
-    /// Only users with this text anywhere in their name, user name or (if the caller may see it) e-mail address, whatever
-    /// its case and accents. With fewer than three letters: only users that have a word there that begins with it. Newest first,
-    /// and without a total.
+    /// Only users with this text anywhere in their name, user name or (if the caller may see it) e-mail address,
+    /// whatever its case and accents. With fewer than three letters: only users that have a word there that begins with
+    /// it. Newest first, and without a total.
     #[param(max_length = 100)]
     pub search: Option<String>,
 }

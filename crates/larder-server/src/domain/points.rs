@@ -84,7 +84,8 @@ body! {
         pub amount: Amount,
         /// Why the points are booked.
         pub reason: Reason,
-        /// Names this booking: if it is sent again, it is answered but not made again. Or send it in the header `Idempotency-Key`.
+        /// Names this booking: if it is sent again, it is answered but not made again. Or send it in the header
+        /// `Idempotency-Key`.
         pub idempotency_key: IdempotencyKey as KeyOrHeader,
     }
 }

@@ -74,11 +74,12 @@ impl Webhook {
         let answer = answer.map_err(|_| SendError::Transient("the webhook cannot be reached".to_owned()))?;
         let status = answer.status();
         let what = format!("the webhook answered {}", status.as_u16());
-        // A receiver that is being deployed, or that limits its callers, takes the message later.
-        let passes = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+        // These statuses are temporary: a receiver that is being deployed, or that limits its callers, accepts a later
+        // attempt.
+        let temporary = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
         match status {
             _ if status.is_success() => Ok(()),
-            _ if status.is_client_error() && !passes.contains(&status) => Err(SendError::Permanent(what)),
+            _ if status.is_client_error() && !temporary.contains(&status) => Err(SendError::Permanent(what)),
             _ => Err(SendError::Transient(what)),
         }
     }

@@ -41,8 +41,8 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// The router of a service: all routes, with the prefix and the CORS origins of `http`.
 ///
 /// A program that serves it itself adds the address of each client as `ConnectInfo<SocketAddr>`, as axum's
-/// `into_make_service_with_connect_info` does and [`crate::app::serve`] too. Without it, all clients count as one: they share
-/// the budgets of a single address, and the audit log has 0.0.0.0.
+/// `into_make_service_with_connect_info` does and [`crate::app::serve`] too. Without it, all clients count as one: they
+/// share the budgets of a single address, and the audit log has 0.0.0.0.
 pub fn routes(service: Service, http: &Http) -> Router {
     let requests = Requests::new();
     let (router, document) = described(requests.clone()).split_for_parts();

@@ -49,7 +49,7 @@ impl Templates {
     }
 }
 
-/// Whether the path has the segments of the template, with any text in place of a variable.
+/// Whether the path has the segments of the template, with any non-empty text in place of a variable.
 fn is_like(template: &str, path: &str) -> bool {
     let (mut of, mut sent) = (template.split('/'), path.split('/'));
     loop {

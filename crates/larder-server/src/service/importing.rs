@@ -128,7 +128,7 @@ fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
     if !gives_password && names(before) == names(after) {
         return Ok(());
     }
-    // What changes how the caller or a user with rights logs in needs the caller's password too.
+    // This change alters the login of the caller, or of a user with rights. So it also requires the caller's password.
     match before.id == caller.id {
         true => refused("id", Refusal::PasswordNeeded),
         false => gives_no_right("id", before.role),

@@ -30,12 +30,12 @@ use crate::store::writing::{ByJournal, Writer};
 const RECOVERY_CODES: usize = 10;
 const ISSUER: &str = "larder";
 
-/// For how long the service remembers that a user has a second factor. A removal on another instance counts after that;
-/// one on this instance counts at once.
+/// For how long the service remembers that a user has a second factor. A removal on another instance counts when this
+/// time has passed; a removal on this instance counts at once.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// The users that had a second factor when the database was last asked. Only sessions of users that have to have one are
-/// asked about, so this saves them a query for each request.
+/// The users that had a second factor when the database was last asked. The service asks only about users that must
+/// have one, and the map saves a query at each of their requests.
 pub(super) struct Enrolled(quick_cache::sync::Cache<UserId, Instant>);
 
 impl Default for Enrolled {

@@ -24,8 +24,8 @@ pub struct ConnectionSettings {
     /// Descriptors that connections of clients never take: as many as the pools of the database and of Redis may hold,
     /// and 96 for files and for refused connections.
     pub reserved_descriptors: u32,
-    /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). It does not apply to
-    /// trusted proxies, from which all clients come. Default 256.
+    /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). The limit does not
+    /// apply to the address of a trusted proxy, because all clients behind the proxy share that address. Default 256.
     pub max_per_address: u32,
     /// `LARDER_STREAMS_PER_CONNECTION`: the most requests at once on one HTTP/2 connection. Each also counts as a
     /// connection does against the two limits above. Default 100.

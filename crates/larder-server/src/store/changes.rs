@@ -28,9 +28,9 @@ pub enum Expected<'a> {
 /// Whether the caller of a change has sent its password, beside its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proven {
-    /// It has, and a code if it has a second factor.
+    /// The caller sent its password and, if it has a second factor, a code.
     Yes,
-    /// It has not.
+    /// The caller did not.
     No,
 }
 

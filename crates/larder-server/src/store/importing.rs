@@ -24,7 +24,7 @@ use crate::store::{bulk, placeholders};
 
 /// The greatest number of values in one query: SQLite finds each `$n` by a search through the list of all parameters.
 const VALUES_PER_STATEMENT: usize = 100;
-/// How often a batch is tried if other transactions take its values meanwhile.
+/// The most attempts at one batch. An attempt fails if another transaction takes a unique value of the batch first.
 const TRIES: usize = 3;
 
 /// What became of a row.

@@ -17,8 +17,8 @@ use crate::store::row;
 use crate::store::writing::Writer;
 use crate::store::{Store, passwords, sessions};
 
-/// How many valid tokens of one kind a user has; the oldest are removed. More than one, so that another client that asks for
-/// another mail does not make the first one useless.
+/// How many valid tokens of one kind a user has; the oldest are removed. More than one, so that another client that
+/// asks for another mail does not make the first one useless.
 const KEPT: i64 = 5;
 
 /// A token to store. It cannot be serialised.
@@ -166,8 +166,8 @@ impl Writer {
     }
 }
 
-/// Whether the user's present e-mail address was set without a password. The lock on the user's row, which the caller of this
-/// function holds, orders this with each change of the address.
+/// Whether the user's present e-mail address was set without a password. The lock on the user's row, which the caller
+/// of this function holds, orders this with each change of the address.
 async fn is_unproven(write: &mut WriteTransaction, user: &User) -> Result<bool, StoreError> {
     let query = sqlx::query("SELECT user_id FROM credentials WHERE user_id = $1 AND unproven_email = $2");
     let query = query.bind(user.id.to_string()).bind(user.email.as_str());

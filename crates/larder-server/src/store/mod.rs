@@ -2,9 +2,9 @@
 //!
 //! Each read is one autocommit statement with a snapshot of its own, so a cache may load through it. Invariants:
 //! - `one_lock_order`: transactions lock users (several in the order of their ids), then the parts of their profiles,
-//!   then credentials, then sessions, then refresh tokens, then second factors and API keys, then tokens of mails, then the tables of points,
-//!   and the counts last. A transaction that creates many users locks the counts of users first. After that, it waits
-//!   for another transaction only if both insert the same e-mail address;
+//!   then credentials, then sessions, then refresh tokens, then second factors and API keys, then tokens of mails, then
+//!   the tables of points, and the counts last. A transaction that creates many users locks the counts of users first.
+//!   After that, it waits for another transaction only if both insert the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
 //! - `odd_rows_cost_themselves`: a read of many rows leaves out the rows that it cannot read, through `odd_rows`;
 //! - `no_silent_write`: each write leaves its entry in the audit log in its own transaction, because the only way to

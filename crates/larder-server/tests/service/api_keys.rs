@@ -115,8 +115,9 @@ fn an_ended_key_is_refused_on_every_instance(app: &TestApp) {
     ended("user deleted", &key);
 }
 
-/// The operations that a session may use, each as method and path, by what they need from an API key: a scope, or `session` if
-/// no key may use them. A second statement of what the annotations declare, so that a wrong annotation is found.
+/// The operations that a session may use, each as method and path, by what they need from an API key: a scope, or
+/// `session` if no key may use them. A second statement of what the annotations declare, so that a wrong annotation is
+/// found.
 const NEEDS: [(&str, &[&str]); 5] = [
     ("metrics", &["GET /metrics"]),
     (

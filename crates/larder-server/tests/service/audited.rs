@@ -1,4 +1,5 @@
-//! Refusals, failed logins and interventions in the cache leave entries in the audit log; the log's own protection is examined.
+//! Refusals, failed logins and interventions in the cache leave entries in the audit log; the log's own protection is
+//! examined.
 
 use serde_json::{Value, json};
 

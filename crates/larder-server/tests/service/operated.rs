@@ -1,4 +1,5 @@
-//! What operators do to a program: secrets from files, logs into files, signals, closed pipes, misspelled names, wrong files.
+//! What operators do to a program: secrets from files, logs into files, signals, closed pipes, misspelled names, wrong
+//! files.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,5 @@
-//! Clients that hold what they use: connections, half of a request, an answer that they do not read. Each is bounded, and the
-//! next client is served meanwhile.
+//! Clients that hold what they use: connections, half of a request, an answer that they do not read. Each is bounded,
+//! and the next client is served meanwhile.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -220,7 +220,8 @@ fn a_flood_of_unknown_fields_costs_no_more_than_is_reported() {
 fn a_stopping_service_is_unready_first_and_accepts_for_a_while() {
     let start =
         |delay: &str| -> TestApp { Stack::sqlite_memory().with_setting("LARDER_STOP_DELAY", delay).start() };
-    // The delay is longer than the test, which ends it by a second signal: so the test does not depend on the machine's speed.
+    // The delay is longer than the test, which ends it by a second signal: so the test does not depend on the machine's
+    // speed.
     let mut app = start("3600");
     app.user("ann");
     app.stranger().get("/readyz").expect(200);

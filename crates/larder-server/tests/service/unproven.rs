@@ -1,5 +1,5 @@
-//! An e-mail address that an admin's token or key sets without a password gets no mail that resets the password: it would take
-//! the account over.
+//! An e-mail address that an admin's token or key sets without a password gets no mail that resets the password: it
+//! would take the account over.
 
 use serde_json::{Value, json};
 

@@ -29,7 +29,8 @@ pub(crate) const DATA: [&str; 18] = [
     "api_key_uses",
 ];
 
-/// Inserts rows into every table except `mail_tokens`: three users, one of them inactive, with points, an achievement, sessions and keys.
+/// Inserts rows into every table except `mail_tokens`: three users, one of them inactive, with points, an achievement,
+/// sessions and keys.
 pub(crate) fn fill(database: &Database) {
     let statement = format!(
         "INSERT INTO users (id, email, username, full_name, skills) VALUES

@@ -165,8 +165,8 @@ impl SqlConnection {
         }
         let was_open = self.is_open;
         let rolled_back = self.rollback().await;
-        // Outside a transaction PostgreSQL warns and SQLite refuses, which does no harm if none was open. If one was, it may
-        // still be open, although the ping would succeed.
+        // Outside a transaction PostgreSQL warns and SQLite refuses, which does no harm if none was open. If one was,
+        // it may still be open, although the ping would succeed.
         if was_open {
             rolled_back?;
         }
@@ -249,8 +249,8 @@ impl SqlConnection {
     async fn run_here(&mut self, statement: Statement) -> Result<Answers, sqlx::Error> {
         let statement = statement.named(self.mode != StatementMode::Pooled);
         self.is_busy = true;
-        // Set before the first byte is sent, in case this future is dropped; and it stays after a failure: if `statement` has
-        // several statements, an earlier one may have opened a transaction.
+        // Set before the first byte is sent, in case this future is dropped; and it stays after a failure: if
+        // `statement` has several statements, an earlier one may have opened a transaction.
         self.is_open |= opens_transaction(statement.sql.as_str());
         let answers = (&mut self.inner).fetch_many(statement).try_collect().await;
         self.note_outcome(&answers);

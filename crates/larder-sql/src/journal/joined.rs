@@ -115,8 +115,8 @@ impl CommitExt for Cache {
 
 impl SqlJournal {
     /// As [`SqlJournal::open`], for the database behind a pool of the application's own sqlx. The journal opens
-    /// connections of its own, at most [`POOL_SIZE_MIN`], with the options that the pool has when each is opened: its search
-    /// path, and a new password after `set_connect_options`. A pool without cached statements
+    /// connections of its own, at most [`POOL_SIZE_MIN`], with the options that the pool has when each is opened: its
+    /// search path, and a new password after `set_connect_options`. A pool without cached statements
     /// (`statement_cache_capacity(0)`) counts as one behind a [pooler in transaction mode](Pooler::Transaction).
     ///
     /// # Examples

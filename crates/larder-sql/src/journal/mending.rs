@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::journal::{Defect, SqlJournal};
 
 impl SqlJournal {
-    /// Applies the [remedy](Defect::remedy) of each defect that has one, each in its own transaction. Needs the rights
-    /// of the tables' owner. Returns the defects that are left.
+    /// Applies the [remedy](Defect::remedy) of each defect that has one, each in its own transaction. It needs the
+    /// rights of the tables' owner. Returns the defects that are left.
     ///
     /// # Errors
     /// As [`SqlJournal::open`]. A remedy that fails is logged, and its defect is among those that are left.

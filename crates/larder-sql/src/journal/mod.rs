@@ -48,6 +48,7 @@ pub use crate::journal::table::Table;
 /// How long rows are kept. It bounds how long all consumers may be away before they drop everything; no entry's TTL
 /// depends on it.
 const RETENTION: Duration = Duration::from_mins(61);
+/// The most rows that a poll reports one by one, unless [`SqlJournal::limit`] sets another number.
 const ROWS_MAX: usize = 10_000;
 /// A poll reads up to this many times [`SqlJournal::limit`] rows, about 10 MB. If it reads more than the limit, it
 /// reports only which classes and tags these rows touch.
@@ -58,8 +59,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 const PRUNE_BATCH_ROWS: i64 = 1000;
 /// The most DELETE statements of one prune; the next prune continues.
 const PRUNE_STATEMENTS: usize = 100;
-/// The most marks that prunes take within the time for which rows are kept, however often they run. A mark notes an
-/// instant and a floor: at that instant, every row below the floor was there.
+/// Prunes take at most this many marks in one retention time, however often they run. A mark is an instant and a floor:
+/// at that instant, every row below the floor was there.
 const MARKS: u32 = 64;
 
 /// The journal of a database in which the SQL of [`migration()`] has created the outbox.

@@ -7,10 +7,10 @@ use larder::journal::DatabaseId;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::completeness::Completeness;
 use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::SqlPool;
 use crate::error::Error;
+use crate::inspected::Completeness;
 use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation, is_silent};
 use crate::journal::completeness::{self, Attestation};
 use crate::journal::position::{self, Snapshot};
@@ -195,7 +195,7 @@ fn outbox_rows(database: &DatabaseId, lines: &str) -> Vec<OutboxRow> {
     lines.lines().map(row).collect()
 }
 
-/// The name of the change that a transaction made. The transaction's number is unique only on this timeline and only
+/// The id of the change that a transaction made. The transaction's number is unique only on this timeline and only
 /// after the commit: the server may assign the number of an uncommitted transaction again after a crash.
 fn change(database: &DatabaseId, xid: &str) -> String {
     format!("{database}/{xid}")

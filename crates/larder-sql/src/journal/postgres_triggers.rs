@@ -77,7 +77,8 @@ pub(super) fn always(table: &str, trigger: &str) -> String {
     format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
 }
 
-/// The text of a function with the placeholder instead of the schema, as it was when its checksum was computed.
+/// Returns a function's text with the schema `place` replaced by the placeholder [`SCHEMA`]. The checksum is computed
+/// over this form.
 pub(super) fn unplaced(text: &str, place: &str) -> String {
     text.replace(&format!("{place}.larder_outbox"), &format!("{SCHEMA}.larder_outbox"))
 }

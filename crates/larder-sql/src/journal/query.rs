@@ -37,7 +37,7 @@ pub(super) struct JournalAnswer {
 
 /// One row of the outbox.
 pub(super) struct OutboxRow {
-    /// The name of the change that the row belongs to.
+    /// The id of the change that the row belongs to.
     pub(super) change: String,
     /// The touches as JSON. Bytes, because SQLite also stores invalid UTF-8 as TEXT.
     pub(super) touched: Vec<u8>,

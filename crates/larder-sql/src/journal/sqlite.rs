@@ -7,10 +7,10 @@ use larder::journal::DatabaseId;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use crate::completeness::Completeness;
 use crate::connecting::pool::SqlPool;
 use crate::database::Database;
 use crate::error::Error;
+use crate::inspected::Completeness;
 use crate::journal::completeness::Attestation;
 use crate::journal::position::{self, OutboxPosition};
 use crate::journal::state::{JournalConnection, LastAnswer};

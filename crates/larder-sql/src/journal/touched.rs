@@ -4,9 +4,9 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
 
-use crate::completeness::Completeness;
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::inspected::Completeness;
 use crate::journal::{OutboxRow, postgres, sqlite};
 use crate::write::WriteTransaction;
 use larder::journal::{Change, ChangeId, Touch, touches_of};

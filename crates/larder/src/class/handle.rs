@@ -162,8 +162,8 @@ where
     ///
     /// The loader must read the database's present state: by a fresh autocommit statement on the primary, or on a
     /// standby through `larder_sql`'s `Replica`, never inside an already open transaction. It returns a `V`, an
-    /// `Option<V>` or a [`Loaded<V>`](crate::Loaded), and any error that converts to `Box<dyn Error + Send + Sync>`: [`Error::load_error`] gives the
-    /// error back.
+    /// `Option<V>` or a [`Loaded<V>`](crate::Loaded), and any error that converts to `Box<dyn Error + Send + Sync>`:
+    /// [`Error::load_error`] gives the error back.
     ///
     /// The load belongs to the cache: its future runs in a task of its own, so it borrows nothing (`Send + 'static`),
     /// and if this read is dropped, the load goes on. The closure runs in this task, and only if a load is needed, so

@@ -58,7 +58,8 @@ where
         self.open_with(|name, declaration| registry.open(name, declaration))
     }
 
-    /// Opens the class without adding it to the list of classes.
+    /// Opens the class without adding it to the list of classes: for the self-test, whose class is not the
+    /// application's.
     pub(crate) fn unlisted(self) -> Result<Class<K, V>, Error> {
         self.open_with(|_, declaration| Ok(Arc::new(ClassState::new(declaration))))
     }

@@ -192,7 +192,7 @@ where
     }
 }
 
-/// An owned key as a key of its class.
+/// Wraps an owned key (such as `String`), so that a class whose key type is borrowed (such as `str`) accepts it.
 struct Owned<O>(O);
 
 impl<K: Key + ?Sized, O: Borrow<K>> Key<K> for Owned<O> {

@@ -72,7 +72,7 @@ impl Engine {
             if why == NotStoredReason::Overtaken {
                 class.note_not_inserted(why);
             }
-            let valid_until = begin.start.at.plus(self.local_bound());
+            let valid_until = begin.start.at.plus(self.bound_less_resolution());
             return Ok(LoadOutcome::not_stored(loaded.value, why, valid_until));
         };
         // The value is encoded and verified here too, so that the class stores the same values if it is later shared

@@ -1,5 +1,4 @@
-//! Without Redis, this process consumes the journal itself and removes from memory what any commit touched. With or
-//! without Redis, it prunes the journal.
+//! Without Redis, this process consumes the journal itself and removes from memory what any commit touched.
 //!
 //! Invariant, checked by the test of the same name:
 //! - `memory_applied_what_its_guard_certifies`: until the granted instant, no copy in memory is older than a snapshot
@@ -7,9 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use tokio::time::sleep;
+use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::cause::{Cause, Causes};
@@ -22,11 +19,6 @@ use crate::polls::PollRequests;
 use crate::protocol::relay::unpropagated_touches;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::validity::Validity;
-
-/// How often the journal is pruned, on average.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
-/// A prune that deleted this many rows may have left more, so the next one follows after 1 s.
-const PRUNE_AGAIN_ROWS: u64 = 10_000;
 
 pub(crate) struct Consumer {
     pub(crate) journal: Arc<dyn Journal>,
@@ -57,12 +49,12 @@ impl AppliedChanges {
         self.lock().len()
     }
 
-    /// Returns all changes, and removes the first `first` changes from the list. These were committed before this poll
+    /// Returns all changes, and removes the first `count` changes from the list. These were committed before this poll
     /// began, so no later poll reports them, unless this poll fails. Then a later poll removes their entries once more.
-    fn take(&self, first: usize) -> HashSet<ChangeId> {
+    fn take(&self, count: usize) -> HashSet<ChangeId> {
         let mut changes = self.lock();
-        let later: Vec<ChangeId> = changes.range(first..).cloned().collect();
-        changes.drain(..first).chain(later).collect()
+        let later: Vec<ChangeId> = changes.range(count..).cloned().collect();
+        changes.drain(..count).chain(later).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<ChangeId>> {
@@ -119,30 +111,6 @@ impl Consumer {
         *position = Some(since.position);
         self.guard.grant(epoch, began.plus(self.bound).minus(self.clock.resolution()));
         Ok(())
-    }
-}
-
-/// Prunes the journal at random intervals, once a minute on average. Every process prunes; if another process has just
-/// pruned, there is nothing to delete.
-pub(crate) async fn prune_periodically(journal: Arc<dyn Journal>) {
-    let mut pause = PRUNE_INTERVAL;
-    loop {
-        // Jitter: 50 to 150 % of the pause, so that the processes do not prune at the same time.
-        sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
-        let began = Instant::now();
-        // A prune that takes longer than its interval is abandoned; the next prune deletes the same rows.
-        pause = match within(PRUNE_INTERVAL, journal.prune()).await {
-            // There may be more rows, and pruning has to keep up with the writers.
-            Ok(rows @ PRUNE_AGAIN_ROWS..) => {
-                tracing::debug!(rows, took = ?began.elapsed(), "journal pruned, more rows may follow");
-                Duration::from_secs(1)
-            }
-            Ok(_) => PRUNE_INTERVAL,
-            Err(error) => {
-                tracing::warn!(%error, "the journal cannot be pruned");
-                PRUNE_INTERVAL
-            }
-        }
     }
 }
 

@@ -120,7 +120,7 @@ impl Engine {
                 self.load_into_memory(class, begin, (right, tags), loading).await
             }
             (LoadPlan::Beside | LoadPlan::Fill(..) | LoadPlan::Replace(..), _) => {
-                let valid_until = begin.start.at.plus(self.local_bound());
+                let valid_until = begin.start.at.plus(self.bound_less_resolution());
                 let loaded = self.load_while(class, begin, StoreCondition::Never, loading).await;
                 loaded.map(|loaded| LoadOutcome {
                     source: loaded.beside(),
@@ -163,7 +163,8 @@ impl LoadTask {
     }
 }
 
-/// The side of a flight that ends it. If it is dropped before `complete`, it removes the flight from the table and
+/// The side of a flight that ends it. The read that leads the flight holds it until a load begins; then it moves into
+/// the load's task. If it is dropped before `complete`, it removes the flight from the table and
 /// wakes the followers: with an error if the loader panicked, or without an outcome if the flight was cancelled, so
 /// that they try again.
 pub(super) struct Leader {

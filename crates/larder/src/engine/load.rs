@@ -41,21 +41,21 @@ pub(crate) struct LoadedValue {
     pub(crate) took: Duration,
 }
 
-/// On what it depends whether the value of a running load can be stored.
+/// The condition under which the value of a running load can be stored.
 pub(super) enum StoreCondition<'a> {
-    /// On this lease, in Redis, and on what has to be there beside it.
+    /// This lease is in Redis, and what must be unchanged beside it is unchanged.
     Lease(&'a SharedTier, &'a LeaseHold, Unchanged<'a>),
-    /// On this permit, and on the lives of these tags.
+    /// This permit is valid, and each of these tags has the life that the load took.
     Permit(&'a LocalPermit, &'a [TagToken]),
-    /// On the flight, and on the end of the residence.
+    /// The flight is attached, and the residence has not ended at this instant.
     Memory(Tick),
-    /// On nothing: it will not be stored.
+    /// The value is never stored.
     Never,
 }
 
-/// The interval at which a load's condition is checked and its lease is renewed. A lease lives for 3 s, so two renewals
-/// in a row may fail.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval at which a running load renews its lease, or checks its condition if it has no lease. A lease lives for
+/// 3 s, so two renewals in a row may fail.
+const RENEW_INTERVAL: Duration = Duration::from_secs(1);
 
 impl LoadedValue {
     /// The source of an answer whose load ran in parallel to another one.
@@ -106,9 +106,9 @@ impl Engine {
         loaded
     }
 
-    /// Runs the loader. Each second it renews the load's lease, so that a load of any length is the only one, and checks
-    /// whether the value can still be stored. If not, the flight is detached, so that waiting reads can begin another
-    /// one, and the load is stopped once no read waits for its value.
+    /// Runs the loader. Each second it renews the load's lease, so that no other instance loads the same meanwhile, and
+    /// checks whether the value can still be stored. If not, the flight is detached, so that waiting reads can begin
+    /// another one, and the load is stopped once no read waits for its value.
     pub(super) async fn load_while(
         &self,
         class: &ClassCore,
@@ -128,8 +128,8 @@ impl Engine {
     /// Returns when the value of a load can neither be stored nor reach a read.
     async fn until_useless(&self, class: &ClassCore, begin: &LoadBegin, condition: StoreCondition<'_>) {
         loop {
-            sleep(CHECK_INTERVAL).await;
-            if !self.can_store(class, begin, &condition).await {
+            sleep(RENEW_INTERVAL).await;
+            if !self.renew_or_check(class, begin, &condition).await {
                 self.local.end_flight(&begin.entry_ref.key, begin.flight);
                 begin.receiver.detach();
                 return begin.receiver.abandoned().await;
@@ -137,7 +137,13 @@ impl Engine {
         }
     }
 
-    async fn can_store(&self, class: &ClassCore, begin: &LoadBegin, condition: &StoreCondition<'_>) -> bool {
+    /// Renews the load's lease, or checks its other condition. Returns whether the value can still be stored.
+    async fn renew_or_check(
+        &self,
+        class: &ClassCore,
+        begin: &LoadBegin,
+        condition: &StoreCondition<'_>,
+    ) -> bool {
         let key = &begin.entry_ref.key;
         if !class.is_on(self) {
             return false;
@@ -205,7 +211,7 @@ impl Engine {
         (tags, residence_of): (Vec<TagToken>, impl FnOnce(Duration) -> (Origin, Duration)),
         insert: impl FnOnce(LocalCopy) -> Result<(), NotStoredReason>,
     ) -> FlightResult {
-        let valid_until = start.at.plus(self.local_bound());
+        let valid_until = start.at.plus(self.bound_less_resolution());
         let residence = class.residence(self, &loaded);
         let LoadedValue { value, is_spoiled, version, took, .. } = loaded;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));

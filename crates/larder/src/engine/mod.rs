@@ -10,6 +10,7 @@ mod invalidate;
 mod load;
 pub(crate) mod permit;
 mod plan;
+pub(crate) mod pruning;
 mod read;
 mod redis_read;
 mod refresh;
@@ -246,12 +247,12 @@ impl Engine {
             // The journal's consumer removes every entry that a change touches.
             (Some(_), None) if self.is_guarded() => (Origin::Guarded, ttl),
             // The guard is not valid, or the guard is Redis, which reports only keys of tracked reads.
-            (Some(_), _) => (Origin::Timed, ttl.min(self.local_bound())),
+            (Some(_), _) => (Origin::Timed, ttl.min(self.bound_less_resolution())),
         }
     }
 
     /// The staleness bound minus the clock's resolution, because the clock can be late by that much.
-    fn local_bound(&self) -> Duration {
+    fn bound_less_resolution(&self) -> Duration {
         self.limits.bound.saturating_sub(self.clock.resolution())
     }
 }

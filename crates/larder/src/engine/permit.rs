@@ -136,8 +136,8 @@ impl Engine {
                     reply.token(tag)
                 }) {
                     AfterRead::Serve(_) => (before, None),
-                    // Waits for the fill, to draw the permit on the filled entry. If a permit replaced the lease, Redis
-                    // would refuse the fill.
+                    // Another load holds the lease. The draw waits for its fill, because a permit in place of the lease
+                    // would make Redis refuse the fill.
                     AfterRead::Wait if is_patient => {
                         sleep(poll_interval).await;
                         poll_interval = LEASE_POLL_MAX.min(2 * poll_interval);

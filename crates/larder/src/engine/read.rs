@@ -227,7 +227,7 @@ impl Engine {
     ) -> Result<ReadOutcome, Error> {
         let (arrival, began) = (self.local.next_flight(), self.clock.now());
         loop {
-            let (now, bound) = (self.clock.now(), self.local_bound());
+            let (now, bound) = (self.clock.now(), self.bound_less_resolution());
             match self.local.join_or_lead(&entry_ref.key, &entry_ref.tags, consistency, arrival, now, bound) {
                 JoinDecision::Join(flight) => {
                     let Ok(outcome) = timeout(class.flight_timeout(), flight.outcome()).await else {

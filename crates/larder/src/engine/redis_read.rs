@@ -35,7 +35,7 @@ pub(super) const LEASE_POLL_MIN: Duration = Duration::from_millis(50);
 pub(super) const LEASE_POLL_MAX: Duration = Duration::from_millis(400);
 
 /// The result of one round: a tracked read and a request for the lease.
-pub(super) enum Attempt {
+pub(super) enum Round {
     Held(LeaseHold, Vec<TagToken>),
     /// The key holds an aged entry, and the right to replace it is ours.
     Aged(Replacement, Option<AnyPrevious>),
@@ -59,17 +59,17 @@ impl Engine {
         let mut poll_interval = LEASE_POLL_MIN;
         while Instant::now() < patience {
             match self.step(class, entry_ref, shared, epoch).await {
-                Ok(Attempt::Served(loaded, aged)) => return FlightStep::Served(loaded, aged),
-                Ok(Attempt::Held(hold, tags)) => return FlightStep::Load(LoadPlan::Fill(hold, tags), None),
-                Ok(Attempt::Aged(right, previous)) => {
+                Ok(Round::Served(loaded, aged)) => return FlightStep::Served(loaded, aged),
+                Ok(Round::Held(hold, tags)) => return FlightStep::Load(LoadPlan::Fill(hold, tags), None),
+                Ok(Round::Aged(right, previous)) => {
                     return FlightStep::Load(LoadPlan::Replace(right), previous);
                 }
-                Ok(Attempt::Wait) => {
+                Ok(Round::Wait) => {
                     count(&class.common.counters.lease_waits);
                     wait_for_push(receiver, patience.min(Instant::now() + poll_interval)).await;
                     poll_interval = LEASE_POLL_MAX.min(2 * poll_interval);
                 }
-                Ok(Attempt::ReadAgain) => {}
+                Ok(Round::ReadAgain) => {}
                 Err(fault) => {
                     // A fault of a tier never fails a read: the read continues as if there were no Redis.
                     shared.note(fault);
@@ -88,7 +88,7 @@ impl Engine {
         entry_ref: &EntryRef,
         shared: &SharedTier,
         epoch: Epoch,
-    ) -> Result<Attempt, Fault> {
+    ) -> Result<Round, Fault> {
         let reply = self.read_tracked(entry_ref, shared, epoch).await?;
         match after_read(reply.value.as_ref(), class.readable_format(&entry_ref.tags), |tag| reply.token(tag))
         {
@@ -97,7 +97,7 @@ impl Engine {
                     Age::Reload => self.acquire_replacement(entry_ref, (shared, epoch), &reply, &copy).await,
                     age => {
                         let loaded = self.serve_redis(class, &copy, &reply);
-                        Ok(Attempt::Served(loaded, (age == Age::Refresh).then_some(copy)))
+                        Ok(Round::Served(loaded, (age == Age::Refresh).then_some(copy)))
                     }
                 },
                 None => {
@@ -105,7 +105,7 @@ impl Engine {
                     self.acquire(class, entry_ref, shared, epoch, &reply, replace).await
                 }
             },
-            AfterRead::Wait => Ok(Attempt::Wait),
+            AfterRead::Wait => Ok(Round::Wait),
             AfterRead::Acquire { replace, alarm } => {
                 match alarm {
                     Some(broken) => class.note_broken_frame(&broken),
@@ -209,7 +209,7 @@ impl Engine {
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
             footprint,
             loaded_at_millis: header.loaded_at_millis,
-            aging: class.copy_aging(life, header.version.as_deref().map(Arc::from)),
+            aging: class.copy_aging(life, header.loader_version.as_deref().map(Arc::from)),
         })
     }
 
@@ -224,7 +224,7 @@ impl Engine {
         epoch: Epoch,
         reply: &Reply,
         replace: Option<Bytes>,
-    ) -> Result<Attempt, Fault> {
+    ) -> Result<Round, Fault> {
         self.unlink_broken_tags(class, shared, reply).await?;
         let missing = reply.missing_tags(class);
         let hold = LeaseHold::new(shared.remote.clone(), entry_ref.key.clone());
@@ -236,7 +236,7 @@ impl Engine {
         if after == AfterLease::Load {
             let taken = entry_ref.tag_tokens(token);
             // If a tag has no token, an invalidation of the tag could not make the entry invalid, so nothing is filled.
-            return taken.map(|taken| Attempt::Held(hold, taken)).ok_or(Fault::Refused);
+            return taken.map(|taken| Round::Held(hold, taken)).ok_or(Fault::Refused);
         }
         hold.settle();
         Ok(match after {
@@ -246,15 +246,15 @@ impl Engine {
                 // If a proof breaks the rule, the second read is skipped: it would make Redis track the key and hide
                 // the breach.
                 match (!is_kept).then(|| self.insert_unfenced(class, &entry_ref.key, &entry)).flatten() {
-                    None => Attempt::ReadAgain,
+                    None => Round::ReadAgain,
                     Some(value) => {
                         let (source, valid_until) = (Source::Redis, reply.valid_until);
-                        Attempt::Served(LoadOutcome { value, source, valid_until, stale_by: None }, None)
+                        Round::Served(LoadOutcome { value, source, valid_until, stale_by: None }, None)
                     }
                 }
             }
-            AfterLease::Wait => Attempt::Wait,
-            AfterLease::ReadAgain | AfterLease::Load => Attempt::ReadAgain,
+            AfterLease::Wait => Round::Wait,
+            AfterLease::ReadAgain | AfterLease::Load => Round::ReadAgain,
         })
     }
 
@@ -313,7 +313,7 @@ impl Engine {
         tags: Vec<TagToken>,
         store: impl AsyncFnOnce(Entry, Duration) -> Result<(), NotStoredReason>,
     ) -> FlightResult {
-        let valid_until = start.at.plus(self.local_bound());
+        let valid_until = start.at.plus(self.bound_less_resolution());
         let residence = class.residence(self, &loaded);
         let LoadedValue { value, is_spoiled, version, took, .. } = loaded;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
@@ -335,7 +335,7 @@ impl Engine {
             ttl_millis: millis(residence.ttl),
             stale_millis: millis(residence.stale_for),
             load_millis: millis(took),
-            version: version.map(|version| version.to_string()),
+            loader_version: version.map(|version| version.to_string()),
             tags,
         };
         if header.overhead_bytes() > OVERHEAD_BYTES_MAX {

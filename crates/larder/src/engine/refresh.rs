@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::engine::load::{Loading, StoreCondition};
 use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, MemoryRight, Replacement};
-use crate::engine::redis_read::Attempt;
+use crate::engine::redis_read::Round;
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::key::refresh_key;
@@ -121,32 +121,33 @@ impl Engine {
             return Ok(None);
         }
         Ok(match self.acquire_replacement(entry_ref, (shared, epoch), &reply, &copy).await? {
-            Attempt::Aged(right, previous) => Some((LoadPlan::Replace(right), previous)),
+            Round::Aged(right, previous) => Some((LoadPlan::Replace(right), previous)),
             _ => None,
         })
     }
 
-    /// Takes the right to replace the aged entry that a tracked read returned: `Attempt::Aged`, or `Attempt::Wait` if
-    /// another read is loading its value.
+    /// Takes the lease of the refresh for the aged entry that a tracked read returned. Returns `Round::Aged` with the
+    /// right to replace the entry, `Round::Wait` if another read is loading its value, or `Round::ReadAgain` if the
+    /// reply has no value.
     pub(super) async fn acquire_replacement(
         &self,
         entry_ref: &EntryRef,
         (shared, epoch): (&SharedTier, Epoch),
         reply: &Reply,
         copy: &LocalCopy,
-    ) -> Result<Attempt, Fault> {
-        // `after_read` served the entry, so there is a value.
-        let Some(existing) = reply.value.as_ref().map(fingerprint) else { return Ok(Attempt::ReadAgain) };
+    ) -> Result<Round, Fault> {
+        // `after_read` served the entry, so there is a value; without one, the read asks again.
+        let Some(existing) = reply.value.as_ref().map(fingerprint) else { return Ok(Round::ReadAgain) };
         let key = refresh_key(&entry_ref.key);
         let hold = LeaseHold::new(shared.remote.clone(), key.clone());
         let leased = shared.lease(&key, hold.token, None, &Mint::none()).await?;
         self.check_epoch(shared, epoch)?;
         if leased.existing != hold.token.lease_frame() {
             hold.settle();
-            return Ok(Attempt::Wait);
+            return Ok(Round::Wait);
         }
         let right = Replacement { hold, epoch, existing, tags: copy.tags.clone() };
-        Ok(Attempt::Aged(right, copy.previous()))
+        Ok(Round::Aged(right, copy.previous()))
     }
 
     /// Loads, and replaces the aged entry if it is still there and valid.

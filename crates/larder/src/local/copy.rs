@@ -9,7 +9,7 @@ use crate::protocol::aging::Life;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 
-/// What ends a copy in memory.
+/// How a copy entered memory. It decides what ends the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The guard reports the copy's changes. The guard is Redis on the tracked connection, or without Redis the journal

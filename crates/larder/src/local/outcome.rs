@@ -60,9 +60,10 @@ pub(crate) struct FlightReceiver {
     is_detached: AtomicBool,
     /// Notified when the flight is detached.
     detached: Notify,
-    /// How many reads wait for the outcome.
+    /// How many reads wait for the flight's result: the leading read while its load runs, reads that joined, and reads
+    /// that wait for the end.
     followers: AtomicUsize,
-    /// Notified when the last follower leaves.
+    /// Notified when the last of these reads leaves.
     left: Notify,
 }
 
@@ -78,7 +79,8 @@ impl Drop for Following {
     }
 }
 
-/// The side of a flight that its leader holds. If it is dropped without an outcome, every follower tries again.
+/// The side of a flight that publishes its outcome. `engine::flight::Leader` holds it. If it is dropped without an
+/// outcome, every follower tries again.
 pub(crate) struct FlightSender(watch::Sender<Option<FlightResult>>);
 
 impl FlightReceiver {
@@ -105,6 +107,7 @@ impl FlightReceiver {
 }
 
 impl FlightReceiver {
+    /// Counts one more read that waits, until the result is dropped.
     pub(crate) fn follow(self: &Arc<Self>) -> Following {
         self.followers.fetch_add(1, Ordering::SeqCst);
         Following(self.clone())

@@ -85,7 +85,8 @@ fn an_entry_enters_if_it_takes_at_most_its_share_of_the_budget() {
         (evicted, besides),
         "and nothing makes room for it"
     );
-    // Thirty fit at once, whatever shards quick_cache puts them in, and larger ones never do.
+    // Each entry takes about half the largest share. quick_cache keeps each one right after its insertion, in whatever
+    // shard it is, and the tier fills to more than three quarters of its budget.
     for n in 0..1_000 {
         load(&local, &format!("ns:c:{n}"), &no_tags, most / 2).unwrap();
         assert!(is_served(&local, format!("ns:c:{n}").as_bytes()), "{n}");

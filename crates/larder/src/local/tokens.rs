@@ -1,10 +1,10 @@
 //! The tags' tokens in memory, in a space of their own: entries that enter evict no token.
 //!
-//! A token is *in use* while anything else holds the name of its row: a copy with the tag, or a running load.
-//! Tokens that are not in use are removed when a shard is a quarter larger than what was in use at its last prune, plus
-//! [`SPARE`]. So there are at most a quarter more tokens than those in use, and a prune costs a constant time per
-//! insertion on average. Each entry is charged for its share of its tags' tokens (see [`Tokens::share_bytes`]), so
-//! tokens in use are within the budget of entries.
+//! A token is *in use* while a copy or a running load holds a clone of its [`TagKey`]. This map has shards of its own.
+//! An insertion prunes its shard (removes the tokens that are not in use) once the shard has more tokens than 1.25 ×
+//! the number in use at the last prune + [`SPARE`]. So the cost of a prune is constant per insertion on average. Each
+//! entry is charged for its share of its tags' tokens (see [`Tokens::share_bytes`]), so tokens in use are within the
+//! budget of entries.
 //!
 //! The removal of a token that is not in use only makes a later load draw a new one: no copy has noted it.
 
@@ -18,9 +18,12 @@ use crate::local::copy::TagCopy;
 use crate::protocol::tag::TagKey;
 use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// As many as the tier has shards for entries, so that two cores rarely contend for one lock.
-const SHARDS: usize = 64;
-/// How many tokens a shard keeps before its first prune, and how many it may have besides those in use.
+/// So many that two cores rarely contend for one lock. The number is another than `local::SHARDS`, because a tag's
+/// token is in another shard than the entries with the tag; either can change alone.
+const TOKEN_SHARDS: usize = 64;
+/// A shard has at most `in use / UNUSED_SHARE + SPARE` tokens that are not in use.
+const UNUSED_SHARE: usize = 4;
+/// A shard has this many tokens before its first prune, and may have this many besides those in use and their share.
 const SPARE: usize = 16;
 
 /// The rows of one shard.
@@ -43,7 +46,7 @@ impl Tokens {
     pub(crate) fn new() -> Self {
         let hash_builder = DefaultHashBuilder::default();
         let rows = || Rows { tags: HashMap::with_hasher(hash_builder.clone()), prune_at: SPARE };
-        let shards = (0..SHARDS).map(|_| RwLock::new(rows())).collect();
+        let shards = (0..TOKEN_SHARDS).map(|_| RwLock::new(rows())).collect();
         Tokens { shards, hash_builder }
     }
 
@@ -110,16 +113,17 @@ impl Tokens {
     /// holders. The first entry of a tag pays all, the hundredth a hundredth; while entries come and go, the sum is about
     /// what the token takes.
     pub(crate) fn share_bytes(tag: &TagKey) -> u64 {
-        // A row, with the part of the table that is free on average, and a quarter for tokens not in use.
+        const UNUSED: u64 = UNUSED_SHARE as u64;
+        // A row, with the part of the table that is free on average, and its share of tokens that are not in use.
         const ROW_BYTES: u64 = (size_of::<(TagKey, TagCopy)>() as u64 + 1) * 3 / 2;
-        let bytes = (ROW_BYTES + arc_bytes(tag.as_bytes().len())) * 5 / 4;
+        let bytes = (ROW_BYTES + arc_bytes(tag.as_bytes().len())) * (UNUSED + 1) / UNUSED;
         // One holder is the row itself.
         bytes / tag.holders().saturating_sub(1).max(1) as u64
     }
 
     fn shard(&self, tag: &[u8]) -> &RwLock<Rows> {
         // The high bits: the table of the shard uses the low ones.
-        &self.shards[(self.hash_builder.hash_one(tag) >> 48) as usize % SHARDS]
+        &self.shards[(self.hash_builder.hash_one(tag) >> 48) as usize % TOKEN_SHARDS]
     }
 
     fn read(&self, tag: &[u8]) -> RwLockReadGuard<'_, Rows> {
@@ -136,7 +140,7 @@ impl Rows {
     fn prune(&mut self) {
         self.tags.retain(|tag, _| tag.holders() > 1);
         let in_use = self.tags.len();
-        self.prune_at = in_use + in_use / 4 + SPARE;
+        self.prune_at = in_use + in_use / UNUSED_SHARE + SPARE;
         if self.tags.capacity() > 4 * self.prune_at {
             self.tags.shrink_to(self.prune_at);
         }

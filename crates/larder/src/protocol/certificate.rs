@@ -86,14 +86,14 @@ pub struct Heartbeat {
     pub is_master: bool,
     /// Whether this Redis has the certificate that this instance would write for it. Without a journal, the namespace
     /// must also be claimed.
-    pub is_live: bool,
-    /// Whether the writers or the relay propagate the database's commits to Redis, and how far the relay came.
-    pub publisher: Publisher,
+    pub carries_my_certificate: bool,
+    /// Who propagates commits to this Redis.
+    pub propagation: Propagation,
 }
 
 /// Whether the writers or the relay propagate committed changes to Redis, and how far the relay came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Publisher {
+pub enum Propagation {
     /// There is no journal: each writer propagates its own changes.
     Writers,
     /// The relay propagates. Every commit before the watermark has been propagated.
@@ -113,13 +113,13 @@ impl Heartbeat {
         if !rules.keeps(ProtocolRule::UsesOnlyCertified) {
             return Some(self.sent.plus(bound));
         }
-        let lag = match self.publisher {
-            Publisher::Writers => Duration::ZERO,
+        let lag = match self.propagation {
+            Propagation::Writers => Duration::ZERO,
             // A watermark ahead of the clock comes from a faster clock, so its age is unknown: no grant.
-            Publisher::Relay { now, watermark } => now.since(watermark?)?,
+            Propagation::Relay { now, watermark } => now.since(watermark?)?,
         };
         let left = bound.checked_sub(lag)?;
-        (self.is_master && self.is_live).then(|| self.sent.plus(left).minus(resolution))
+        (self.is_master && self.carries_my_certificate).then(|| self.sent.plus(left).minus(resolution))
     }
 }
 
@@ -135,18 +135,18 @@ mod tests {
         beat.fresh_until(BOUND, GRAIN, ProtocolRules::default())
     }
 
-    fn beat(publisher: Publisher) -> Heartbeat {
-        Heartbeat { sent: SENT, is_master: true, is_live: true, publisher }
+    fn beat(propagation: Propagation) -> Heartbeat {
+        Heartbeat { sent: SENT, is_master: true, carries_my_certificate: true, propagation }
     }
 
     #[test]
     fn a_grant_counts_from_the_sending_and_is_shorter_by_the_clocks_resolution() {
-        assert_eq!(until(beat(Publisher::Writers)), Some(SENT.plus(Duration::from_millis(1_996))));
+        assert_eq!(until(beat(Propagation::Writers)), Some(SENT.plus(Duration::from_millis(1_996))));
     }
 
     #[test]
     fn a_grant_is_shorter_by_the_watermarks_age() {
-        let relay = |now, watermark| Publisher::Relay { now: RedisTime(now), watermark };
+        let relay = |now, watermark| Propagation::Relay { now: RedisTime(now), watermark };
         let marked = Some(RedisTime(1_000_000));
         assert_eq!(until(beat(relay(1_300_000, marked))), Some(SENT.plus(Duration::from_millis(1_696))));
         assert_eq!(until(beat(relay(3_000_001, marked))), None, "older than the bound");
@@ -156,8 +156,11 @@ mod tests {
 
     #[test]
     fn a_replica_or_an_uncertified_redis_certifies_nothing() {
-        for (is_master, is_live) in [(false, true), (true, false), (false, false)] {
-            assert_eq!(until(Heartbeat { is_master, is_live, ..beat(Publisher::Writers) }), None);
+        for (is_master, carries_my_certificate) in [(false, true), (true, false), (false, false)] {
+            assert_eq!(
+                until(Heartbeat { is_master, carries_my_certificate, ..beat(Propagation::Writers) }),
+                None
+            );
         }
     }
 

@@ -2,8 +2,10 @@
 //!
 //! Invariant: a fresh read joins a flight only if the flight began after the read arrived; a bounded read also joins an
 //! earlier flight if it is younger than the staleness bound. Without this rule (plain single flight), a read could join
-//! a load that read the database before a write which the read must see. A read that may not join a flight waits for its
-//! end, and looks into the tiers again: so a load of any length is the only one of its key.
+//! a load that read the database before a write which the read must see. A read that may not join a flight waits for
+//! its end, and looks into the tiers again. So the loads of one key run one after another, whatever their length.
+//! Exceptions: an invalidation detaches the running flight, so that another one may begin; a read whose wait takes
+//! longer than three load time-outs, or that joined a spoiled load, loads outside a flight.
 
 use std::time::Duration;
 
@@ -32,8 +34,8 @@ pub enum JoinDecision<H, L = ()> {
     /// Share the result of the flight in progress.
     Join(H),
     /// Wait until the flight in progress ends, then read memory again and decide again: the flight may have read the
-    /// database before a write that this read must see. The next flight begins after the wait, and so after this read arrived: all reads that
-    /// waited can join it.
+    /// database before a write that this read must see. The next flight begins after the wait, and so after this read
+    /// arrived: all reads that waited can join it.
     Wait(H),
     /// Begin a flight.
     Lead(L),

@@ -8,8 +8,8 @@
 //! 'T' token                          a tag's present token
 //! 'P' id                             a permit to put a computed value here; a miss for readers
 //! 'A' id                             the anchor of an entry of a memory-only class: a key to unlink, without a value
-//! 'V' fill  version kind header(postcard) bytes mac   an entry
-//! 'N' fill  version kind header(postcard) mac         an absence
+//! 'V' fill_id layout_version seal_kind header(postcard) payload mac   an entry
+//! 'N' fill_id layout_version seal_kind header(postcard) mac           an absence
 //! ```
 
 use bytes::{Bytes, BytesMut};
@@ -23,8 +23,8 @@ pub(crate) const PREFIX_BYTES: usize = 17;
 /// The most bytes that an entry has beside its value's: an entry with more is not stored. A reader refuses longer texts
 /// than the largest value and this, before it has read them.
 pub(crate) const OVERHEAD_BYTES_MAX: usize = 64 << 10;
-/// The version of the layout of [`Header`]; a frame of another version is a miss.
-const HEADER_VERSION: u8 = 3;
+/// The version of an entry's layout. A frame with another version is a miss.
+const LAYOUT_VERSION: u8 = 3;
 const MAC_BYTES: usize = 16;
 /// The bit of [`Header::codec`] that says that the bytes are compressed. The header is in the mac, so only an instance of
 /// the cache sets it.
@@ -70,7 +70,7 @@ pub struct Header {
     /// How long the load took.
     pub load_millis: u64,
     /// The version that the loader named.
-    pub version: Option<String>,
+    pub loader_version: Option<String>,
     /// The tokens that the tags had before the load. The entry is valid while every tag has this token.
     pub tags: Vec<TagToken>,
 }
@@ -140,7 +140,7 @@ impl Entry {
             Vec::with_capacity(PREFIX_BYTES + 2 + self.header.bytes_max() + payload.len() + MAC_BYTES);
         frame.push(self.kind());
         frame.extend_from_slice(self.fill.as_bytes());
-        frame.extend_from_slice(&[HEADER_VERSION, self.seal.kind as u8]);
+        frame.extend_from_slice(&[LAYOUT_VERSION, self.seal.kind as u8]);
         let mut frame = self.header.append_to(frame);
         frame.extend_from_slice(payload);
         frame.extend_from_slice(&self.seal.mac);
@@ -198,7 +198,7 @@ impl Header {
     /// number.
     fn bytes_max(&self) -> usize {
         let tags = self.tags.iter().map(|taken| taken.tag.as_bytes().len() + 10 + 16);
-        let version = self.version.as_ref().map_or(0, String::len);
+        let version = self.loader_version.as_ref().map_or(0, String::len);
         9 * 10 + version + tags.sum::<usize>()
     }
 }
@@ -223,18 +223,18 @@ impl Frame {
 }
 
 fn parse_entry(kind: u8, fill: Token, frame: &Bytes, rest: &[u8]) -> Result<Entry, FrameError> {
-    let ([version, seal], rest) = rest.split_first_chunk().ok_or(FrameError::Truncated)?;
-    if *version != HEADER_VERSION {
+    let ([layout_version, seal_kind], rest) = rest.split_first_chunk().ok_or(FrameError::Truncated)?;
+    if *layout_version != LAYOUT_VERSION {
         return Err(FrameError::Version);
     }
-    let seal = match seal {
+    let seal_kind = match seal_kind {
         0 => SealKind::Checked,
         1 => SealKind::Authenticated,
         2 => SealKind::Sealed,
         _ => return Err(FrameError::Seal),
     };
     let (rest, mac) = rest.split_last_chunk().ok_or(FrameError::Truncated)?;
-    let seal = Seal { kind: seal, mac: *mac };
+    let seal = Seal { kind: seal_kind, mac: *mac };
     let (header, payload) = postcard::take_from_bytes::<Header>(rest).map_err(|_| FrameError::Header)?;
     match kind {
         b'N' if payload.is_empty() => Ok(Entry { fill, header, payload: None, seal }),
@@ -278,7 +278,7 @@ mod tests {
                 ttl_millis: 180_000,
                 stale_millis: 3_600_000,
                 load_millis: 12,
-                version: Some("W/\"7\"".to_owned()),
+                loader_version: Some("W/\"7\"".to_owned()),
                 tags: vec![TagToken { tag, token: Token::random() }],
             },
             payload: payload.map(Bytes::from_static),
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn another_header_version_is_a_miss() {
         let mut bytes = entry(Some(b"x")).encode().to_vec();
-        bytes[PREFIX_BYTES] = HEADER_VERSION + 1;
+        bytes[PREFIX_BYTES] = LAYOUT_VERSION + 1;
         assert_eq!(Frame::parse(&Bytes::from(bytes)), Err(FrameError::Version));
     }
 
@@ -324,7 +324,7 @@ mod tests {
         fn a_hostile_header_never_panics(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut bytes = vec![b'V'];
             bytes.extend([0; 16]);
-            bytes.extend([HEADER_VERSION, 0]);
+            bytes.extend([LAYOUT_VERSION, 0]);
             bytes.extend(tail);
             let _ = Frame::parse(&Bytes::from(bytes));
         }

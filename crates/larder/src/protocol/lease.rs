@@ -110,7 +110,7 @@ mod tests {
             ttl_millis: 1_000,
             stale_millis: 0,
             load_millis: 0,
-            version: None,
+            loader_version: None,
             tags: vec![TagToken { tag: tag(), token }],
         };
         let payload = Some(Bytes::from_static(b"v"));

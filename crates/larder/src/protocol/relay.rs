@@ -38,7 +38,7 @@ pub struct PlanInput<'a> {
     /// commit before this instant.
     pub now: RedisTime,
     /// The certificate it carries.
-    pub live: Option<&'a Certificate>,
+    pub certificate: Option<&'a Certificate>,
     /// The watermark it carries.
     pub watermark: Option<RedisTime>,
 }
@@ -46,7 +46,7 @@ pub struct PlanInput<'a> {
 /// What a poll does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Nothing: an instance finished a poll that began less than the interval ago.
+    /// Nothing: an instance finished a poll that began less than `min_age` ago.
     Skip,
     /// Nothing: this Redis is a replica and takes no writes.
     Replica,
@@ -65,37 +65,38 @@ pub enum Plan {
 }
 
 /// Decides what a poll does. `mine` is the certificate that this instance would write. If the watermark is younger than
-/// `interval`, the poll does nothing.
-pub fn plan(seen: &PlanInput<'_>, mine: &Certificate, interval: Duration, rules: ProtocolRules) -> Plan {
+/// `min_age`, the poll does nothing.
+pub fn plan(seen: &PlanInput<'_>, mine: &Certificate, min_age: Duration, rules: ProtocolRules) -> Plan {
     if !seen.is_master {
         return Plan::Replica;
     }
-    if let Some(live) = seen.live {
-        if mine.disagrees(live) {
-            return if is_abandoned(seen, live) { Plan::DropNamespace } else { Plan::Disagreement };
+    if let Some(existing) = seen.certificate {
+        if mine.disagrees(existing) {
+            return if is_abandoned(seen, existing) { Plan::DropNamespace } else { Plan::Disagreement };
         }
-        if is_superseded(mine.database.as_ref(), live.database.as_ref()) {
+        if is_superseded(mine.database.as_ref(), existing.database.as_ref()) {
             return Plan::Superseded;
         }
     }
-    let is_live = seen.live == Some(mine);
-    if !is_live && !rules.keeps(ProtocolRule::CertifiesAfterReplay) {
+    let is_mine = seen.certificate == Some(mine);
+    if !is_mine && !rules.keeps(ProtocolRule::CertifiesAfterReplay) {
         return Plan::Certify;
     }
     let age = seen.watermark.and_then(|watermark| seen.now.since(watermark));
-    if is_live && age.is_some_and(|age| age < interval) { Plan::Skip } else { Plan::Replay }
+    if is_mine && age.is_some_and(|age| age < min_age) { Plan::Skip } else { Plan::Replay }
 }
 
 /// Whether this instance may take over a Redis that was certified with other settings. A certificate with a database
 /// may be replaced once no instance uses this Redis. A certificate without one may be replaced at once: instances
 /// without a journal promise no bound for the writes of other programs.
-fn is_abandoned(seen: &PlanInput<'_>, live: &Certificate) -> bool {
+fn is_abandoned(seen: &PlanInput<'_>, existing: &Certificate) -> bool {
     let age = seen.watermark.and_then(|watermark| seen.now.since(watermark));
-    live.database.is_none() || age.is_none_or(|age| age > ABANDONED_AFTER)
+    existing.database.is_none() || age.is_none_or(|age| age > ABANDONED_AFTER)
 }
 
-fn is_superseded(mine: Option<&DatabaseId>, live: Option<&DatabaseId>) -> bool {
-    mine.zip(live).is_some_and(|(mine, live)| mine.system == live.system && mine.timeline < live.timeline)
+fn is_superseded(mine: Option<&DatabaseId>, existing: Option<&DatabaseId>) -> bool {
+    mine.zip(existing)
+        .is_some_and(|(mine, existing)| mine.system == existing.system && mine.timeline < existing.timeline)
 }
 
 /// What the poll still has to propagate: each touch of `changes` once, without the changes that their writers have
@@ -121,7 +122,7 @@ pub struct MarkInput<'a> {
     /// Its clock.
     pub now: RedisTime,
     /// The certificate it carries, as bytes.
-    pub live: Option<&'a [u8]>,
+    pub certificate: Option<&'a [u8]>,
     /// The watermark it carries.
     pub watermark: Option<RedisTime>,
 }
@@ -137,18 +138,18 @@ pub enum MarkDecision {
     Refuse,
 }
 
-/// Decides what MARK does for a poll that began at `began` under the certificate `live`. In production a script does
+/// Decides what MARK does for a poll that began at `began` under the certificate `mine`. In production a script does
 /// the same atomically; `the_script_does_as_the_decision_says` compares the two.
 #[cfg(any(test, feature = "proof"))]
-pub fn decide_mark(input: MarkInput<'_>, began: RedisTime, live: &[u8]) -> MarkDecision {
+pub fn decide_mark(input: MarkInput<'_>, began: RedisTime, mine: &[u8]) -> MarkDecision {
     if !input.is_same_history || began > input.now {
         return MarkDecision::Refuse;
     }
-    let is_live = input.live == Some(live);
+    let is_mine = input.certificate == Some(mine);
     match input.watermark {
         // A watermark never moves back. Exception: a watermark that is ahead of Redis's clock comes from a faster
         // clock. If it were kept, no poll could replace it until this clock reached it.
-        Some(watermark) if is_live && watermark <= input.now && watermark >= began => MarkDecision::Keep,
+        Some(watermark) if is_mine && watermark <= input.now && watermark >= began => MarkDecision::Keep,
         _ => MarkDecision::Set,
     }
 }
@@ -164,9 +165,9 @@ mod tests {
         Certificate { redis: redis.to_owned(), database, bound_ms: 2_000, ttl_max_ms: 3_600_000 }
     }
 
-    fn planned(live: Option<&Certificate>, watermark: Option<u64>, is_master: bool) -> Plan {
+    fn planned(existing: Option<&Certificate>, watermark: Option<u64>, is_master: bool) -> Plan {
         let now = RedisTime(10_000_000);
-        let seen = PlanInput { is_master, now, live, watermark: watermark.map(RedisTime) };
+        let seen = PlanInput { is_master, now, certificate: existing, watermark: watermark.map(RedisTime) };
         plan(&seen, &certificate("abc:def", 2), INTERVAL, ProtocolRules::default())
     }
 
@@ -217,10 +218,10 @@ mod tests {
 
     #[test]
     fn a_valid_watermark_never_moves_back() {
-        let input = |watermark, live| MarkInput {
+        let input = |watermark, certificate| MarkInput {
             is_same_history: true,
             now: RedisTime(10),
-            live: Some(live),
+            certificate: Some(certificate),
             watermark: Some(RedisTime(watermark)),
         };
         let marked = |input| decide_mark(input, RedisTime(5), b"mine");
@@ -228,13 +229,17 @@ mod tests {
         assert_eq!(marked(input(5, b"mine")), MarkDecision::Keep);
         assert_eq!(marked(input(11, b"mine")), MarkDecision::Set, "ahead of the clock");
         assert_eq!(marked(input(6, b"other")), MarkDecision::Set, "of another certificate");
-        assert_eq!(marked(MarkInput { live: None, ..input(6, b"") }), MarkDecision::Set);
+        assert_eq!(marked(MarkInput { certificate: None, ..input(6, b"") }), MarkDecision::Set);
     }
 
     #[test]
     fn a_redis_that_was_demoted_during_the_poll_is_not_marked() {
-        let input =
-            MarkInput { is_same_history: false, now: RedisTime(10), live: Some(b"mine"), watermark: None };
+        let input = MarkInput {
+            is_same_history: false,
+            now: RedisTime(10),
+            certificate: Some(b"mine"),
+            watermark: None,
+        };
         assert_eq!(decide_mark(input, RedisTime(5), b"mine"), MarkDecision::Refuse);
         let before = MarkInput { is_same_history: true, now: RedisTime(4), ..input };
         assert_eq!(decide_mark(before, RedisTime(5), b"mine"), MarkDecision::Refuse, "its clock went back");

@@ -23,8 +23,9 @@ impl State {
         self.left.load_failures > 0 && is_loading
     }
 
-    /// The loader returns an error. The leader, its followers, and the bounded reads that wait for the end of the flight
-    /// get it; fresh reads have no other answer.
+    /// The loader returns an error. The leader, its followers, and the bounded reads that wait for the end of the
+    /// flight get the error; a fresh read among them returns it, and the others look for the last known entry. A fresh
+    /// read that waits for the end decides again.
     pub(super) fn fail_load(&mut self, model: &Coherence, nth: usize) {
         model.take(Branch::LoadFailed);
         self.left.load_failures -= 1;

@@ -50,25 +50,25 @@ pub struct Coherence {
     pub permits: Vec<usize>,
     /// Whether the class is memory-only.
     pub anchored: bool,
-    /// The number of commits by other software, which only the relay invalidates.
+    /// Other software commits at most this many times. Only the relay invalidates what those commits touch.
     pub foreign: u8,
-    /// The number of evictions and expiries.
+    /// At most this many entries are evicted or expire.
     pub evictions: u8,
-    /// How often a connection breaks.
+    /// At most this many connections break.
     pub losses: u8,
-    /// The number of UNLINKs that fail.
+    /// At most this many UNLINKs fail.
     pub failures: u8,
-    /// The number of loaders and writers that die.
+    /// At most this many loaders and writers die.
     pub crashes: u8,
-    /// The number of renewals of leases.
+    /// At most this many renewals of leases happen.
     pub renewals: u8,
     /// The instances of the background refreshes. Each happens once, if Redis has an entry.
     pub refreshes: Vec<usize>,
-    /// The number of reads that find their entry so old that they load before they answer.
+    /// At most this many reads find their entry so old that they load before they answer.
     pub reloads: u8,
-    /// The number of loads that fail.
+    /// At most this many loads fail.
     pub load_failures: u8,
-    /// The number of reads that are dropped while they lead a flight.
+    /// At most this many reads are dropped while they lead a flight.
     pub departures: u8,
     /// Whether the entry has a tag. Writes then invalidate the tag and not the key.
     pub tagged: bool,

@@ -85,7 +85,7 @@ impl State {
                 self.redis.set_if_missing(&tag().to_bytes(), minted.tag_frame());
                 present = Some(minted);
             }
-            let standing = match replace {
+            let existing = match replace {
                 None => {
                     model.take(Branch::DrewOnEntry);
                     values[0].as_ref().map(fingerprint).unwrap_or_default()
@@ -96,7 +96,7 @@ impl State {
                 }
             };
             let taken = |tag: &TagKey| Some(TagToken { tag: tag.clone(), token: present? });
-            PermitRight::Redis { standing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
+            PermitRight::Redis { existing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
         } else {
             model.take(Branch::DrewInMemory);
             self.instances[at].shards[place(&key())].draw(key(), id_of(nth), tags_of(model.tagged));
@@ -116,9 +116,9 @@ impl State {
         let PermitPhase::Computed(right, version) = self.permits[nth].phase.clone() else { return };
         let Permit { instance: at, is_refresh, .. } = self.permits[nth];
         match right {
-            PermitRight::Redis { standing, tags } if is_refresh || self.instances[at].is_usable => {
+            PermitRight::Redis { existing, tags } if is_refresh || self.instances[at].is_usable => {
                 let frame = entry_of(version, tags.clone(), token(nth, 3)).encode();
-                let is_put = self.put_entry(model, at, (&standing, &tags), frame);
+                let is_put = self.put_entry(model, at, (&existing, &tags), frame);
                 model.take(match (is_refresh, is_put) {
                     (false, true) => Branch::Put,
                     (false, false) => Branch::PutRefused,
@@ -165,11 +165,11 @@ impl State {
             return;
         }
         model.take(Branch::Refreshing);
-        let standing = values[0].as_ref().map(fingerprint).unwrap_or_default();
+        let existing = values[0].as_ref().map(fingerprint).unwrap_or_default();
         let present = values.get(1).and_then(|value| token_of(value.as_ref()));
         let taken = |tag: &TagKey| Some(TagToken { tag: tag.clone(), token: present? });
         let tags = tags_of(model.tagged).iter().filter_map(taken).collect();
-        self.permits[nth].phase = PermitPhase::Drawn(PermitRight::Redis { standing, tags });
+        self.permits[nth].phase = PermitPhase::Drawn(PermitRight::Redis { existing, tags });
     }
 
     /// The process of a refresh stops, and its lease stays.

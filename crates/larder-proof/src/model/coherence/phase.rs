@@ -19,8 +19,8 @@ pub(super) struct Read {
     pub(super) consistency: Consistency,
     pub(super) phase: Phase,
     pub(super) arrival: FlightId,
-    /// The oldest version that the answer may have: by the promise for fresh reads here, by that for own writes in
-    /// `must_own`.
+    /// The oldest version that the answer may have under the promise for fresh reads. `must_own` is the oldest one
+    /// under the promise for own writes.
     pub(super) must_fresh: Version,
     pub(super) must_own: Version,
     /// The database's version when the read began, which a loader on an old snapshot sees.
@@ -58,7 +58,7 @@ pub(super) enum Phase {
     /// LEASE has answered; the next step mints the missing tag.
     Minting {
         id: FlightId,
-        standing: Bytes,
+        existing: Bytes,
         mine: Token,
     },
     Held {
@@ -72,9 +72,9 @@ pub(super) enum Phase {
         tags: Vec<TagToken>,
         version: Version,
     },
-    /// Loads in place of an aged entry.
+    /// The reader loads the value that is to replace an aged entry.
     Replacing(FlightId, Replacement),
-    /// As `Replacing`, and has loaded this version.
+    /// The reader has loaded this version, which is to replace an aged entry.
     Replaced(FlightId, Replacement, Version),
     /// The load failed; the next step looks for the last known entry.
     Failed,
@@ -83,7 +83,7 @@ pub(super) enum Phase {
         id: FlightId,
         replace: Option<Bytes>,
     },
-    /// Loads under an anchor. If the anchor changes, Redis sends this instance a push.
+    /// The reader loads under an anchor. If the anchor changes, Redis sends this instance a push.
     Watched {
         id: FlightId,
         tags: Vec<TagToken>,
@@ -93,7 +93,7 @@ pub(super) enum Phase {
         tags: Vec<TagToken>,
         version: Version,
     },
-    /// Loads without Redis.
+    /// The reader loads without Redis.
     Direct {
         id: FlightId,
     },
@@ -113,7 +113,7 @@ pub(super) enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Replacement {
     /// The fingerprint of the entry.
-    pub(super) standing: Bytes,
+    pub(super) existing: Bytes,
     pub(super) tags: Vec<TagToken>,
     /// The lease under the refresh key.
     pub(super) lease: Token,
@@ -174,7 +174,7 @@ pub(super) enum PermitRight {
     /// Redis was lost since the draw, so the put is refused.
     Void,
     Redis {
-        standing: Bytes,
+        existing: Bytes,
         tags: Vec<TagToken>,
     },
     Memory {

@@ -244,25 +244,25 @@ impl State {
     pub(super) fn lease(&mut self, model: &Coherence, nth: usize) {
         let Phase::Leasing { id, replace, token } = self.readers[nth].phase.clone() else { return };
         let mine = self.fresh_token(nth, 0);
-        let stood = self.redis.peek(&key()).is_some();
-        let standing = self.redis.lease(&key(), mine, replace.as_ref());
-        if stood && standing == mine.lease_frame() {
+        let has_frame = self.redis.peek(&key()).is_some();
+        let existing = self.redis.lease(&key(), mine, replace.as_ref());
+        if has_frame && existing == mine.lease_frame() {
             model.take(Branch::Replaced);
         }
         if model.tagged && token.is_none() {
-            self.readers[nth].phase = Phase::Minting { id, standing, mine };
+            self.readers[nth].phase = Phase::Minting { id, existing, mine };
         } else {
-            self.leased(model, nth, id, &standing, mine, token);
+            self.leased(model, nth, id, &existing, mine, token);
         }
     }
 
     pub(super) fn mint(&mut self, model: &Coherence, nth: usize) {
-        let Phase::Minting { id, standing, mine } = self.readers[nth].phase.clone() else { return };
+        let Phase::Minting { id, existing, mine } = self.readers[nth].phase.clone() else { return };
         let minted = self.fresh_token(nth, 1);
         let before = self.redis.set_if_missing(&tag().to_bytes(), minted.tag_frame());
         model.take(if before.is_none() { Branch::Minted } else { Branch::MintedByAnother });
         let token = before.map_or(Some(minted), |before| token_of(Some(&before)));
-        self.leased(model, nth, id, &standing, mine, token);
+        self.leased(model, nth, id, &existing, mine, token);
     }
 
     fn leased(
@@ -270,7 +270,7 @@ impl State {
         model: &Coherence,
         nth: usize,
         id: FlightId,
-        standing: &Bytes,
+        existing: &Bytes,
         mine: Token,
         token: Option<Token>,
     ) {
@@ -282,7 +282,7 @@ impl State {
             self.readers[nth].phase = Phase::Direct { id };
             return;
         }
-        match after_lease(standing, mine, expected(model.tagged), |_| token) {
+        match after_lease(existing, mine, expected(model.tagged), |_| token) {
             AfterLease::Load => {
                 let taken = |tag: &TagKey| Some(TagToken { tag: tag.clone(), token: token? });
                 let tags: Vec<TagToken> = tags_of(model.tagged).iter().filter_map(taken).collect();

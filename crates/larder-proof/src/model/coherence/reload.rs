@@ -1,4 +1,5 @@
-//! Reads that load before they answer, because their entry aged: those of `engine::refresh` that have a flight.
+//! Reads that load before they answer, because their entry has aged: the steps of `engine::refresh` that run in a
+//! flight.
 //!
 //! The model has no time. A read finds any valid entry aged, up to a number of times: which entries have aged is no part
 //! of the protocol.
@@ -58,20 +59,20 @@ impl State {
         read.is_aged = !is_ours;
         if is_ours {
             read.tokens += 1;
-            let standing = entry.map(fingerprint).unwrap_or_default();
-            read.phase = Phase::Replacing(id, Replacement { standing, tags, lease });
+            let existing = entry.map(fingerprint).unwrap_or_default();
+            read.phase = Phase::Replacing(id, Replacement { existing, tags, lease });
         } else {
             model.take(Branch::RefreshedByAnother);
             read.phase = Phase::Waiting(id);
         }
     }
 
-    /// Models the end of `Engine::load_and_replace`. The engine does not check the epoch before it sends PUT: what holds
-    /// the aged entry may hold the younger value too.
+    /// Models the end of `Engine::load_and_replace`. The engine does not check the epoch before it sends PUT: a
+    /// Redis that holds the aged entry may hold the younger value too.
     pub(super) fn replace(&mut self, model: &Coherence, nth: usize, right: &Replacement, version: Version) {
         let frame = entry_of(version, right.tags.clone(), self.fresh_token(nth, 3)).encode();
         let at = self.readers[nth].instance;
-        let is_put = self.put_entry(model, at, (&right.standing, &right.tags), frame);
+        let is_put = self.put_entry(model, at, (&right.existing, &right.tags), frame);
         model.take(if is_put { Branch::Reloaded } else { Branch::ReloadRefused });
         self.redis.release(&refresh_key(), right.lease);
     }
@@ -81,11 +82,11 @@ impl State {
         &mut self,
         model: &Coherence,
         at: usize,
-        (standing, tags): (&Bytes, &[TagToken]),
+        (existing, tags): (&Bytes, &[TagToken]),
         frame: Bytes,
     ) -> bool {
         let is_put = if model.rules.keeps(ProtocolRule::PutsUnderPermit) {
-            self.redis.put(&key(), standing, tags, frame)
+            self.redis.put(&key(), existing, tags, frame)
         } else {
             self.redis.set(&key(), frame);
             true

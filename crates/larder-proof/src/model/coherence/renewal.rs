@@ -1,4 +1,4 @@
-//! The renewal of a lease while its load runs: `Engine::can_store` in `engine::load`.
+//! The renewal of a lease while its load runs: `Engine::renew_or_check` in `engine::load`.
 
 use larder::protocol::rules::ProtocolRule;
 
@@ -7,7 +7,8 @@ use crate::model::coherence::state::{State, key, place, refresh_key};
 use crate::model::coherence::{Branch, Coherence};
 
 impl State {
-    /// Models `Engine::can_store`. A flight whose lease is gone leaves the table: reads that wait for it decide again.
+    /// Models `Engine::renew_or_check`. A flight whose lease is gone leaves the table: reads that wait for it decide
+    /// again.
     pub(super) fn renew(&mut self, model: &Coherence, nth: usize) {
         let (id, lease_key, lease, tags, entry) = match self.readers[nth].phase.clone() {
             Phase::Held { id, lease, tags } | Phase::Loaded { id, lease, tags, .. } => {
@@ -15,8 +16,8 @@ impl State {
             }
             // The lease is of use only while the aged entry is there.
             Phase::Replacing(id, right) | Phase::Replaced(id, right, _) => {
-                let Replacement { standing, tags, lease } = right;
-                (id, refresh_key(), lease, tags, Some((key(), standing)))
+                let Replacement { existing, tags, lease } = right;
+                (id, refresh_key(), lease, tags, Some((key(), existing)))
             }
             _ => return,
         };

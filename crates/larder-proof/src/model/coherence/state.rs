@@ -264,7 +264,7 @@ pub(super) fn entry_of(version: Version, tags: Vec<TagToken>, fill: Token) -> En
         ttl_millis: 1,
         stale_millis: 0,
         load_millis: 0,
-        version: None,
+        loader_version: None,
         tags,
     };
     let payload = Some(Bytes::copy_from_slice(&[version]));

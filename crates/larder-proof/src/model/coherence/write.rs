@@ -83,10 +83,10 @@ impl State {
     pub(super) fn unlink(&mut self, model: &Coherence, nth: usize) {
         let Write::Dropped(version) = self.writers[nth] else { return };
         self.propagate(model);
-        // In the same step the script sets the change's name (`@propagated=…`). No relay reads a name at or below its
-        // position, so the model leaves that name out.
+        // In the same step the script sets the change's id (`@propagated=…`). No relay reads an id at or below its
+        // position, so the model leaves such an id out.
         if model.has_relay() && version > self.position {
-            self.redis.set(&name(version), Bytes::new());
+            self.redis.set(&id_key(version), Bytes::new());
         }
         self.redis.wires[model.writers[nth]].push_back(Sent::Unlinked { to: nth });
         self.writers[nth] = Write::Unlinked(version);
@@ -136,7 +136,7 @@ impl State {
         self.relay = Some(self.database);
     }
 
-    /// Reads the changes' names and unlinks in one step; the model `failover` has what may come between the two. A
+    /// Reads the changes' ids and unlinks in one step; the model `failover` has what may come between the two. A
     /// change that the relay skips counts as propagated.
     pub(super) fn relay(&mut self, model: &Coherence) {
         let Some(snapshot) = self.relay.take() else { return };
@@ -144,7 +144,7 @@ impl State {
         let rows = self.position + 1..=snapshot;
         let change = |of: Version| Change { id: ChangeId::new(of.to_string()), touches: vec![touch.clone()] };
         let is_propagated = |id: &ChangeId| {
-            rows.clone().any(|of| change(of).id == *id && self.redis.peek(&name(of)).is_some())
+            rows.clone().any(|of| change(of).id == *id && self.redis.peek(&id_key(of)).is_some())
         };
         if unpropagated_touches(rows.clone().map(change).collect(), is_propagated, model.rules).is_empty() {
             model.take(Branch::Skipped);
@@ -153,7 +153,7 @@ impl State {
             model.take(Branch::Relayed);
             self.propagate(model);
         }
-        rows.for_each(|of| self.redis.unlink(&name(of)));
+        rows.for_each(|of| self.redis.unlink(&id_key(of)));
         self.position = snapshot;
     }
 
@@ -228,6 +228,6 @@ impl State {
 }
 
 /// The key that a writer sets when it has propagated its version.
-fn name(of: Version) -> Bytes {
+fn id_key(of: Version) -> Bytes {
     Bytes::from(format!("@propagated={of}"))
 }

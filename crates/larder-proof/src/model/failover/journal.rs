@@ -60,7 +60,7 @@ impl State {
         let view = self.view(model, model.writer(transaction));
         let process = &mut self.processes[model.writer(transaction)];
         let knew = process.is_incomplete;
-        let touched = process.touched(view, model.care.journal);
+        let touched = process.touched(view, model.own_rules.journal);
         if touched == Touched::Everything {
             model.take(if knew { Branch::WroteBroken } else { Branch::Noticed });
         }
@@ -77,11 +77,11 @@ impl State {
         }
         let process = &self.processes[nth];
         let missed = self.committed() & !position.seen;
-        if !process.is_attested(position.attestation, view, model.rules, model.care.journal) {
+        if !process.is_attested(position.attestation, view, model.rules, model.own_rules.journal) {
             model.take(Branch::Unattested);
             // An even attestation means that the triggers were on.
             if view.is_complete() && position.attestation.is_multiple_of(2) && missed & self.silent != 0 {
-                model.take(Branch::WholeAtBothEnds);
+                model.take(Branch::CompleteAtBothEnds);
                 if process.is_newcomer() {
                     model.take(Branch::UnattestedByNewcomer);
                 }
@@ -100,7 +100,7 @@ impl State {
         if poll.attested != now {
             model.take(Branch::InspectedLater);
         }
-        if self.processes[nth].inspect(poll.attested, now, model.rules, model.care.journal) {
+        if self.processes[nth].inspect(poll.attested, now, model.rules, model.own_rules.journal) {
             poll.stage = *next;
             return;
         }
@@ -111,7 +111,7 @@ impl State {
     /// A write that touches everything unlinks every entry. It sets no `@propagated` key. While the journal is incomplete,
     /// the product's writer leaves the sweep to its keeper and does not use Redis before it. The model omits that
     /// sweep, because fewer unlinks are the harder case.
-    pub(super) fn tell_everything(&mut self, model: &Failover, transaction: u8, at: usize) {
+    pub(super) fn propagate_everything(&mut self, model: &Failover, transaction: u8, at: usize) {
         let writer = model.writer(transaction);
         if self.processes[writer].is_incomplete {
             model.take(Branch::Queued);
@@ -124,6 +124,6 @@ impl State {
 
     /// Whether the write may be acknowledged as `sent`: the check of `Engine::is_journal_incomplete`.
     pub(super) fn may_say_sent(&self, model: &Failover, transaction: u8) -> bool {
-        !self.processes[model.writer(transaction)].is_incomplete || !model.care.journal.defect_queues
+        !self.processes[model.writer(transaction)].is_incomplete || !model.own_rules.journal.defect_queues
     }
 }

@@ -6,7 +6,7 @@
 //! with its entry.
 //!
 //! A writer's `UNLINK_AND_RECORD` and a relay's poll interact only through a node's contents: `UNLINK_AND_RECORD`
-//! unlinks and sets a key with the transaction's name, and the relay then skips that transaction. A relay's step has
+//! unlinks and sets a key that contains the change's id, and the relay then skips that change. A relay's step has
 //! the name of its command, such as [`Action::Unlink`].
 //!
 //! The journal may go silent: then a commit is in the snapshots but has no row. Relay `n` runs in the process of
@@ -31,33 +31,33 @@ pub use state::State;
 pub struct Failover {
     /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
-    /// The model's own rules; see [`Care`].
-    pub care: Care,
+    /// The rules that only this model has.
+    pub own_rules: ModelRules,
     /// The number of transactions. Each touches the entry, or its tag. They commit in any order.
     pub transactions: u8,
     /// The number of instances. Each may write, fill and read.
     pub instances: usize,
     /// The instance of each load; each load happens once.
     pub fillers: Vec<usize>,
-    /// The number of polls of each relay.
+    /// Each relay polls at most this many times.
     pub polls: Vec<u8>,
-    /// How often a replica is promoted.
+    /// A replica is promoted at most this many times.
     pub promotions: u8,
-    /// How often a master is demoted.
+    /// A master is demoted at most this many times.
     pub demotions: u8,
-    /// The number of FLUSHALLs.
+    /// At most this many FLUSHALLs happen.
     pub flushes: u8,
-    /// How often the first node restarts with contents that were saved at any earlier time.
+    /// The first node restarts at most this many times, with contents that were saved at any earlier time.
     pub restores: u8,
-    /// How often the outbox is pruned.
+    /// The outbox is pruned at most this many times.
     pub prunings: u8,
-    /// How many names of transactions expire.
+    /// At most this many transactions' ids expire in Redis.
     pub expiries: u8,
     /// Whether the entry has a tag. The transactions then touch the tag and not the entry.
     pub tagged: bool,
     /// Whether the last transaction is another program's, so that no writer propagates it.
     pub has_foreign: bool,
-    /// How often the triggers are switched off.
+    /// The triggers are switched off at most this many times.
     pub silences: u8,
     /// The process from which row security may hide the outbox, once.
     pub subject: Option<usize>,
@@ -65,9 +65,10 @@ pub struct Failover {
     pub coverage: Coverage,
 }
 
-/// Rules that are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This model's own mutants break them.
+/// The rules that only this model has; they are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This
+/// model's own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Care {
+pub struct ModelRules {
     /// MARK refuses if the replication history of Redis has changed since the poll began.
     pub mark_asks_history: bool,
     /// A position is a snapshot and not the highest id seen.
@@ -82,23 +83,23 @@ pub struct Care {
     pub reads_ask_role: bool,
     /// Each read also asks whether the node still has the history of the grant.
     pub reads_ask_history: bool,
-    /// A writer unlinks and sets its transaction's name in one step.
-    pub names_come_with_unlinking: bool,
+    /// A writer unlinks and sets its change's id in one step.
+    pub ids_come_with_unlinking: bool,
     /// A writer propagates only after its commit.
-    pub names_come_after_commit: bool,
-    /// Names are stored in the Redis to which the writer propagated, and not in the process.
-    pub names_are_in_redis: bool,
-    /// A poll reads names from the Redis to which it propagates, and not from another node.
-    pub names_are_read_where_propagated: bool,
-    /// A poll uses only the names that it has read itself, and not those that an earlier poll has read.
-    pub names_are_read_by_pass: bool,
+    pub ids_come_after_commit: bool,
+    /// Ids are stored in the Redis to which the writer propagated, and not in the process.
+    pub ids_are_in_redis: bool,
+    /// A poll reads ids from the Redis to which it propagates, and not from another node.
+    pub ids_are_read_where_propagated: bool,
+    /// A poll uses only the ids that it has read itself, and not those that an earlier poll has read.
+    pub ids_are_read_by_poll: bool,
     /// The rules of the attestation.
-    pub journal: attestation::Care,
+    pub journal: attestation::ModelRules,
 }
 
-impl Default for Care {
+impl Default for ModelRules {
     fn default() -> Self {
-        Care {
+        ModelRules {
             mark_asks_history: true,
             position_is_snapshot: true,
             mark_comes_last: true,
@@ -106,12 +107,12 @@ impl Default for Care {
             null_push_revokes: true,
             reads_ask_role: true,
             reads_ask_history: true,
-            names_come_with_unlinking: true,
-            names_come_after_commit: true,
-            names_are_in_redis: true,
-            names_are_read_where_propagated: true,
-            names_are_read_by_pass: true,
-            journal: attestation::Care::default(),
+            ids_come_with_unlinking: true,
+            ids_come_after_commit: true,
+            ids_are_in_redis: true,
+            ids_are_read_where_propagated: true,
+            ids_are_read_by_poll: true,
+            journal: attestation::ModelRules::default(),
         }
     }
 }
@@ -127,7 +128,7 @@ pub enum Branch {
     Dropped,
     /// MARK set certificate, watermark and position.
     Marked,
-    /// MARK found a later watermark.
+    /// MARK kept the watermark in Redis, because it is later than the poll's own.
     Kept,
     /// MARK refused, because the history had changed.
     Refused,
@@ -151,7 +152,7 @@ pub enum Branch {
     PropagatedUnacknowledged,
     /// A writer propagated to one of two masters.
     PropagatedInSplit,
-    /// A name expired.
+    /// A change's id expired.
     Expired,
     /// A poll skipped a change that its writer had propagated.
     SkippedPropagated,
@@ -183,8 +184,8 @@ pub enum Branch {
     Unattested,
     /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
     /// complete.
-    WholeAtBothEnds,
-    /// `WholeAtBothEnds`, in a process that started later and uses the position of an earlier one.
+    CompleteAtBothEnds,
+    /// `CompleteAtBothEnds`, in a process that started later and uses the position of an earlier one.
     UnattestedByNewcomer,
     /// A poll found a defect.
     Broken,
@@ -232,7 +233,7 @@ impl Branch {
             Queued,
             SentEverything,
             Unattested,
-            WholeAtBothEnds,
+            CompleteAtBothEnds,
             UnattestedByNewcomer,
             Broken,
             Hidden,
@@ -250,9 +251,9 @@ pub enum Action {
     /// The `UNLINK_AND_RECORD` of its writer runs at the node. The write is acknowledged `sent` if the writer may use
     /// that node, else by the next grant of the writer's instance.
     Propagate(u8, usize),
-    /// Only for a mutant: the name is set in a step after the UNLINK.
-    Name(u8),
-    /// The name of a transaction expires at the node.
+    /// Only for a mutant: the change's id is set in a step after the UNLINK.
+    Record(u8),
+    /// The id of the transaction's change expires at the node.
     Expire(u8, usize),
     /// The instance handles a heartbeat of the node. A grant acknowledges the instance's waiting writes.
     Beat(usize, usize),
@@ -268,7 +269,7 @@ pub enum Action {
     Snapshot(usize),
     /// The relay inspects the journal if the attestation has changed.
     Inspect(usize),
-    /// The relay reads the next name from its node.
+    /// The relay reads the next id from its node.
     Read(usize),
     /// The relay unlinks the next key.
     Unlink(usize),
@@ -301,7 +302,7 @@ impl Failover {
     pub fn new(rules: ProtocolRules) -> Self {
         Failover {
             rules,
-            care: Care::default(),
+            own_rules: ModelRules::default(),
             transactions: 2,
             instances: 1,
             fillers: Vec::new(),
@@ -344,7 +345,7 @@ impl Model for Failover {
         match action {
             Action::Commit(transaction) => state.commit(self, transaction),
             Action::Propagate(transaction, node) => state.propagate(self, transaction, node),
-            Action::Name(transaction) => state.name(transaction),
+            Action::Record(transaction) => state.record(transaction),
             Action::Expire(transaction, node) => state.expire(self, transaction, node),
             Action::Beat(instance, node) => state.beat(self, instance, node),
             Action::Lease(filler) => state.lease(self, filler),

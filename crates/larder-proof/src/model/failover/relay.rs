@@ -8,7 +8,7 @@ use larder::protocol::certificate::{Certificate, RedisTime};
 use larder::protocol::relay::{self, MarkDecision, MarkInput, Plan, unpropagated_touches};
 
 use crate::model::failover::state::{
-    KEY, LIVE, POSITION, PROPAGATED, Poll, Position, Seen, Stage, State, TAG, WATERMARK,
+    CERTIFICATE, KEY, POSITION, PROPAGATED, Poll, Position, Seen, Stage, State, TAG, WATERMARK,
 };
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::View;
@@ -30,19 +30,22 @@ impl State {
 
     pub(super) fn ask(&mut self, model: &Failover, nth: usize, at: usize) {
         let node = &self.nodes[at];
-        let live = node.redis.peek(&LIVE).and_then(|live| Certificate::parse(live));
+        let existing = node.redis.peek(&CERTIFICATE).and_then(|bytes| Certificate::parse(bytes));
         let seen = relay::PlanInput {
             is_master: node.is_master,
             now: self.now(),
-            live: live.as_ref(),
+            certificate: existing.as_ref(),
             watermark: node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark))),
         };
         let plan = relay::plan(&seen, &self.certificate(at), Duration::ZERO, model.rules);
         if !matches!(plan, Plan::Replay | Plan::Certify) {
             return;
         }
-        let position =
-            if model.care.position_is_in_redis { node.position() } else { self.relays[nth].own_position };
+        let position = if model.own_rules.position_is_in_redis {
+            node.position()
+        } else {
+            self.relays[nth].own_position
+        };
         let poll = Poll {
             node: at,
             run: node.run,
@@ -67,7 +70,7 @@ impl State {
         poll.attested = attested;
         // For the mutant whose position is an id: everything up to the highest visible id counts as seen.
         let up_to_highest = committed.checked_ilog2().map_or(0, |highest| (2 << highest) - 1);
-        let snapshot = if model.care.position_is_snapshot { committed } else { up_to_highest };
+        let snapshot = if model.own_rules.position_is_snapshot { committed } else { up_to_highest };
         let everything = || if model.tagged { vec![KEY.clone(), TAG.clone()] } else { vec![KEY.clone()] };
         let stage = match known {
             _ if poll.only_certifies => Stage::Propagating { snapshot, todo: Vec::new() },
@@ -86,12 +89,12 @@ impl State {
         };
         // If the journal can never be incomplete, an inspection finds nothing, so the model skips it.
         poll.stage = if model.can_be_incomplete() { Stage::Answered(Box::new(stage)) } else { stage };
-        if !model.care.mark_comes_last {
+        if !model.own_rules.mark_comes_last {
             self.mark(model, nth);
         }
     }
 
-    /// GETEX of the next name. The product sends all GETEX in one pipeline, but each is a command of its own. A real
+    /// GETEX of the next id. The product sends all GETEX in one pipeline, but each is a command of its own. A real
     /// replica refuses GETEX, because the command writes. Here a replica answers, so the proof does not depend on the
     /// refusal.
     pub(super) fn read(&mut self, model: &Failover, nth: usize) {
@@ -105,11 +108,14 @@ impl State {
         }
         let transaction = unread.trailing_zeros();
         let bit = 1 << transaction;
-        let at = if model.care.names_are_read_where_propagated { poll.node } else { 1 - poll.node };
+        let at = if model.own_rules.ids_are_read_where_propagated { poll.node } else { 1 - poll.node };
         let propagated_in = self.nodes[at].byte(&PROPAGATED[transaction as usize]);
-        let is_propagated =
-            if model.care.names_are_in_redis { propagated_in.is_some() } else { self.propagated & bit != 0 };
-        if is_propagated || relay.own_names & bit != 0 {
+        let is_propagated = if model.own_rules.ids_are_in_redis {
+            propagated_in.is_some()
+        } else {
+            self.propagated & bit != 0
+        };
+        if is_propagated || relay.own_ids & bit != 0 {
             propagated |= bit;
             model.take(Branch::SkippedPropagated);
             if propagated_in.is_some_and(|history| history != poll.history) {
@@ -121,8 +127,8 @@ impl State {
                 });
             }
         }
-        if !model.care.names_are_read_by_pass {
-            relay.own_names |= propagated;
+        if !model.own_rules.ids_are_read_by_poll {
+            relay.own_ids |= propagated;
         }
         let unread = unread & !bit;
         poll.stage = Stage::Reading { snapshot, rows, unread, propagated };
@@ -133,8 +139,9 @@ impl State {
         let id = |transaction: u8| ChangeId::new(transaction.to_string());
         let changes = (0..model.transactions).filter(|of| rows & 1 << of != 0);
         let changes = changes.map(|of| Change { id: id(of), touches: vec![touch()] }).collect();
-        let is_propagated =
-            |name: &ChangeId| (0..model.transactions).any(|of| propagated & 1 << of != 0 && *name == id(of));
+        let is_propagated = |change: &ChangeId| {
+            (0..model.transactions).any(|of| propagated & 1 << of != 0 && *change == id(of))
+        };
         let todo: Vec<Bytes> = unpropagated_touches(changes, is_propagated, model.rules)
             .iter()
             .map(|touch| if matches!(touch, Touch::Tag(_)) { TAG.clone() } else { KEY.clone() })
@@ -142,7 +149,7 @@ impl State {
         if propagated != 0 && propagated != rows {
             model.take(Branch::SkippedOneOfTwo);
         }
-        let is_done = todo.is_empty() && !model.care.mark_comes_last;
+        let is_done = todo.is_empty() && !model.own_rules.mark_comes_last;
         poll.stage = Stage::Propagating { snapshot, todo };
         if is_done {
             relay.poll = None;
@@ -161,7 +168,7 @@ impl State {
         if let Some(key) = todo.pop() {
             node.redis.unlink(&key);
         }
-        if !model.care.mark_comes_last && todo.is_empty() {
+        if !model.own_rules.mark_comes_last && todo.is_empty() {
             self.relays[nth].poll = None;
         }
     }
@@ -179,36 +186,38 @@ impl State {
         }
         // The certificate names the history of the poll's beginning: on a living connection `run` cannot change, but
         // the history can.
-        let mut live = self.certificate(poll.node);
-        live.redis = format!("{}:{}", poll.run, poll.history);
+        let mut certificate = self.certificate(poll.node);
+        certificate.redis = format!("{}:{}", poll.run, poll.history);
         let now = self.now();
         let node = &mut self.nodes[poll.node];
         if node.run != poll.run || !node.is_master {
             model.take(Branch::Abandoned);
             return;
         }
-        let standing_live = node.redis.peek(&LIVE).cloned();
-        let standing = MarkInput {
-            is_same_history: node.history == poll.history || !model.care.mark_asks_history,
+        let existing = node.redis.peek(&CERTIFICATE).cloned();
+        let input = MarkInput {
+            is_same_history: node.history == poll.history || !model.own_rules.mark_asks_history,
             now,
-            live: standing_live.as_deref(),
+            certificate: existing.as_deref(),
             watermark: node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark))),
         };
-        if !model.care.mark_asks_history {
+        if !model.own_rules.mark_asks_history {
             // Models a script that does not check the history: it writes the current history.
-            live.redis = format!("{}:{}", node.run, node.history);
+            certificate.redis = format!("{}:{}", node.run, node.history);
         }
-        let live = live.to_bytes();
-        match relay::decide_mark(standing, RedisTime(poll.began), &live) {
+        let certificate = certificate.to_bytes();
+        match relay::decide_mark(input, RedisTime(poll.began), &certificate) {
             MarkDecision::Set => {
                 model.take(Branch::Marked);
-                node.redis.set(&LIVE, live);
+                node.redis.set(&CERTIFICATE, certificate);
                 node.redis.set(&WATERMARK, byte(poll.began));
-                let position =
-                    Position { seen: snapshot, attestation: poll.attested.attestation(model.care.journal) };
+                let position = Position {
+                    seen: snapshot,
+                    attestation: poll.attested.attestation(model.own_rules.journal),
+                };
                 let bytes = [position.seen, position.attestation];
                 node.redis.set(&POSITION, Bytes::copy_from_slice(&bytes));
-                if !model.care.position_is_in_redis {
+                if !model.own_rules.position_is_in_redis {
                     self.relays[nth].own_position = Some(position);
                 }
                 if self.catalog.is_hiding() && !poll.attested.is_hidden {

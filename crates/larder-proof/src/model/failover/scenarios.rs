@@ -2,12 +2,12 @@
 
 use larder::protocol::rules::ProtocolRules;
 
-use crate::model::failover::{Care, Failover};
+use crate::model::failover::{Failover, ModelRules};
 
 /// All scenarios.
-pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Failover)> {
-    let base = || Failover { care, ..Failover::new(rules) };
-    [takeovers(&base), returns(&base), disasters(&base), silences(rules, care)].concat()
+pub fn all(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Failover)> {
+    let base = || Failover { own_rules, ..Failover::new(rules) };
+    [takeovers(&base), returns(&base), disasters(&base), silences(rules, own_rules)].concat()
 }
 
 /// A replica is promoted, or two relays run at once.
@@ -151,8 +151,8 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
 }
 
 /// The scenarios in which the journal goes silent, or is hidden from a process.
-pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Failover)> {
-    let one = || Failover { care, transactions: 1, fillers: vec![0], ..Failover::new(rules) };
+pub fn silences(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Failover)> {
+    let one = || Failover { own_rules, transactions: 1, fillers: vec![0], ..Failover::new(rules) };
     let silent = || Failover { silences: 1, ..one() };
     vec![
         (

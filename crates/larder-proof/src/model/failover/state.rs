@@ -16,7 +16,7 @@ pub(super) type Seen = u8;
 
 pub(super) static KEY: Bytes = Bytes::from_static(b"k");
 pub(super) static TAG: Bytes = Bytes::from_static(b"t");
-pub(super) static LIVE: Bytes = Bytes::from_static(b"@live");
+pub(super) static CERTIFICATE: Bytes = Bytes::from_static(b"@live");
 pub(super) static WATERMARK: Bytes = Bytes::from_static(b"@wm");
 pub(super) static POSITION: Bytes = Bytes::from_static(b"@pos");
 /// For each transaction the key that says that it was propagated to this node. The value is the history in which that
@@ -40,19 +40,20 @@ pub struct State {
     pub(super) processes: Vec<Process>,
     /// The transactions whose writers have propagated to a node. Each does so once.
     pub(super) propagated: Seen,
-    /// Which writes were acknowledged `sent`.
+    /// The writes that were acknowledged `sent`.
     pub(super) acknowledged: Seen,
-    /// Which writes were propagated to a node that their instance could not use yet, and wait for a grant.
+    /// The writes that were propagated to a node that their instance could not use yet, and that wait for a grant.
     pub(super) waiting: Seen,
-    /// Only for the mutant that sets a name after its UNLINK: the run id of the node to which the change was
+    /// Only for the mutant that sets a change's id after its UNLINK: the run id of the node to which the change was
     /// propagated.
-    pub(super) unnamed: [Option<u8>; 2],
+    pub(super) unrecorded: [Option<u8>; 2],
     pub(super) nodes: [Node; 2],
     pub(super) saved: Option<Redis>,
     pub(super) grants: Vec<Option<Grant>>,
     pub(super) fillers: Vec<Filler>,
     pub(super) relays: Vec<Relay>,
-    pub(super) names: u8,
+    /// The number of replication histories so far, which is the number of the next one.
+    pub(super) histories: u8,
     pub(super) left: Left,
     /// Whether there were two masters at once: then larder promises fresh reads only the staleness bound.
     pub(super) was_split: bool,
@@ -107,8 +108,8 @@ pub(super) struct Relay {
     pub(super) poll: Option<Poll>,
     /// Only for the mutant that does not store the position in Redis.
     pub(super) own_position: Option<Position>,
-    /// Only for the mutant that uses names which an earlier poll has read.
-    pub(super) own_names: Seen,
+    /// Only for the mutant that uses ids which an earlier poll has read.
+    pub(super) own_ids: Seen,
 }
 
 /// A running poll.
@@ -168,7 +169,7 @@ impl State {
             propagated: 0,
             acknowledged: 0,
             waiting: 0,
-            unnamed: [None; 2],
+            unrecorded: [None; 2],
             nodes: [node(0), node(1)],
             saved: None,
             grants: vec![None; model.instances],
@@ -176,9 +177,9 @@ impl State {
             relays: model
                 .polls
                 .iter()
-                .map(|&polls| Relay { polls, poll: None, own_position, own_names: 0 })
+                .map(|&polls| Relay { polls, poll: None, own_position, own_ids: 0 })
                 .collect(),
-            names: 1,
+            histories: 1,
             left: Left {
                 promotions: model.promotions,
                 demotions: model.demotions,
@@ -192,9 +193,9 @@ impl State {
             was_split: false,
         };
         // The first node is certified and the second is its copy. Flushing and restoring lead to other initial states.
-        let live = state.certificate(0).to_bytes();
+        let certificate = state.certificate(0).to_bytes();
         for node in &mut state.nodes {
-            node.redis.set(&LIVE, live.clone());
+            node.redis.set(&CERTIFICATE, certificate.clone());
             node.redis.set(&WATERMARK, Bytes::from_static(&[0]));
             node.redis.set(&POSITION, Bytes::from_static(&[0, 0]));
         }
@@ -262,8 +263,8 @@ impl State {
                 } else if is_former {
                     model.take(Branch::ReadsOtherHistory);
                 }
-                let can_read = (node.is_master || !model.care.reads_ask_role)
-                    && (!is_former || !model.care.reads_ask_history);
+                let can_read = (node.is_master || !model.own_rules.reads_ask_role)
+                    && (!is_former || !model.own_rules.reads_ask_history);
                 !can_read || node.entry().is_none_or(|seen| seen & self.acknowledged == self.acknowledged)
             })
     }

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder::clock::Tick;
-use larder::protocol::certificate::{Heartbeat, Publisher, RedisTime};
+use larder::protocol::certificate::{Heartbeat, Propagation, RedisTime};
 use larder::protocol::frame::{Entry, Header, Seal};
 use larder::protocol::rules::ProtocolRule;
 use larder::protocol::tag::{TagKey, TagToken};
 use larder::protocol::token::Token;
 
-use crate::model::failover::state::{Filler, Grant, KEY, LIVE, PROPAGATED, State, TAG, WATERMARK, token_of};
+use crate::model::failover::state::{
+    CERTIFICATE, Filler, Grant, KEY, PROPAGATED, State, TAG, WATERMARK, token_of,
+};
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::Touched;
 use crate::model::redis::Redis;
@@ -27,13 +29,13 @@ impl State {
             }
             let is_foreign = model.has_foreign && transaction + 1 == model.transactions;
             let may_propagate =
-                !is_foreign && committed & 1 << transaction != 0 || !model.care.names_come_after_commit;
+                !is_foreign && committed & 1 << transaction != 0 || !model.own_rules.ids_come_after_commit;
             if may_propagate && self.propagated & 1 << transaction == 0 {
                 // A path that never takes this step models a writer that died between COMMIT and UNLINK.
                 actions.extend([Action::Propagate(transaction, 0), Action::Propagate(transaction, 1)]);
             }
-            if self.unnamed[usize::from(transaction)].is_some() {
-                actions.push(Action::Name(transaction));
+            if self.unrecorded[usize::from(transaction)].is_some() {
+                actions.push(Action::Record(transaction));
             }
         }
         for instance in 0..model.instances {
@@ -83,8 +85,8 @@ impl State {
     }
 
     /// The script `UNLINK_AND_RECORD`. It runs even if the writer's instance may not use the node now, because the
-    /// instance may have sent it when it could. Only the acknowledgement depends on that: if the instance may not use
-    /// the node yet, the write waits for a grant, which models `Invalidation::wait`.
+    /// instance may have sent it when it could. Only the acknowledgement depends on the right to use it: if the
+    /// instance may not use the node yet, the write waits for a grant, which models `Invalidation::wait`.
     pub(super) fn propagate(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
         let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);
@@ -95,12 +97,12 @@ impl State {
         match self.touched[usize::from(transaction)] {
             Touched::Rows => {
                 self.nodes[at].redis.unlink(if model.tagged { &TAG } else { &KEY });
-                self.unnamed[usize::from(transaction)] = Some(self.nodes[at].run);
-                if model.care.names_come_with_unlinking {
-                    self.name(transaction);
+                self.unrecorded[usize::from(transaction)] = Some(self.nodes[at].run);
+                if model.own_rules.ids_come_with_unlinking {
+                    self.record(transaction);
                 }
             }
-            Touched::Everything => self.tell_everything(model, transaction, at),
+            Touched::Everything => self.propagate_everything(model, transaction, at),
             Touched::Nothing => {}
         }
         if !is_usable {
@@ -122,8 +124,8 @@ impl State {
     }
 
     /// The second half of `UNLINK_AND_RECORD`. It is a separate step only for a mutant.
-    pub(super) fn name(&mut self, transaction: u8) {
-        let Some(run) = self.unnamed[usize::from(transaction)].take() else { return };
+    pub(super) fn record(&mut self, transaction: u8) {
+        let Some(run) = self.unrecorded[usize::from(transaction)].take() else { return };
         for node in self.nodes.iter_mut().filter(|node| node.run == run && node.is_master) {
             let propagated_in = Bytes::copy_from_slice(&[node.history]);
             node.redis.set(&PROPAGATED[usize::from(transaction)], propagated_in);
@@ -131,11 +133,11 @@ impl State {
     }
 
     pub(super) fn expire(&mut self, model: &Failover, transaction: u8, at: usize) {
-        let name = &PROPAGATED[usize::from(transaction)];
-        if self.nodes[at].redis.peek(name).is_some() {
+        let id = &PROPAGATED[usize::from(transaction)];
+        if self.nodes[at].redis.peek(id).is_some() {
             model.take(Branch::Expired);
             self.left.expiries -= 1;
-            self.nodes[at].redis.unlink(name);
+            self.nodes[at].redis.unlink(id);
         }
     }
 
@@ -151,8 +153,8 @@ impl State {
         let heartbeat = Heartbeat {
             sent: Tick::PAST,
             is_master: node.is_master,
-            is_live: node.redis.peek(&LIVE) == Some(&self.certificate(at).to_bytes()),
-            publisher: Publisher::Relay { now: self.now(), watermark },
+            carries_my_certificate: node.redis.peek(&CERTIFICATE) == Some(&self.certificate(at).to_bytes()),
+            propagation: Propagation::Relay { now: self.now(), watermark },
         };
         let is_granted = heartbeat.fresh_until(BOUND, Duration::ZERO, model.rules).is_some();
         // A refused heartbeat ends the grant: the product's keeper calls `Validity::revoke`.
@@ -227,7 +229,7 @@ impl State {
             ttl_millis: 1,
             stale_millis: 0,
             load_millis: 0,
-            version: None,
+            loader_version: None,
             tags,
         };
         let payload = Some(Bytes::copy_from_slice(&[seen]));
@@ -261,7 +263,7 @@ impl State {
     }
 
     fn null_push(&mut self, model: &Failover, at: usize) {
-        if model.care.null_push_revokes {
+        if model.own_rules.null_push_revokes {
             self.grants.iter_mut().for_each(|grant| {
                 grant.take_if(|grant| grant.node == at);
             });
@@ -272,8 +274,8 @@ impl State {
         self.left.promotions -= 1;
         self.nodes[nth].is_master = true;
         self.nodes[nth].is_apart = false;
-        self.nodes[nth].history = self.names;
-        self.names += 1;
+        self.nodes[nth].history = self.histories;
+        self.histories += 1;
         self.was_split |= self.nodes[1 - nth].is_master;
     }
 
@@ -302,9 +304,9 @@ impl State {
         let saved = self.saved.take().unwrap_or_else(|| Redis::new(0));
         let node = &mut self.nodes[0];
         node.redis = saved;
-        node.run = 2 + self.names;
-        node.history = self.names;
-        self.names += 1;
+        node.run = 2 + self.histories;
+        node.history = self.histories;
+        self.histories += 1;
     }
 
     pub(super) fn prune(&mut self) {

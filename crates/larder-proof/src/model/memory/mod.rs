@@ -20,19 +20,19 @@ pub use state::State;
 pub struct Memory {
     /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
-    /// The model's own rules; see [`Care`].
-    pub care: Care,
+    /// The rules that only this model has.
+    pub own_rules: ModelRules,
     /// The number of this process's own writes.
     pub writers: u8,
     /// The number of commits by other programs, which only the journal reports.
     pub foreign: u8,
-    /// The number of loads of the key.
+    /// At most this many loads of the key begin.
     pub loaders: usize,
-    /// The number of refreshes, each of a copy that is in memory.
+    /// At most this many refreshes begin, each of a copy that is in memory.
     pub refreshes: usize,
-    /// The number of polls.
+    /// The consumer polls at most this many times.
     pub polls: u8,
-    /// How often the triggers are switched off.
+    /// The triggers are switched off at most this many times.
     pub silences: u8,
     /// Whether row security may hide the outbox from this process, once.
     pub hides: bool,
@@ -40,23 +40,24 @@ pub struct Memory {
     pub coverage: Coverage,
 }
 
-/// Rules that are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This model's own mutants break them.
+/// The rules that only this model has; they are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This
+/// model's own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Care {
+pub struct ModelRules {
     /// The process remembers a change only after it has dropped the entries that the change touched.
-    pub names_come_after_dropping: bool,
+    pub ids_come_after_dropping: bool,
     /// The process applies and remembers a change only after its commit.
-    pub names_come_after_commit: bool,
+    pub ids_come_after_commit: bool,
     /// The rules of the attestation.
-    pub journal: journal::Care,
+    pub journal: journal::ModelRules,
 }
 
-impl Default for Care {
+impl Default for ModelRules {
     fn default() -> Self {
-        Care {
-            names_come_after_dropping: true,
-            names_come_after_commit: true,
-            journal: journal::Care::default(),
+        ModelRules {
+            ids_come_after_dropping: true,
+            ids_come_after_commit: true,
+            journal: journal::ModelRules::default(),
         }
     }
 }
@@ -69,7 +70,7 @@ pub enum Branch {
     /// A poll skipped a change that this process had applied itself.
     Skipped,
     /// A write added an id while the consumer read the journal; the id stays for the next poll.
-    KeptName,
+    KeptId,
     /// The journal did not answer, so the consumer forgot the ids.
     Failed,
     /// A poll applied a change once more, because the consumer had forgotten its id.
@@ -90,7 +91,7 @@ pub enum Branch {
     Unattested,
     /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
     /// complete.
-    WholeAtBothEnds,
+    CompleteAtBothEnds,
     /// A poll found a defect.
     Broken,
     /// A poll saw no rows, because they are hidden from it, and granted nothing.
@@ -106,7 +107,7 @@ impl Branch {
         [
             Dropped,
             Skipped,
-            KeptName,
+            KeptId,
             Failed,
             AppliedAgain,
             Inserted,
@@ -116,7 +117,7 @@ impl Branch {
             Silent,
             TouchedEverything,
             Unattested,
-            WholeAtBothEnds,
+            CompleteAtBothEnds,
             Broken,
             Hidden,
             InspectedLater,
@@ -132,7 +133,7 @@ pub enum Action {
     /// The transaction's writer drops the key from memory.
     DropCopies(u8),
     /// The transaction's writer remembers the change's id.
-    Name(u8),
+    Record(u8),
     /// A load begins.
     Depart(usize),
     /// The load reads the database.
@@ -168,10 +169,10 @@ pub enum Action {
 }
 
 impl Memory {
-    fn new(rules: ProtocolRules, care: Care, writers: u8, foreign: u8) -> Self {
+    fn new(rules: ProtocolRules, own_rules: ModelRules, writers: u8, foreign: u8) -> Self {
         Memory {
             rules,
-            care,
+            own_rules,
             writers,
             foreign,
             loaders: 2,
@@ -185,19 +186,19 @@ impl Memory {
 
     /// All scenarios: one or two writes of this process, one with a commit by another program, and
     /// [`Memory::silences`].
-    pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
-        let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
+    pub fn all(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Memory)> {
+        let base = |writers, foreign| Memory::new(rules, own_rules, writers, foreign);
         let loud = vec![
             ("one write, three polls", Memory { polls: 3, ..base(1, 0) }),
             ("two writes", base(2, 0)),
             ("a write, and a commit by others", base(1, 1)),
         ];
-        [loud, Memory::refreshed(rules, care), Memory::silences(rules, care)].concat()
+        [loud, Memory::refreshed(rules, own_rules), Memory::silences(rules, own_rules)].concat()
     }
 
     /// The scenarios in which a copy is refreshed.
-    pub fn refreshed(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
-        let base = || Memory { refreshes: 1, loaders: 1, ..Memory::new(rules, care, 1, 0) };
+    pub fn refreshed(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Memory)> {
+        let base = || Memory { refreshes: 1, loaders: 1, ..Memory::new(rules, own_rules, 1, 0) };
         vec![
             ("a refresh, one write", Memory { loaders: 2, ..base() }),
             ("two refreshes, a write, and a commit by others", Memory { refreshes: 2, foreign: 1, ..base() }),
@@ -205,8 +206,8 @@ impl Memory {
     }
 
     /// The scenarios in which the journal goes silent, or is hidden from the process.
-    pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
-        let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
+    pub fn silences(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Memory)> {
+        let base = |writers, foreign| Memory::new(rules, own_rules, writers, foreign);
         vec![
             ("triggers off and on: a write, and a commit by others", Memory { silences: 1, ..base(1, 1) }),
             ("the outbox is hidden and shown again", Memory { hides: true, ..base(1, 1) }),
@@ -235,14 +236,14 @@ impl Model for Memory {
             }
             // A path that never takes these steps models a writer that died after its commit.
             if let Some(writer) = state.writers.get(usize::from(of))
-                && (is_committed || !self.care.names_come_after_commit)
+                && (is_committed || !self.own_rules.ids_come_after_commit)
             {
                 if !writer.has_dropped {
                     actions.push(Action::DropCopies(of));
                 }
-                let has_name = writer.touched == Touched::Rows && !writer.has_named;
-                if has_name && (writer.has_dropped || !self.care.names_come_after_dropping) {
-                    actions.push(Action::Name(of));
+                let can_record = writer.touched == Touched::Rows && !writer.has_recorded;
+                if can_record && (writer.has_dropped || !self.own_rules.ids_come_after_dropping) {
+                    actions.push(Action::Record(of));
                 }
             }
         }
@@ -289,7 +290,7 @@ impl Model for Memory {
         match (action, &last.poll) {
             (Action::Commit(of), _) => state.commit(self, of),
             (Action::DropCopies(of), _) => state.drop_own(of),
-            (Action::Name(of), _) => state.name(of),
+            (Action::Record(of), _) => state.record(of),
             (Action::Depart(nth), _) => state.begin_flight(nth, id(nth)),
             (Action::Load(nth), _) => state.loaders[nth] = Loader::Loaded(state.committed),
             (Action::Insert(nth), _) => state.insert(self, nth, id(nth)),
@@ -298,20 +299,20 @@ impl Model for Memory {
             (Action::Redeem(nth), _) => state.redeem(self, nth),
             (Action::Count, _) => {
                 state.polls -= 1;
-                state.poll = Poll::Counted { names: state.applied.len() };
+                state.poll = Poll::Counted { ids: state.applied.len() };
             }
             (Action::ChangesSince, _) => state.since(self),
             (Action::Inspect, _) => state.inspect(self),
-            (Action::Fail, &Poll::Counted { names }) => {
+            (Action::Fail, &Poll::Counted { ids }) => {
                 self.take(Branch::Failed);
-                state.take_names(names);
+                state.take_ids(ids);
                 state.poll = Poll::Idle;
             }
             (Action::Take, _) => state.take(self),
             (Action::Follow, _) => state.follow(self),
             (Action::Grant, &Poll::Followed { answer }) => {
-                state.vouched = answer.snapshot;
-                state.attestation = answer.attested.attestation(self.care.journal);
+                state.certified = answer.snapshot;
+                state.attestation = answer.attested.attestation(self.own_rules.journal);
                 state.poll = Poll::Idle;
             }
             (Action::Silence, _) => {

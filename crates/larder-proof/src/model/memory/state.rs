@@ -22,7 +22,7 @@ const KEY: &[u8] = b"k";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Writer {
     pub(super) has_dropped: bool,
-    pub(super) has_named: bool,
+    pub(super) has_recorded: bool,
     /// The touches that the write read before its commit.
     pub(super) touched: Touched,
 }
@@ -48,15 +48,15 @@ pub(super) enum Refresh {
 pub(super) enum Poll {
     Idle,
     Counted {
-        names: usize,
+        ids: usize,
     },
     /// The next step is the inspection.
     Answered {
-        names: usize,
+        ids: usize,
         answer: Answer,
     },
     Asked {
-        names: usize,
+        ids: usize,
         answer: Answer,
     },
     Applied {
@@ -98,7 +98,7 @@ pub struct State {
     pub(super) poll: Poll,
     pub(super) polls: u8,
     /// The snapshot of the last grant, which is the position of the next poll.
-    pub(super) vouched: Seen,
+    pub(super) certified: Seen,
     /// The attestation of that snapshot, which the position contains.
     pub(super) attestation: u8,
 }
@@ -120,7 +120,7 @@ impl State {
             applied: Vec::new(),
             poll: Poll::Idle,
             polls: model.polls,
-            vouched: 0,
+            certified: 0,
             attestation: 0,
         }
     }
@@ -135,7 +135,7 @@ impl State {
         }
         let view = self.catalog.view(true);
         if let Some(writer) = self.writers.get_mut(usize::from(of)) {
-            writer.touched = self.process.touched(view, model.care.journal);
+            writer.touched = self.process.touched(view, model.own_rules.journal);
             if writer.touched == Touched::Everything {
                 model.take(Branch::TouchedEverything);
             }
@@ -151,23 +151,23 @@ impl State {
         }
     }
 
-    pub(super) fn name(&mut self, of: u8) {
+    pub(super) fn record(&mut self, of: u8) {
         self.applied.push(of);
-        self.writers[usize::from(of)].has_named = true;
+        self.writers[usize::from(of)].has_recorded = true;
     }
 
     /// Models the statement of `SqlJournal::ask`.
     pub(super) fn since(&mut self, model: &Memory) {
-        let Poll::Counted { names } = self.poll else { return };
+        let Poll::Counted { ids } = self.poll else { return };
         let attested = self.catalog.view(true);
-        let missed = self.committed & !self.vouched;
-        let care = model.care.journal;
+        let missed = self.committed & !self.certified;
+        let own_rules = model.own_rules.journal;
         let sees_rows = self.process.sees_rows(attested);
-        let rows = if !self.process.is_attested(self.attestation, attested, model.rules, care) {
+        let rows = if !self.process.is_attested(self.attestation, attested, model.rules, own_rules) {
             model.take(Branch::Unattested);
             // An even attestation means that the triggers were on.
             if attested.is_complete() && self.attestation.is_multiple_of(2) && missed & self.silent != 0 {
-                model.take(Branch::WholeAtBothEnds);
+                model.take(Branch::CompleteAtBothEnds);
             }
             None
         } else {
@@ -176,25 +176,25 @@ impl State {
         let answer = Answer { snapshot: self.committed, attested, rows };
         // If the journal can never be incomplete, an inspection finds nothing, so the model skips it.
         self.poll = if model.silences > 0 || model.hides {
-            Poll::Answered { names, answer }
+            Poll::Answered { ids, answer }
         } else {
-            Poll::Asked { names, answer }
+            Poll::Asked { ids, answer }
         };
     }
 
     /// Models the part of `SqlJournal::ask` after its statement.
     pub(super) fn inspect(&mut self, model: &Memory) {
-        let Poll::Answered { names, answer } = self.poll else { return };
+        let Poll::Answered { ids, answer } = self.poll else { return };
         let now = self.catalog.view(true);
         if now != answer.attested {
             model.take(Branch::InspectedLater);
         }
-        if self.process.inspect(answer.attested, now, model.rules, model.care.journal) {
-            self.poll = Poll::Asked { names, answer };
+        if self.process.inspect(answer.attested, now, model.rules, model.own_rules.journal) {
+            self.poll = Poll::Asked { ids, answer };
             return;
         }
         model.take(if now.is_hidden { Branch::Hidden } else { Branch::Broken });
-        self.take_names(names);
+        self.take_ids(ids);
         self.poll = Poll::Idle;
     }
 
@@ -258,17 +258,17 @@ impl State {
     }
 
     /// Models `AppliedChanges::take`.
-    pub(super) fn take_names(&mut self, first: usize) -> Seen {
+    pub(super) fn take_ids(&mut self, count: usize) -> Seen {
         let all = self.applied.iter().fold(0, |all, of| all | 1 << of);
-        self.applied.drain(..first);
+        self.applied.drain(..count);
         all
     }
 
     pub(super) fn take(&mut self, model: &Memory) {
-        let Poll::Asked { names, answer } = self.poll else { return };
-        let applied = self.take_names(names);
+        let Poll::Asked { ids, answer } = self.poll else { return };
+        let applied = self.take_ids(ids);
         if !self.applied.is_empty() {
-            model.take(Branch::KeptName);
+            model.take(Branch::KeptId);
         }
         self.poll = Poll::Applied { answer, applied };
     }
@@ -284,14 +284,16 @@ impl State {
         let all = 0..model.writers + model.foreign;
         let changes = all.clone().filter(|of| rows & 1 << of != 0);
         let changes = changes.map(|of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
-        let is_applied = |name: &ChangeId| all.clone().any(|of| applied & 1 << of != 0 && id(of) == *name);
+        let is_applied =
+            |change: &ChangeId| all.clone().any(|of| applied & 1 << of != 0 && id(of) == *change);
         if rows & applied != 0 {
             model.take(Branch::Skipped);
         }
         if !unpropagated_touches(changes.collect(), is_applied, model.rules).is_empty() {
             model.take(Branch::Dropped);
-            let named = |(of, writer): (usize, &Writer)| writer.has_named && rows & !applied & 1 << of != 0;
-            if self.writers.iter().enumerate().any(named) {
+            let is_recorded =
+                |(of, writer): (usize, &Writer)| writer.has_recorded && rows & !applied & 1 << of != 0;
+            if self.writers.iter().enumerate().any(is_recorded) {
                 model.take(Branch::AppliedAgain);
             }
             self.drop_key();
@@ -300,7 +302,7 @@ impl State {
 
     /// The copy contains every commit in the snapshot of the last grant.
     pub(super) fn memory_applied_what_its_guard_certifies(&self) -> bool {
-        self.copy.is_none_or(|seen| seen & self.vouched == self.vouched)
+        self.copy.is_none_or(|seen| seen & self.certified == self.certified)
     }
 
     /// The copy contains every write of this process that has dropped the key.

@@ -21,19 +21,19 @@ pub use state::State;
 pub struct Timed {
     /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
-    /// The model's own rules; see [`Care`].
-    pub care: Care,
+    /// The rules that only this model has.
+    pub own_rules: ModelRules,
     /// The staleness bound, in ticks.
     pub bound: u8,
     /// The last tick.
     pub horizon: u8,
-    /// The number of commits.
+    /// Programs commit at most this many times.
     pub commits: u8,
-    /// How many commits their writers propagate. The relays propagate the others.
+    /// The writers propagate at most this many commits. The relays propagate the others.
     pub propagations: u8,
-    /// The number of heartbeats of each client.
+    /// Each client sends at most this many heartbeats.
     pub beats: u8,
-    /// The number of polls of each node's relay.
+    /// The relay of each node polls at most this many times.
     pub polls: [u8; 2],
     /// The offset of the second node's clock from the first's. The second node is the replica that is promoted.
     pub offset: i8,
@@ -41,15 +41,16 @@ pub struct Timed {
     pub splits: bool,
     /// Whether the clients have flights, which other reads may join, and loads without Redis.
     pub flies: bool,
-    /// How often the triggers are switched off.
+    /// The triggers are switched off at most this many times.
     pub silences: u8,
     /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
 
-/// Rules that are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This model's own mutants break them.
+/// The rules that only this model has; they are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This
+/// model's own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Care {
+pub struct ModelRules {
     /// The validity of a heartbeat counts from its sending and not from its reply.
     pub beat_counts_from_sending: bool,
     /// The relay reads Redis's clock before its snapshot and not after it.
@@ -60,17 +61,17 @@ pub struct Care {
     /// The deadline of a copy that was loaded without Redis counts from the start of its load and not from its end.
     pub copy_counts_from_start: bool,
     /// The rules of the attestation.
-    pub journal: journal::Care,
+    pub journal: journal::ModelRules,
 }
 
-impl Default for Care {
+impl Default for ModelRules {
     fn default() -> Self {
-        Care {
+        ModelRules {
             beat_counts_from_sending: true,
             clock_comes_first: true,
             flight_counts_its_watermark: true,
             copy_counts_from_start: true,
-            journal: journal::Care::default(),
+            journal: journal::ModelRules::default(),
         }
     }
 }
@@ -137,7 +138,7 @@ impl Branch {
 /// One step of any participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Time polls.
+    /// One tick of time passes.
     Tick,
     /// Any program commits.
     Commit,
@@ -169,7 +170,7 @@ pub enum Action {
     Ask(usize),
     /// The relay takes its snapshot of the database.
     Snapshot(usize),
-    /// The relay reads the names and unlinks.
+    /// The relay reads the changes' ids and unlinks.
     Unlink(usize),
     /// The relay runs MARK.
     Mark(usize),
@@ -188,7 +189,7 @@ impl Timed {
     pub fn new(rules: ProtocolRules) -> Self {
         Timed {
             rules,
-            care: Care::default(),
+            own_rules: ModelRules::default(),
             bound: 3,
             horizon: 8,
             commits: 1,

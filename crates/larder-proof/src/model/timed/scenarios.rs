@@ -2,11 +2,11 @@
 
 use larder::protocol::rules::ProtocolRules;
 
-use crate::model::timed::{Care, Timed};
+use crate::model::timed::{ModelRules, Timed};
 
 /// All scenarios.
-pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Timed)> {
-    let base = || Timed { care, ..Timed::new(rules) };
+pub fn all(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Timed)> {
+    let base = || Timed { own_rules, ..Timed::new(rules) };
     let loud = vec![
         (
             "one node, two polls, two commits",
@@ -24,12 +24,12 @@ pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Timed)> {
             Timed { propagations: 1, bound: 1, horizon: 3, ..split(base(), -1) },
         ),
     ];
-    [loud, silences(rules, care)].concat()
+    [loud, silences(rules, own_rules)].concat()
 }
 
 /// The scenarios in which the journal goes silent.
-pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Timed)> {
-    let base = || Timed { care, silences: 1, ..Timed::new(rules) };
+pub fn silences(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Timed)> {
+    let base = || Timed { own_rules, silences: 1, ..Timed::new(rules) };
     vec![
         ("one node, triggers off and on, two polls", Timed { bound: 2, horizon: 4, polls: [2, 0], ..base() }),
         ("a split, triggers off and on", Timed { bound: 1, horizon: 2, ..split(base(), -1) }),

@@ -23,14 +23,14 @@ pub struct State {
     pub(super) commits: Vec<u8>,
     pub(super) catalog: Catalog,
     pub(super) silences: u8,
-    /// Which commits left no row, one bit each.
+    /// The commits that wrote no row into the outbox. Each commit has one bit.
     pub(super) silent: u8,
     pub(super) nodes: [Node; 2],
     /// One client at each node.
     pub(super) clients: Vec<Client>,
     /// The relay at each node.
     pub(super) relays: [Relay; 2],
-    /// How many commits their writers may still propagate.
+    /// The writers may still propagate this many commits.
     pub(super) propagations: u8,
     pub(super) is_promoted: bool,
 }
@@ -41,7 +41,7 @@ pub(super) struct Node {
     /// The watermark, by the clock of the node that the certificate names.
     pub(super) watermark: Option<u64>,
     /// The node that the certificate names.
-    pub(super) live: usize,
+    pub(super) certified: usize,
     /// The version that the position has seen.
     pub(super) position: Version,
     /// The attestation of the position.
@@ -56,7 +56,7 @@ pub(super) struct Node {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Sent {
     Push,
-    Beat { sent: u8, is_live: bool, now: u64, watermark: Option<u64> },
+    Beat { sent: u8, carries_my_certificate: bool, now: u64, watermark: Option<u64> },
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -123,7 +123,7 @@ impl State {
         let node = Node {
             entry: None,
             watermark: Some(ORIGIN),
-            live: 0,
+            certified: 0,
             position: 0,
             attestation: 0,
             propagated: 0,
@@ -207,7 +207,7 @@ impl State {
     pub(super) fn watermark_is_true(&self, model: &Timed) -> bool {
         self.nodes.iter().all(|node| {
             let (Some(watermark), Some(entry)) = (node.watermark, node.entry) else { return true };
-            let offset = if node.live == 1 { i64::from(model.offset) } else { 0 };
+            let offset = if node.certified == 1 { i64::from(model.offset) } else { 0 };
             let marked = watermark.saturating_add_signed(-offset);
             let propagated =
                 self.commits.iter().filter(|&&committed| ORIGIN + u64::from(committed) < marked).count();

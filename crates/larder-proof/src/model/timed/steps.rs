@@ -2,7 +2,7 @@
 
 use larder::clock::Tick;
 use larder::journal::{Change, ChangeId, Touch};
-use larder::protocol::certificate::{Heartbeat, Publisher, RedisTime};
+use larder::protocol::certificate::{Heartbeat, Propagation, RedisTime};
 use larder::protocol::relay::{
     MarkDecision, MarkInput, Plan, PlanInput, decide_mark, plan, unpropagated_touches,
 };
@@ -110,7 +110,7 @@ impl State {
         // Send the tick; `deliver` converts it to the node's clock.
         let beat = Sent::Beat {
             sent,
-            is_live: node.live == nth,
+            carries_my_certificate: node.certified == nth,
             now: u64::from(self.now),
             watermark: node.watermark,
         };
@@ -120,7 +120,7 @@ impl State {
 
     pub(super) fn deliver(&mut self, model: &Timed, nth: usize) {
         let Some(next) = self.clients[nth].wire.pop_front() else { return };
-        let Sent::Beat { sent, is_live, now, watermark } = next else {
+        let Sent::Beat { sent, carries_my_certificate, now, watermark } = next else {
             model.take(Branch::Pushed);
             self.clients[nth].memory = None;
             return;
@@ -131,9 +131,9 @@ impl State {
         if watermark.is_some_and(|watermark| watermark > now) {
             model.take(Branch::Ahead);
         }
-        let from = if model.care.beat_counts_from_sending { sent } else { self.now };
-        let publisher = Publisher::Relay { now, watermark };
-        let heartbeat = Heartbeat { sent: tick(from), is_master: true, is_live, publisher };
+        let from = if model.own_rules.beat_counts_from_sending { sent } else { self.now };
+        let propagation = Propagation::Relay { now, watermark };
+        let heartbeat = Heartbeat { sent: tick(from), is_master: true, carries_my_certificate, propagation };
         let until = heartbeat.fresh_until(span(model.bound), span(0), model.rules);
         let client = &mut self.clients[nth];
         client.sent = None;
@@ -156,7 +156,7 @@ impl State {
         // `until` minus the bound is the watermark of the current grant. The value that the flight finds in Redis
         // contains every commit before that instant.
         let reach = until.minus(span(model.bound)).min(began);
-        let began: Tick = if model.care.flight_counts_its_watermark { reach } else { began };
+        let began: Tick = if model.own_rules.flight_counts_its_watermark { reach } else { began };
         self.clients[nth].flight = Some(Flying { began: ticks(began), found: None });
     }
 
@@ -180,16 +180,20 @@ impl State {
 
     pub(super) fn store(&mut self, model: &Timed, nth: usize) {
         let Some((began, Some((version, _)))) = self.clients[nth].load.take() else { return };
-        let from = if model.care.copy_counts_from_start { began } else { self.now };
+        let from = if model.own_rules.copy_counts_from_start { began } else { self.now };
         self.clients[nth].outage = Some((version, from + model.bound));
     }
 
     pub(super) fn ask(&mut self, model: &Timed, nth: usize) {
         let node = &self.nodes[nth];
-        let live = State::certificate(node.live);
+        let certificate = State::certificate(node.certified);
         let now = self.clock(model, nth);
-        let seen =
-            PlanInput { is_master: true, now, live: Some(&live), watermark: node.watermark.map(RedisTime) };
+        let seen = PlanInput {
+            is_master: true,
+            now,
+            certificate: Some(&certificate),
+            watermark: node.watermark.map(RedisTime),
+        };
         let plan = plan(&seen, &State::certificate(nth), span(1), model.rules);
         if !matches!(plan, Plan::Replay | Plan::Certify) {
             return;
@@ -207,10 +211,11 @@ impl State {
 
     /// Models `Journal::changes_since` with its inspection, which is a separate step in the model `failover`.
     pub(super) fn snapshot(&mut self, model: &Timed, nth: usize) {
-        let (snapshot, view, care) = (self.database(), self.catalog.view(false), model.care.journal);
+        let (snapshot, view, own_rules) =
+            (self.database(), self.catalog.view(false), model.own_rules.journal);
         let Relay { process, poll, .. } = &mut self.relays[nth];
-        let is_attested = process.is_attested(self.nodes[nth].attestation, view, model.rules, care);
-        if !process.inspect(view, view, model.rules, care) {
+        let is_attested = process.is_attested(self.nodes[nth].attestation, view, model.rules, own_rules);
+        if !process.inspect(view, view, model.rules, own_rules) {
             model.take(Branch::Broken);
             *poll = None;
         } else if let Some(poll) = poll {
@@ -218,7 +223,7 @@ impl State {
                 model.take(Branch::Unattested);
             }
             poll.snapshot = Some(snapshot);
-            poll.attestation = view.attestation(care);
+            poll.attestation = view.attestation(own_rules);
             poll.is_unknown = !is_attested;
         }
     }
@@ -235,7 +240,7 @@ impl State {
     }
 
     /// Unlinks for the changes between position and snapshot that their writers have not propagated. The model
-    /// `failover` reads the changes' names in separate steps.
+    /// `failover` reads the changes' ids in separate steps.
     pub(super) fn unlink(&mut self, model: &Timed, nth: usize) {
         let node = &self.nodes[nth];
         let Some(poll) = &mut self.relays[nth].poll else { return };
@@ -255,7 +260,7 @@ impl State {
         let id = |commit: u8| ChangeId::new(commit.to_string());
         let changes = rows.iter().map(|&of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
         let is_propagated =
-            |name: &ChangeId| rows.iter().any(|&of| id(of) == *name && node.propagated & 1 << of != 0);
+            |change: &ChangeId| rows.iter().any(|&of| id(of) == *change && node.propagated & 1 << of != 0);
         if !unpropagated_touches(changes.collect(), is_propagated, model.rules).is_empty() {
             self.removed(nth);
             return;
@@ -277,20 +282,20 @@ impl State {
         let Some(poll) = self.relays[nth].poll.take() else { return };
         let now = self.clock(model, nth);
         // For a mutant: a relay that reads the clock after its snapshot marks commits that it has not seen.
-        let began = if model.care.clock_comes_first { RedisTime(poll.began) } else { now };
-        let (live, mine) =
-            (State::certificate(self.nodes[nth].live).to_bytes(), State::certificate(nth).to_bytes());
+        let began = if model.own_rules.clock_comes_first { RedisTime(poll.began) } else { now };
+        let (certificate, mine) =
+            (State::certificate(self.nodes[nth].certified).to_bytes(), State::certificate(nth).to_bytes());
         let node = &mut self.nodes[nth];
-        let standing = MarkInput {
+        let input = MarkInput {
             is_same_history: true,
             now,
-            live: Some(&live),
+            certificate: Some(&certificate),
             watermark: node.watermark.map(RedisTime),
         };
-        match decide_mark(standing, began, &mine) {
+        match decide_mark(input, began, &mine) {
             MarkDecision::Set => {
                 model.take(Branch::Marked);
-                (node.live, node.watermark) = (nth, Some(began.0));
+                (node.certified, node.watermark) = (nth, Some(began.0));
                 node.position = poll.snapshot.unwrap_or(0);
                 node.attestation = poll.attestation;
                 node.propagated &= u8::MAX << node.position;

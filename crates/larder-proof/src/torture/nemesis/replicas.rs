@@ -16,7 +16,7 @@ pub(super) fn promote(stage: &mut Stage) -> Result<()> {
     // Stop the old master first: with two masters at once, larder promises only the staleness bound.
     stage.redis()?.kill()?;
     replica.promote()?;
-    stage.succeed(replica);
+    stage.replace_redis(replica);
     Ok(())
 }
 

@@ -70,7 +70,8 @@ impl From<InvalidationRecord> for LastInvalidation {
 pub(crate) struct Explained {
     text: String,
     memory: Option<Copy>,
-    /// `entry`, `leased`, `anchor` (of a memory-only class), `permit`, `nothing`, `unreadable`, `away`, or `not configured`.
+    /// `entry`, `leased`, `anchor` (of a memory-only class), `permit`, `nothing`, `unreadable`, `away`, or
+    /// `not configured`.
     redis_state: &'static str,
     redis: Option<Copy>,
     /// Until when the lease is valid that a load holds on this key in Redis.

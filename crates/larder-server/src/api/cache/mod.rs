@@ -6,7 +6,7 @@ pub(crate) mod views;
 
 use std::time::Duration;
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -58,9 +58,9 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     tag = "cache",
     responses((status = 200, body = CacheHealth), Failed)
 )]
-pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth> {
+pub(crate) async fn health(State(service): State<Service>) -> JsonAnswer<CacheHealth> {
     let (redis, age) = service.recent_redis().await;
-    Answer(CacheHealth::of(service.cache(), &redis, age, Reason::public))
+    JsonAnswer(CacheHealth::of(service.cache(), &redis, age, Reason::public))
 }
 
 /// The health with all its figures. For admins.
@@ -75,11 +75,11 @@ pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth
 pub(crate) async fn detailed_health(
     State(service): State<Service>,
     caller: Caller,
-) -> Result<Answer<DetailedHealth>, Problem> {
+) -> Result<JsonAnswer<DetailedHealth>, Problem> {
     service.present_admin(caller).await?;
     let cache = service.cache();
     let (redis, entries) = (service.redis().await, service.key_counts().await);
-    Ok(Answer(DetailedHealth {
+    Ok(JsonAnswer(DetailedHealth {
         timestamp: Timestamp::now(),
         health: CacheHealth::of(cache, &redis, Duration::ZERO, Reason::detailed),
         memory: Memory::from(cache),
@@ -100,9 +100,9 @@ pub(crate) async fn detailed_health(
 pub(crate) async fn stats(
     State(service): State<Service>,
     caller: Caller,
-) -> Result<Answer<CacheStats>, Problem> {
+) -> Result<JsonAnswer<CacheStats>, Problem> {
     service.present_admin(caller).await?;
-    Ok(Answer(CacheStats::of(service.cache(), service.redis().await)))
+    Ok(JsonAnswer(CacheStats::of(service.cache(), service.redis().await)))
 }
 
 /// Drops everything, on every instance. For admins.
@@ -160,7 +160,7 @@ async fn dropped(
     what: &Drop,
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let receipt = dropped_by_admin(service, caller, what).await?;
-    Ok((acknowledged(receipt), Answer(Dropped::of(what.as_str(), receipt))))
+    Ok((acknowledged(receipt), JsonAnswer(Dropped::of(what.as_str(), receipt))))
 }
 
 /// The result of warming.
@@ -179,9 +179,12 @@ pub(crate) struct Warmed {
     security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Warmed), Refused)
 )]
-pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Result<Answer<Warmed>, Problem> {
+pub(crate) async fn warm(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<JsonAnswer<Warmed>, Problem> {
     service.present_admin(caller).await?;
-    Ok(Answer(Warmed { warmed: service.warm_essential().await? }))
+    Ok(JsonAnswer(Warmed { warmed: service.warm_essential().await? }))
 }
 
 /// Whether each operation succeeded.
@@ -218,9 +221,12 @@ impl From<SelfTest> for Tested {
     security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = Tested), Refused)
 )]
-pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Result<Answer<Tested>, Problem> {
+pub(crate) async fn test(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<JsonAnswer<Tested>, Problem> {
     service.present_admin(caller).await?;
-    Ok(Answer(service.self_test().await?.into()))
+    Ok(JsonAnswer(service.self_test().await?.into()))
 }
 
 /// Drops one user, one class, what a pattern matches, or everything, on every instance. For admins.
@@ -246,7 +252,8 @@ pub(crate) async fn invalidate(
     dropped(&service, caller, &InvalidateBody::parse(body)?.what).await
 }
 
-/// The entries in memory and in Redis. For admins; keys that may hold what only superadmins see are shown to superadmins only.
+/// The entries in memory and in Redis. For admins; keys that may hold what only superadmins see are shown to
+/// superadmins only.
 #[utoipa::path(
     get,
     path = "/api/v1/cache/keys",
@@ -260,9 +267,9 @@ pub(crate) async fn keys(
     State(service): State<Service>,
     caller: Caller,
     Params(params): Params<KeyParams>,
-) -> Result<Answer<Entries>, Problem> {
+) -> Result<JsonAnswer<Entries>, Problem> {
     let caller = service.present_admin(caller).await?;
-    Ok(Answer(service.keys(caller, &KeyQuery::parse(&params)?).await?.into()))
+    Ok(JsonAnswer(service.keys(caller, &KeyQuery::parse(&params)?).await?.into()))
 }
 
 /// Where an entry is, since when and until when, its tags, and why it was last invalidated. For admins.
@@ -281,10 +288,10 @@ pub(crate) async fn explain(
     State(service): State<Service>,
     caller: Caller,
     Json(body): Json,
-) -> Result<Answer<Explained>, Problem> {
+) -> Result<JsonAnswer<Explained>, Problem> {
     let caller = service.present_admin(caller).await?;
     let ExplainBody { class, key } = ExplainBody::parse(body)?;
-    Ok(Answer(service.explain(caller, &Touch::Entry { class, parts: key }).await?.into()))
+    Ok(JsonAnswer(service.explain(caller, &Touch::Entry { class, parts: key }).await?.into()))
 }
 
 /// Every class, with its switch and its counts. For admins.
@@ -299,9 +306,9 @@ pub(crate) async fn explain(
 pub(crate) async fn classes(
     State(service): State<Service>,
     caller: Caller,
-) -> Result<Answer<Vec<ClassStats>>, Problem> {
+) -> Result<JsonAnswer<Vec<ClassStats>>, Problem> {
     service.present_admin(caller).await?;
-    Ok(Answer(service.classes().into_iter().map(ClassStats::from).collect()))
+    Ok(JsonAnswer(service.classes().into_iter().map(ClassStats::from).collect()))
 }
 
 /// Switches a class on or off, on this instance. While it is off, its reads go to the database. For admins.

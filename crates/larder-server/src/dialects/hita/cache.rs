@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -46,7 +46,7 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
 fn unavailable(detail: Option<&'static str>) -> Response {
     let error = "Redis cache not available";
     let body = Unavailable { success: false, error, cache_available: false, detail };
-    (StatusCode::SERVICE_UNAVAILABLE, Answer(body)).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, JsonAnswer(body)).into_response()
 }
 
 /// The tier whose figures the answer shows: Redis, or memory if no Redis is configured.
@@ -129,7 +129,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Response {
     let Some(backend) = Backend::of(service.recent_redis().await.0) else {
         return unavailable(None);
     };
-    Answer(Health { success: true, cache_info: backend.info(&service, Reason::public) }).into_response()
+    JsonAnswer(Health { success: true, cache_info: backend.info(&service, Reason::public) }).into_response()
 }
 
 /// The health with all its figures. For admins.
@@ -177,7 +177,8 @@ pub(crate) async fn detailed_health(
         total_commands_processed: redis.map(|info| info.commands_processed),
     };
     let timestamp = Timestamp::now();
-    Ok(Answer(DetailedHealth { success: true, timestamp, cache_info, detailed_statistics }).into_response())
+    Ok(JsonAnswer(DetailedHealth { success: true, timestamp, cache_info, detailed_statistics })
+        .into_response())
 }
 
 /// The hit rate and the entries by class. For admins.
@@ -199,13 +200,13 @@ pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Res
     let CacheInfo { status, redis_version, hit_rate, backend, .. } = backend.info(&service, Reason::public);
     let cache_info = ShortInfo { status, redis_version, hit_rate, backend };
     let key_counts = KeyCounts::of(&service).await;
-    Ok(Answer(Stats { success: true, cache_info, key_counts }).into_response())
+    Ok(JsonAnswer(Stats { success: true, cache_info, key_counts }).into_response())
 }
 
 /// The answer to an invalidation: 200 if it reached every tier, else 503 with a detail that says what was done.
 fn dropped(receipt: Receipt, message: String) -> Response {
     let said = match (receipt.delivery(), receipt.is_journalled()) {
-        (Delivery::Sent, _) => Answer(Done { success: true, message }).into_response(),
+        (Delivery::Sent, _) => JsonAnswer(Done { success: true, message }).into_response(),
         (Delivery::Queued, true) => unavailable(Some(
             "this instance's memory is cleared, and the journal holds it for all others and for Redis",
         )),
@@ -277,7 +278,7 @@ pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Resu
     }
     service.warm_essential().await?;
     let message = "Essential caches warmed successfully".to_owned();
-    Ok(Answer(Done { success: true, message }).into_response())
+    Ok(JsonAnswer(Done { success: true, message }).into_response())
 }
 
 /// Sends one entry through every tier. For admins.
@@ -299,5 +300,5 @@ pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Resu
         return Ok(unavailable(None));
     }
     let test = service.self_test().await?;
-    Ok(Answer(TestAnswer { success: test.passed(), test_results: test.into() }).into_response())
+    Ok(JsonAnswer(TestAnswer { success: test.passed(), test_results: test.into() }).into_response())
 }

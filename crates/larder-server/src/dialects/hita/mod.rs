@@ -1,4 +1,5 @@
-//! The ITT Hotel API (HITA): `/v1.0`. Its cache routes have answers of their own; the others are canonical operations.
+//! The ITT Hotel API (HITA), under `/v1.0`. `cache.rs` has handlers of its own for the cache routes, and
+//! PUT `/v1.0/user/update/{id}` has one below. Every other route is an alias of an operation in `api/`.
 
 pub(crate) mod cache;
 pub(crate) mod views;
@@ -36,8 +37,8 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     cache::routes().merge(aliases("HITA", rows))
 }
 
-/// Changes some fields of a user. The hotel's `update_user(user_id, updates)` sets what `updates` has and nothing else, so PUT is
-/// here what PATCH is. The body may also be what GET returned.
+/// Changes some fields of a user. The hotel's `update_user(user_id, updates)` sets what `updates` has and nothing else,
+/// so PUT is here what PATCH is. The body may also be what GET returned.
 #[utoipa::path(
     put,
     path = "/v1.0/user/update/{id}",

@@ -4,7 +4,7 @@
 mod links;
 mod query;
 
-use axum::Json as Answer;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -61,11 +61,11 @@ struct UserPage<'a> {
     results: Vec<View<'a>>,
 }
 
-/// Users, newest first unless ordered otherwise: an array of at most 1,000, with a `Link` of `rel="next"` where there are more.
-/// With `page` or `page_size`: one page of them, as Django REST framework's `PageNumberPagination` has it.
+/// Users, newest first unless ordered otherwise: an array of at most 1,000, with a `Link` of `rel="next"` where there
+/// are more. With `page` or `page_size`: one page of them, as Django REST framework's `PageNumberPagination` has it.
 ///
-/// A filter that no user fulfils, a page that is no number, and other parameters are treated as the framework treats them: an
-/// empty list, 404, and ignored. A search finds the newest 1,000 users that have its text.
+/// A filter that no user fulfils, a page that is no number, and other parameters are treated as the framework treats
+/// them: an empty list, 404, and ignored. A search finds the newest 1,000 users that have its text.
 #[utoipa::path(
     get,
     path = "/api/users/",
@@ -109,7 +109,7 @@ async fn list(
             results: Vec::new(),
         };
         let results = views(users.get(first..last).unwrap_or_default(), caller);
-        return Ok(Answer(Listed::Page(UserPage { results, ..page_of })).into_response());
+        return Ok(JsonAnswer(Listed::Page(UserPage { results, ..page_of })).into_response());
     }
     let mut headers = HeaderMap::new();
     if let Some(cursor) = cursor
@@ -118,7 +118,7 @@ async fn list(
     {
         headers.insert(header::LINK, link);
     }
-    Ok((headers, Answer(Listed::Array(views(&users, caller)))).into_response())
+    Ok((headers, JsonAnswer(Listed::Array(views(&users, caller)))).into_response())
 }
 
 fn views(users: &[User], caller: Caller) -> Vec<View<'_>> {
@@ -165,7 +165,7 @@ impl Lists<'_> {
         });
         let results = views(&part.users, self.caller);
         let previous = if is_by_cursor { None } else { links.before(number) };
-        Ok(Answer(Listed::Page(UserPage { count, next, previous, results })).into_response())
+        Ok(JsonAnswer(Listed::Page(UserPage { count, next, previous, results })).into_response())
     }
 
     /// The first [`MOST`] users of the list, in its order, and the cursor behind them.

@@ -38,8 +38,8 @@ pub(crate) struct DjangoParams {
     /// Only users with this text in their name, user name or (if the caller may see it) e-mail address.
     #[param(max_length = 100)]
     search: Option<String>,
-    /// `created_at`, `username`, `points` or `email`; a `-` before it reverses the order. `id` is the order of creation. Of a
-    /// list of names with commas, the first of these counts. Default: `-created_at`.
+    /// `created_at`, `username`, `points` or `email`; a `-` before it reverses the order. `id` is the order of
+    /// creation. Of a list of names with commas, the first of these counts. Default: `-created_at`.
     ordering: Option<String>,
     /// Only the user with this id.
     id: Option<String>,

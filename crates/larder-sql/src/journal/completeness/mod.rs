@@ -1,5 +1,8 @@
 //! Checks whether the journal is complete: what completeness depends on, the defects, and their remedies.
 //!
+//! *Silence*: a change of a declared table adds no row to the outbox. For example, the table's triggers
+//! are switched off.
+//!
 //! An outbox without new rows proves that nothing changed only if every declared table has its triggers and their rows
 //! reach the outbox. So each poll computes an *attestation* in the statement that reads new rows: a digest of the
 //! catalog's rows about the outbox, the triggers and their functions. It includes the numbers of the transactions that
@@ -15,8 +18,8 @@ mod columns;
 pub(super) mod postgres;
 pub(super) mod sqlite;
 
-pub use crate::completeness::Defect;
-pub(super) use crate::completeness::Inspection;
+pub use crate::inspected::Defect;
+pub(super) use crate::inspected::Inspection;
 
 /// The attestation of one poll.
 #[derive(Clone, Debug, PartialEq, Eq)]

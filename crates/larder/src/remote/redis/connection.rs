@@ -25,8 +25,9 @@ use crate::remote::validity::Validity;
 /// The most keys in one UNLINK. A longer list is split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
 
-/// The tracked connection in use, if there is one, and the replication history (`master_replid`) with which each tracked
-/// read compares its reply. The keeper notes it just before each grant. Only the keeper writes them; operations clone them. Each lock is held to clone or to replace a value, never across an await.
+/// The tracked connection in use, if there is one, and the replication history (`master_replid`) with which each
+/// tracked read compares its reply. Only the keeper writes them; it notes the history just before each grant.
+/// Operations clone them. Each lock is held to clone or to replace a value, never across an await.
 #[derive(Default)]
 pub(crate) struct ConnectionSlot {
     tracked: RwLock<Option<TrackedConnection>>,

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::health::Trouble;
 use crate::policy::BOUND_MIN;
-use crate::protocol::certificate::{Certificate, Heartbeat, Publisher, RedisTime};
+use crate::protocol::certificate::{Certificate, Heartbeat, Propagation, RedisTime};
 use crate::protocol::relay::ABANDONED_AFTER;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::Listener;
@@ -199,10 +199,14 @@ impl Keeper {
         // Without a journal, a grant also needs the claim: after a FLUSHALL, another installation may have claimed the
         // namespace.
         let is_claimed = self.installation.is_none() || status.claim.is_some();
-        let is_live =
-            is_claimed && mine.as_ref().is_some_and(|mine| status.live.as_deref() == Some(&*mine.to_bytes()));
-        let heartbeat =
-            Heartbeat { sent, is_master: redis_id.is_master, is_live, publisher: self.publisher(&status) };
+        let carries_my_certificate = is_claimed
+            && mine.as_ref().is_some_and(|mine| status.certificate.as_deref() == Some(&*mine.to_bytes()));
+        let heartbeat = Heartbeat {
+            sent,
+            is_master: redis_id.is_master,
+            carries_my_certificate,
+            propagation: self.propagation(&status),
+        };
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => {
                 // Noted before the grant, so that a task that waits for the grant then sees the matching health.
@@ -254,10 +258,10 @@ impl Keeper {
         }
     }
 
-    fn publisher(&self, status: &RedisStatus) -> Publisher {
+    fn propagation(&self, status: &RedisStatus) -> Propagation {
         match &self.relay {
-            Some(_) => Publisher::Relay { now: status.now, watermark: status.watermark },
-            None => Publisher::Writers,
+            Some(_) => Propagation::Relay { now: status.now, watermark: status.watermark },
+            None => Propagation::Writers,
         }
     }
 
@@ -273,15 +277,15 @@ impl Keeper {
         mine: &Certificate,
         status: &RedisStatus,
     ) -> Result<(), LossReason> {
-        let existing = status.live.as_deref().and_then(Certificate::parse);
+        let existing = status.certificate.as_deref().and_then(Certificate::parse);
         let is_used = status.watermark.is_some();
         if let Some(existing) = existing.filter(|existing| is_used && mine.disagrees(existing)) {
             return Err(LossReason::Disagreement(String::from_utf8_lossy(&existing.to_bytes()).into_owned()));
         }
-        let live = prefix.certificate_key();
+        let certificate_key = prefix.certificate_key();
         // The certificate is deleted first and written last: if this process takes the claim and dies in between, the
         // Redis stays uncertified.
-        unlink(connection, std::slice::from_ref(&live)).await?;
+        unlink(connection, std::slice::from_ref(&certificate_key)).await?;
         if let Some(installation) = &self.installation {
             let claim = self.scripts.claim(connection, prefix, installation).await?;
             self.refuse_claimed(prefix, Some(&claim))?;
@@ -291,7 +295,7 @@ impl Keeper {
         mark_used(connection, prefix, status.now).await?;
         // The certificate has no TTL, so that the entries outlive a time in which no instance runs. A namespace has one
         // claim, so it has at most one such certificate.
-        redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
+        redis::cmd("SET").arg(&certificate_key[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
         tracing::info!("new Redis certified, this installation's earlier entries in it dropped");
         // The next heartbeat follows at once and finds this certificate.
         self.nudge.notify_one();

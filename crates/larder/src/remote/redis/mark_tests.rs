@@ -21,8 +21,9 @@ async fn the_script_does_as_the_decision_says() {
     let scripts = Scripts::new();
     let replid = info(&redis, "master_replid");
     let mut seen = std::collections::BTreeSet::new();
-    for (live, watermark_age) in
-        [None, Some("mine"), Some("other")].into_iter().flat_map(|live| AGES.map(|age| (live, age)))
+    for (certificate, watermark_age) in [None, Some("mine"), Some("other")]
+        .into_iter()
+        .flat_map(|certificate| AGES.map(|age| (certificate, age)))
     {
         for (began_age, history) in
             [-60_000_000, 10_000_000].into_iter().flat_map(|age| [(age, replid.as_str()), (age, "other")])
@@ -31,20 +32,23 @@ async fn the_script_does_as_the_decision_says() {
             let now = clock(&redis);
             let ago = |age: i64| RedisTime(now.0.checked_add_signed(-age).unwrap());
             let watermark = watermark_age.map(ago);
-            let (live_key, watermark_key) = (text(prefix.certificate_key()), text(prefix.watermark_key()));
-            for (key, value) in
-                [(&live_key, live.map(str::to_owned)), (&watermark_key, watermark.map(|at| at.0.to_string()))]
-            {
+            let (certificate_key, watermark_key) =
+                (text(prefix.certificate_key()), text(prefix.watermark_key()));
+            for (key, value) in [
+                (&certificate_key, certificate.map(str::to_owned)),
+                (&watermark_key, watermark.map(|at| at.0.to_string())),
+            ] {
                 if let Some(value) = value {
                     redis.command(&["SET", key, &value]).unwrap();
                 }
             }
             let is_same_history = history == replid;
-            let input = MarkInput { is_same_history, now, live: live.map(str::as_bytes), watermark };
+            let input =
+                MarkInput { is_same_history, now, certificate: certificate.map(str::as_bytes), watermark };
             let began = ago(began_age);
             let decided = decide_mark(input, began, b"mine");
             let position = Position::new("here");
-            let asked = MarkArguments { began, live: Bytes::from("mine"), position: &position };
+            let asked = MarkArguments { began, certificate: Bytes::from("mine"), position: &position };
             let done = scripts.mark(&mut connection, &prefix, history, &asked).await.unwrap();
             assert_eq!(done, decided, "{input:?} {began:?}");
             let stored = |key: &str| redis.command(&["GET", key]).unwrap();
@@ -52,7 +56,7 @@ async fn the_script_does_as_the_decision_says() {
             assert_eq!(stored(&text(prefix.claim_key())) == JOURNALS, decided == MarkDecision::Set);
             if decided == MarkDecision::Set {
                 assert_eq!(
-                    (stored(&live_key), stored(&watermark_key)),
+                    (stored(&certificate_key), stored(&watermark_key)),
                     ("mine".to_owned(), began.0.to_string())
                 );
                 let left: u64 = redis.command(&["PTTL", &watermark_key]).unwrap().parse().unwrap();
@@ -70,7 +74,7 @@ async fn a_full_redis_is_marked_and_a_replica_is_not() {
     let (prefix, position) = (prefix(), Position::new("here"));
     let mut connection = redis_connection(&redis).await;
     let replid = info(&redis, "master_replid");
-    let asked = MarkArguments { began: clock(&redis), live: Bytes::from("mine"), position: &position };
+    let asked = MarkArguments { began: clock(&redis), certificate: Bytes::from("mine"), position: &position };
     let scripts = Scripts::new();
     let done = scripts.mark(&mut connection, &prefix, &replid, &asked).await.unwrap();
     assert_eq!(done, MarkDecision::Set, "MARK runs although memory is full");

@@ -47,7 +47,7 @@ use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Listener, Mint, Remote, Unchanged};
 
 /// The TTL of a lease. The holder renews it every second; if the holder dies, another instance loads after this time.
-const LEASE: Duration = Duration::from_secs(3);
+const LEASE_TTL: Duration = Duration::from_secs(3);
 
 /// Checks that a tier can be built with this URL.
 pub(crate) fn check_url(url: &str) -> Result<(), Error> {
@@ -239,23 +239,26 @@ impl Remote for RedisTier {
         if replace.is_none() && !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
             // A proof breaks the rule: SET … NX GET does not make Redis track the key; a GET in a script does.
             let lease = [(key.clone(), token.lease_frame())];
-            let existing = set_if_absent(connection.clone(), &lease, LEASE);
+            let existing = set_if_absent(connection.clone(), &lease, LEASE_TTL);
             let (existing, minted) =
                 tokio::try_join!(existing, set_if_absent(connection, mint.0, mint.1)).map_err(fault)?;
             let existing = existing.into_iter().next().ok_or(Fault::Refused)?;
             return Ok(FrameReply { existing, minted });
         }
-        self.set_and_mint(self.scripts.set_frame(connection, key, token.lease_frame(), replace, LEASE), mint)
-            .await
+        self.set_and_mint(
+            self.scripts.set_frame(connection, key, token.lease_frame(), replace, LEASE_TTL),
+            mint,
+        )
+        .await
     }
 
     async fn renew(&self, key: &Bytes, token: Token, unchanged: Unchanged<'_>) -> Result<bool, Fault> {
         let (prefix, lease) = (self.prefix(), token.lease_frame());
         let (key, others) = (&prefix.add_to(key), unchanged_frames(&prefix, unchanged));
         if !self.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
-            return self.set(key, lease, LEASE).await.map(|()| true);
+            return self.set(key, lease, LEASE_TTL).await.map(|()| true);
         }
-        self.scripts.renew(self.connection()?, key, &lease, &others, LEASE).await.map_err(fault)
+        self.scripts.renew(self.connection()?, key, &lease, &others, LEASE_TTL).await.map_err(fault)
     }
 
     async fn set_frame(

@@ -41,8 +41,10 @@ pub(crate) enum DatabaseIdentity {
 }
 
 impl DatabaseIdentity {
-    /// The text that is hashed into each key. Two databases have different names. A promoted standby has a later
-    /// timeline and the same name, so it keeps the keys; the certificate distinguishes the timelines.
+    /// The text that is hashed into each key: of a database its [`DatabaseId::system`], without the timeline. Two
+    /// databases have different names. larder's journal of PostgreSQL puts the server's start into `system`, so a
+    /// restart changes the keys, and so does a promotion, because the promoted server started at another time. If
+    /// another journal keeps `system` at a promotion, the keys stay, and the certificate distinguishes the timelines.
     fn name(&self) -> String {
         match self {
             DatabaseIdentity::Unknown => "unknown".to_owned(),

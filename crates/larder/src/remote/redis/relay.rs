@@ -108,18 +108,18 @@ impl Relay {
             let requests = self.polls.requests();
             // A request waits for what is in the journal now, so a poll that another instance finished lately is not
             // enough.
-            let due = if self.polls.has_waiters(requests) { Duration::ZERO } else { POLL_MIN_AGE };
-            match self.poll(&mut connection, process, due).await {
+            let min_age = if self.polls.has_waiters(requests) { Duration::ZERO } else { POLL_MIN_AGE };
+            match self.poll(&mut connection, process, min_age).await {
                 Ok(()) => {
                     last_reason.clear();
                     self.set_last_error(None);
                     self.polls.complete(requests);
                 }
-                Err(last_error) => {
-                    let reason = last_error.to_string();
-                    self.set_last_error(Some((last_error.trouble(), reason.clone())));
+                Err(error) => {
+                    let reason = error.to_string();
+                    self.set_last_error(Some((error.trouble(), reason.clone())));
                     // The keeper reports errors of Redis.
-                    if reason != last_reason && !matches!(last_error, RelayError::Redis(_)) {
+                    if reason != last_reason && !matches!(error, RelayError::Redis(_)) {
                         tracing::warn!(%reason, "committed changes are not propagated to Redis");
                         last_reason = reason;
                     }
@@ -134,7 +134,7 @@ impl Relay {
         &self,
         connection: &mut MultiplexedConnection,
         process: &RedisId,
-        due: Duration,
+        min_age: Duration,
     ) -> Result<(), RelayError> {
         let database = self.find_database().await?;
         // Only this task changes the prefix, so the prefix stays the same until the poll ends or finds another
@@ -142,8 +142,8 @@ impl Relay {
         let prefix = self.prefixes.present();
         let status = fetch_status(connection, &prefix, process).await?;
         let redis_id = status.redis_id.as_ref().ok_or(RelayError::Nameless)?;
-        let live = status.live.as_deref().and_then(Certificate::parse);
-        if live.as_ref().is_some_and(|live| live.database.as_ref() != Some(&database)) {
+        let existing = status.certificate.as_deref().and_then(Certificate::parse);
+        if existing.as_ref().is_some_and(|existing| existing.database.as_ref() != Some(&database)) {
             // Either the Redis carries a certificate of another database, or another database answers now.
             self.verify_database(&database).await?;
         }
@@ -151,16 +151,17 @@ impl Relay {
         let seen = PlanInput {
             is_master: redis_id.is_master,
             now: status.now,
-            live: live.as_ref(),
+            certificate: existing.as_ref(),
             watermark: status.watermark,
         };
-        let position = match plan(&seen, &mine, due, self.rules) {
+        let position = match plan(&seen, &mine, min_age, self.rules) {
             Plan::Skip => return self.check_if_due(&database).await,
             Plan::Replica => return Err(RelayError::Replica),
             Plan::Superseded => return Err(RelayError::Superseded),
             Plan::Disagreement => {
-                let live = live.map(|live| String::from_utf8_lossy(&live.to_bytes()).into_owned());
-                return Err(RelayError::Disagreement(live.unwrap_or_default()));
+                let existing =
+                    existing.map(|existing| String::from_utf8_lossy(&existing.to_bytes()).into_owned());
+                return Err(RelayError::Disagreement(existing.unwrap_or_default()));
             }
             Plan::Replay => status.position.clone(),
             Plan::DropNamespace => None,
@@ -173,13 +174,13 @@ impl Relay {
             // The plan was made for another database. The next poll makes one for this database.
             return Err(RelayError::AnotherDatabase);
         }
-        if live.is_none_or(|live| live.database.as_ref() != Some(&database)) {
+        if existing.is_none_or(|existing| existing.database.as_ref() != Some(&database)) {
             self.check_former_identity(prefix.since, status.claim.is_some())?;
         }
         let ChangesSince { database, position, changes } = since;
         self.propagate(connection, &prefix, changes).await?;
-        let live = self.certificate(redis_id, database);
-        self.mark(connection, &prefix, redis_id, status.now, &live, &position).await
+        let certificate = self.certificate(redis_id, database);
+        self.mark(connection, &prefix, redis_id, status.now, &certificate, &position).await
     }
 
     /// Why the last poll failed, if it did.
@@ -322,11 +323,11 @@ impl Relay {
             for change in part {
                 pipe.cmd("GETEX").arg(&prefix.propagated_key(&change.id)[..]);
             }
-            let names: Vec<Option<Bytes>> = match pipe.query_async(connection).await {
+            let records: Vec<Option<Bytes>> = match pipe.query_async(connection).await {
                 Err(error) if error.code().is_some() => return Ok(HashSet::new()),
-                names => names?,
+                records => records?,
             };
-            let is_propagated = part.iter().zip(names).filter(|(_, name)| name.is_some());
+            let is_propagated = part.iter().zip(records).filter(|(_, record)| record.is_some());
             propagated.extend(is_propagated.map(|(change, _)| change.id.clone()));
         }
         Ok(propagated)
@@ -340,10 +341,10 @@ impl Relay {
         prefix: &Prefix,
         redis_id: &RedisId,
         began: RedisTime,
-        live: &Certificate,
+        certificate: &Certificate,
         position: &Position,
     ) -> Result<(), RelayError> {
-        let mark = MarkArguments { began, live: live.to_bytes(), position };
+        let mark = MarkArguments { began, certificate: certificate.to_bytes(), position };
         match self.scripts.mark(connection, prefix, &redis_id.replid, &mark).await? {
             MarkDecision::Set => self.marked.notify_one(),
             MarkDecision::Keep => {}
@@ -361,8 +362,8 @@ impl Relay {
         status: &RedisStatus,
     ) -> Result<(), RelayError> {
         let ChangesSince { database, position, .. } = self.changes_since(status.position.as_ref()).await?;
-        let live = self.certificate(redis_id, database);
-        self.mark(connection, prefix, redis_id, status.now, &live, &position).await
+        let certificate = self.certificate(redis_id, database);
+        self.mark(connection, prefix, redis_id, status.now, &certificate, &position).await
     }
 
     fn certificate(&self, redis_id: &RedisId, database: DatabaseId) -> Certificate {

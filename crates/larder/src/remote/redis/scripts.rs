@@ -1,5 +1,5 @@
-//! The Lua scripts. Each is one atomic step. LEASE, PERMIT, FILL and RELEASE use only an entry's key; PUT and RENEW also use
-//! the keys of its tags.
+//! The Lua scripts. Each is one atomic step. LEASE, PERMIT, FILL and RELEASE use only an entry's key; PUT and RENEW
+//! also use the keys of its tags.
 
 use std::time::Duration;
 
@@ -119,9 +119,9 @@ local function text(key)
   local value = redis.pcall('GET', key)
   return type(value) == 'string' and value
 end
-local live = text(KEYS[1])
+local certificate = text(KEYS[1])
 local watermark = tonumber(text(KEYS[2]) or nil)
-if live == ARGV[3] and watermark and watermark <= now and watermark >= began then return 0 end
+if certificate == ARGV[3] and watermark and watermark <= now and watermark >= began then return 0 end
 redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[6])
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[6])
 redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[6])
@@ -294,7 +294,7 @@ impl Scripts {
     ) -> RedisResult<MarkDecision> {
         let mut call = self.mark.key(&prefix.certificate_key()[..]);
         call.key(&prefix.watermark_key()[..]).key(&prefix.position_key()[..]).key(&prefix.claim_key()[..]);
-        call.arg(replid).arg(mark.began.0).arg(&mark.live[..]).arg(mark.position.as_str());
+        call.arg(replid).arg(mark.began.0).arg(&mark.certificate[..]).arg(mark.position.as_str());
         call.arg(JOURNALS).arg(millis(MARK_TTL));
         let done: i64 = call.invoke_async(connection).await?;
         Ok(match done {
@@ -333,7 +333,7 @@ pub(crate) struct MarkArguments<'a> {
     /// The watermark: Redis's clock before the database's snapshot was taken.
     pub(crate) began: RedisTime,
     /// The certificate.
-    pub(crate) live: Bytes,
+    pub(crate) certificate: Bytes,
     /// The position of the database's snapshot.
     pub(crate) position: &'a Position,
 }

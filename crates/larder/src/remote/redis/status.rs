@@ -19,7 +19,7 @@ pub(crate) struct RedisStatus {
     /// The replication history and the role; `None` if Redis's INFO does not contain them.
     pub(crate) redis_id: Option<RedisId>,
     /// The certificate in this Redis.
-    pub(crate) live: Option<Bytes>,
+    pub(crate) certificate: Option<Bytes>,
     /// The watermark.
     pub(crate) watermark: Option<RedisTime>,
     /// The position.
@@ -44,13 +44,16 @@ pub(crate) async fn fetch_status(
         pipe.arg(&key[..]);
     }
     pipe.cmd("INFO").arg("replication");
-    let (now, [live, watermark, position, claim], replication): ((u64, u64), [Option<Bytes>; 4], String) =
-        pipe.query_async(connection).await?;
+    let (now, [certificate, watermark, position, claim], replication): (
+        (u64, u64),
+        [Option<Bytes>; 4],
+        String,
+    ) = pipe.query_async(connection).await?;
     let text = |bytes: Option<Bytes>| String::from_utf8(bytes?.to_vec()).ok();
     Ok(RedisStatus {
         now: RedisTime(now.0.saturating_mul(1_000_000).saturating_add(now.1)),
         redis_id: process.now(&replication),
-        live,
+        certificate,
         watermark: text(watermark).and_then(|text| text.parse().ok()).map(RedisTime),
         position: text(position).map(Position::new),
         claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
