@@ -7,6 +7,7 @@ mod abandoned;
 mod aging;
 mod batch_faults;
 mod batches;
+mod cached;
 mod class_loaders;
 mod compressed;
 mod entries;
