@@ -42,6 +42,7 @@ pub use crate::read_connection::ReadConnection;
 #[doc = include_str!("../../../docs/aging.md")]
 #[doc = include_str!("../../../docs/batches.md")]
 #[doc = include_str!("../../../docs/cached.md")]
+#[doc = include_str!("../../../docs/events.md")]
 #[doc = include_str!("../../../docs/journal.md")]
 #[doc = include_str!("../../../docs/loaders.md")]
 #[doc = include_str!("../../../docs/memory.md")]

@@ -77,8 +77,8 @@ impl Repository {
         if let Some(gate) = &self.gate {
             gate.wait().await;
         }
-        key += 1;
-        Ok(found.map(|value| Arc::new(value + u64::from(key - key))))
+        key = 0;
+        Ok(found.map(|value| Arc::new(value + u64::from(key))))
     }
 
     #[cached(class = self.names)]

@@ -11,6 +11,7 @@ mod cached;
 mod class_loaders;
 mod compressed;
 mod entries;
+mod events;
 mod examples;
 mod flights;
 mod forgeries;
