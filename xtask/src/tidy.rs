@@ -32,6 +32,8 @@ use self::modules::{Sources, Tree};
 use self::source::Source;
 use self::terms::Definitions;
 
+const ARCHITECTURE: &str = "ARCHITECTURE.md";
+
 /// One broken rule, shown as `path:line: message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Violation {
@@ -103,30 +105,43 @@ fn violations(root: &Path) -> Result<Vec<Violation>> {
     let trees = trees(&sources, &packages);
     let names: Vec<_> = packages.iter().map(|package| name_of(package)).collect();
     violations.extend(check_imports(root, &trees, &names));
+    let scripts = scripts(root)?;
+    let mut files: Vec<_> = sources.keys().cloned().collect();
+    files.extend(scripts.iter().map(|(path, _)| path.clone()));
     let mut pages = Vec::new();
     for page in page_paths(root)? {
         let text = fs::read_to_string(root.join(&page))?;
-        violations.extend(markdown::points_at_what_exists(root, &page, &text));
+        violations.extend(markdown::points_at_what_exists(root, &page, &text, &files));
         pages.push((page, text));
     }
-    violations.extend(check_words(root, &sources, &trees, &pages)?);
+    if let Some((page, text)) = pages.iter().find(|(page, _)| page == Path::new(ARCHITECTURE)) {
+        let texts = sources.values().map(|source| source.text.as_str());
+        let words = markdown::words(texts.chain(scripts.iter().map(|(_, script)| script.as_str())));
+        violations.extend(markdown::names_what_exists(page, text, &words));
+    }
+    let scripts = scripts.into_iter().map(|(_, script)| script).collect();
+    violations.extend(check_words(scripts, &sources, &trees, &pages));
     Ok(violations)
+}
+
+/// The SQL scripts of the packages, with their texts.
+fn scripts(root: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let paths = files(root, Path::new("crates"), "sql")?;
+    paths.into_iter().map(|path| Ok((path.clone(), fs::read_to_string(root.join(path))?))).collect()
 }
 
 /// Finds words that the glossary forbids, and terms that it does not define.
 fn check_words(
-    root: &Path,
+    scripts: Vec<String>,
     sources: &Sources,
     trees: &[Tree],
     pages: &[(PathBuf, String)],
-) -> Result<Vec<Violation>> {
+) -> Vec<Violation> {
     let Some((_, page)) = pages.iter().find(|(path, _)| path == Path::new(glossary::PAGE)) else {
-        return Ok(vec![glossary::violation(1, "must exist: it defines our terms")]);
+        return vec![glossary::violation(1, "must exist: it defines our terms")];
     };
     let (glossary, mut violations) = Glossary::read(page);
-    let scripts = files(root, Path::new("crates"), "sql")?;
-    let scripts = scripts.iter().map(|script| fs::read_to_string(root.join(script)));
-    let definitions = Definitions::read(trees, scripts.collect::<Result<_, _>>()?);
+    let definitions = Definitions::read(trees, scripts);
     violations.extend(definitions.find_missing(&glossary));
     violations.extend(terms::find_undefined(trees, &glossary));
     let mut paths: Vec<_> = sources.keys().collect();
@@ -134,13 +149,13 @@ fn check_words(
     violations.extend(paths.into_iter().flat_map(|path| words::find_in_comments(&sources[path], &glossary)));
     violations.extend(trees.iter().flat_map(|tree| words::find_in_messages(tree, &glossary)));
     violations.extend(pages.iter().flat_map(|(path, text)| words::find_in_page(path, text, &glossary)));
-    Ok(violations)
+    violations
 }
 
 /// The import cycles and the upward imports of every crate.
 fn check_imports(root: &Path, trees: &[Tree], packages: &[String]) -> Vec<Violation> {
     let mut violations: Vec<_> = trees.iter().flat_map(|tree| tree.missing.iter().cloned()).collect();
-    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
+    let page = fs::read_to_string(root.join(ARCHITECTURE)).unwrap_or_default();
     let layers = Layers::read(&page);
     if let Ok(layers) = &layers {
         violations.extend(layers.find_misplaced(trees));
@@ -189,7 +204,7 @@ fn trees<'a>(sources: &'a Sources, packages: &[PathBuf]) -> Vec<Tree<'a>> {
 /// The pages that the rules cover. CHANGELOG.md is not one: it describes past releases in their own words.
 fn page_paths(root: &Path) -> Result<Vec<PathBuf>> {
     let mut pages = files(root, Path::new("docs"), "md")?;
-    pages.extend(["README.md", "ARCHITECTURE.md"].map(PathBuf::from));
+    pages.extend(["README.md", ARCHITECTURE].map(PathBuf::from));
     pages.retain(|page| root.join(page).is_file());
     Ok(pages)
 }

@@ -1,5 +1,6 @@
 //! Rules for Markdown: certain pages must exist, and every file to which a page points must exist.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,11 +33,18 @@ fn names_a_version(line: &str) -> bool {
     title.starts_with("Unreleased") || title.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
-/// Every relative link, and every path in backticks that ends in `.rs` or starts with `crates/`, leads to a file or
-/// folder. Links start at the page, paths at the workspace. This rule skips code blocks.
-pub(super) fn points_at_what_exists(root: &Path, page: &Path, text: &str) -> Vec<Violation> {
+/// Every relative link, and every path in backticks that ends in `.rs` or `.sql` or starts with `crates/`, leads to a
+/// file or folder. Links start at the page. A path starts at the workspace, or is the end of the path of exactly one of
+/// `files`. This rule skips code blocks.
+pub(super) fn points_at_what_exists(
+    root: &Path,
+    page: &Path,
+    text: &str,
+    files: &[PathBuf],
+) -> Vec<Violation> {
     let folder = page.parent().unwrap_or(Path::new(""));
     let mut violations = Vec::new();
+    let mut add = |line, message| violations.push(Violation { path: page.to_owned(), line, message });
     let mut fenced = false;
     for (number, line) in text.lines().enumerate() {
         if line.trim_start().starts_with("```") {
@@ -45,14 +53,51 @@ pub(super) fn points_at_what_exists(root: &Path, page: &Path, text: &str) -> Vec
         if fenced {
             continue;
         }
-        let links = links(line).into_iter().map(|link| folder.join(link));
-        let paths = paths_in_backticks(line).into_iter().map(PathBuf::from);
-        for target in links.chain(paths).filter(|target| !root.join(target).exists()) {
-            let message = format!("points at {}, which does not exist", target.display());
-            violations.push(Violation { path: page.to_owned(), line: number + 1, message });
+        for target in links(line).into_iter().map(|link| folder.join(link)) {
+            if !root.join(&target).exists() {
+                add(number + 1, format!("points at {}, which does not exist", target.display()));
+            }
+        }
+        for path in paths_in_backticks(line).into_iter().filter(|path| !root.join(path).exists()) {
+            match files.iter().filter(|file| file.ends_with(path)).count() {
+                0 => add(number + 1, format!("points at {path}, which does not exist")),
+                1 => {}
+                count => add(number + 1, format!("points at {path}, with which {count} paths end")),
+            }
         }
     }
     violations
+}
+
+/// Every Rust name in backticks, such as `LocalTier::get`, is made of words of the sources. A name that was renamed in
+/// the sources is found by this.
+pub(super) fn names_what_exists(page: &Path, text: &str, words: &HashSet<&str>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        for name in line.split('`').skip(1).step_by(2).filter(|text| is_name(text)) {
+            if let Some(word) = name.split("::").find(|word| !words.contains(word)) {
+                let message = format!("names `{name}`, but `{word}` is not in the sources");
+                violations.push(Violation { path: page.to_owned(), line: number + 1, message });
+            }
+        }
+    }
+    violations
+}
+
+/// Whether a text in backticks is a Rust name with a letter and, so that prose is left out, `_`, `::` or a capital.
+fn is_name(text: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(is_word_letter);
+    text.split("::").all(is_word)
+        && text.chars().any(|letter| letter == '_' || letter == ':' || letter.is_ascii_uppercase())
+}
+
+fn is_word_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
+/// The words of the sources: the parts between characters that no Rust name has.
+pub(super) fn words<'a>(texts: impl Iterator<Item = &'a str>) -> HashSet<&'a str> {
+    texts.flat_map(|text| text.split(|letter| !is_word_letter(letter))).collect()
 }
 
 /// The targets of a line's links to files, without `#…` and title. Leaves out URLs and links within the page.
@@ -67,7 +112,9 @@ fn links(line: &str) -> Vec<&str> {
 fn paths_in_backticks(line: &str) -> Vec<&str> {
     let is_path = |text: &&str| {
         let plain = text.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter));
-        plain && (text.contains('/') && text.ends_with(".rs") || text.starts_with("crates/"))
+        plain
+            && (text.contains('/') && (text.ends_with(".rs") || text.ends_with(".sql"))
+                || text.starts_with("crates/"))
     };
     line.split('`').skip(1).step_by(2).filter(is_path).collect()
 }
@@ -87,7 +134,9 @@ mod tests {
     }
 
     fn broken(page: &str, text: &str) -> Vec<usize> {
-        points_at_what_exists(&here(), Path::new(page), text).iter().map(|violation| violation.line).collect()
+        let files = ["crates/a/src/x.rs", "crates/b/src/x.rs", "crates/b/src/y.rs"].map(PathBuf::from);
+        let violations = points_at_what_exists(&here(), Path::new(page), text, &files);
+        violations.iter().map(|violation| violation.line).collect()
     }
 
     #[test]
@@ -106,6 +155,23 @@ mod tests {
         assert_eq!(broken("src/page.md", "`src/main.rs`"), [0; 0]);
         assert_eq!(broken("README.md", "`main.rs` `a/b` `a[b](c)` `protocol/*.rs`"), [0; 0]);
         assert_eq!(broken("README.md", "```rust\na[0](x) // `src/absent.rs`\n```\n[a](absent.md)"), [4]);
+    }
+
+    #[test]
+    fn a_path_that_ends_several_paths_is_refused() {
+        assert_eq!(broken("README.md", "`src/y.rs` `b/src/x.rs`"), [0; 0]);
+        assert_eq!(broken("README.md", "`src/x.rs`\n`z/y.rs`\n`sqlite/0001.sql`"), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_name_that_is_in_no_source_is_refused() {
+        let sources = words(["impl LocalTier { fn get(&self) {} }", "CREATE TABLE user_texts"].into_iter());
+        let broken = |text| {
+            let violations = names_what_exists(Path::new("README.md"), text, &sources);
+            violations.iter().map(|violation| violation.line).collect::<Vec<_>>()
+        };
+        assert_eq!(broken("`LocalTier::get` and `user_texts`, `plain words` and `word`"), [0; 0]);
+        assert_eq!(broken("`LocalTier::set`\n`user_text`\n`Tier`"), [1, 2, 3]);
     }
 
     #[test]
