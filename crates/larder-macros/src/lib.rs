@@ -1,4 +1,8 @@
-//! The derive macro of larder's keys. Use it as `larder::Key`.
+//! The macros of larder. Use them as `larder::Key` and `larder::cached`.
+
+mod arguments;
+mod cached;
+mod options;
 
 use proc_macro::TokenStream;
 use proc_macro2::{Ident, Span};
@@ -13,6 +17,27 @@ use syn::{Data, DeriveInput, Error, Field, Index, Member, parse_macro_input, par
 #[proc_macro_derive(Key)]
 pub fn derive_key(input: TokenStream) -> TokenStream {
     expand(parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// Makes an `async` function or method a read through a class: if no tier has the value, the function's body loads it.
+///
+/// Options, separated by commas:
+///
+/// - `class = self.products`: the open class, an expression of type `Class` or `LoadingClass`. Needed.
+/// - `key = (self.tenant, id)`: the entry's key. Default: the arguments; several are a tuple.
+/// - `skip(trace)`: arguments that are no part of the default key.
+///
+/// The body runs in a task of the cache, with clones of `self` and of the arguments.
+#[proc_macro_attribute]
+pub fn cached(options: TokenStream, function: TokenStream) -> TokenStream {
+    let function = proc_macro2::TokenStream::from(function);
+    let expanded = cached::expand(options.into(), function.clone());
+    let with_error = |error: Error| {
+        let error = error.into_compile_error();
+        // The function stays, so that its callers get no error too.
+        quote!(#error #function)
+    };
+    expanded.unwrap_or_else(with_error).into()
 }
 
 fn expand(mut input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use larder::{Cache, Class, Receipt};
+use larder::{Cache, Class, Receipt, cached};
 use larder_sql::{CommitExt as _, Dialect, SqlJournal, Table, migration};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
@@ -47,6 +47,7 @@ impl Customers {
 }
 
 /// The same methods, cached. A write names no key: the journal does.
+#[derive(Clone)]
 struct CachedCustomers {
     inner: Customers,
     cache: Cache,
@@ -69,15 +70,17 @@ impl CachedCustomers {
         Ok(Self { inner, cache, by_id, by_email })
     }
 
-    async fn find(&self, id: i64) -> Result<Option<Arc<Customer>>, larder::Error> {
-        // The load belongs to the cache, so it has a handle of the repository of its own.
-        let inner = self.inner.clone();
-        self.by_id.get_or_load(&id, async move || inner.find(id).await).await
+    // A load belongs to the cache, so `#[cached]` gives the body clones of `self` and of its arguments. By hand it would be
+    // `let (inner, address) = (self.inner.clone(), email.to_owned());` and
+    // `self.by_email.get_or_load(email, async move || inner.find_by_email(&address).await).await`.
+    #[cached(class = self.by_id)]
+    async fn find(&self, id: i64) -> Result<Option<Arc<Customer>>> {
+        Ok(self.inner.find(id).await?.map(Arc::new))
     }
 
-    async fn find_by_email(&self, email: &str) -> Result<Option<Arc<Customer>>, larder::Error> {
-        let (inner, address) = (self.inner.clone(), email.to_owned());
-        self.by_email.get_or_load(email, async move || inner.find_by_email(&address).await).await
+    #[cached(class = self.by_email)]
+    async fn find_by_email(&self, email: &str) -> Result<Option<Arc<Customer>>> {
+        Ok(self.inner.find_by_email(email).await?.map(Arc::new))
     }
 
     async fn change_email(&self, id: i64, email: &str) -> Result<Receipt> {

@@ -41,6 +41,8 @@ pub use crate::read_connection::ReadConnection;
 #[doc = include_str!("../../../README.md")]
 #[doc = include_str!("../../../docs/aging.md")]
 #[doc = include_str!("../../../docs/batches.md")]
+#[doc = include_str!("../../../docs/cached.md")]
+#[doc = include_str!("../../../docs/events.md")]
 #[doc = include_str!("../../../docs/journal.md")]
 #[doc = include_str!("../../../docs/loaders.md")]
 #[doc = include_str!("../../../docs/memory.md")]

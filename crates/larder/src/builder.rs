@@ -18,7 +18,8 @@ use crate::engine::pruning::prune_periodically;
 use crate::engine::registry::Registry;
 use crate::engine::{AbortOnDrop, Engine, Limits, SharedTier};
 use crate::error::Error;
-use crate::journal::Journal;
+use crate::event_sender::EventSender;
+use crate::journal::{Journal, within};
 use crate::key::Namespace;
 use crate::local::LocalTier;
 use crate::policy::{BOUND_MIN, LOAD_TIMEOUT, LOAD_TIMEOUT_MAX, STALENESS_BOUND};
@@ -284,9 +285,11 @@ impl Builder {
         let namespace = Arc::new(namespace);
         let local = Arc::new(LocalTier::new(self.memory_bytes, self.rules));
         let clock = self.clock.clone();
-        let causes = Arc::new(Causes::new(clock.clone(), self.bound));
+        let events = Arc::new(EventSender::new(namespace.clone()));
+        local.report_evictions(events.eviction_report());
+        let causes = Arc::new(Causes::new(clock.clone(), self.bound).observed_by(events.clone()));
         let polls = Arc::new(PollRequests::new());
-        let shared = self.shared(&namespace, &clock, &local, &causes, &polls).await?;
+        let shared = self.shared(&clock, &local, &causes, &polls, &events).await?;
         let mut tasks = Vec::new();
         if let Some(journal) = &self.journal {
             tasks.push(AbortOnDrop::start(prune_periodically(journal.clone())));
@@ -329,6 +332,7 @@ impl Builder {
             classes: Registry::default(),
             causes,
             polls,
+            events,
             entry_secrets: self.entry_secrets,
             is_on: AtomicBool::new(true),
         };
@@ -339,33 +343,29 @@ impl Builder {
     #[cfg(feature = "redis")]
     async fn shared(
         &self,
-        namespace: &Namespace,
         clock: &Clock,
         local: &Arc<LocalTier>,
         causes: &Arc<Causes>,
         polls: &Arc<PollRequests>,
+        events: &Arc<EventSender>,
     ) -> Result<Option<SharedTier>, Error> {
+        use crate::condition::Condition;
         use crate::engine::MemoryListener;
         use crate::remote::redis::{IdentitySource, RedisTier, Settings};
 
         let Some(url) = &self.redis else { return Ok(None) };
-        check_range(
-            "redis_timeout",
-            self.redis_timeout,
-            Duration::from_millis(10),
-            Duration::from_millis(500),
-        )?;
-        check_range("redis_budget", self.redis_budget, Duration::from_millis(1), Duration::from_secs(10))?;
+        let millis = Duration::from_millis;
+        check_range("redis_timeout", self.redis_timeout, millis(10), millis(500))?;
+        check_range("redis_budget", self.redis_budget, millis(1), millis(10_000))?;
         check_range("redis_pool_size", self.redis_pool_size, 1, 1000)?;
         let source = match &self.journal {
             Some(journal) => IdentitySource::Journal(journal.clone()),
             None => IdentitySource::Installation(installation(self.installation.as_deref())?),
         };
-        let wait = self.redis_pool_timeout;
-        check_range("redis_pool_timeout", wait, Duration::from_millis(1), Duration::from_secs(60))?;
+        check_range("redis_pool_timeout", self.redis_pool_timeout, millis(1), millis(60_000))?;
         let settings = Settings {
             url: url.clone(),
-            namespace: namespace.clone(),
+            namespace: events.namespace().clone(),
             bound: self.bound,
             timeout: self.redis_timeout,
             pool_size: self.redis_pool_size,
@@ -374,7 +374,7 @@ impl Builder {
             rules: self.rules,
             causes: causes.clone(),
             polls: polls.clone(),
-            condition: Arc::new(crate::condition::Condition::new(clock.clone())),
+            condition: Arc::new(Condition::new(clock.clone()).reporting_to(events.clone())),
         };
         let condition = settings.condition.clone();
         let validity = Arc::new(Validity::new());
@@ -388,11 +388,11 @@ impl Builder {
     #[cfg(not(feature = "redis"))]
     async fn shared(
         &self,
-        _: &Namespace,
         _: &Clock,
         _: &Arc<LocalTier>,
         _: &Arc<Causes>,
         _: &Arc<PollRequests>,
+        _: &Arc<EventSender>,
     ) -> Result<Option<SharedTier>, Error> {
         Ok(None)
     }

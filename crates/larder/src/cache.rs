@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::Engine;
+use crate::events::Events;
 use crate::health::{HealthReport, Trouble, TroubleCount};
 use crate::journal::{FaultEpisodes, Journal};
 use crate::key::Namespace;
@@ -47,6 +48,39 @@ impl Cache {
     /// Which tiers answer at this instant.
     pub fn health(&self) -> Health {
         self.engine.health_report().state
+    }
+
+    /// What this cache does from now on, on this instance: hits, misses, loads, invalidations and more, in their order.
+    /// A subscriber that is more than 4,096 events behind gets [`Event::Missed`](crate::Event::Missed); it delays no
+    /// read. While there is no subscriber, events cost a hit one relaxed load of a counter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    /// use larder::events::{Event, LoadEnd};
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// let mut events = cache.events();
+    ///
+    /// rooms.get_or_load(&7, || async { Ok::<_, std::io::Error>("sea view".to_owned()) }).await?;
+    /// assert!(matches!(events.next().await, Some(Event::Miss { .. })));
+    /// let Some(Event::Load { entry, outcome, .. }) = events.next().await else { panic!("no load") };
+    /// assert_eq!((&*entry.class, entry.key.as_deref(), outcome), ("rooms", Some("7"), LoadEnd::Value));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&self) -> Events {
+        self.engine.events.subscribe()
+    }
+
+    /// As [`Cache::events`], without [`Event::Hit`](crate::Event::Hit): of a busy cache, hits are most events. Hits cost
+    /// nothing for such a subscriber, and do not overwrite what it has not received yet.
+    pub fn events_without_hits(&self) -> Events {
+        self.engine.events.subscribe_without_hits()
     }
 
     /// The journal with which the cache was built; `None` if there is no journal, or its type is neither `J` nor

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -87,6 +87,15 @@ pub(crate) enum Scope {
     Everything,
 }
 
+/// Learns of each invalidation at once, for events. A trait, because what events say is made of causes.
+pub(crate) trait ObservesInvalidations: Send + Sync {
+    /// All of `batch` is invalidated.
+    fn invalidated(&self, batch: &Batch, cause: Cause);
+
+    /// Redis reported `key`.
+    fn pushed(&self, key: &[u8]);
+}
+
 /// The recorded causes, bounded in number: the oldest are evicted.
 pub(crate) struct Causes {
     clock: Clock,
@@ -101,6 +110,7 @@ pub(crate) struct Causes {
     /// The records of patterns and of everything, which have no key. The lock is held for a few statements, never
     /// together with another lock. Invariant: the patterns are in the order of their records, the oldest first.
     wide: Mutex<Wide>,
+    observer: Option<Arc<dyn ObservesInvalidations>>,
 }
 
 #[derive(Default)]
@@ -117,11 +127,23 @@ impl Causes {
             count: AtomicU64::new(0),
             named: Cache::new(NAMES_MAX),
             wide: Mutex::default(),
+            observer: None,
+        }
+    }
+
+    pub(crate) fn observed_by(self, observer: Arc<dyn ObservesInvalidations>) -> Self {
+        Causes { observer: Some(observer), ..self }
+    }
+
+    fn observed(&self, batch: &Batch, cause: Cause) {
+        if let Some(observer) = &self.observer {
+            observer.invalidated(batch, cause);
         }
     }
 
     /// Records that all of `batch` was invalidated.
     pub(crate) fn note(&self, batch: &Batch, cause: Cause) {
+        self.observed(batch, cause);
         let record = self.record(cause);
         for key in batch.keys.iter().take(NAMES_MAX) {
             self.remember(key.clone(), record);
@@ -145,11 +167,15 @@ impl Causes {
 
     /// Records that Redis reported `key`, of which this process had a copy.
     pub(crate) fn apply_push(&self, key: &[u8]) {
+        if let Some(observer) = &self.observer {
+            observer.pushed(key);
+        }
         self.remember(Bytes::copy_from_slice(key), self.record(Cause::Push));
     }
 
     /// Records that everything counts as invalidated because of `cause`.
     pub(crate) fn note_everything(&self, cause: Cause) {
+        self.observed(&Batch { everything: true, ..Batch::default() }, cause);
         let mut wide = self.lock();
         wide.everything = Some(self.newer(wide.everything, self.record(cause)));
     }

@@ -6,10 +6,12 @@
 //! - `one_trouble_after_another_is_one_episode`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::clock::{Clock, Tick};
+use crate::event_sender::EventSender;
+use crate::events::Event;
 use crate::health::{Reason, Trouble, TroubleCount};
 
 /// An episode ends when there has been no trouble for this long. A Redis whose memory is nearly full refuses one write
@@ -23,6 +25,7 @@ pub(crate) struct Condition {
     /// One counter for each trouble, in the order of `Trouble::ALL`. The counters guard no other data: relaxed order is
     /// enough.
     counts: Vec<AtomicU64>,
+    events: Option<Arc<EventSender>>,
 }
 
 struct State {
@@ -44,6 +47,18 @@ impl Condition {
             clock,
             state: Mutex::new(State { present: Some(present), episode: None }),
             counts: Trouble::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            events: None,
+        }
+    }
+
+    /// Also sends an event for each line that it logs.
+    pub(crate) fn reporting_to(self, events: Arc<EventSender>) -> Self {
+        Condition { events: Some(events), ..self }
+    }
+
+    fn send(&self, event: Event) {
+        if let Some(events) = &self.events {
+            events.send(|_| event);
         }
     }
 
@@ -68,6 +83,7 @@ impl Condition {
         episode.troubles.push(trouble);
         drop(state);
         self.counts[trouble as usize].fetch_add(1, Ordering::Relaxed);
+        self.send(Event::Degraded { trouble });
         let said = detail.unwrap_or_default();
         tracing::warn!(%trouble, said, "the cache is degraded: {}", trouble.text());
     }
@@ -84,6 +100,7 @@ impl Condition {
         }
         let Some(episode) = state.episode.take() else { return };
         drop(state);
+        self.send(Event::Recovered);
         let lasted = calm_since.since(episode.began);
         let troubles: Vec<&str> = episode.troubles.iter().map(|trouble| trouble.as_str()).collect();
         tracing::info!(troubles = troubles.join(" "), ?lasted, "the cache is no longer degraded");

@@ -55,7 +55,8 @@ const PROPAGATED: &[u8] = b":@told=";
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key of a class with keys of type `{K}`",
     note = "derive it with `#[derive(larder::Key)]`, or pass the key in the type with which the class was opened",
-    note = "`uuid::Uuid` is a key with larder's feature `uuid`; an `Option` is none, because no row has the entry of a missing key"
+    note = "`uuid::Uuid` is a key with larder's feature `uuid`; an `Option` is none, because no row has the entry of a missing key",
+    note = "`#[cached(…, skip(state))]` leaves an argument out of the key"
 )]
 pub trait Key<K: ?Sized = Self> {
     /// Pushes every part that distinguishes this key from others of its class. Equal keys push equal parts, whatever

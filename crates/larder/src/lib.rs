@@ -55,6 +55,8 @@ mod deep_size;
 mod digest;
 mod engine;
 pub mod error;
+mod event_sender;
+pub mod events;
 pub mod health;
 pub mod introspection;
 pub mod invalidation;
@@ -93,6 +95,7 @@ pub use crate::cache::Cache;
 pub use crate::class::{Answer, Class, LoadingClass, Lookup};
 pub use crate::codec::Codec;
 pub use crate::error::Error;
+pub use crate::events::{Event, Events};
 pub use crate::journal::{Journal, Touch};
 pub use crate::key::Key;
 pub use crate::loaded::{IntoLoaded, Loaded, Previous};
@@ -121,6 +124,70 @@ pub use crate::tag::{Tag, tag};
 /// ```
 #[cfg(feature = "macros")]
 pub use larder_macros::Key;
+
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyhow::Result<()> {
+/// use std::sync::Arc;
+/// use larder::{Cache, Class, cached};
+///
+/// #[derive(Clone)]
+/// struct Products { by_id: Class<i64, String> } // and the pool
+///
+/// impl Products {
+///     #[cached(class = self.by_id)]
+///     async fn find(&self, id: i64) -> anyhow::Result<Option<Arc<String>>> {
+///         println!("SELECT name FROM products WHERE id = {id}");
+///         Ok((id == 7).then(|| Arc::new("lamp".to_owned())))
+///     }
+/// }
+///
+/// let cache = Cache::builder("docs").build().await?;
+/// let products = Products { by_id: cache.class("product").open()? };
+/// for _ in 0..2 {
+///     assert_eq!(products.find(7).await?.as_deref().map(String::as_str), Some("lamp")); // one query
+/// }
+/// let _receipt = products.by_id.invalidate(&7).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The load gets a clone of `self`, so this does not compile without `Clone`:
+///
+/// ```compile_fail,E0277
+/// struct Products { by_id: larder::Class<i64, String> }
+///
+/// impl Products {
+///     #[larder::cached(class = self.by_id)]
+///     async fn find(&self, id: i64) -> anyhow::Result<String> {
+///         Ok(format!("product {id}"))
+///     }
+/// }
+/// ```
+///
+/// The value is no value of the class:
+///
+/// ```compile_fail,E0277
+/// #[larder::cached(class = numbers, skip(numbers))]
+/// async fn name(numbers: &larder::Class<i64, u64>, id: i64) -> anyhow::Result<String> {
+///     Ok(format!("product {id}"))
+/// }
+/// ```
+///
+/// The error cannot be made from an error of the read, such as a time-out:
+///
+/// ```compile_fail,E0277
+/// #[larder::cached(class = names, skip(names))]
+/// async fn name(names: &larder::Class<i64, String>, id: i64) -> Result<String, std::io::Error> {
+///     Ok(format!("product {id}"))
+/// }
+/// ```
+///
+/// In the repository, `docs/cached.md` has the rules.
+#[cfg(feature = "macros")]
+pub use larder_macros::cached;
 
 /// Compiles the example of the crate's README.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::iter::{Once, once};
 
 use crate::journal::Touch;
 use crate::key::{Key, PartKind};
-use crate::key_parts::text_of;
+use crate::key_parts::{KeyParts, text_of};
 
 /// A name under which entries are invalidated together; see [`tag`] and
 /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by). Any text can be a tag.
@@ -45,6 +45,8 @@ pub struct TagGroup {
 /// The tag of a value in the group `group`: its text is the group's name and the parts of `key`. An entry with this tag
 /// also has the tag `group`, with which everything in the group is invalidated.
 ///
+/// The key is a value or a reference to one: `tag("category", page.category)`, `tag("author", &book.author)`.
+///
 /// With `Table::tag_by` of `larder-sql`, the database journals this tag for each changed row.
 ///
 /// # Examples
@@ -59,18 +61,55 @@ pub struct TagGroup {
 ///
 /// let cache = Cache::builder("shop").build().await?;
 /// let pages: Class<Page, Vec<i64>> =
-///     cache.class("pages").tagged_by(|page: &Page| tag("category", &page.category)).open()?;
+///     cache.class("pages").tagged_by(|page: &Page| tag("category", page.category)).open()?;
 /// let page = Page { category: 7, page: 1 };
 /// pages.get_or_load(&page, || async { Ok::<_, larder::Error>(vec![1, 2]) }).await?;
-/// let _receipt = cache.invalidate_tag(tag("category", &7)).await;
+/// let _receipt = cache.invalidate_tag(tag("category", 7)).await;
 /// assert!(pages.get(&page).await.is_miss());
 /// # Ok(())
 /// # }
 /// ```
-pub fn tag<K: Key + ?Sized>(group: &str, key: &K) -> Tag {
+pub fn tag<K: IntoTagKey<M>, M>(group: &str, key: K) -> Tag {
     Tag {
-        text: format!("{group}:{}", text_of(|parts| key.parts(parts))),
+        text: format!("{group}:{}", text_of(|parts| key.tag_parts(parts))),
         group: Some(Group { name_bytes: group.len(), kinds: K::kinds }),
+    }
+}
+
+/// What [`tag`] takes as its key: a [`Key`], or a reference to one. `M` says which of them, and is inferred.
+pub trait IntoTagKey<M> {
+    #[doc(hidden)]
+    fn tag_parts(&self, parts: &mut KeyParts<'_>);
+
+    #[doc(hidden)]
+    fn kinds() -> Option<Vec<PartKind>>;
+}
+
+/// Marks that [`tag`] got the key itself.
+#[derive(Debug)]
+pub struct ByValue(());
+
+/// Marks that [`tag`] got a reference to the key.
+#[derive(Debug)]
+pub struct ByReference(());
+
+impl<K: Key> IntoTagKey<ByValue> for K {
+    fn tag_parts(&self, parts: &mut KeyParts<'_>) {
+        self.parts(parts);
+    }
+
+    fn kinds() -> Option<Vec<PartKind>> {
+        K::kinds()
+    }
+}
+
+impl<K: Key + ?Sized> IntoTagKey<ByReference> for &K {
+    fn tag_parts(&self, parts: &mut KeyParts<'_>) {
+        (**self).parts(parts);
+    }
+
+    fn kinds() -> Option<Vec<PartKind>> {
+        K::kinds()
     }
 }
 
@@ -150,6 +189,9 @@ mod tests {
     fn the_database_and_the_application_spell_a_tag_alike() {
         let touch = |json| serde_json::from_str::<Touch>(json).unwrap();
         assert_eq!(touch(r#"["tag","category","7"]"#), tag("category", &7).into());
+        assert_eq!(tag("category", 7), tag("category", &7));
+        assert_eq!(tag("name", "x").group(), tag("name", String::from("x")).group());
+        assert_eq!(tag("name", "x"), tag("name", &String::from("x")));
         assert_eq!(
             touch(r#"["tag","seat","Größe: x","3"]"#),
             tag("seat", &("Größe: x".to_owned(), 3)).into()

@@ -1,6 +1,7 @@
 //! A class: a named kind of value with its key type, value type, policy and operations.
 
 mod builder;
+mod cached;
 mod handle;
 mod hot;
 mod loading;
@@ -9,6 +10,9 @@ mod opening;
 mod warming;
 
 pub use crate::class::builder::ClassBuilder;
+pub use crate::class::cached::{CachedReturn, LoadArgument};
+#[doc(hidden)]
+pub use crate::class::cached::{load_argument, read_cached};
 pub use crate::class::handle::{Answer, Class, Lookup, ReadBuilder};
 pub use crate::class::loading::{LoadingClass, LoadingClassBuilder, LoadingRead};
 pub use crate::class::many::ReadManyBuilder;

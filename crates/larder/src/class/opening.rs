@@ -15,6 +15,7 @@ use crate::codec::{Codec, Coder};
 use crate::engine::registry::{ClassState, Declaration, DeclaredClass};
 use crate::engine::{ClassCore, Engine};
 use crate::error::Error;
+use crate::event_sender::KeySecrecy;
 use crate::key::{Key, Namespace};
 use crate::policy::LOAD_TIMEOUT_MAX;
 use crate::protection::{Protection, Sealer};
@@ -154,6 +155,11 @@ where
         if let (Some(shared), false) = (&self.cache.engine.shared, self.is_memory_only) {
             shared.remote.allow_value_bytes(self.max_value_bytes);
         }
+        let secrecy = KeySecrecy {
+            is_secret: self.is_memory_only || self.protection == Protection::Sealed,
+            has_key_tags: self.tags_of.is_some(),
+        };
+        self.cache.engine.events.note_class(&self.name, secrecy);
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             sealer: self.sealer()?,
@@ -163,6 +169,7 @@ where
             abandonment: self.abandonment,
             // `common` registers the class. It is called last, so that a class that is refused is not registered.
             common: common(&self.name, self.declaration())?,
+            events: self.cache.engine.events.clone(),
             max_value_bytes: self.max_value_bytes,
             compress_above: self.compress_above,
             memory_of: self.memory_of,

@@ -210,7 +210,7 @@ impl Engine {
         let asks_memory = options.is_bounded(class) && class.is_on(self) && !is_uncached();
         let from_memory = |key: &KeyBuf| {
             let (copy, _) = self.find(class, key, |age| asks_memory && age == Age::Fresh)?;
-            Some(Ok(self.serve_memory(class, &copy)))
+            Some(Ok(self.serve_memory(class, key, &copy)))
         };
         let mut answers: Vec<_> = keys.iter().map(from_memory).collect();
 

@@ -14,11 +14,13 @@ use crate::engine::load::{Loading, StoreCondition};
 use crate::engine::plan::{FlightStep, LoadBegin, LoadPlan, LoadStart};
 use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::error::Error;
+use crate::events::{Event, MissReason};
 use crate::loaded::AnyPrevious;
 use crate::local::outcome::{FlightReceiver, FlightResult, FlightSender, LoadOutcome};
 use crate::local::{LocalTier, NewFlight};
-use crate::policy::Abandonment;
+use crate::policy::{Abandonment, Consistency};
 use crate::protocol::flight::FlightId;
+use crate::source::{Placement, Source};
 use crate::stats::count;
 
 impl Engine {
@@ -52,6 +54,7 @@ impl Engine {
         class: &Arc<ClassCore>,
         entry_ref: EntryRef,
         leader: Leader,
+        consistency: Consistency,
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> FlightResult {
         let (plan, previous) = match self.ask_tiers(class, &entry_ref, &leader.receiver).await {
@@ -64,6 +67,7 @@ impl Engine {
             }
             FlightStep::Load(plan, previous) => (plan, previous),
         };
+        self.miss(&entry_ref.key, self.miss_reason(class, &plan, previous.is_some(), consistency));
         let (flight, receiver) = (leader.id, leader.receiver.clone());
         let begin = self.begin(entry_ref, flight, receiver, previous.clone());
         // From here on the flight belongs to the cache: if this read is dropped, its task goes on. `begin_load` is
@@ -82,6 +86,24 @@ impl Engine {
             true => Err(Error::load_panicked()),
             false => Err(Error::load_ended()),
         })
+    }
+
+    /// Why the tiers gave no answer to the read that leads.
+    fn miss_reason(
+        &self,
+        class: &ClassCore,
+        plan: &LoadPlan,
+        is_aged: bool,
+        consistency: Consistency,
+    ) -> MissReason {
+        let is_memory_alone = class.is_memory_only || self.shared.is_none();
+        match plan {
+            LoadPlan::Beside => MissReason::WaitedInVain,
+            LoadPlan::Memory(..) if !is_memory_alone => MissReason::RedisAway,
+            _ if is_memory_alone && consistency == Consistency::Fresh => MissReason::Fresh,
+            _ if is_aged => MissReason::Aged,
+            _ => MissReason::NotCached,
+        }
     }
 
     /// The present instant.
@@ -108,7 +130,7 @@ impl Engine {
         plan: LoadPlan,
         loading: Loading,
     ) -> FlightResult {
-        match (plan, &self.shared) {
+        let outcome = match (plan, &self.shared) {
             (LoadPlan::Fill(hold, tags), Some(shared)) => {
                 self.load_and_fill(class, begin, shared, (hold, tags), loading).await
             }
@@ -129,6 +151,17 @@ impl Engine {
                     stale_by: None,
                 })
             }
+        };
+        self.note_stored(&begin.entry_ref.key, &outcome);
+        outcome
+    }
+
+    /// Sends an event if a loaded value was not stored.
+    pub(super) fn note_stored(&self, key: &[u8], outcome: &FlightResult) {
+        if let Ok(LoadOutcome { source: Source::Load { placement: Placement::Nowhere(reason) }, .. }) =
+            outcome
+        {
+            self.events.send(|events| Event::FillRefused { entry: events.entry(key), reason: *reason });
         }
     }
 }

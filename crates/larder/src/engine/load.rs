@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use tokio::select;
 use tokio::time::sleep;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, LoadStart, MemoryRight};
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, Error, ErrorKind};
+use crate::events::{Event, LoadEnd};
 use crate::loaded::{AnyLoaded, AnyPrevious, Loaded, LoadedKind};
 use crate::loading::run_load;
 use crate::local::copy::{LocalCopy, Origin};
@@ -71,6 +74,7 @@ impl Engine {
     pub(crate) async fn load(
         &self,
         class: &ClassCore,
+        key: &[u8],
         previous: Option<&AnyPrevious>,
         loading: Loading,
     ) -> Result<LoadedValue, Error> {
@@ -80,9 +84,11 @@ impl Engine {
         }
         count(&class.common.counters.loads);
         let (began, limit) = (Instant::now(), class.load_timeout);
+        let mut end = LoadNote::new(self, class, key);
+        let running = run_load(loading).instrument(end.span.clone());
         // A panic goes on to the read, and the breaker counts it.
         let panicked = PanicNote(|| class.common.breaker.note_failure(&class.name, self.clock.now()));
-        let loaded = match tokio::time::timeout(limit, run_load(loading)).await {
+        let loaded = match tokio::time::timeout(limit, running).await {
             Ok((Ok(loaded), spoiled)) => resolve(loaded, previous)
                 .map(|(value, ttl, version)| LoadedValue {
                     value,
@@ -96,6 +102,12 @@ impl Engine {
             Err(_) => Err(Error::load_timeout(&class.name, limit)),
         };
         drop(panicked);
+        end.outcome = Some(match &loaded {
+            Ok(LoadedValue { value: Some(_), .. }) => LoadEnd::Value,
+            Ok(_) => LoadEnd::Absent,
+            Err(error) => LoadEnd::Failed(error.kind()),
+        });
+        drop(end);
         match &loaded {
             Ok(_) => class.common.breaker.note_success(&class.name),
             Err(_) => {
@@ -121,7 +133,7 @@ impl Engine {
             // the check would never fire.
             biased;
             () = self.until_useless(class, begin, condition) => Err(Error::load_ended()),
-            loaded = self.load(class, begin.previous.as_ref(), loading) => loaded,
+            loaded = self.load(class, &begin.entry_ref.key, begin.previous.as_ref(), loading) => loaded,
         }
     }
 
@@ -251,6 +263,44 @@ impl Engine {
                 not_kept(value, why)
             }
         }
+    }
+}
+
+/// Notes the end of a load, in its span and as an event, however it ends.
+struct LoadNote<'a> {
+    engine: &'a Engine,
+    key: &'a [u8],
+    began: Instant,
+    span: Span,
+    /// `None` while the load runs.
+    outcome: Option<LoadEnd>,
+}
+
+impl<'a> LoadNote<'a> {
+    fn new(engine: &'a Engine, class: &ClassCore, key: &'a [u8]) -> Self {
+        // The key is left out: it may be personal data. The status is OpenTelemetry's.
+        let span = tracing::debug_span!(
+            "larder.load",
+            larder.class = class.name,
+            larder.outcome = Empty,
+            otel.status_code = Empty
+        );
+        LoadNote { engine, key, began: Instant::now(), span, outcome: None }
+    }
+}
+
+impl Drop for LoadNote<'_> {
+    fn drop(&mut self) {
+        let outcome = self.outcome.unwrap_or(match std::thread::panicking() {
+            true => LoadEnd::Failed(ErrorKind::LoadPanicked),
+            false => LoadEnd::Stopped,
+        });
+        self.span.record("larder.outcome", outcome.as_str());
+        if matches!(outcome, LoadEnd::Failed(_)) {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let (key, took) = (self.key, self.began.elapsed());
+        self.engine.events.send(|events| Event::Load { entry: events.entry(key), took, outcome });
     }
 }
 

@@ -31,6 +31,7 @@ use crate::codec::{AnyValue, Coder};
 use crate::condition::Condition;
 use crate::engine::consumer::AppliedChanges;
 use crate::engine::registry::{ClassState, Registry};
+use crate::event_sender::EventSender;
 use crate::health::Health;
 use crate::health::{HealthReport, Reason, Trouble};
 use crate::journal::{Journal, JournalFault};
@@ -74,6 +75,8 @@ pub(crate) struct Engine {
     pub(crate) polls: Arc<PollRequests>,
     /// Why entries were invalidated.
     pub(crate) causes: Arc<Causes>,
+    /// Sends what happens to subscribers.
+    pub(crate) events: Arc<EventSender>,
     /// The secrets that authenticate entries in Redis.
     pub(crate) entry_secrets: Option<EntrySecrets>,
     /// Whether caching is on. While it is off, every read calls its loader and nothing is stored; invalidations still
@@ -123,6 +126,7 @@ pub(crate) struct ClassCore {
     pub(crate) compress_above: Option<usize>,
     /// What a value takes in memory, if the class says so itself.
     pub(crate) memory_of: Option<MemoryOf>,
+    pub(crate) events: Arc<EventSender>,
     /// The state that all handles of the class's name share: counters and switch.
     pub(crate) common: Arc<ClassState>,
 }

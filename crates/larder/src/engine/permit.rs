@@ -236,6 +236,7 @@ impl Engine {
                 .await
             }
         };
+        self.note_stored(&entry_ref.key, &put);
         match put {
             Ok(put) if put.source.is_stored() && is_complete => RedeemOutcome::Stored,
             Ok(put) if put.source.is_stored() => RedeemOutcome::LocalOnly,

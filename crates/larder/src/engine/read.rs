@@ -10,6 +10,7 @@ use crate::engine::flight::Leader;
 use crate::engine::load::Loading;
 use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
 use crate::error::Error;
+use crate::events::{Event, HitSource, MissReason};
 use crate::key::KeyBuf;
 use crate::loaded::AnyPrevious;
 use crate::local::copy::LocalCopy;
@@ -72,7 +73,8 @@ impl Engine {
         if !class.is_on(self) || is_uncached() {
             // This load belongs to its reader, so it has no soft time-out, which would end it.
             count(&class.common.counters.bypasses);
-            let value = self.load(class, None, begin_load(None)).await?.value;
+            self.miss(key, MissReason::Bypass);
+            let value = self.load(class, key, None, begin_load(None)).await?.value;
             return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false, stale_by: None });
         }
         let is_bounded = options.is_bounded(class);
@@ -83,7 +85,7 @@ impl Engine {
                 let refresh = self.refresh(class, entry_ref, &copy, begin_load);
                 Box::pin(self.budgeted(class, refresh)).await;
             }
-            return Ok(self.serve_memory(class, &copy));
+            return Ok(self.serve_memory(class, key, &copy));
         }
         let entry_ref = EntryRef { key: owned(key), tags: tags() };
         Box::pin(self.budgeted(class, self.read_past_memory(class, entry_ref, options, begin_load))).await
@@ -132,7 +134,7 @@ impl Engine {
     }
 
     /// Answers a hit in memory.
-    pub(super) fn serve_memory(&self, class: &ClassCore, copy: &LocalCopy) -> ReadOutcome {
+    pub(super) fn serve_memory(&self, class: &ClassCore, key: &[u8], copy: &LocalCopy) -> ReadOutcome {
         let counters = &class.common.counters;
         count(&counters.memory_hits);
         if copy.value.is_none() {
@@ -145,13 +147,14 @@ impl Engine {
         if stale_by.is_some() {
             count(&counters.stale_hits);
         }
+        self.events.hit(key, HitSource::Memory, copy.value.is_none(), stale_by.is_some());
         ReadOutcome { value: copy.value.clone(), source: Source::Memory, is_shared: false, stale_by }
     }
 
     /// Answers from memory, unless the copy has to be loaded again.
     fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<ReadOutcome> {
         let (copy, _) = self.find(class, key, |age| age != Age::Reload)?;
-        Some(self.serve_memory(class, &copy))
+        Some(self.serve_memory(class, key, &copy))
     }
 
     /// Only for a proof that breaks the rule: the copy that memory has before the load.
@@ -172,7 +175,7 @@ impl Engine {
     ) -> Option<ReadOutcome> {
         let copy = before.or_else(|| self.find(class, &entry_ref.key, |_| true).map(|(copy, _)| copy));
         let found = match copy {
-            Some(copy) => Some(self.serve_memory(class, &copy)),
+            Some(copy) => Some(self.serve_memory(class, &entry_ref.key, &copy)),
             None if class.is_memory_only => None,
             None => {
                 let tier = self.usable_tier()?;
@@ -214,6 +217,7 @@ impl Engine {
         };
         if found.is_none() {
             count(&class.common.counters.get_misses);
+            self.miss(key, MissReason::NotCached);
         }
         found
     }
@@ -231,7 +235,8 @@ impl Engine {
             match self.local.join_or_lead(&entry_ref.key, &entry_ref.tags, consistency, arrival, now, bound) {
                 JoinDecision::Join(flight) => {
                     let Ok(outcome) = timeout(class.flight_timeout(), flight.outcome()).await else {
-                        return self.load_alone(class, begin_load(None)).await;
+                        self.miss(&entry_ref.key, MissReason::WaitedInVain);
+                        return self.load_alone(class, &entry_ref.key, begin_load(None)).await;
                     };
                     // There is no outcome because the flight was cancelled: this read joins or leads another flight.
                     let Some(outcome) = outcome else { continue };
@@ -239,17 +244,21 @@ impl Engine {
                     if loaded.is_spoiled() {
                         // The load was spoiled. This read loads outside a flight: otherwise, if all loads of the key
                         // are spoiled, its readers would load one after the other.
-                        return self.load_alone(class, begin_load(None)).await;
+                        self.miss(&entry_ref.key, MissReason::NotCached);
+                        return self.load_alone(class, &entry_ref.key, begin_load(None)).await;
                     }
                     if consistency == Consistency::Bounded && began >= loaded.valid_until {
                         continue;
                     }
                     count(&class.common.counters.joins);
+                    let (is_absent, is_stale) = (loaded.value.is_none(), loaded.stale_by.is_some());
+                    self.events.hit(&entry_ref.key, HitSource::Flight, is_absent, is_stale);
                     return Ok(ReadOutcome { is_shared: true, ..ReadOutcome::led(loaded) });
                 }
                 JoinDecision::Wait(flight) => {
                     let Ok(outcome) = timeout(class.flight_timeout(), flight.ended()).await else {
-                        return self.load_alone(class, begin_load(None)).await;
+                        self.miss(&entry_ref.key, MissReason::WaitedInVain);
+                        return self.load_alone(class, &entry_ref.key, begin_load(None)).await;
                     };
                     count(&class.common.counters.passed_flights);
                     // An error has no age. Otherwise each read that waited would wait for one more load that fails.
@@ -265,17 +274,26 @@ impl Engine {
                 }
                 JoinDecision::Lead(new) => {
                     let leader = Leader::new(self.local.clone(), entry_ref.key.clone(), new);
-                    let outcome = self.lead(class, entry_ref, leader, begin_load).await;
+                    let outcome = self.lead(class, entry_ref, leader, consistency, begin_load).await;
                     return outcome.map(ReadOutcome::led);
                 }
             }
         }
     }
 
+    pub(super) fn miss(&self, key: &[u8], reason: MissReason) {
+        self.events.send(|events| Event::Miss { entry: events.entry(key), reason });
+    }
+
     /// Loads without a flight: after the flight time-out, or if the joined load was spoiled. A loader that blocks its
     /// thread stops the flight's own time-out too, so followers need a time-out of their own.
-    async fn load_alone(&self, class: &ClassCore, loading: Loading) -> Result<ReadOutcome, Error> {
-        let loaded = self.load(class, None, loading).await?;
+    async fn load_alone(
+        &self,
+        class: &ClassCore,
+        key: &[u8],
+        loading: Loading,
+    ) -> Result<ReadOutcome, Error> {
+        let loaded = self.load(class, key, None, loading).await?;
         Ok(ReadOutcome { source: loaded.beside(), value: loaded.value, is_shared: false, stale_by: None })
     }
 }

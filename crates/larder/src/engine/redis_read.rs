@@ -14,6 +14,7 @@ use crate::engine::plan::{FlightStep, LeaseHold, LoadBegin, LoadPlan, LoadStart,
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
+use crate::events::HitSource;
 use crate::loaded::AnyPrevious;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
@@ -96,7 +97,7 @@ impl Engine {
                 Some(copy) => match class.age_in_redis(&copy, shared, self.clock.now()) {
                     Age::Reload => self.acquire_replacement(entry_ref, (shared, epoch), &reply, &copy).await,
                     age => {
-                        let loaded = self.serve_redis(class, &copy, &reply);
+                        let loaded = self.serve_redis(class, &entry_ref.key, &copy, &reply);
                         Ok(Round::Served(loaded, (age == Age::Refresh).then_some(copy)))
                     }
                 },
@@ -136,7 +137,8 @@ impl Engine {
         {
             AfterRead::Serve(entry) => {
                 let copy = self.accept_entry(class, entry_ref, shared, &reply, &entry)?;
-                is_wanted(class.age(&copy, self.clock.now())).then(|| self.serve_redis(class, &copy, &reply))
+                is_wanted(class.age(&copy, self.clock.now()))
+                    .then(|| self.serve_redis(class, &entry_ref.key, &copy, &reply))
             }
             AfterRead::Wait | AfterRead::Acquire { .. } => None,
         }
@@ -184,9 +186,10 @@ impl Engine {
         Some(copy)
     }
 
-    fn serve_redis(&self, class: &ClassCore, copy: &LocalCopy, reply: &Reply) -> LoadOutcome {
+    fn serve_redis(&self, class: &ClassCore, key: &[u8], copy: &LocalCopy, reply: &Reply) -> LoadOutcome {
         let (value, stale_by) = (copy.value.clone(), copy.stale_by(self.clock.now()));
         class.count_redis_hit(&value, stale_by);
+        self.events.hit(key, HitSource::Redis, value.is_none(), stale_by.is_some());
         LoadOutcome { value, source: Source::Redis, valid_until: reply.valid_until, stale_by }
     }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::codec::{AnyValue, CodecError, DecodedValue};
 use crate::compression::{compressed, decompressed};
 use crate::engine::ClassCore;
+use crate::events::Event;
 use crate::local::copy::Footprint;
 use crate::protocol::frame::{Entry, Header};
 use crate::protocol::rules::ProtocolRules;
@@ -129,6 +130,7 @@ impl ClassCore {
     }
 
     pub(crate) fn note_broken_frame(&self, broken: &dyn std::fmt::Display) {
+        self.events.send(|_| Event::Alarm { class: self.name.clone(), reason: broken.to_string() });
         if is_logged(count_nth(&self.common.counters.broken_frames)) {
             tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading again");
         }

@@ -31,6 +31,7 @@ impl Bench {
         let tier = Arc::new(Scripted::default());
         let validity = Arc::new(Validity::new());
         let namespace = Namespace::parse("ns").unwrap();
+        let events = Arc::new(EventSender::new(Arc::new(namespace.clone())));
         let class = ClassCore {
             name: "values".to_owned(),
             prefix: namespace.class_prefix("values").unwrap(),
@@ -52,6 +53,7 @@ impl Bench {
             max_value_bytes: 1 << 20,
             compress_above: None,
             memory_of: None,
+            events: events.clone(),
         };
         let tags: Tags = [namespace.tag_key("values")].into();
         let engine = Engine {
@@ -74,6 +76,7 @@ impl Bench {
             classes: Registry::default(),
             polls: Arc::new(PollRequests::new()),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
+            events,
             entry_secrets: None,
             is_on: AtomicBool::new(true),
         };

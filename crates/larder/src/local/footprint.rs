@@ -1,12 +1,13 @@
 //! What an entry takes in memory, and how much of the budget one entry may take.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::allocation::{arc_bytes, heap_bytes};
+use crate::local::LocalTier;
 use crate::local::copy::{CopyAging, LocalCopy};
 use crate::local::tokens;
 use crate::local::tokens::Tokens;
@@ -78,21 +79,69 @@ impl Weighter<Bytes, Arc<LocalCopy>> for Weight {
 /// not `crate::sync`'s: the hook runs under quick_cache's lock, and a scheduler that replaces `crate::sync` must not
 /// switch threads there.
 #[derive(Clone, Default)]
-pub(crate) struct Evictions(Arc<AtomicU64>);
+pub(crate) struct Evictions(Arc<EvictionState>);
+
+#[derive(Default)]
+struct EvictionState {
+    count: AtomicU64,
+    /// Gets the key of each evicted entry. It is called without quick_cache's lock, and with that of a shard.
+    report: OnceLock<ReportEvicted>,
+}
+
+type ReportEvicted = Box<dyn Fn(&[u8]) + Send + Sync>;
 
 impl Evictions {
     pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Relaxed)
     }
 }
 
 impl Lifecycle<Bytes, Arc<LocalCopy>> for Evictions {
-    /// The evicted copies. They are dropped after quick_cache has released its lock, because to drop a value may take
-    /// long or run the application's code.
-    type RequestState = Vec<Arc<LocalCopy>>;
+    type RequestState = EvictedEntries;
 
-    fn on_evict(&self, state: &mut Vec<Arc<LocalCopy>>, _: Bytes, copy: Arc<LocalCopy>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        state.push(copy);
+    fn on_evict(&self, state: &mut EvictedEntries, key: Bytes, copy: Arc<LocalCopy>) {
+        // quick_cache also passes the copy that an insertion replaces.
+        if state.inserted.as_ref() == Some(&key) {
+            state.replaced = Some(copy);
+            return;
+        }
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        state.entries.push((key, copy));
+        state.evictions.get_or_insert_with(|| self.clone());
+    }
+}
+
+/// The entries that one insertion evicted. They are reported and dropped after quick_cache has released its lock,
+/// because to drop a value may take long or run the application's code.
+#[derive(Default)]
+pub(crate) struct EvictedEntries {
+    /// The key that is inserted.
+    inserted: Option<Bytes>,
+    replaced: Option<Arc<LocalCopy>>,
+    entries: Vec<(Bytes, Arc<LocalCopy>)>,
+    /// `None` if there are no entries.
+    evictions: Option<Evictions>,
+}
+
+impl EvictedEntries {
+    /// What the insertion of `key` will evict.
+    pub(super) fn by(key: &Bytes) -> Self {
+        let inserted = Some(key.clone());
+        EvictedEntries { inserted, replaced: None, entries: Vec::new(), evictions: None }
+    }
+}
+
+impl Drop for EvictedEntries {
+    fn drop(&mut self) {
+        if let Some(report) = self.evictions.as_ref().and_then(|evictions| evictions.0.report.get()) {
+            self.entries.iter().for_each(|(key, _)| report(key));
+        }
+    }
+}
+
+impl LocalTier {
+    /// Reports the keys of evicted entries to `report` from now on. The first report that is set stays.
+    pub(crate) fn report_evictions(&self, report: impl Fn(&[u8]) + Send + Sync + 'static) {
+        let _ = self.evictions.0.report.set(Box::new(report));
     }
 }

@@ -24,7 +24,7 @@ use bytes::Bytes;
 
 use crate::clock::Tick;
 use crate::local::copy::{LocalCopy, Origin, Slot, TagCopy};
-use crate::local::footprint::{Entries, Evictions, entries, entry_bytes_max};
+use crate::local::footprint::{Entries, EvictedEntries, Evictions, entries, entry_bytes_max};
 use crate::local::outcome::{FlightReceiver, FlightSender};
 use crate::local::tokens::Tokens;
 use crate::policy::Consistency;
@@ -176,7 +176,8 @@ impl LocalTier {
             self.entries.remove(key);
             return Err(NotStoredReason::NoRoom);
         }
-        self.entries.insert(key.clone(), copy);
+        let mut evicted = EvictedEntries::by(key);
+        self.entries.insert_with_lifecycle(key.clone(), copy, &mut evicted);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Captures every line that is logged on this thread while it exists.
 pub(crate) struct Logged {
@@ -18,6 +19,18 @@ impl Logged {
     pub(crate) fn start() -> Self {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(lines.clone()).finish();
+        Logged { lines, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// Captures the ends of larder's spans too.
+    pub(crate) fn spans() -> Self {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::DEBUG)
+            .with_span_events(FmtSpan::CLOSE)
+            .with_writer(lines.clone())
+            .finish();
         Logged { lines, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
