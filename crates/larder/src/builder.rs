@@ -19,7 +19,7 @@ use crate::engine::registry::Registry;
 use crate::engine::{AbortOnDrop, Engine, Limits, SharedTier};
 use crate::error::Error;
 use crate::event_sender::EventSender;
-use crate::journal::{Journal, within};
+use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::local::LocalTier;
 use crate::policy::{BOUND_MIN, LOAD_TIMEOUT, LOAD_TIMEOUT_MAX, STALENESS_BOUND};
