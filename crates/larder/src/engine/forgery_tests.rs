@@ -94,7 +94,7 @@ impl Bed {
             ttl_millis: 60_000,
             stale_millis: 0,
             load_millis: 1,
-            version: None,
+            loader_version: None,
             tags: self.tokens.clone(),
         };
         let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
