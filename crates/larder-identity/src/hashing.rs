@@ -13,16 +13,16 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::failure::Failure;
-use crate::foreign;
+use crate::foreign_hash;
 use crate::hashing::queue::{Client, Queue};
 use crate::password::Password;
 
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
-/// The most memory in KiB, passes and lanes of a hash from elsewhere: a comparison must not take all memory of the
-/// machine. It is more than other systems use by default.
-const FOREIGN_COST: (u32, u32, u32) = (262_144, 20, 16);
+/// The most memory in KiB, passes and lanes of a hash that is compared: a comparison must not take all memory of the
+/// machine, or a thread for minutes. It is more than other systems use by default.
+const MAX_COST: (u32, u32, u32) = (262_144, 20, 16);
 
 /// The most hashers by default. Each keeps its 19 MiB, so that all keep less than 64 MiB.
 const HASHERS: usize = 3;
@@ -141,12 +141,15 @@ impl Passwords {
         Ok(self.own.run(self.client, work).await?.map_err(Failure::new)?)
     }
 
-    /// Whether `stored` is the hash of `password`. If `stored` is `None`, the answer is `false` after the same time.
+    /// Whether `stored` is the hash of `password`. If `stored` is `None`, or a hash that [`is_known`](Self::is_known)
+    /// refuses, the answer is `false` after the time that a hash of ours takes: such a hash is never computed.
     ///
     /// # Errors
     /// The queue is full, or a comparison cannot be made.
     pub async fn matches(&self, password: &Password, stored: Option<&str>) -> Result<bool, HashingError> {
-        let (password, stored) = (password.clone(), stored.map(str::to_owned));
+        // The database may have a hash of any cost, because other software may write it there.
+        let stored = stored.filter(|stored| Self::is_known(stored)).map(str::to_owned);
+        let password = password.clone();
         let is_costly = stored.as_deref().is_some_and(costs_more);
         let queue = if is_costly { &self.costly } else { &self.own };
         let memory = self.memory.clone();
@@ -171,24 +174,29 @@ impl Passwords {
     }
 
     /// Whether this is a hash with which a password can be compared at a bounded cost, made by this service or by
-    /// another system. A service asks this before it stores a hash from elsewhere.
+    /// another system. A service asks this before it stores a hash from elsewhere; [`matches`](Self::matches) compares
+    /// no other hash.
+    ///
+    /// The bounds: 256 MiB, 20 passes and 16 lanes of Argon2, 10,000,000 iterations of PBKDF2, and cost 16 of bcrypt.
     pub fn is_known(stored: &str) -> bool {
         if !stored.starts_with("$argon2") {
-            return foreign::is_known(stored);
+            return foreign_hash::is_known(stored);
         }
         let Ok(hash) = PasswordHash::new(stored) else { return false };
-        let (memory, passes, lanes) = FOREIGN_COST;
+        let (memory, passes, lanes) = MAX_COST;
         let is_bounded = |params: Params| {
             params.m_cost() <= memory && params.t_cost() <= passes && params.p_cost() <= lanes
         };
         hash.salt.is_some()
             && hash.hash.is_some()
             && Algorithm::try_from(hash.algorithm.as_str()).is_ok()
+            && hash.version.is_none_or(|version| Version::try_from(version).is_ok())
             && Params::try_from(&hash).is_ok_and(is_bounded)
     }
 }
 
-/// Whether a comparison with this hash costs more than one with ours. A hash of unknown form costs nothing.
+/// Whether a comparison with this hash, which [`Passwords::is_known`] accepts, costs more than one with ours. Every
+/// hash of another algorithm does.
 fn costs_more(stored: &str) -> bool {
     let (memory, passes, _) = COST;
     if !stored.starts_with("$argon2") {
@@ -220,7 +228,7 @@ fn hash(password: &[u8], blocks: &mut Vec<Block>) -> Result<String, HashError> {
 /// Whether the password is the one that was hashed; the outputs are compared in constant time.
 fn verify(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Result<bool, HashError> {
     if !stored.starts_with("$argon2") {
-        return Ok(foreign::verify(password, stored));
+        return Ok(foreign_hash::verify(password, stored));
     }
     let stored = PasswordHash::new(stored)?;
     let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Ok(false) };
@@ -297,6 +305,34 @@ mod tests {
         assert_eq!(kept, [COST.0 as usize], "one hasher's memory, and never more than ours needs");
     }
 
+    /// Each of these hashes is one of the password at a low cost, with one parameter over its bound. The last one would
+    /// take 4 GiB.
+    #[tokio::test]
+    async fn a_hash_over_the_bound_is_never_computed() {
+        let password = Password::parse("correct horse").unwrap();
+        let (most_memory, most_passes, most_lanes) = MAX_COST;
+        let mut over = Vec::new();
+        for (memory, passes, lanes) in [(64, most_passes + 1, 1), (256, 1, most_lanes + 1)] {
+            let theirs = Argon2::new(
+                Algorithm::Argon2id,
+                Version::V0x13,
+                Params::new(memory, passes, lanes, None).unwrap(),
+            );
+            over.push(theirs.hash_password(password.expose().as_bytes()).unwrap().to_string());
+        }
+        let ours = Passwords::default().hash(&password).await.unwrap();
+        for memory in [most_memory + 1, 4_194_304] {
+            over.push(ours.replacen(&format!("m={}", COST.0), &format!("m={memory}"), 1));
+        }
+        for hash in over {
+            let passwords = Passwords::default();
+            assert!(!Passwords::is_known(&hash), "{hash}");
+            assert!(!passwords.matches(&password, Some(&hash)).await.unwrap(), "{hash}");
+            let kept: Vec<_> = passwords.memory.0.lock().unwrap().iter().map(Vec::len).collect();
+            assert_eq!(kept, [COST.0 as usize], "the dummy hash was compared in place of {hash}");
+        }
+    }
+
     #[tokio::test]
     async fn beyond_the_queue_a_caller_is_refused_at_once() {
         let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 1, per_client: None });
@@ -363,7 +399,6 @@ mod tests {
             ("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", false),
             ("$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", false),
             ("$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", true),
-            ("$argon2id$nonsense", false),
             ("$2b$12$abcdefghijklmnopqrstuv", true),
         ] {
             assert_eq!(costs_more(stored), is_costly, "{stored}");
