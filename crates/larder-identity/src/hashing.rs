@@ -13,16 +13,16 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::failure::Failure;
-use crate::foreign;
+use crate::foreign_hash;
 use crate::hashing::queue::{Client, Queue};
 use crate::password::Password;
 
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
-/// The most memory in KiB, passes and lanes of a hash from elsewhere: a comparison must not take all memory of the
-/// machine. It is more than other systems use by default.
-const FOREIGN_COST: (u32, u32, u32) = (262_144, 20, 16);
+/// The most memory in KiB, passes and lanes of a hash that is compared: a comparison must not take all memory of the
+/// machine, or a thread for minutes. It is more than other systems use by default.
+const MAX_COST: (u32, u32, u32) = (262_144, 20, 16);
 
 /// The most hashers by default. Each keeps its 19 MiB, so that all keep less than 64 MiB.
 const HASHERS: usize = 3;
@@ -141,12 +141,15 @@ impl Passwords {
         Ok(self.own.run(self.client, work).await?.map_err(Failure::new)?)
     }
 
-    /// Whether `stored` is the hash of `password`. If `stored` is `None`, the answer is `false` after the same time.
+    /// Whether `stored` is the hash of `password`. If `stored` is `None`, or a hash that [`is_known`](Self::is_known)
+    /// refuses, the answer is `false` after the time that a hash of ours takes: such a hash is never computed.
     ///
     /// # Errors
     /// The queue is full, or a comparison cannot be made.
     pub async fn matches(&self, password: &Password, stored: Option<&str>) -> Result<bool, HashingError> {
-        let (password, stored) = (password.clone(), stored.map(str::to_owned));
+        // The database may have a hash of any cost, because other software may write it there.
+        let stored = stored.filter(|stored| Self::is_known(stored)).map(str::to_owned);
+        let password = password.clone();
         let is_costly = stored.as_deref().is_some_and(costs_more);
         let queue = if is_costly { &self.costly } else { &self.own };
         let memory = self.memory.clone();
@@ -171,24 +174,29 @@ impl Passwords {
     }
 
     /// Whether this is a hash with which a password can be compared at a bounded cost, made by this service or by
-    /// another system. A service asks this before it stores a hash from elsewhere.
+    /// another system. A service asks this before it stores a hash from elsewhere; [`matches`](Self::matches) compares
+    /// no other hash.
+    ///
+    /// The bounds: 256 MiB, 20 passes and 16 lanes of Argon2, 10,000,000 iterations of PBKDF2, and cost 16 of bcrypt.
     pub fn is_known(stored: &str) -> bool {
         if !stored.starts_with("$argon2") {
-            return foreign::is_known(stored);
+            return foreign_hash::is_known(stored);
         }
         let Ok(hash) = PasswordHash::new(stored) else { return false };
-        let (memory, passes, lanes) = FOREIGN_COST;
+        let (memory, passes, lanes) = MAX_COST;
         let is_bounded = |params: Params| {
             params.m_cost() <= memory && params.t_cost() <= passes && params.p_cost() <= lanes
         };
         hash.salt.is_some()
             && hash.hash.is_some()
             && Algorithm::try_from(hash.algorithm.as_str()).is_ok()
+            && hash.version.is_none_or(|version| Version::try_from(version).is_ok())
             && Params::try_from(&hash).is_ok_and(is_bounded)
     }
 }
 
-/// Whether a comparison with this hash costs more than one with ours. A hash of unknown form costs nothing.
+/// Whether a comparison with this hash, which [`Passwords::is_known`] accepts, costs more than one with ours. Every
+/// hash of another algorithm does.
 fn costs_more(stored: &str) -> bool {
     let (memory, passes, _) = COST;
     if !stored.starts_with("$argon2") {
@@ -220,7 +228,7 @@ fn hash(password: &[u8], blocks: &mut Vec<Block>) -> Result<String, HashError> {
 /// Whether the password is the one that was hashed; the outputs are compared in constant time.
 fn verify(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Result<bool, HashError> {
     if !stored.starts_with("$argon2") {
-        return Ok(foreign::verify(password, stored));
+        return Ok(foreign_hash::verify(password, stored));
     }
     let stored = PasswordHash::new(stored)?;
     let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Ok(false) };
@@ -255,142 +263,5 @@ fn computed(
 }
 
 #[cfg(test)]
-mod tests {
-    use argon2::{PasswordHasher as _, PasswordVerifier as _};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn only_the_hashed_password_matches_and_no_password_matches_the_dummy_hash() {
-        let passwords = Passwords::default();
-        let right = Password::parse("correct horse").unwrap();
-        let hash = passwords.hash(&right).await.unwrap();
-        assert!(passwords.matches(&right, Some(&hash)).await.unwrap());
-        assert!(!passwords.matches(&Password::parse("correct house").unwrap(), Some(&hash)).await.unwrap());
-        let dummy = Password::parse("no user has this password").unwrap();
-        assert!(!passwords.matches(&dummy, None).await.unwrap());
-        assert!(!passwords.matches(&right, Some("not a hash")).await.unwrap());
-        assert_ne!(hash, passwords.hash(&right).await.unwrap(), "each hash has a salt of its own");
-    }
-
-    /// Hashes that the crate `argon2` makes at other costs verify here, and the hashes made here verify there.
-    #[tokio::test]
-    async fn hashes_of_other_software_and_costs_are_compared() {
-        let passwords = Passwords::default();
-        let password = Password::parse("correct horse").unwrap();
-        for (algorithm, memory, passes, lanes) in [
-            (Algorithm::Argon2id, 19_456, 2, 1),
-            (Algorithm::Argon2id, 32_768, 1, 1),
-            (Algorithm::Argon2i, 64, 3, 2),
-        ] {
-            let params = Params::new(memory, passes, lanes, Some(24)).unwrap();
-            let theirs = Argon2::new(algorithm, Version::V0x13, params);
-            let hash = theirs.hash_password(password.expose().as_bytes()).unwrap().to_string();
-            assert!(passwords.matches(&password, Some(&hash)).await.unwrap(), "{hash}");
-            let wrong = Password::attempt("correct house").unwrap();
-            assert!(!passwords.matches(&wrong, Some(&hash)).await.unwrap());
-        }
-        let ours = passwords.hash(&password).await.unwrap();
-        let theirs = Argon2::default();
-        assert!(theirs.verify_password(password.expose().as_bytes(), ours.as_str()).is_ok());
-        let kept: Vec<_> = passwords.memory.0.lock().unwrap().iter().map(Vec::len).collect();
-        assert_eq!(kept, [COST.0 as usize], "one hasher's memory, and never more than ours needs");
-    }
-
-    #[tokio::test]
-    async fn beyond_the_queue_a_caller_is_refused_at_once() {
-        let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 1, per_client: None });
-        let password = Password::parse("correct horse").unwrap();
-        let all = (0..3).map(|_| passwords.hash(&password)).map(Box::pin);
-        let [mut first, mut second, mut third] = all.collect::<Vec<_>>().try_into().ok().unwrap();
-        // The first poll of each future takes its permit.
-        let polled = std::future::poll_fn(|context| {
-            assert!(first.as_mut().poll(context).is_pending());
-            assert!(second.as_mut().poll(context).is_pending());
-            third.as_mut().poll(context)
-        });
-        assert!(matches!(polled.await, Err(HashingError::Busy)));
-        assert!(first.await.is_ok() && second.await.is_ok());
-        assert!(passwords.hash(&password).await.is_ok(), "there is room again");
-    }
-
-    #[tokio::test]
-    async fn one_client_does_not_fill_the_queue() {
-        let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 3, per_client: None });
-        let password = Password::parse("correct horse").unwrap();
-        let of = |address: &str| passwords.of_client(address.parse().unwrap());
-        // Two addresses of one network of 64 bits are one client.
-        let senders = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1"].map(of);
-        let [mut first, mut second, mut third, mut other] =
-            senders.each_ref().map(|sender| Box::pin(sender.hash(&password)));
-        let polled = std::future::poll_fn(|context| {
-            assert!(first.as_mut().poll(context).is_pending());
-            assert!(second.as_mut().poll(context).is_pending());
-            let refused = third.as_mut().poll(context);
-            assert!(other.as_mut().poll(context).is_pending(), "another client has room");
-            refused
-        });
-        assert!(matches!(polled.await, Err(HashingError::Busy)));
-        assert!(first.await.is_ok() && second.await.is_ok() && other.await.is_ok());
-        assert!(senders[0].hash(&password).await.is_ok(), "the client has its share again");
-    }
-
-    /// Hashes of other systems fill their own queue, and a hash of ours is compared meanwhile.
-    #[tokio::test]
-    async fn costly_hashes_do_not_delay_ours() {
-        let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 0, per_client: Some(1) });
-        let password = Password::parse("correct horse").unwrap();
-        let ours = passwords.hash(&password).await.unwrap();
-        let django = "pbkdf2_sha256$2000000$seasalt2$/AgPzJG5e6Yv25JIyxyWfNnB6QXmfp0Y+BEGfC3zoJE=";
-        let mut slow: Vec<_> = (0..COSTLY.0 + COSTLY.1 + 1)
-            .map(|_| Box::pin(passwords.matches(&password, Some(django))))
-            .collect();
-        let refused = std::future::poll_fn(|context| {
-            let polled = slow.iter_mut().map(|slow| slow.as_mut().poll(context));
-            std::task::Poll::Ready(polled.filter(std::task::Poll::is_ready).count())
-        });
-        assert_eq!(refused.await, 1, "their queue is bounded too");
-        assert!(passwords.matches(&password, Some(&ours)).await.unwrap());
-        let is_waiting = std::future::poll_fn(|context| {
-            std::task::Poll::Ready(slow[COSTLY.1].as_mut().poll(context).is_pending())
-        });
-        assert!(is_waiting.await, "ours was compared first");
-    }
-
-    #[test]
-    fn only_what_costs_more_than_ours_is_costly() {
-        for (stored, is_costly) in [
-            ("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", false),
-            ("$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", false),
-            ("$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", true),
-            ("$argon2id$nonsense", false),
-            ("$2b$12$abcdefghijklmnopqrstuv", true),
-        ] {
-            assert_eq!(costs_more(stored), is_costly, "{stored}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_hash_of_what_was_sent_in_another_form_still_matches() {
-        let passwords = Passwords::default();
-        let sent = "glu\u{308}ck und salz";
-        let old = hash(sent.as_bytes(), &mut Vec::new()).unwrap();
-        assert!(passwords.matches(&Password::parse(sent).unwrap(), Some(&old)).await.unwrap());
-        let new = passwords.hash(&Password::parse(sent).unwrap()).await.unwrap();
-        let other_keyboard = Password::parse("gl\u{fc}ck und salz").unwrap();
-        assert!(passwords.matches(&other_keyboard, Some(&new)).await.unwrap());
-    }
-
-    #[test]
-    fn hashes_of_another_cost_or_algorithm_are_outdated() {
-        assert!(!Passwords::is_outdated(DUMMY_HASH.as_deref().unwrap()));
-        assert!(Passwords::is_outdated("$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaA"));
-        assert!(Passwords::is_outdated("$2b$12$abcdefghijklmnopqrstuv"));
-        assert!(Passwords::is_known("$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"));
-        for bad in
-            ["$argon2id$v=19$m=4096,t=3,p=1", "$argon2id$v=19$m=4194304,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"]
-        {
-            assert!(!Passwords::is_known(bad), "{bad}");
-        }
-    }
-}
+#[path = "hashing_tests.rs"]
+mod tests;

@@ -28,7 +28,7 @@ pub mod api_key;
 pub mod authenticator;
 pub mod device;
 pub mod failure;
-mod foreign;
+mod foreign_hash;
 pub mod hashing;
 pub mod invalid;
 pub mod keys;

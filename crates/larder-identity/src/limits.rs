@@ -1,8 +1,9 @@
 //! Limits on failed attempts: per address, per account and address, and per account from all addresses.
 //!
 //! An attempt takes one unit from each budget before any work is done, so concurrent attempts cannot exceed a budget
-//! together. An attempt that succeeds gives its units back, so only failures cost; [`Kind::Register`] and [`Kind::Mail`]
-//! are the exceptions. Whether the account exists makes no difference. All budgets are in this process's memory.
+//! together. An attempt that succeeds gives its units back, so only failures cost; [`Purpose::Register`] and
+//! [`Purpose::Mail`] are the exceptions. Whether the account exists makes no difference. All budgets are in this
+//! process's memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -37,7 +38,7 @@ const KEPT: usize = 100_000;
 /// How many failed attempts are allowed before the next one is refused and has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureLimits {
-    /// Failures of each kind in a minute, from one address. Default 100.
+    /// Failures of each purpose in a minute, from one address. Default 100.
     pub per_address: NonZeroU32,
     /// Failures in 15 minutes, for one account from one address. From all addresses together, ten times as many are
     /// allowed. Default 10.
@@ -62,9 +63,9 @@ pub struct TooMany {
 /// The key of a budget: a salted hash of an address or account, so that a dump of memory does not disclose these.
 type Digest = [u8; 32];
 
-/// What an attempt from an address is for; each kind has a budget of its own.
+/// What an attempt from an address is for; each purpose has a budget of its own.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind {
+pub enum Purpose {
     /// Logging in.
     Login,
     /// Creating users; a success costs a unit too.
@@ -115,11 +116,11 @@ impl Attempt {
 /// All budgets; cheap to clone.
 ///
 /// ```
-/// # use larder_identity::limits::{FailureLimits, Kind, Limits, TooMany};
+/// # use larder_identity::limits::{FailureLimits, Purpose, Limits, TooMany};
 /// # fn main() -> Result<(), TooMany> {
 /// let limits = Limits::new(FailureLimits::default());
 /// let address = [192, 0, 2, 1].into();
-/// let attempt = limits.from_address(Kind::Login, address)?.and(limits.account("email ann@example.com", address)?);
+/// let attempt = limits.from_address(Purpose::Login, address)?.and(limits.account("email ann@example.com", address)?);
 /// // … the password is compared here; a wrong one drops the attempt …
 /// attempt.succeeded();
 /// # Ok(())
@@ -157,8 +158,8 @@ impl Limits {
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn from_address(&self, kind: Kind, address: IpAddr) -> Result<Attempt, TooMany> {
-        let key = self.digest(&[&[kind as u8], &block(address)]);
+    pub fn from_address(&self, purpose: Purpose, address: IpAddr) -> Result<Attempt, TooMany> {
+        let key = self.digest(&[&[purpose as u8], &block(address)]);
         Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
     }
 
@@ -206,7 +207,7 @@ impl Limits {
     /// [`TooMany`].
     pub fn confirm(&self, session: Uuid, address: IpAddr) -> Result<Attempt, TooMany> {
         let key = self.digest(&[b"confirm", session.as_bytes()]);
-        let attempt = self.from_address(Kind::Confirm, address)?;
+        let attempt = self.from_address(Purpose::Confirm, address)?;
         Ok(attempt.and(Attempt { taken: vec![taken(&self.codes, key)?], known: None }))
     }
 
@@ -217,7 +218,7 @@ impl Limits {
     /// [`TooMany`].
     pub fn mail(&self, email: &str, address: IpAddr) -> Result<Attempt, TooMany> {
         let key = self.digest(&[b"mail", email.as_bytes()]);
-        let attempt = self.from_address(Kind::Mail, address)?;
+        let attempt = self.from_address(Purpose::Mail, address)?;
         Ok(attempt.and(Attempt { taken: vec![taken(&self.mails, key)?], known: None }))
     }
 
@@ -275,8 +276,8 @@ impl Budget {
 struct Spent(Arc<Mutex<HashMap<Digest, Nanos>>>);
 
 impl Spent {
-    /// One lock for each table of budgets: it is held for one map operation, never across an `await`. A poisoned lock is used as
-    /// it is, as each operation leaves the map valid.
+    /// One lock for each table of budgets: it is held for one map operation, never across an `await`. A poisoned lock
+    /// is used as it is, as each operation leaves the map valid.
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Nanos>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

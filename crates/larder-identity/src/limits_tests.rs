@@ -9,7 +9,7 @@ fn limits(per_address: u32, per_account: u32) -> Limits {
 
 /// A login from an address that has sent no proof of a known device.
 fn login(limits: &Limits, account: &str, address: IpAddr) -> Result<Attempt, TooMany> {
-    Ok(limits.from_address(Kind::Login, address)?.and(limits.account(account, address)?))
+    Ok(limits.from_address(Purpose::Login, address)?.and(limits.account(account, address)?))
 }
 
 fn named(name: &str) -> String {
@@ -70,8 +70,9 @@ fn each_session_has_a_budget_of_its_own() {
 fn one_limit_holds_for_all_accounts_from_one_address_or_ipv6_network() {
     let limits = limits(5, 100);
     let customer = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
-    let tried = |kind| (0..10).filter(|last| limits.from_address(kind, customer(*last)).is_ok()).count();
-    assert_eq!([tried(Kind::Refresh), tried(Kind::Register)], [5, 5]);
+    let tried =
+        |purpose| (0..10).filter(|last| limits.from_address(purpose, customer(*last)).is_ok()).count();
+    assert_eq!([tried(Purpose::Refresh), tried(Purpose::Register)], [5, 5]);
     let mapped = IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0201]);
     let logins = |last| {
         login(&limits, &named(&format!("user{last}")), if last % 2 == 0 { mapped } else { address(1) })

@@ -10,7 +10,9 @@ use crate::invalid::Invalid;
 
 const CHARS: std::ops::RangeInclusive<usize> = 10..=256;
 
-/// The commonest passwords; the file says where they come from.
+/// The passwords that are refused, one a line, in the form in which they are compared: NFKC, lower case, at least 10
+/// characters. A line that begins with `#` is a comment, and says where the others come from. The list is compiled in;
+/// there is no setting.
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     let lines = include_str!("common_passwords.txt").lines();
     lines.filter(|line| !line.starts_with('#')).collect()

@@ -14,9 +14,8 @@ use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
 use crate::engine::consumer::{AppliedChanges, Consumer};
-use crate::engine::pruning::prune_periodically;
 use crate::engine::registry::Registry;
-use crate::engine::{AbortOnDrop, Engine, Limits, SharedTier};
+use crate::engine::{AbortOnDrop, Engine, Limits, SharedTier, pruning};
 use crate::error::Error;
 use crate::event_sender::EventSender;
 use crate::journal::Journal;
@@ -292,7 +291,7 @@ impl Builder {
         let shared = self.shared(&clock, &local, &causes, &polls, &events).await?;
         let mut tasks = Vec::new();
         if let Some(journal) = &self.journal {
-            tasks.push(AbortOnDrop::start(prune_periodically(journal.clone())));
+            tasks.push(AbortOnDrop::start(pruning::prune_periodically(journal.clone())));
         }
         let mut applied = None;
         let guard = match (&shared, &self.journal) {

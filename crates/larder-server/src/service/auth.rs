@@ -6,7 +6,7 @@ use std::time::Duration;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder_identity::hashing::{HashingError, Passwords};
-use larder_identity::limits::{Attempt, Kind, TooMany};
+use larder_identity::limits::{Attempt, Purpose, TooMany};
 use larder_identity::refresh::{RefreshToken, token_hash};
 use uuid::Uuid;
 
@@ -98,7 +98,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
-        let attempt = self.limits.from_address(Kind::Register, from)?;
+        let attempt = self.limits.from_address(Purpose::Register, from)?;
         check_not_own(&body.password, &body.user.email, "password")?;
         let (hash, attempt) = charged(attempt, self.passwords.of_client(from).hash(&body.password).await)?;
         // `drop` spends the attempt even if the call succeeds: each call creates a user or discloses that one exists.
@@ -116,7 +116,7 @@ impl Service {
         let proven = body.device_token.as_deref().and_then(|proof| self.devices.verify(proof));
         let first = match proven {
             Some(device) => self.limits.device(device.id)?,
-            None => self.limits.from_address(Kind::Login, from)?,
+            None => self.limits.from_address(Purpose::Login, from)?,
         };
         let login = self.store.credentials_for_login(&body.identifier).await?;
         let user = login.as_ref().map(|login| login.user.id.as_uuid());
@@ -158,7 +158,7 @@ impl Service {
         from: IpAddr,
     ) -> Result<Attempt, TooMany> {
         let first = match is_known_elsewhere {
-            true => first.and(self.limits.from_address(Kind::Login, from)?),
+            true => first.and(self.limits.from_address(Purpose::Login, from)?),
             false => first,
         };
         Ok(first.and(self.limits.account(account, from)?))
@@ -235,7 +235,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn refresh(&self, token: String, from: IpAddr) -> Result<Grant, ServiceError> {
-        let attempt = self.limits.from_address(Kind::Refresh, from)?;
+        let attempt = self.limits.from_address(Purpose::Refresh, from)?;
         let (now, next) = (Timestamp::now(), RefreshToken::random());
         let (hash, next_hash, successor) = (token_hash(&token), next.hash.clone(), next.sealed_for(&token)?);
         let SessionSettings { idle, grace, .. } = self.sessions;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use larder::receipt::Receipt;
-use larder_identity::limits::Kind;
+use larder_identity::limits::Purpose;
 use larder_identity::refresh::token_hash;
 
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState};
@@ -50,7 +50,7 @@ impl Service {
         token: &str,
         from: IpAddr,
     ) -> Result<Option<Worth>, ServiceError> {
-        let attempt = self.limits.from_address(Kind::Tokens, from)?;
+        let attempt = self.limits.from_address(Purpose::Tokens, from)?;
         self.present(caller).await?.check_admin()?;
         attempt.give_back();
         self.worth(token).await
@@ -89,7 +89,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn revoke_token(&self, token: String, from: IpAddr) -> Result<Receipt, ServiceError> {
-        let attempt = self.limits.from_address(Kind::Tokens, from)?;
+        let attempt = self.limits.from_address(Purpose::Tokens, from)?;
         let service = self.clone();
         let revoke = self.write(Actor::Nobody, move |tx| async move {
             if ApiKeySecret::is_meant(&token) {

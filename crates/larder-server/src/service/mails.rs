@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use larder::receipt::Receipt;
-use larder_identity::limits::Kind;
+use larder_identity::limits::Purpose;
 use larder_identity::mail_token::MailToken;
 use larder_identity::refresh::token_hash;
 
@@ -72,7 +72,7 @@ impl Service {
     /// errors of the database.
     pub async fn reset_password(&self, body: ResetBody, from: IpAddr) -> Result<Receipt, ServiceError> {
         self.required_mailer()?;
-        let attempt = self.limits.from_address(Kind::MailToken, from)?;
+        let attempt = self.limits.from_address(Purpose::MailToken, from)?;
         let ended = || ServiceError::Refused(Refusal::MailTokenInvalid);
         let hash = token_hash(&body.token);
         let owner = self.store.mail_token_owner(&hash, MailPurpose::PasswordReset, Timestamp::now()).await?;
@@ -120,7 +120,7 @@ impl Service {
     /// [`ServiceError::MailUnset`], [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn confirm_email(&self, token: &str, from: IpAddr) -> Result<Receipt, ServiceError> {
         self.required_mailer()?;
-        let attempt = self.limits.from_address(Kind::MailToken, from)?;
+        let attempt = self.limits.from_address(Purpose::MailToken, from)?;
         let ended = || ServiceError::Refused(Refusal::MailTokenInvalid);
         let hash = token_hash(token);
         let owner = self.store.mail_token_owner(&hash, MailPurpose::EmailConfirm, Timestamp::now()).await?;

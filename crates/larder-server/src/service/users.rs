@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use larder::class::Answer;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder_identity::limits::Kind;
+use larder_identity::limits::Purpose;
 
 use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;
@@ -36,9 +36,9 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// The user that a caller looks up. Only admins may learn who has an e-mail address or a telephone number. For any
-    /// other caller, such a look-up reads only the caller's own row. So neither the answer nor its duration discloses
-    /// whether another user has the address or number.
+    /// The user that a caller looks up. Only admins may learn which user has an e-mail address or a telephone number.
+    /// For any other caller, such a look-up reads only the caller's own row. So neither the answer nor its duration
+    /// discloses whether another user has the address or number.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and errors of the database.
@@ -56,7 +56,7 @@ impl Service {
         if is_own { Ok(own) } else { Err(ServiceError::NotFound) }
     }
 
-    /// Creates a user as an admin. A caller that gives a role above `user` confirms that with its password: otherwise the
+    /// Creates a user as an admin. A caller that gives a role above `user` also sends its password: otherwise the
     /// thief of its token or API key could create an account that outlives it.
     ///
     /// # Errors
@@ -141,16 +141,19 @@ impl Service {
                 caller.check_manage(role)?;
             }
             let (is_own, changes_name) = (target.id == caller.id, patch.changes_name_of(&target));
-            // A reset of the password goes to the e-mail address: who sets a privileged user's address can become it.
+            // A reset of the password goes to the e-mail address, so a caller that sets a privileged user's address
+            // could then log in as that user.
             let takes_over = changes_name && (is_own || target.role > Role::User);
-            // A password that comes unasked proves an e-mail address, so that mails that reset a password go there.
+            // A password that this change does not need proves that the caller may set the e-mail address: then mails
+            // that reset a password go there.
             let proves = patch.email.is_some()
                 && proof.confirmation.current_password.is_some()
                 && caller.session().is_ok();
             if (takes_over || proves || gives_rights(&patch, &target)) && !is_confirmed {
-                // The budget is asked before the code is spent: a code is valid once, and 429 must not use it up.
+                // The attempt takes from the budget first, and `confirm` spends the second-factor code afterwards. A
+                // code is valid once, so an answer of 429 must not spend it.
                 let guess = match is_own && changes_name && caller.role == Role::User {
-                    true => Some(self.limits.from_address(Kind::Register, proof.from)?),
+                    true => Some(self.limits.from_address(Purpose::Register, proof.from)?),
                     false => None,
                 };
                 if let Err(refused) = self.confirm(caller, &proof).await {

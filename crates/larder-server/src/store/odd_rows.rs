@@ -13,6 +13,8 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use crate::domain::identity::UserId;
+
 /// The log names each row at most once in this time.
 const PAUSE: Duration = Duration::from_secs(3600);
 /// If `NOTED` has this many rows, the rows that were logged longer ago than `PAUSE` are removed. If there are none, all
@@ -68,6 +70,16 @@ fn note(table: &'static str, id: Option<&str>, column: &str) {
             id,
             column,
             "a row cannot be read and is left out; docs/operations.md says how to mend it"
+        );
+    }
+}
+
+/// Names a user in the log, once an hour, whose password hash is never compared.
+pub(super) fn note_hash(user: UserId) {
+    if is_due(&format!("credentials {user} password_hash"), Instant::now()) {
+        tracing::warn!(
+            %user,
+            "a password hash has an unknown form or costs too much, and is not compared: no password logs this user in; docs/security.md has the forms"
         );
     }
 }

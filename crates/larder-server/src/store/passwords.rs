@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use larder_identity::hashing::Passwords;
 use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 
@@ -11,6 +12,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row::{self, select_user};
 use crate::store::sessions;
 use crate::store::writing::Writer;
@@ -73,12 +75,16 @@ impl Store {
         let Some(row) = query.fetch_optional(self.database.read()).await? else {
             return Ok(None);
         };
-        Ok(Some(Login {
+        let login = Login {
             // Login needs only a few columns of the user, so other columns may be unreadable.
             user: row::as_read(&row)?.user,
             password_hash: row.try_get("password_hash")?,
             epoch: row.try_get("epoch")?,
-        }))
+        };
+        if !Passwords::is_known(&login.password_hash) {
+            odd_rows::note_hash(login.user.id);
+        }
+        Ok(Some(login))
     }
 }
 

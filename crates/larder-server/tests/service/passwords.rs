@@ -33,6 +33,29 @@ fn a_hash_of_another_system_logs_in_once_and_is_replaced() {
     assert_eq!([ann.validate(), app.again("ann").validate()], [200; 2], "no session ended");
 }
 
+/// A hash of Argon2id with 17 lanes, which is one more than is compared.
+const OVER_THE_BOUND: &str =
+    "$argon2id$v=19$m=256,t=1,p=17$c2Vhc2FsdHNlYXNhbHQyMg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+#[test]
+fn a_hash_over_the_bound_logs_in_no_user_and_is_logged_once() {
+    let app = &Stack::sqlite_memory().start();
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    app.stack.sql(&format!(
+        "UPDATE credentials SET password_hash = '{OVER_THE_BOUND}' WHERE user_id = '{}'",
+        ann.id
+    ));
+    let login = json!({ "username": "ann", "password": "correct horse battery" });
+    for _ in 0..2 {
+        app.stranger().post("/api/v1/auth/login", &login).expect(401);
+    }
+    assert_eq!([app.again("bob").validate(), bob.validate()], [200; 2]);
+    let printed = app.larder.printed();
+    let named: Vec<_> = printed.lines().filter(|line| line.contains("a password hash")).collect();
+    assert_eq!(named.len(), 1, "{named:?}");
+    assert!(named[0].contains(&ann.id) && !named[0].contains("$argon2"), "{named:?}");
+}
+
 #[test]
 fn what_everybody_guesses_first_is_refused() {
     let app = &Stack::sqlite_memory().start();

@@ -245,11 +245,8 @@ impl Remote for RedisTier {
             let existing = existing.into_iter().next().ok_or(Fault::Refused)?;
             return Ok(FrameReply { existing, minted });
         }
-        self.set_and_mint(
-            self.scripts.set_frame(connection, key, token.lease_frame(), replace, LEASE_TTL),
-            mint,
-        )
-        .await
+        let set = self.scripts.set_frame(connection, key, token.lease_frame(), replace, LEASE_TTL);
+        self.set_and_mint(set, mint).await
     }
 
     async fn renew(&self, key: &Bytes, token: Token, unchanged: Unchanged<'_>) -> Result<bool, Fault> {

@@ -36,7 +36,8 @@ pub(crate) fn verify(password: &[u8], stored: &str) -> bool {
 
 /// Whether this module can compare a password with the hash: its form is known, and its cost is bounded.
 pub(crate) fn is_known(stored: &str) -> bool {
-    // A comparison with any password computes the hash, so only the form is read here.
+    // This check parses the hash and compares no password with it, because each comparison would compute an expensive
+    // hash.
     let parts: Vec<_> = stored.split('$').collect();
     let is_bounded =
         |number: &str| number.parse::<u32>().is_ok_and(|number| (1..=ITERATIONS).contains(&number));
