@@ -39,6 +39,7 @@ pub use crate::read_connection::ReadConnection;
 /// Compiles the examples of the repository's README and pages, and runs those that need no server.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/adopting.md")]
 #[doc = include_str!("../../../docs/aging.md")]
 #[doc = include_str!("../../../docs/batches.md")]
 #[doc = include_str!("../../../docs/cached.md")]
