@@ -216,7 +216,7 @@ async fn a_budget_is_checked() {
     let redis = Redis::start().unwrap();
     for wrong in [Duration::ZERO, Duration::from_secs(11)] {
         let cache = Cache::builder("test").redis(redis.url()).installation("test").redis_budget(wrong);
-        let error = cache.build().await.err().expect("built");
+        let error = cache.build().await.expect_err("built");
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("redis_budget"), "{error}");
     }

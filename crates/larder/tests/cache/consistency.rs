@@ -50,7 +50,7 @@ async fn no_read_of_a_fresh_class_is_answered_from_memory() {
 async fn a_class_has_one_consistency() {
     let redis = Redis::start().unwrap();
     let (cache, _class) = fresh_class(&redis).await;
-    let other = cache.class::<u32, u64>("balances").open().err().expect("opened");
+    let other = cache.class::<u32, u64>("balances").open().expect_err("opened");
     assert_eq!(other.kind(), ErrorKind::Config);
     assert!(other.to_string().contains("consistency"), "{other}");
 }
