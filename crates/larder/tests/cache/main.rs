@@ -21,6 +21,7 @@ mod links;
 mod loaded;
 mod loading;
 mod memory_only;
+mod opening;
 mod outages;
 mod permits;
 mod propagated;
