@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use larder::class::{Class, ClassBuilder};
 use larder::error::ErrorKind;
-use larder::key::{Key, KeyParts};
+use larder::key::{Key, KeyParts, PartKind};
 use larder::{Cache, Tag, tag};
 
 use crate::support::entries::{alone, load};
@@ -16,16 +16,29 @@ fn refused<K: Key + ?Sized>(class: ClassBuilder<'_, K, u64>) -> String {
     error.to_string()
 }
 
-#[derive(Key)]
+/// A key with the parts of a `(u32, String)`, which names their columns.
 struct Seat {
     row: u32,
     name: String,
 }
 
-#[derive(Key)]
-struct Name {
-    name: String,
-    row: u32,
+impl Key for Seat {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(&self.row);
+        parts.push(&self.name);
+    }
+
+    fn with_key<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
+        f(self)
+    }
+
+    fn columns() -> Option<&'static [&'static str]> {
+        Some(&["row", "name"])
+    }
+
+    fn kinds() -> Option<Vec<PartKind>> {
+        Some(vec![PartKind::Number, PartKind::Text])
+    }
 }
 
 /// Keys that do not say what their parts are.
@@ -52,13 +65,13 @@ key_of_no_kind!(Opaque, Other);
 #[tokio::test]
 async fn one_class_has_keys_of_one_kind() {
     let cache = alone().await;
-    let numbers: Class<i32, u64> = cache.class("numbers").open().unwrap();
-    let longer: Class<u64, u64> = cache.class("numbers").open().unwrap();
+    let numbers: Class<u32, u64> = cache.class("numbers").open().unwrap();
+    let longer: Class<i64, u64> = cache.class("numbers").open().unwrap();
     load(&numbers, 7, 1).await;
     assert_eq!(longer.get(&7).await.value().as_deref(), Some(&1));
     let text = refused(cache.class::<str, u64>("numbers"));
     assert!(
-        text.contains("keys of type i32 (parts: [Number]) and keys of type str (parts: [Text])"),
+        text.contains("keys of type u32 (parts: [Number]) and keys of type str (parts: [Text])"),
         "{text}"
     );
     assert!(refused(cache.class::<(i32, i32), u64>("numbers")).contains("(i32, i32)"));
@@ -89,10 +102,10 @@ async fn the_columns_of_each_handle_are_declared_and_have_one_order() {
     assert_eq!(*columns, [["row", "number"], ["place_row", "place_number"]]);
     let text = refused(pairs().columns(&["place_number", "place_row"]));
     assert!(text.contains("in two orders"), "{text}");
-    let _name: Class<Name, u64> = cache.class("names").open().unwrap();
-    assert!(
-        refused(cache.class::<(String, u32), u64>("names").columns(&["row", "name"])).contains("two orders")
-    );
+    let seats: Class<Seat, u64> = cache.class("seats").open().unwrap();
+    assert!(seats.get(&Seat { row: 7, name: "a".to_owned() }).await.is_miss());
+    let reordered = cache.class::<(u32, String), u64>("seats").columns(&["name", "row"]);
+    assert!(refused(reordered).contains("in two orders"));
 }
 
 #[tokio::test]
