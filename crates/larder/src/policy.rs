@@ -96,6 +96,9 @@ impl Residence {
 }
 
 impl Policy {
+    /// The shortest TTL, 1 ms. A class with a shorter one would store nothing, and cannot be opened.
+    pub const TTL_MIN: Duration = Duration::from_millis(1);
+
     /// The longest TTL, 30 days. A class with a longer one cannot be opened. No TTL has to be shorter than what the
     /// journal keeps: a consumer that was away for longer than that drops everything.
     pub const TTL_MAX: Duration = Duration::from_hours(30 * 24);
@@ -166,6 +169,15 @@ impl Policy {
             let what = if self.aging.stale_for().is_zero() { "ttl" } else { "ttl and the time after it" };
             return Some(format!("{what} {:?}: allowed is at most {longest:?}, 30 days", self.longest()));
         }
+        let shortest = Self::TTL_MIN;
+        if self.ttl < shortest {
+            return Some(format!("ttl {:?}: allowed is {shortest:?} to {longest:?}", self.ttl));
+        }
+        if let Some(absent_for) = self.absent_for.filter(|absent_for| *absent_for < shortest) {
+            return Some(format!(
+                "absent_for {absent_for:?}: allowed is {shortest:?} to {longest:?}; without absent_for no absence is stored"
+            ));
+        }
         let out_of = |name: &str, value: f64, low: f64, high: f64| {
             (!(low..=high).contains(&value))
                 .then(|| format!("{name} {value}: allowed is {low:?} to {high:?}"))
@@ -205,7 +217,7 @@ impl Policy {
             false => (self.ttl, self.aging.stale_for()),
         };
         let ttl = asked.map_or(ttl, |asked| ttl.min(asked)).mul_f64(1.0 - self.jitter * luck);
-        (ttl >= Duration::from_millis(1)).then_some(Residence { ttl, stale_for })
+        (ttl >= Self::TTL_MIN).then_some(Residence { ttl, stale_for })
     }
 }
 
@@ -255,6 +267,12 @@ mod tests {
         assert_eq!(Policy::ttl(Policy::TTL_MAX).absent_for(Policy::TTL_MAX).error(true), None);
         let wrong = Policy::default().absent_for(Policy::TTL_MAX + Duration::from_secs(1)).error(false);
         assert_eq!(wrong.as_deref(), Some("ttl 2592001s: allowed is at most 2592000s, 30 days"));
+        for zero in [Policy::ttl(Duration::ZERO), Policy::default().absent_for(Duration::ZERO)] {
+            assert!(
+                zero.error(false).is_some_and(|wrong| wrong.contains("0ns: allowed is 1ms to")),
+                "{zero:?}"
+            );
+        }
         for share in [-0.1, 1.1, f64::NAN] {
             assert!(Policy::default().jitter(share).error(false).is_some(), "{share}");
             assert!(Policy::default().refresh_ahead(share).error(false).is_some(), "{share}");

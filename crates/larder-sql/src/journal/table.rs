@@ -86,7 +86,8 @@ pub(super) struct Tag {
 }
 
 impl Table {
-    /// A table in the schema in which the migration creates objects. It touches nothing yet.
+    /// A table of any schema in the search path, named as the database stores it: PostgreSQL stores an unquoted
+    /// `SalesOrder` as `salesorder`. It touches nothing yet.
     pub fn new(name: &str) -> Self {
         Table {
             name: name.to_owned(),
@@ -131,7 +132,8 @@ impl Table {
         self
     }
 
-    /// A change of a row touches every entry with the tag `tag`. The name of a class is a tag of all its entries.
+    /// A change of a row touches every entry with the tag `tag`. The name of a class is a tag of all its entries;
+    /// [`Table::entry`] touches one entry of the class, and not this tag.
     #[must_use]
     pub fn tag(mut self, tag: &str) -> Self {
         self.tags.push(Tag { name: tag.to_owned(), reads: None });

@@ -9,6 +9,7 @@ mod grouped;
 mod hidden;
 mod joined;
 mod migrating;
+mod missed;
 mod positions;
 mod postgres;
 mod pruning;

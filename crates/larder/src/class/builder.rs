@@ -41,6 +41,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     /// The type of `memory_of`'s closure.
     pub(super) memory_of_type: (Option<TypeId>, &'static str),
     pub(super) tags: Vec<String>,
+    pub(super) by_hand: Vec<String>,
     pub(super) tags_of: Option<TagsOf<K>>,
     /// The type of `tags_of` and its name. Closures cannot be compared, but their types can.
     pub(super) tags_of_type: (Option<TypeId>, &'static str),
@@ -92,6 +93,7 @@ where
             memory_of: None,
             memory_of_type: (None, "none"),
             tags: Vec::new(),
+            by_hand: Vec::new(),
             tags_of: None,
             tags_of_type: (None, "none"),
             columns: Vec::new(),
@@ -326,6 +328,10 @@ where
 
     /// Gives every entry of the class the tag `tag`; an invalidation of the tag invalidates them all. Default: only the
     /// class's own name, which is always a tag.
+    ///
+    /// `larder_sql`'s `SqlJournal::verify` fails if no row of a declared table touches the tag: a table with
+    /// `.entry("order", …)` touches one entry of the class `order`, and only with `.tag("order")` the tag. If only the
+    /// application invalidates the tag, name it in [`ClassBuilder::by_hand`].
     pub fn tagged(mut self, tag: &str) -> Self {
         self.tags.push(tag.to_owned());
         self
@@ -333,6 +339,10 @@ where
 
     /// Gives each entry the tags that `tags_of` returns for its key: one [`tag`](crate::tag()), or a list of tags
     /// or of texts. For equal keys, it must return equal tags on every instance. Default: only the class's own tags.
+    ///
+    /// `larder_sql`'s `SqlJournal::verify` calls it with [`Key::sample`], and fails if no declared table has the group
+    /// of a tag that it returns; see also [`ClassBuilder::by_hand`]. Of a text that is no [`tag`](crate::tag()), and of
+    /// what it returns only for other keys, `verify` knows nothing.
     pub fn tagged_by<F, T>(self, tags_of: F) -> Self
     where
         F: Fn(&K) -> T + Send + Sync + 'static,
@@ -341,6 +351,31 @@ where
         let tags_of_type = (Some(TypeId::of::<F>()), std::any::type_name::<F>());
         let tags_of = move |key: &K| tags_of(key).into_iter().map(Into::into).collect();
         ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_type, ..self }
+    }
+
+    /// Names the tags and groups of the class that only the application invalidates, and no change of a declared table:
+    /// `larder_sql`'s `SqlJournal::verify` then looks for no table that touches them. With the class's own name, `verify`
+    /// does not log that no table touches the class. Default: none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// use larder::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let switches = cache.class::<str, bool>("switches").tagged("release").by_hand(["release"]).open()?;
+    /// let _receipt = cache.invalidate_tag("release").await;
+    ///
+    /// let misspelled = cache.class::<str, bool>("flags").tagged("release").by_hand(["relase"]);
+    /// assert!(misspelled.open().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn by_hand(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.by_hand.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
+        self
     }
 
     /// Names the database columns of the key's parts, in order. `larder_sql`'s `SqlJournal::verify` compares them with

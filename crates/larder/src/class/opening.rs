@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
+use std::iter::once;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -28,28 +29,35 @@ where
 {
     /// The class's own declaration; see [`Cache::declared_classes`].
     fn declared(&self) -> DeclaredClass {
-        let groups = self.tags_of.as_ref().map(groups_of);
+        let (tag_groups, has_unknown_tags) = self.tags_of.as_ref().map(groups_of).unwrap_or_default();
         let of_type = K::columns().map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
         DeclaredClass {
             name: self.name.clone(),
             tags: self.tags.clone(),
+            by_hand: self.by_hand.clone(),
             is_memory_only: self.is_memory_only,
-            has_unknown_tags: groups == Some(None),
-            tag_groups: groups.flatten().unwrap_or_default(),
+            has_unknown_tags,
+            tag_groups,
             columns: self.columns.iter().cloned().chain(of_type).collect(),
             kinds: K::kinds(),
         }
     }
 
-    /// Opens the class. Opening one name twice returns two handles on the same entries. The handles share one on/off
-    /// switch and one set of counters.
+    /// Opens the class. Opening one name twice with the same declaration returns two handles on the same entries. The
+    /// handles share one on/off switch and one set of counters. Their key types may differ if [`Key::kinds`] is the
+    /// same, so that both spell the key of one row alike: `i32` and `i64`, `str` and `String`, a tuple and a struct of
+    /// the same parts.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if
     /// - the name is empty, longer than 128 bytes or contains control characters;
     /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection, size,
-    ///   time-outs, consistency or tags;
+    ///   time-outs, consistency or tags, or the same [`columns`](ClassBuilder::columns) in another order;
+    /// - the class is already open with keys of other kinds (`i32` and `str`: `07` would be another entry of the row
+    ///   7), or with another key type, if the kinds of both are unknown;
+    /// - [`by_hand`](ClassBuilder::by_hand) names a tag that the class does not have;
+    /// - a TTL is shorter than 1 ms or longer than 30 days;
     /// - a time-out, the policy or the breaker is not allowed;
     /// - its codec is [`Codec::Raw`] and its values are no `Vec<u8>`, `String` or `bytes::Bytes`;
     /// - it compresses values that its protection encrypts;
@@ -83,11 +91,31 @@ where
             ("memory_only", self.is_memory_only.to_string()),
             ("tags", format!("{tags:?}")),
             ("tagged_by", self.tags_of_type.1.to_owned()),
+            ("by_hand", format!("{:?}", self.by_hand.iter().collect::<BTreeSet<_>>())),
             ("compress_above", format!("{:?}", self.compress_above)),
             ("memory_of", self.memory_of_type.1.to_owned()),
         ];
         let types = [Some(TypeId::of::<V>()), self.tags_of_type.0, self.memory_of_type.0];
-        Declaration { types, parts, shown: self.declared(), breaker: self.breaker }
+        Declaration {
+            types,
+            parts,
+            key: std::any::type_name::<K>(),
+            shown: self.declared(),
+            breaker: self.breaker,
+        }
+    }
+
+    /// Fails if `by_hand` names what no entry of the class has as a tag.
+    fn check_by_hand(&self, declared: &DeclaredClass) -> Result<(), Error> {
+        let groups = declared.tag_groups.iter().map(|group| &group.name);
+        let names: BTreeSet<_> = once(&self.name).chain(&self.tags).chain(groups).collect();
+        match self.by_hand.iter().find(|name| !declared.has_unknown_tags && !names.contains(name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::config(format!(
+                "class {:?}: by_hand {name:?} is no tag of the class; allowed are its tags and groups: {names:?}",
+                self.name
+            ))),
+        }
     }
 
     /// A cache without Redis needs no secret: no value leaves the process.
@@ -143,6 +171,8 @@ where
                 std::any::type_name::<V>()
             )));
         }
+        let declaration = self.declaration();
+        self.check_by_hand(&declaration.shown)?;
         let namespace: &Namespace = &self.cache.namespace;
         let own = namespace.tag_key(&self.name);
         let mut tags = vec![own];
@@ -168,7 +198,7 @@ where
             consistency: self.consistency,
             abandonment: self.abandonment,
             // `common` registers the class. It is called last, so that a class that is refused is not registered.
-            common: common(&self.name, self.declaration())?,
+            common: common(&self.name, declaration)?,
             events: self.cache.engine.events.clone(),
             max_value_bytes: self.max_value_bytes,
             compress_above: self.compress_above,
@@ -184,11 +214,14 @@ where
     }
 }
 
-/// The groups of the tags that `tags_of` returns for one sample key. `None` if the key type has no sample, if the closure
-/// panics or returns no tag, or if one of its tags has no group.
-fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> Option<Vec<TagGroup>> {
-    let sample = K::sample()?;
+/// The groups of the tags that `tags_of` returns for one sample key, and whether entries may have tags in other groups
+/// or in none: if the key type has no sample, if the closure panics or returns no tag, or if one of its tags has no
+/// group.
+fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> (Vec<TagGroup>, bool) {
     // The application's closure may panic for a key that the application never makes. The groups are then unknown.
-    let tags = catch_unwind(AssertUnwindSafe(|| tags_of(&sample))).ok()?;
-    if tags.is_empty() { None } else { tags.iter().map(Tag::group).collect() }
+    let tags = K::sample().and_then(|sample| catch_unwind(AssertUnwindSafe(|| tags_of(&sample))).ok());
+    let tags = tags.unwrap_or_default();
+    let groups: Vec<_> = tags.iter().filter_map(Tag::group).collect();
+    let has_unknown_tags = tags.is_empty() || groups.len() < tags.len();
+    (groups, has_unknown_tags)
 }

@@ -12,13 +12,17 @@ use crate::stats::Counters;
 use crate::tag::TagGroup;
 use crate::times::Histogram;
 
-/// How a class was declared when it was first opened.
+/// How a class was declared: the columns by all its handles, the rest by its first one. The declarations of the others
+/// are the same, and their key types spell the same keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredClass {
     /// The class's name, which is a tag of all its entries.
     pub name: String,
     /// The other tags that all its entries have.
     pub tags: Vec<String>,
+    /// Those of its tags and groups that only the application invalidates; see
+    /// [`ClassBuilder::by_hand`](crate::class::ClassBuilder::by_hand).
+    pub by_hand: Vec<String>,
     /// Whether its values stay in memory; see [`ClassBuilder::memory_only`](crate::class::ClassBuilder::memory_only).
     pub is_memory_only: bool,
     /// The groups of the tags that entries have because of their keys, as far as a [sample](crate::key::Key::sample) of
@@ -42,7 +46,9 @@ pub(crate) struct Declaration {
     pub(crate) types: [Option<TypeId>; 3],
     /// Each setting by its name, as text.
     pub(crate) parts: Vec<(&'static str, String)>,
-    /// The declaration for display. It can differ between handles: two tables can name the columns of a key
+    /// The name of the key's type. It can differ between handles: `str` and `String` spell the same keys.
+    pub(crate) key: &'static str,
+    /// The declaration for display. Its columns can differ between handles: two tables can name the columns of a key
     /// differently.
     pub(crate) shown: DeclaredClass,
     pub(crate) breaker: Option<Breaker>,
@@ -51,6 +57,13 @@ pub(crate) struct Declaration {
 impl Declaration {
     /// How `other` differs; `None` if it does not.
     fn difference(&self, other: &Declaration) -> Option<String> {
+        if self.spells_other_keys(other) {
+            let say = |one: &Declaration| match &one.shown.kinds {
+                Some(kinds) => format!("keys of type {} (parts: {kinds:?})", one.key),
+                None => format!("keys of type {} (its parts are unknown)", one.key),
+            };
+            return Some(format!("{} and {}", say(self), say(other)));
+        }
         let differing = self.parts.iter().zip(&other.parts).filter(|(here, there)| here != there);
         let differing: Vec<String> =
             differing.map(|((part, here), (_, there))| format!("{part} {here} and {part} {there}")).collect();
@@ -65,12 +78,37 @@ impl Declaration {
             (true, true, true) => None,
         }
     }
+
+    /// Whether the keys of `other` may spell the key of one row in another way: `7` and `07`, or a UUID in upper case.
+    /// Key types with the same kinds of parts, such as `i32` and `i64`, spell it alike. If the kinds are unknown, only
+    /// the type itself does.
+    fn spells_other_keys(&self, other: &Declaration) -> bool {
+        match (&self.shown.kinds, &other.shown.kinds) {
+            (None, None) => self.key != other.key,
+            (here, there) => here != there,
+        }
+    }
+}
+
+/// Two lists of the same columns in another order.
+fn reordered<'a>(known: &'a [Vec<String>], new: &'a [Vec<String>]) -> Option<(&'a [String], &'a [String])> {
+    let sorted = |columns: &[String]| {
+        let mut columns = columns.to_vec();
+        columns.sort_unstable();
+        columns
+    };
+    let pairs = known.iter().flat_map(|here| new.iter().map(move |there| (&here[..], &there[..])));
+    pairs.into_iter().find(|(here, there)| here != there && sorted(here) == sorted(there))
 }
 
 /// The state that all handles of one class's name share. Its parts are independent and guard no other data.
 pub(crate) struct ClassState {
     /// The declaration of the first handle.
     pub(crate) declaration: Declaration,
+    /// The columns that the handles named, each list once. The lock guards only this list: opening a class adds to it,
+    /// and `declared` copies it. Invariant: no two lists have the same columns in different orders, unless one handle
+    /// named both.
+    columns: Mutex<Vec<Vec<String>>>,
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
     pub(crate) breaker: BreakerState,
@@ -82,7 +120,33 @@ impl ClassState {
     pub(crate) fn new(declaration: Declaration) -> Self {
         let (counters, load_times) = (Counters::default(), Histogram::new());
         let breaker = BreakerState::new(declaration.breaker);
-        ClassState { declaration, counters, load_times, breaker, is_on: AtomicBool::new(true) }
+        let columns = Mutex::new(declaration.shown.columns.clone());
+        ClassState { declaration, columns, counters, load_times, breaker, is_on: AtomicBool::new(true) }
+    }
+
+    /// The declaration for display.
+    pub(crate) fn declared(&self) -> DeclaredClass {
+        DeclaredClass { columns: self.lock_columns().clone(), ..self.declaration.shown.clone() }
+    }
+
+    /// Adds the columns of one more handle; fails if they are known in another order.
+    fn add_columns(&self, new: &[Vec<String>]) -> Result<(), String> {
+        let mut columns = self.lock_columns();
+        if let Some((here, there)) = reordered(&columns, new) {
+            return Err(format!("the columns of its keys in two orders, {here:?} and {there:?}"));
+        }
+        for list in new {
+            if !columns.contains(list) {
+                columns.push(list.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn lock_columns(&self) -> MutexGuard<'_, Vec<Vec<String>>> {
+        // The list is complete between any two statements, so it can be used after another thread panicked with the
+        // lock.
+        self.columns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,7 +168,11 @@ impl Registry {
                 .or_insert(Arc::new(ClassState::new(declaration)))
                 .clone());
         };
-        match common.declaration.difference(&declaration) {
+        let difference = match common.declaration.difference(&declaration) {
+            None => common.add_columns(&declaration.shown.columns).err(),
+            difference => difference,
+        };
+        match difference {
             None => Ok(common.clone()),
             Some(difference) => Err(Error::config(format!(
                 "class {name:?} is opened twice, with {difference}: open it once and clone the handle, or give \

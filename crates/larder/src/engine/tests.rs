@@ -46,6 +46,7 @@ impl Bench {
             common: Arc::new(ClassState::new(Declaration {
                 types: [Some(TypeId::of::<u64>()), None, None],
                 parts: Vec::new(),
+                key: "u64",
                 shown: Default::default(),
                 breaker: None,
             })),

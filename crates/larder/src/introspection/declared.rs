@@ -6,7 +6,7 @@ pub use crate::engine::registry::DeclaredClass;
 pub use crate::tag::TagGroup;
 
 impl Cache {
-    /// Every class that was ever opened, sorted by name, as it was declared the first time.
+    /// Every class that was ever opened, sorted by name, as it was declared.
     ///
     /// # Examples
     ///
@@ -24,6 +24,6 @@ impl Cache {
     /// ```
     pub fn declared_classes(&self) -> Vec<DeclaredClass> {
         let all = self.engine.classes.all();
-        all.into_iter().map(|(_, common)| common.declaration.shown.clone()).collect()
+        all.into_iter().map(|(_, common)| common.declared()).collect()
     }
 }

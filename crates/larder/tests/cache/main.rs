@@ -25,6 +25,7 @@ mod links;
 mod loaded;
 mod loading;
 mod memory_only;
+mod opening;
 mod outages;
 mod oversized;
 mod permits;

@@ -17,6 +17,11 @@ const MISSING: &str = "
         SELECT 1 FROM pg_attribute
         WHERE attrelid = CAST(to_regclass(name) AS OID) AND attname = column_name AND attnum > 0 AND NOT attisdropped)";
 
+/// Says that the table with this quoted name lacks a column that its trigger names.
+pub(in crate::journal) fn missing_column(table: &str, column: &str) -> String {
+    format!("the table {table} has no column {column:?}, which its trigger names")
+}
+
 /// The tables and the columns that their triggers name.
 #[derive(Default)]
 pub(super) struct TriggerColumns(BTreeSet<(String, String)>);
@@ -36,7 +41,7 @@ impl TriggerColumns {
         let query = sqlx::query(MISSING).bind(tables.join("\u{1}")).bind(columns.join("\u{1}"));
         let say = |row: &sqlx::any::AnyRow| {
             let (table, column): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            Ok(format!("the table {table} has no column {column:?}, which its trigger names"))
+            Ok(missing_column(&table, &column))
         };
         query.fetch_all(connection).await?.iter().map(say).collect()
     }

@@ -20,6 +20,18 @@ pub(super) mod sqlite;
 
 pub use crate::inspected::Defect;
 pub(super) use crate::inspected::Inspection;
+pub(super) use columns::missing_column;
+
+use crate::journal::table::Table;
+
+/// The defect of a declared table that the search path does not find.
+fn absent_table(table: &Table) -> Defect {
+    Defect::new(format!(
+        "the table {:?} is not there: allowed is a name as the database stores it, without its schema (letter case counts, and \
+         PostgreSQL stores an unquoted name in lower case)",
+        table.name()
+    ))
+}
 
 /// The attestation of one poll.
 #[derive(Clone, Debug, PartialEq, Eq)]

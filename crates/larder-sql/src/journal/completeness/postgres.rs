@@ -8,7 +8,7 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::checksum::has_valid_checksum;
 use crate::journal::completeness::columns::TriggerColumns;
-use crate::journal::completeness::{Attestation, Defect, Inspection};
+use crate::journal::completeness::{Attestation, Defect, Inspection, absent_table};
 use crate::journal::declaration;
 use crate::journal::migration::{POSTGRES_GUARDS, guards};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, TRUNCATE_TRIGGER, always, unplaced};
@@ -307,7 +307,7 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
     let create = || postgres_triggers::of(table);
     let is_root = row.try_get::<Option<i32>, _>("is_root")? == Some(1);
     let Some(name) = text("table_name")? else {
-        defects.push(Defect::new(format!("the table {:?} is not there (a name has no schema)", table.name)));
+        defects.push(absent_table(table));
         return Ok(());
     };
     if !matches!(text("relkind")?.as_deref(), Some("r" | "p")) {

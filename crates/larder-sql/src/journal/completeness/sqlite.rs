@@ -8,7 +8,7 @@ use crate::connecting::connection::SqlConnection;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::checksum::has_valid_checksum;
-use crate::journal::completeness::{Defect, Inspection};
+use crate::journal::completeness::{Defect, Inspection, absent_table};
 use crate::journal::declaration;
 use crate::journal::migration::{SQLITE_GUARDS, guards};
 use crate::journal::sqlite_triggers::{self, Trigger};
@@ -70,7 +70,7 @@ pub(in crate::journal) async fn inspect(
     }
     for table in tables {
         if !kept_tables.contains(&table.name) {
-            defects.push(Defect::new(format!("the table {:?} is not there", table.name)));
+            defects.push(absent_table(table));
             continue;
         }
         for trigger in sqlite_triggers::triggers(table) {

@@ -1,13 +1,14 @@
 //! Checks that each value of a key column has exactly one text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::connecting::connection::SqlConnection;
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::journal::table::{Table, names, quoted};
+use crate::journal::table::{self, Table, quoted};
+use crate::journal::verifying::listed;
 
 /// The columns of the declared tables. For a domain, the type is its base type.
 const POSTGRES_COLUMNS: &str = "
@@ -40,8 +41,14 @@ struct Column {
     texts: Result<Texts, String>,
 }
 
-/// The columns of the declared entries and tags. A missing table has no columns; an inspection reports it.
-pub(super) struct Columns(BTreeMap<(String, String), Column>);
+/// The columns of the declared tables.
+pub(super) struct Columns {
+    /// The columns of the declared entries and tags.
+    keys: KeyColumns,
+    /// The names of all columns of each table. A missing table has none; an inspection reports it.
+    names: ColumnNames,
+    dialect: Dialect,
+}
 
 impl Columns {
     pub(super) async fn read(
@@ -49,7 +56,7 @@ impl Columns {
         dialect: Dialect,
         tables: &[Table],
     ) -> Result<Self, Error> {
-        let mut columns = match dialect {
+        let (mut keys, names) = match dialect {
             Dialect::Postgres => postgres(connection, tables).await?,
             Dialect::Sqlite => sqlite(connection, tables).await?,
         };
@@ -57,13 +64,13 @@ impl Columns {
             let of_table = tables.iter().filter(|one| one.name == *table);
             of_table.flat_map(|one| &one.by_columns).any(|one| one.columns.contains(column))
         };
-        columns.retain(|name, _| is_key(name));
-        Ok(Columns(columns))
+        keys.retain(|name, _| is_key(name));
+        Ok(Columns { keys, names, dialect })
     }
 
     /// The type and the texts of a column that can be part of a key.
     pub(super) fn of(&self, table: &str, column: &str) -> Option<(&str, Texts)> {
-        let column = self.0.get(&(table.to_owned(), column.to_owned()))?;
+        let column = self.keys.get(&(table.to_owned(), column.to_owned()))?;
         Some((&column.of_type, *column.texts.as_ref().ok()?))
     }
 
@@ -73,15 +80,40 @@ impl Columns {
             let why = column.texts.as_ref().err()?;
             Some(format!("table {table:?}: the key column {name:?} is of type {}: {why}", column.of_type))
         };
-        self.0.iter().filter_map(say).collect()
+        self.keys.iter().filter_map(say).collect()
+    }
+
+    /// Each declared column that its table does not have, with the columns that it has.
+    pub(super) fn missing<'a>(&self, tables: &'a [Table]) -> Vec<(&'a str, &'a str, String)> {
+        let of_table = |table: &'a Table| {
+            let names = self.names.get(&table.name)?;
+            let is_missing = |column: &&String| match self.dialect {
+                Dialect::Postgres => !names.contains(*column),
+                Dialect::Sqlite => {
+                    !names.iter().any(|name| name.eq_ignore_ascii_case(column)) && !is_rowid(table, column)
+                }
+            };
+            let say = move |column: &'a String| (&table.name[..], &column[..], listed(names));
+            Some(table.columns().into_iter().filter(is_missing).map(say).collect::<Vec<_>>())
+        };
+        tables.iter().filter_map(of_table).flatten().collect()
     }
 }
 
 type KeyColumns = BTreeMap<(String, String), Column>;
+type ColumnNames = BTreeMap<String, BTreeSet<String>>;
 
-async fn postgres(connection: &mut SqlConnection, tables: &[Table]) -> Result<KeyColumns, Error> {
-    let mut found = KeyColumns::new();
-    for row in sqlx::query(POSTGRES_COLUMNS).bind(names(tables)).fetch_all(connection).await? {
+/// Whether the column is SQLite's rowid, which no list of columns has.
+fn is_rowid(table: &Table, column: &str) -> bool {
+    table.has_rowid && ["rowid", "oid", "_rowid_"].iter().any(|name| name.eq_ignore_ascii_case(column))
+}
+
+async fn postgres(
+    connection: &mut SqlConnection,
+    tables: &[Table],
+) -> Result<(KeyColumns, ColumnNames), Error> {
+    let (mut found, mut names) = (KeyColumns::new(), ColumnNames::new());
+    for row in sqlx::query(POSTGRES_COLUMNS).bind(table::names(tables)).fetch_all(connection).await? {
         let nth: i64 = row.try_get("nth")?;
         let Some(table) = usize::try_from(nth - 1).ok().and_then(|nth| tables.get(nth)) else { continue };
         let flag = |name| Ok::<_, Error>(row.try_get::<Option<i32>, _>(name)?.map(|flag| flag == 1));
@@ -99,9 +131,11 @@ async fn postgres(connection: &mut SqlConnection, tables: &[Table]) -> Result<Ke
         } else {
             postgres_texts(&of_type, is_built_in)
         };
-        found.insert((table.name.clone(), row.try_get("column_name")?), Column { of_type, texts });
+        let name: String = row.try_get("column_name")?;
+        names.entry(table.name.clone()).or_default().insert(name.clone());
+        found.insert((table.name.clone(), name), Column { of_type, texts });
     }
-    Ok(found)
+    Ok((found, names))
 }
 
 fn postgres_texts(name: &str, is_built_in: bool) -> Result<Texts, String> {
@@ -140,12 +174,16 @@ fn postgres_texts(name: &str, is_built_in: bool) -> Result<Texts, String> {
     ))
 }
 
-async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<KeyColumns, Error> {
-    let mut found = KeyColumns::new();
+async fn sqlite(
+    connection: &mut SqlConnection,
+    tables: &[Table],
+) -> Result<(KeyColumns, ColumnNames), Error> {
+    let (mut found, mut names) = (KeyColumns::new(), ColumnNames::new());
     for table in tables {
         let info = sqlx::query("SELECT name, type FROM pragma_table_xinfo($1)").bind(&table.name);
         for row in info.fetch_all(&mut *connection).await? {
             let (name, of_type): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            names.entry(table.name.clone()).or_default().insert(name.clone());
             // SQLite ignores the letter case of a column's name. The result has the declared letter case.
             let mut declared = table.by_columns.iter().flat_map(|one| &one.columns);
             let Some(declared) = declared.find(|column| column.eq_ignore_ascii_case(&name)) else { continue };
@@ -161,7 +199,7 @@ async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<KeyC
             found.insert((table.name.clone(), declared.clone()), Column { of_type, texts });
         }
     }
-    Ok(found)
+    Ok((found, names))
 }
 
 /// The texts of a column by the affinity that SQLite derives from the declared type. The order of the checks is

@@ -5,18 +5,20 @@
 //! such a mistake: the entry would stay stale until its TTL ends.
 
 mod canonical;
+mod missed;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter::once;
 use std::sync::Arc;
 
 use larder::cache::Cache;
 use larder::introspection::declared::{DeclaredClass, TagGroup};
+use larder::journal::Journal as _;
 use larder::key::PartKind;
 
 use crate::error::Error;
 use crate::journal::SqlJournal;
-use crate::journal::table::{ByColumns, Kind, Table, Tag};
+use crate::journal::completeness::missing_column;
+use crate::journal::table::{ByColumns, Kind, Table, Tag, quoted};
 use crate::journal::verifying::canonical::{Columns, Texts};
 
 impl SqlJournal {
@@ -51,13 +53,15 @@ impl SqlJournal {
         if cache.journal::<SqlJournal>().is_none_or(|own| !Arc::ptr_eq(&own.state, &self.state)) {
             wrong.push("the cache was built without this journal: give it to Builder::journal".to_owned());
         }
-        for defect in self.inspect().await? {
+        let defects = self.inspect().await?;
+        wrong.extend(self.missing_columns().await?);
+        for defect in defects {
             let remedy = match defect.remedy() {
                 Some(_) => {
                     "run what larder_sql::migration returns in a migration; if this release is the present one, SqlJournal::mend \
                      does it too, as a role that owns the tables"
                 }
-                None => "undo the change, or declare it in a migration",
+                None => "undo the change, declare it in a migration, or correct the declaration",
             };
             wrong.push(format!("{defect}: {remedy}"));
         }
@@ -84,10 +88,17 @@ impl SqlJournal {
     /// - an entry of a class that was not opened;
     /// - a tag that is neither the name nor a tag of an opened class, unless a class may have unknown tags
     ///   ([`DeclaredClass::has_unknown_tags`]);
+    /// - a tag of a class that rows of no declared table touch, or that a table names only as an entry or as a group: its
+    ///   rows touch `order:71` and not `order`;
+    /// - a group of a class's tags that no declared table has;
+    /// - a class that only changes of a complete table touch, because a table names it only as a group;
     /// - a class or a tag whose keys have another number of parts than the declared columns, or an unknown number;
     /// - a class whose keys have the parts in another order;
     /// - key columns, or key types, with several texts for one value: a look-up by another text than the database's
     ///   would create an entry that no change invalidates.
+    ///
+    /// Tags and groups that the class names in [`ClassBuilder::by_hand`](larder::class::ClassBuilder::by_hand) need no
+    /// table.
     ///
     /// # Errors
     /// The database's error.
@@ -111,6 +122,7 @@ impl SqlJournal {
                 }
             }
         }
+        wrong.extend(classes.values().flat_map(|class| missed::of_class(class, &self.tables)));
         wrong.extend(columns.wrong());
         let mut once = Vec::new();
         wrong.into_iter().for_each(|one| {
@@ -122,18 +134,31 @@ impl SqlJournal {
     }
 
     /// The classes that no change of a declared table can touch, sorted. Their entries end by their TTL, or when the
-    /// application invalidates them. A class that may have unknown tags is not among them.
+    /// application invalidates them. A class that may have unknown tags, and one that names tags
+    /// [by hand](larder::class::ClassBuilder::by_hand), are not among them.
     pub fn untouched_classes(&self, cache: &Cache) -> Vec<String> {
-        let by_columns = self.tables.iter().flat_map(|table| &table.by_columns).map(|one| &one.name);
-        let tags = self.tables.iter().flat_map(|table| &table.tags).map(|tag| &tag.name);
-        let touched: BTreeSet<&String> = by_columns.chain(tags).collect();
-        let is_touched = |class: &DeclaredClass| {
-            let groups = class.tag_groups.iter().map(|group| &group.name);
-            let mut names = once(&class.name).chain(&class.tags).chain(groups);
-            class.has_unknown_tags || names.any(|name| touched.contains(name))
-        };
-        let classes = cache.declared_classes().into_iter().filter(|class| !is_touched(class));
+        let is_touched = |class: &DeclaredClass| missed::is_touched(class, &self.tables);
+        let classes = cache.declared_classes().into_iter();
+        let classes = classes.filter(|class| class.by_hand.is_empty() && !is_touched(class));
         classes.map(|class| class.name).collect()
+    }
+
+    /// An error for each declared column that does not exist. If the present triggers name it too, because it was
+    /// renamed after they were made, each change touches everything: the answers are right, and the health names it.
+    async fn missing_columns(&self) -> Result<Vec<String>, Error> {
+        let imprecise = self.imprecision().map(|fault| fault.reasons).unwrap_or_default();
+        let is_error = |(table, column, _): &(&str, &str, String)| {
+            !imprecise.contains(&missing_column(&quoted(table), column))
+        };
+        let columns = self.key_columns().await?;
+        let missing = columns.missing(&self.tables).into_iter().filter(is_error);
+        let say = |(table, column, found): (&str, &str, String)| {
+            format!(
+                "table {table:?} has no column {column:?}, which is declared: correct the name (letter case counts, and PostgreSQL \
+                 stores an unquoted name in lower case), or migrate the table; it has {found}"
+            )
+        };
+        Ok(missing.map(say).collect())
     }
 
     /// The errors that can be found without the classes.
