@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use axum::Router;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use larder::cache::Cache;
@@ -22,7 +21,7 @@ use crate::domain::password::Password;
 use crate::domain::role::Role;
 use crate::domain::secret_key::SecretKeys;
 use crate::domain::user::NewUser;
-use crate::router;
+use crate::router::{self, Routes};
 use crate::service::Service;
 use crate::serving;
 use crate::settings::connections::ConnectionSettings;
@@ -142,7 +141,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
 /// Serves the newest of `routes` until `stop` resolves, then lets requests in flight end.
 pub async fn serve_routes(
     listener: TcpListener,
-    routes: watch::Receiver<Router>,
+    routes: watch::Receiver<Routes>,
     settings: ConnectionSettings,
     proxies: TrustedProxies,
     stop: impl Future<Output = ()> + Send + 'static,

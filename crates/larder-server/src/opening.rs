@@ -14,7 +14,7 @@ use crate::api::codes::Code;
 use crate::api::health;
 use crate::api::problem::Problem;
 use crate::app::{self, CreatedAdmin};
-use crate::router;
+use crate::router::{self, Routes};
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::settings::http::Http;
@@ -42,15 +42,15 @@ impl Reason {
 
 /// The routes until the service is open: `/livez` answers 200, `/readyz` answers 503 with the reason, the OpenAPI
 /// document can be read, and every other path answers 503.
-pub fn routes(reason: Reason, http: &Http) -> Router {
+pub fn routes(reason: Reason, http: &Http) -> Routes {
     let router = Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(not_ready))
         .with_state(reason)
         .merge(router::pages(http))
         .fallback(not_yet)
-        .layer(map_response(router::private));
-    router::around(router, http)
+        .layer(map_response(async |answer| router::private(answer)));
+    Routes::of_start(router, http)
 }
 
 async fn not_ready(State(reason): State<Reason>) -> Problem {

@@ -18,6 +18,7 @@
 //! ```
 
 mod account;
+mod authority;
 mod database;
 mod pgbouncer;
 mod ports;
@@ -32,6 +33,7 @@ mod smtp;
 mod sqlite;
 mod standby;
 
+pub use authority::{Authority, Issued};
 pub use database::{Database, sql};
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use ports::free_port;

@@ -8,11 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request};
 use axum::http::Method;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
 use utoipa::openapi::OpenApi as Document;
 
 use crate::api::codes::Code;
@@ -96,6 +94,14 @@ impl RouteLimits {
         Self { limits, open: Arc::new(paths.collect()) }
     }
 
+    /// Gives a request the limit of its operation.
+    pub(crate) fn set(&self, request: &mut Request) {
+        let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        let limit = self.limit(request.method(), path);
+        DefaultBodyLimit::max(limit.0).apply(request);
+        request.extensions_mut().insert(limit);
+    }
+
     fn limit(&self, method: &Method, path: &str) -> BodyLimit {
         let is_open = self.open.get(path).is_some_and(|methods| methods.contains(method));
         // The operations under `auth` (log in, change a password or a second factor) take a small body even if they
@@ -103,15 +109,6 @@ impl RouteLimits {
         let is_small = is_open || path.split('/').any(|segment| segment == "auth");
         BodyLimit(if is_small { self.limits.auth_bytes } else { self.limits.bytes })
     }
-}
-
-/// Gives each request the limit of its operation.
-pub(crate) async fn limit(State(limits): State<RouteLimits>, mut request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let limit = limits.limit(request.method(), path);
-    DefaultBodyLimit::max(limit.0).apply(&mut request);
-    request.extensions_mut().insert(limit);
-    next.run(request).await
 }
 
 /// Whether the error, or one of its sources, is [`BodyTooSlow`].

@@ -3,7 +3,6 @@
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Span;
 use tracing::field::{Empty, display};
@@ -23,7 +22,7 @@ tokio::task_local! {
     static CURRENT: HeaderValue;
 }
 
-/// The id and the trace of a request. The layer stores them in the request's extensions.
+/// The id and the trace of a request. `correlate` stores them in the request's extensions.
 #[derive(Clone)]
 pub(crate) struct Correlation {
     id: HeaderValue,
@@ -79,11 +78,14 @@ impl Trace {
     }
 }
 
-/// The layer that reads or creates the ids and sets them in the headers of the answer.
-pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
+/// Reads or creates the ids, and sets them in the headers of the answer that `answer` returns.
+pub(crate) async fn correlate<F: Future<Output = Response>>(
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let correlation = Correlation::of(request.headers());
     request.extensions_mut().insert(correlation.clone());
-    let mut response = CURRENT.scope(correlation.id.clone(), next.run(request)).await;
+    let mut response = CURRENT.scope(correlation.id.clone(), answer(request)).await;
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, correlation.id);
     if let Some(traceparent) = correlation.trace.and_then(|trace| trace.to_header()) {

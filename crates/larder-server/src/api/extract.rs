@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Form, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use larder::policy;
@@ -84,7 +84,7 @@ fn parse(bytes: &[u8]) -> Result<Json, Problem> {
     if read.twice.is_empty() { Ok(Json(read.value)) } else { Err(read.twice.into()) }
 }
 
-/// The limit that the layer in `bodies.rs` stored in the request's extensions.
+/// The limit that `RouteLimits::set` stored in the request's extensions.
 fn limit(request: &Request) -> Result<BodyLimit, Problem> {
     request.extensions().get().copied().ok_or_else(|| Problem::new(Code::Failed))
 }
@@ -241,16 +241,23 @@ const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// The client's address: the peer's, or, if the peer is a trusted proxy, the address that its header names.
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
+impl ClientAddress {
+    /// The address of the client that sent a request with these extensions and headers.
+    pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap, service: &Service) -> Self {
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
+        let proxies = service.proxies();
+        let values = headers.get_all(proxies.header.name()).iter();
+        let values: Vec<_> = values.map(|value| value.to_str().unwrap_or_default()).collect();
+        Self(proxies.client(peer, values.into_iter()))
+    }
+}
+
 impl FromRequestParts<Service> for ClientAddress {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
-        let proxies = service.proxies();
-        let values = parts.headers.get_all(proxies.header.name()).iter();
-        let values: Vec<_> = values.map(|value| value.to_str().unwrap_or_default()).collect();
-        Ok(ClientAddress(proxies.client(peer, values.into_iter())))
+        Ok(Self::of(&parts.extensions, &parts.headers, service))
     }
 }
 

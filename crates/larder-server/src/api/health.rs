@@ -1,5 +1,7 @@
 //! `/livez` and `/readyz`.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::{Extension, Json as JsonAnswer};
@@ -37,9 +39,9 @@ pub(crate) enum StopStage {
     Stopping,
 }
 
-/// The present stage of this process's stop, for `/readyz`.
+/// The present stage of this process's stop, for `/readyz`; cheap to clone, because each request has it.
 #[derive(Clone)]
-pub(crate) struct Stage(pub(crate) watch::Receiver<StopStage>);
+pub(crate) struct Stage(pub(crate) Arc<watch::Receiver<StopStage>>);
 
 /// The process answers.
 #[utoipa::path(get, path = "/livez", operation_id = "get_liveness", tag = "health", responses((status = 200, body = Alive)))]

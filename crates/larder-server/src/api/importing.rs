@@ -31,10 +31,8 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::confirming::Proof;
 use crate::service::importing::later;
-use crate::store::importing::{BatchLines, RowOutcome};
+use crate::store::importing::{BatchLines, ROWS_PER_BATCH, RowOutcome};
 
-/// How many rows one transaction writes. A larger batch would make other writers wait longer on SQLite.
-const ROWS_PER_BATCH: usize = 1_000;
 /// The most errors that a report lists; it counts all of them.
 const LISTED_ERRORS: usize = 1_000;
 

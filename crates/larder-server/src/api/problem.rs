@@ -4,7 +4,6 @@ use std::any::Any;
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Body as _;
 use problem_details::ProblemDetails;
@@ -200,9 +199,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A layer that refuses a body whose encoding is neither `gzip` nor `identity`. It runs before the layer that decodes
-/// bodies.
-pub(crate) async fn refuse_unknown_encoding(mut request: Request, next: Next) -> Response {
+/// Refuses a body whose encoding is neither `gzip` nor `identity`, before it is decoded.
+pub(crate) fn refuse_unknown_encoding(request: &mut Request) -> Result<(), Problem> {
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
     let is_known = match (encodings.next(), encodings.next()) {
         (None, _) => true,
@@ -213,9 +211,9 @@ pub(crate) async fn refuse_unknown_encoding(mut request: Request, next: Next) ->
         // There is nothing to decode, and the layer that decodes would refuse the header without a problem.
         request.headers_mut().remove(header::CONTENT_ENCODING);
     } else if !is_known {
-        return Problem::new(Code::BodyEncodingUnknown).into_response();
+        return Err(Problem::new(Code::BodyEncodingUnknown));
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// The answer for every unknown path.

@@ -1,9 +1,9 @@
 //! `larder serve`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
-use axum::Extension;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -50,7 +50,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     let serving = tokio::spawn(app::serve_routes(listener, newest, connections, proxies, stop));
     if let Some(opened) = open(&settings, &reason, address, asked(stopped.clone())).await? {
         let service = opened.service.clone();
-        let all_routes = router::routes(service.clone(), &settings.http).layer(Extension(Stage(stopped)));
+        let all_routes = router::routes(service.clone(), &settings.http).with_stage(Stage(Arc::new(stopped)));
         // The routes are replaced before the announcement is printed, so that a client that waits for the announcement
         // is served. The dropped value is the routes of the start.
         drop(routes.send_replace(all_routes));

@@ -1,25 +1,18 @@
 //! The forms of a path: under a prefix, and with or without a slash at its end.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use tower::Service as _;
 use utoipa::openapi::OpenApi as Document;
 
-use crate::api::problem;
 use crate::api::tokens::DISCOVERY;
-use crate::router::private;
 
 /// The paths of the OpenAPI document, such as `/api/v1/users/{id}`.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Templates {
-    all: Arc<[String]>,
+    all: Vec<String>,
     /// Those with a slash at their end. They are few, and the only ones that a path without a slash is compared with.
-    slashed: Arc<[String]>,
+    slashed: Vec<String>,
 }
 
 impl Templates {
@@ -28,7 +21,7 @@ impl Templates {
     }
 
     fn new(all: impl Iterator<Item = String>) -> Self {
-        let all: Arc<[String]> = all.collect();
+        let all: Vec<_> = all.collect();
         let slashed = all.iter().filter(|template| template.ends_with('/')).cloned().collect();
         Self { all, slashed }
     }
@@ -39,7 +32,7 @@ impl Templates {
 
     /// The path that the router knows in place of this one: with a slash at its end, or without one. `None`: the router
     /// knows this one, or neither.
-    fn known_form(&self, uri: &Uri) -> Option<Uri> {
+    pub(super) fn known_form(&self, uri: &Uri) -> Option<Uri> {
         let path = uri.path();
         let is_slashed = |template: &String| template.strip_suffix('/').is_some_and(|one| is_like(one, path));
         if !path.ends_with('/') && !self.slashed.iter().any(is_slashed) {
@@ -61,32 +54,8 @@ fn is_like(template: &str, path: &str) -> bool {
     }
 }
 
-/// If the router knows a path only without the slash at its end, it serves that path. If it knows a path only with a
-/// slash, it redirects, as Django's `APPEND_SLASH` does: the paths of that system are the only ones with a slash. This is
-/// outside of the router's layers, so that they see the path that is served.
-pub(super) fn with_and_without_slash(router: Router, templates: Templates) -> Router {
-    Router::new()
-        .fallback(move |mut request: Request| {
-            let mut router = router.clone();
-            let known = templates.known_form(request.uri());
-            async move {
-                match known {
-                    Some(known) if known.path().ends_with('/') => {
-                        private(redirected(request.method(), &known)).await
-                    }
-                    Some(known) => {
-                        *request.uri_mut() = known;
-                        router.call(request).await.into_response()
-                    }
-                    None => router.call(request).await.into_response(),
-                }
-            }
-        })
-        .with_state(())
-}
-
 /// A permanent redirect. After a 301 a client may repeat a POST as a GET; after a 308 it repeats the method and the body.
-fn redirected(method: &Method, to: &Uri) -> Response {
+pub(super) fn redirected(method: &Method, to: &Uri) -> Response {
     let status = match *method {
         Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
         _ => StatusCode::PERMANENT_REDIRECT,
@@ -107,52 +76,16 @@ fn other(uri: &Uri) -> Option<Uri> {
     with_path(uri, &path)
 }
 
-/// Serves all routes under the prefix `base`; a path without the prefix is unknown. The paths in the headers of answers
-/// get the prefix.
-pub(super) fn under(base: &str, router: Router) -> Router {
-    if base.is_empty() {
-        return router;
-    }
-    let base: Arc<str> = base.into();
-    Router::new()
-        .fallback(move |mut request: Request| {
-            let (mut router, base) = (router.clone(), base.clone());
-            async move {
-                let inner = request.uri().path().strip_prefix(&*base).filter(|inner| inner.starts_with('/'));
-                match inner.and_then(|inner| with_path(request.uri(), inner)) {
-                    Some(uri) => {
-                        *request.uri_mut() = uri;
-                        rebased(router.call(request).await.into_response(), &base)
-                    }
-                    None => private(problem::unknown_path().await.into_response()).await,
-                }
-            }
-        })
-        .with_state(())
-}
-
-/// Serves the discovery document also where RFC 8414 has it for an issuer with a path: the path of `issuer` follows the
-/// well-known one, `/.well-known/oauth-authorization-server/larder`. This path is outside of the prefix `base`.
-pub(super) fn discovered(issuer: &str, base: &str, router: Router) -> Router {
+/// Where RFC 8414 has the discovery document of an issuer with a path: the path of `issuer` follows the well-known one,
+/// `/.well-known/oauth-authorization-server/larder`. This path is outside of the prefix of all others. `None`: the issuer
+/// has no path.
+pub(super) fn discovery(issuer: &str) -> Option<String> {
     let path = issuer.parse::<Uri>().map(|issuer| issuer.path().to_owned()).unwrap_or_default();
-    if path.len() <= 1 {
-        return router;
-    }
-    let (from, to): (Arc<str>, Arc<str>) =
-        (format!("{DISCOVERY}{path}").into(), format!("{base}{DISCOVERY}").into());
-    Router::new()
-        .fallback(move |mut request: Request| {
-            let mut router = router.clone();
-            let known = (request.uri().path() == &*from).then(|| with_path(request.uri(), &to)).flatten();
-            if let Some(known) = known {
-                *request.uri_mut() = known;
-            }
-            async move { router.call(request).await.into_response() }
-        })
-        .with_state(())
+    (path.len() > 1).then(|| format!("{DISCOVERY}{path}"))
 }
 
-fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+/// The same URI with another path.
+pub(super) fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     let path = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -163,7 +96,7 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
 }
 
 /// Adds the prefix to the paths in `Location: /api/…` and `Link: </api/…>`.
-fn rebased(mut response: Response, base: &str) -> Response {
+pub(super) fn rebased(mut response: Response, base: &str) -> Response {
     for (name, before) in [(header::LOCATION, ""), (header::LINK, "<")] {
         let value = response.headers().get(&name).and_then(|value| value.to_str().ok());
         let path = value.and_then(|value| value.strip_prefix(before)).filter(|path| path.starts_with('/'));

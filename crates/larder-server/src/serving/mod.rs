@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{CONNECTION, EXPECT};
@@ -40,11 +39,11 @@ use larder_identity::network::TrustedProxies;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{self, sleep, sleep_until};
-use tower::Service;
 
 use crate::api::bodies::BodyPace;
 use crate::api::codes::Code;
 use crate::refusing::{Refusing, refusal};
+use crate::router::Routes;
 use crate::serving::body::{Discarding, TimedBody};
 use crate::serving::progress::{Phase, Progress};
 use crate::serving::room::{Place, Room};
@@ -62,7 +61,7 @@ const NOTED: time::Duration = time::Duration::from_secs(10);
 /// What all connections of a service use: its routes, its settings, and whether it has been stopped.
 #[derive(Clone)]
 struct Site {
-    routes: watch::Receiver<Router>,
+    routes: watch::Receiver<Routes>,
     settings: ConnectionSettings,
     stopped: watch::Receiver<bool>,
     room: Arc<Room>,
@@ -72,7 +71,7 @@ struct Site {
 /// that are current at that moment answer it.
 pub(crate) async fn serve(
     mut listener: TcpListener,
-    routes: watch::Receiver<Router>,
+    routes: watch::Receiver<Routes>,
     settings: ConnectionSettings,
     proxies: TrustedProxies,
     stop: impl Future<Output = ()>,
@@ -212,8 +211,8 @@ impl Site {
         let mut request = Request::from_parts(head, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(pace);
-        let mut routes = self.routes.borrow().clone();
-        let Ok(answer) = routes.call(request).await;
+        let routes = self.routes.borrow().clone();
+        let answer = routes.answer(request).await;
         (answer, rest.settle(waits_for_continue).await)
     }
 }

@@ -22,6 +22,9 @@ use crate::store::row::{self, AsRead, select_user};
 use crate::store::writing::Writer;
 use crate::store::{bulk, placeholders};
 
+/// How many rows one transaction writes. A larger batch would make other writers wait longer on SQLite.
+pub const ROWS_PER_BATCH: usize = 1_000;
+
 /// The greatest number of values in one query: SQLite finds each `$n` by a search through the list of all parameters.
 const VALUES_PER_STATEMENT: usize = 100;
 /// The most attempts at one batch. An attempt fails if another transaction takes a unique value of the batch first.
@@ -120,6 +123,7 @@ impl Writer {
     ) -> Result<Vec<RowOutcome>, StoreError> {
         let mut write = self.begin().await?;
         let mut owners = owners(&mut write, rows).await?;
+        let deleted = deleted(&mut write, rows, &owners).await?;
         let found: Vec<_> = rows.iter().map(|row| owner_of(row, &owners)).collect();
         let ids: BTreeSet<_> = found.iter().flatten().copied().collect();
         let users = locked(&mut write, &ids).await?;
@@ -140,6 +144,10 @@ impl Writer {
             let outcome = plan(row, before, now, &owners, hash.is_some(), judge).and_then(|after| {
                 if found.is_some_and(|id| !seen.insert(id)) {
                     let invalid = Invalid::new("names a user that an earlier line of this batch changes");
+                    return Err(ValidationErrors::one("id", invalid));
+                }
+                if found.is_none() && deleted.contains(&after.id) {
+                    let invalid = Invalid::new("is the id of a deleted user, which no other user gets");
                     return Err(ValidationErrors::one("id", invalid));
                 }
                 Ok(after)
@@ -251,6 +259,29 @@ async fn owners(write: &mut WriteTransaction, rows: &[ImportRow]) -> Result<Owne
         }
     }
     Ok(owners)
+}
+
+/// Those of the rows' ids that deleted users had. The audit log has every deletion and is never changed. This is read
+/// after `owners`: a user that was not there any more has its line in the log.
+async fn deleted(
+    write: &mut WriteTransaction,
+    rows: &[ImportRow],
+    owners: &Owners,
+) -> Result<BTreeSet<UserId>, StoreError> {
+    let mut deleted = BTreeSet::new();
+    let unknown = rows.iter().filter_map(|row| row.id).filter(|id| !owners[0].contains_key(&id.to_string()));
+    let unknown: Vec<_> = unknown.collect();
+    for ids in unknown.chunks(VALUES_PER_STATEMENT) {
+        let (list, action) = (placeholders::rows(1, ids.len()), Action::UserDelete.as_str());
+        let sql =
+            format!("SELECT target_id FROM audit_log WHERE target_id IN {list} AND action = '{action}'");
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
+        for row in query.fetch_all(write.statement()).await? {
+            deleted.insert(row::user_id(&row, "target_id")?);
+        }
+    }
+    Ok(deleted)
 }
 
 /// The value that a row gives to the column of [`UNIQUE`] with this index.

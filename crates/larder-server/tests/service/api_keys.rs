@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, TestApp, on_both_databases};
+use crate::support::app::{PASSWORD, Stack, TestApp, on_both_databases};
 use crate::support::client::{Client, Request};
 use crate::support::{eventually, within};
 
@@ -113,6 +113,33 @@ fn an_ended_key_is_refused_on_every_instance(app: &TestApp) {
     assert_eq!(everywhere(&key), [200; 2]);
     ann.delete_itself().expect(204);
     ended("user deleted", &key);
+}
+
+/// While a key is deleted, requests still use it. The note of such a use waits for the deletion, and then there is nothing
+/// to note.
+#[test]
+fn a_key_that_is_used_while_it_is_deleted_is_no_fault() {
+    let app = Stack::postgres_memory().start();
+    let ann = app.user("ann");
+    let (key, made) = create(&ann, &json!({ "name": "deleted soon" }));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(sqlx::PgPool::connect(&app.stack.database_url())).unwrap();
+    let mut deleting = runtime.block_on(database.begin()).unwrap();
+    let deletion = format!("DELETE FROM api_keys WHERE id = '{}'", made["id"].as_str().unwrap());
+    runtime.block_on(sqlx::query(sqlx::AssertSqlSafe(deletion)).execute(&mut *deleting)).unwrap();
+    assert_eq!(key.validate(), 200, "the deletion is not committed yet");
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the note waits for the deletion", || app.stack.sql(waiting) == "1");
+    runtime.block_on(deleting.commit()).unwrap();
+    eventually("the note has ended", || app.stack.sql(waiting) == "0");
+    within(BOUND, "the key has ended", || key.validate() == 401);
+    // The note of another key follows in the same log.
+    let (next, _) = create(&ann, &json!({ "name": "next" }));
+    assert_eq!(next.validate(), 200);
+    eventually("it is noted", || app.stack.sql("SELECT COUNT(*) FROM api_key_uses") == "1");
+    let printed = app.larder.printed();
+    assert!(!printed.contains("could not be noted"), "{printed}");
 }
 
 /// The operations that a session may use, each as method and path, by what they need from an API key: a scope, or

@@ -40,6 +40,11 @@ async fn without_the_addresses_of_clients_they_share_one_budget() {
         statuses.push(status);
     }
     assert_eq!(statuses, [401, 401, 429]);
+    // Axum's router of the same routes, which answers with the same ids and headers.
+    let mut router = axum::Router::from(routes.clone());
+    let answer = router.call(login("eve")).await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert!(answer.headers().contains_key("x-request-id"), "{:?}", answer.headers());
     let mut known = login("dan");
     known.extensions_mut().insert(ConnectInfo(std::net::SocketAddr::from(([192, 0, 2, 1], 1))));
     assert_eq!(

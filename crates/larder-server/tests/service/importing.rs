@@ -202,6 +202,26 @@ fn an_import_gives_no_right_that_its_caller_lacks(app: &TestApp) {
     assert_eq!(page["items"][0]["actor_id"], json!(helper.id));
 }
 
+/// Systems that know a user by its id would take another user for it.
+fn an_import_gives_no_user_the_id_of_a_deleted_one(app: &TestApp) {
+    let admin = app.admin();
+    let (ann, bea) = (app.plain_user(&admin, "ann"), app.plain_user(&admin, "bea"));
+    let made = admin.make_key(&json!({ "name": "sync", "scopes": ["read", "write"] })).expect(201).json();
+    let key = admin.with_token(made["key"].as_str().unwrap());
+    let thief = |id: &Value| json!({ "id": id, "email": "thief@example.com", "username": "thief" });
+    key.delete(&format!("/api/v1/users/{}", ann["id"].as_str().unwrap())).expect(204);
+    for client in [&key, &admin] {
+        let report = import(client, &[thief(&ann["id"]), person(1)]);
+        assert_eq!(report["refused"], 1, "{report}");
+        assert_eq!(report["errors"][0]["field"], "id");
+        assert!(report["errors"][0]["message"].as_str().unwrap().contains("deleted user"), "{report}");
+    }
+    // The id of a user that is there finds it, and an id that no user ever had is given.
+    let unused = json!("00000000-0000-7000-8000-000000000001");
+    let changed = json!({ "id": bea["id"], "bio": "imported" });
+    assert_eq!(counts(&import(&key, &[changed, thief(&unused)])), [1, 1, 0, 0]);
+}
+
 fn a_hash_logs_in_once_imported_and_never_replaces_a_password(app: &TestApp) {
     let admin = app.admin();
     let mut row = person(1);
@@ -329,5 +349,6 @@ on_both_databases!(
     a_dry_run_and_a_refused_file_write_nothing,
     an_export_is_imported_again_in_both_forms,
     an_import_gives_no_right_that_its_caller_lacks,
+    an_import_gives_no_user_the_id_of_a_deleted_one,
     a_hash_logs_in_once_imported_and_never_replaces_a_password,
 );

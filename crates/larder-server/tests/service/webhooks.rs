@@ -11,12 +11,19 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use axum::serve::Listener;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use larder_testbed::{Authority, Issued};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::app::{Stack, TestApp};
 use crate::support::client::Request;
@@ -74,6 +81,12 @@ struct Receiver {
 
 impl Receiver {
     fn start(answers: &[u16]) -> Self {
+        Self::start_with(answers, None)
+    }
+
+    /// A receiver over TLS with this certificate.
+    fn start_with(answers: &[u16], certificate: Option<&Issued>) -> Self {
+        let tls = certificate.map(acceptor);
         let inbox = Inbox::default();
         inbox.0.lock().unwrap().1.extend(answers);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -84,7 +97,7 @@ impl Receiver {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                let listener = Listening { tcp: tokio::net::TcpListener::from_std(listener).unwrap(), tls };
                 tokio::select! {
                     served = axum::serve(listener, router) => served.unwrap(),
                     _ = stopped => {}
@@ -95,12 +108,54 @@ impl Receiver {
     }
 
     fn app(&self) -> TestApp {
-        let url = format!("http://{}/mails", self.address);
+        Self::stack(&format!("http://{}/mails", self.address)).start()
+    }
+
+    fn stack(url: &str) -> Stack {
         Stack::sqlite_memory()
-            .with_setting("LARDER_MAIL_WEBHOOK_URL", &url)
+            .with_setting("LARDER_MAIL_WEBHOOK_URL", url)
             .with_setting("LARDER_MAIL_WEBHOOK_SECRET", &format!("whsec_{KEY}"))
             .with_setting("LARDER_MAIL_CONFIRM_LINK", "https://app.example/confirm/{token}")
-            .start()
+    }
+}
+
+fn acceptor(issued: &Issued) -> TlsAcceptor {
+    let chain = CertificateDer::pem_file_iter(&issued.certificate).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(&issued.key).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap()))
+}
+
+/// Accepts connections, over TLS if there is an acceptor. A client that refuses the certificate has no connection.
+struct Listening {
+    tcp: tokio::net::TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Listener for Listening {
+    type Io = Box<dyn Stream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = Listener::accept(&mut self.tcp).await;
+            match &self.tls {
+                None => return (Box::new(stream), address),
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => return (Box::new(stream), address),
+                    Err(_) => continue,
+                },
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
     }
 }
 
@@ -142,6 +197,28 @@ fn a_message_is_signed_and_repeated_under_its_id_until_it_is_taken() {
     assert_eq!(receiver.inbox.messages().len(), 3, "it is taken once");
     let log = app.larder.printed();
     assert!(!log.contains(token) && !log.contains(KEY));
+}
+
+/// The certificate of the receiver comes from an authority of the application's own.
+#[test]
+fn a_message_goes_over_tls_to_a_receiver_with_a_trusted_certificate_alone() {
+    let (authority, other) = (Authority::create().unwrap(), Authority::create().unwrap());
+    let [own, of_other_host] = ["localhost", "example.com"].map(|host| authority.issue(host).unwrap());
+    for (trusted, issued, arrives) in
+        [(&authority, &own, true), (&other, &own, false), (&authority, &of_other_host, false)]
+    {
+        let receiver = Receiver::start_with(&[], Some(issued));
+        let app = Receiver::stack(&format!("https://localhost:{}/mails", receiver.address.port()))
+            .with_setting("SSL_CERT_FILE", trusted.certificate().to_str().unwrap())
+            .start();
+        let ann = app.user("ann");
+        ann.send(Request::new("POST", "/api/v1/auth/email/confirm/request")).expect(202);
+        let outcome = if arrives { "a mail was sent" } else { "a mail could not be sent yet" };
+        eventually("an attempt has ended", || app.larder.printed().contains(outcome));
+        let messages = receiver.inbox.messages();
+        assert_eq!(messages.len(), usize::from(arrives), "{}", app.larder.printed());
+        assert!(messages.iter().all(Message::is_authentic));
+    }
 }
 
 #[test]

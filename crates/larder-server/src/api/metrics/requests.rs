@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
-use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{Gauge, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
@@ -57,7 +56,14 @@ impl Requests {
         self.0.recorder.handle().render()
     }
 
-    fn answered(&self, method: &'static str, route: Option<MatchedPath>, status: u16, began: Instant) {
+    /// Counts a request as in flight.
+    pub(crate) fn begin(&self, request: &Request) -> Counting {
+        self.0.in_flight.increment(1.0);
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        Counting { requests: self.clone(), method: known(request.method()), route, began: Instant::now() }
+    }
+
+    fn answered(&self, method: &'static str, route: Option<&MatchedPath>, status: u16, began: Instant) {
         let Counted { recorder, answered, .. } = &*self.0;
         let route = route.map_or("unmatched".to_owned(), |route| route.as_str().to_owned());
         with_local_recorder(recorder, || {
@@ -71,32 +77,28 @@ impl Requests {
     }
 }
 
-/// Counts a request as in flight until this value is dropped, which happens when the request is answered or its client
+/// A request in flight, until this value is dropped, which happens when the request is answered or its client
 /// disconnects.
-struct InFlight<'a>(&'a Gauge);
+pub(crate) struct Counting {
+    requests: Requests,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    began: Instant,
+}
 
-impl<'a> InFlight<'a> {
-    fn new(gauge: &'a Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge)
+impl Counting {
+    /// Counts the request with its answer.
+    pub(crate) fn answered(self, answer: Response) -> Response {
+        let Self { requests, method, route, began } = &self;
+        requests.answered(method, route.as_ref(), answer.status().as_u16(), *began);
+        answer
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for Counting {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        self.requests.0.in_flight.decrement(1.0);
     }
-}
-
-/// The layer that counts every request that reaches the routes.
-pub(crate) async fn count(State(requests): State<Requests>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let _in_flight = InFlight::new(&requests.0.in_flight);
-    let method = known(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
-    requests.answered(method, route, response.status().as_u16(), began);
-    response
 }
 
 /// The label of a method. HTTP allows any word as a method, so all unknown ones share a label.

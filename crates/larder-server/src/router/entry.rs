@@ -1,0 +1,138 @@
+//! What happens to a request before the router looks its route up, in one function: ids, the prefix of paths,
+//! cross-origin requests, and the slash at the end of a path.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use tower::util::service_fn;
+use tower::{Layer as _, Service};
+use tower_http::cors::CorsLayer;
+
+use crate::api::codes::Code;
+use crate::api::correlation;
+use crate::api::health::Stage;
+use crate::api::problem::Problem;
+use crate::api::tokens::DISCOVERY;
+use crate::router::around::private;
+use crate::router::cors;
+use crate::router::paths::{self, Templates};
+use crate::settings::http::Http;
+
+/// All routes of a service, as one service of [`tower`]; cheap to clone.
+///
+/// `Router::from` makes a router of it, for a program that serves it itself or adds routes of its own.
+#[derive(Clone)]
+pub struct Routes(Arc<Entry>);
+
+#[derive(Clone)]
+struct Entry {
+    router: Router,
+    cors: Option<CorsLayer>,
+    /// The prefix of all paths; empty if there is none.
+    base: String,
+    /// The path outside of the prefix at which an issuer with a path has its discovery document.
+    discovery: Option<String>,
+    templates: Templates,
+    stage: Option<Stage>,
+}
+
+impl Routes {
+    /// The routes of `router`, with the prefix of paths and the CORS origins of `http`.
+    pub(super) fn new(router: Router, http: &Http, templates: Templates, discovery: Option<String>) -> Self {
+        Self(Arc::new(Entry {
+            // The state makes services of the fallbacks and their layers once; without one, each request would.
+            router: router.with_state(()),
+            cors: cors::layer(&http.cors_origins),
+            base: http.base_path.clone(),
+            discovery,
+            templates,
+            stage: None,
+        }))
+    }
+
+    /// The routes of the start, which answer before the service is open.
+    pub(crate) fn of_start(router: Router, http: &Http) -> Self {
+        Self::new(router, http, Templates::default(), None)
+    }
+
+    /// The same routes, with the stages of the process's stop for `/readyz`.
+    pub(crate) fn with_stage(mut self, stage: Stage) -> Self {
+        Arc::make_mut(&mut self.0).stage = Some(stage);
+        self
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        correlation::correlate(request, |request| self.0.answer(request)).await
+    }
+}
+
+impl Entry {
+    /// Answers a request that has its ids: takes the prefix off its path.
+    async fn answer(&self, mut request: Request) -> Response {
+        let path = request.uri().path();
+        let inner = match &self.discovery {
+            Some(outside) if outside == path => Some(DISCOVERY),
+            _ if self.base.is_empty() => return self.answer_origins(request).await,
+            _ => path.strip_prefix(self.base.as_str()).filter(|inner| inner.starts_with('/')),
+        };
+        let Some(uri) = inner.and_then(|inner| paths::with_path(request.uri(), inner)) else {
+            return private(Problem::new(Code::PathUnknown).into_response());
+        };
+        *request.uri_mut() = uri;
+        paths::rebased(self.answer_origins(request).await, &self.base)
+    }
+
+    /// Answers preflights, and adds the headers of CORS to other answers.
+    async fn answer_origins(&self, request: Request) -> Response {
+        let Some(cors) = &self.cors else { return self.answer_form(request).await };
+        let answer = |request| async { Ok::<_, Infallible>(self.answer_form(request).await) };
+        let Ok(answer) = cors.layer(service_fn(answer)).call(request).await;
+        answer
+    }
+
+    /// Answers a path in the form that the router knows.
+    ///
+    /// If the router knows a path only without the slash at its end, it serves that path. If it knows a path only with a
+    /// slash, it redirects, as Django's `APPEND_SLASH` does: the paths of that system are the only ones with a slash.
+    async fn answer_form(&self, mut request: Request) -> Response {
+        match self.templates.known_form(request.uri()) {
+            None => {}
+            Some(known) if known.path().ends_with('/') => {
+                return private(paths::redirected(request.method(), &known));
+            }
+            Some(known) => *request.uri_mut() = known,
+        }
+        if let Some(stage) = &self.stage {
+            request.extensions_mut().insert(stage.clone());
+        }
+        let Ok(answer) = self.router.clone().call(request).await;
+        answer
+    }
+}
+
+impl Service<Request> for Routes {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let routes = self.clone();
+        Box::pin(async move { Ok(routes.answer(request).await) })
+    }
+}
+
+impl From<Routes> for Router {
+    fn from(routes: Routes) -> Self {
+        Self::new().fallback_service(routes)
+    }
+}
