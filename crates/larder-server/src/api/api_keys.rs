@@ -10,7 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
-use crate::api::extract::{ClientAddress, Json, Target, TargetKey};
+use crate::api::client_address::ClientAddress;
+use crate::api::extract::{Json, Target, TargetKey};
 use crate::api::openapi::answers::{NotFound, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;

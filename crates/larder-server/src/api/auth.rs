@@ -12,7 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::api::extract::{Authenticated, ClientAddress, Json};
+use crate::api::client_address::ClientAddress;
+use crate::api::extract::{Authenticated, Json};
 use crate::api::openapi::answers::{
     Failed, ProblemBody, Refused, RefusedBody, RefusedTooMany, Taken, Unauthenticated,
 };

@@ -1,11 +1,9 @@
 //! Extractors: what handlers take from a request. An extractor answers a bad request with a problem that says why.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Form, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{Form, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use larder::policy;
@@ -232,32 +230,6 @@ impl<S: Send + Sync> FromRequestParts<S> for TargetSession {
             Uuid::try_parse(&session).map_err(|_| Invalid::new("is not the id of a session: a UUID"));
         let session = errors.keep("session_id", session);
         user.zip(session).map(|(user, session)| Self(user, session)).ok_or_else(|| errors.into())
-    }
-}
-
-/// Means every client if a program serves the routes without `ConnectInfo`: together they get one client's budgets.
-const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
-/// The client's address: the peer's, or, if the peer is a trusted proxy, the address that its header names.
-pub(crate) struct ClientAddress(pub(crate) IpAddr);
-
-impl ClientAddress {
-    /// The address of the client that sent a request with these extensions and headers.
-    pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap, service: &Service) -> Self {
-        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
-        let proxies = service.proxies();
-        let values = headers.get_all(proxies.header.name()).iter();
-        let values: Vec<_> = values.map(|value| value.to_str().unwrap_or_default()).collect();
-        Self(proxies.client(peer, values.into_iter()))
-    }
-}
-
-impl FromRequestParts<Service> for ClientAddress {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
-        Ok(Self::of(&parts.extensions, &parts.headers, service))
     }
 }
 

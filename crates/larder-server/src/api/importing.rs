@@ -19,8 +19,9 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::bodies::{BodyPace, is_too_slow};
+use crate::api::client_address::ClientAddress;
 use crate::api::codes::Code;
-use crate::api::extract::{ClientAddress, OptionalJson, Params};
+use crate::api::extract::{OptionalJson, Params};
 use crate::api::openapi::answers::{Refused, RefusedBody, RefusedTooMany};
 use crate::api::problem::Problem;
 use crate::domain::body::ConfirmationBody;

@@ -8,7 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
-use crate::api::extract::{ClientAddress, Json};
+use crate::api::client_address::ClientAddress;
+use crate::api::extract::Json;
 use crate::api::openapi::answers::{
     Confirmed, Failed, MailTokenRefused, NoMail, Refused, RefusedBody, RefusedTooMany,
 };

@@ -7,6 +7,7 @@ pub mod auth;
 pub(crate) mod bodies;
 pub mod bulk;
 pub mod cache;
+pub(crate) mod client_address;
 pub(crate) mod codes;
 pub(crate) mod correlation;
 pub(crate) mod enrolling;

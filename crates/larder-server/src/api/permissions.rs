@@ -13,8 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
+use crate::api::client_address::ClientAddress;
 use crate::api::codes::Code;
-use crate::api::extract::{ClientAddress, Consistency, OptionalJson, Strength, Target};
+use crate::api::extract::{Consistency, OptionalJson, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;

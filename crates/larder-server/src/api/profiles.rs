@@ -12,7 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
-use crate::api::extract::{ClientAddress, Consistency, Json, Strength, Target};
+use crate::api::client_address::ClientAddress;
+use crate::api::extract::{Consistency, Json, Strength, Target};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::parts::digest_of;

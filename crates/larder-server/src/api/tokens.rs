@@ -11,8 +11,9 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::acknowledged;
+use crate::api::client_address::ClientAddress;
 use crate::api::codes::Code;
-use crate::api::extract::{ClientAddress, TokenForm, TokenFormBody};
+use crate::api::extract::{TokenForm, TokenFormBody};
 use crate::api::openapi::answers::{Failed, NoIssuer, Refused, RefusedForm, RefusedTooMany};
 use crate::api::problem::Problem;
 use crate::domain::identity::UserId;

@@ -13,7 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::{acknowledged, location};
-use crate::api::extract::{ClientAddress, Consistency, Json, OptionalJson, Strength, Target};
+use crate::api::client_address::ClientAddress;
+use crate::api::extract::{Consistency, Json, OptionalJson, Strength, Target};
 use crate::api::openapi::answers::{
     LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, RefusedTooMany, Taken,
 };

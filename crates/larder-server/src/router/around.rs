@@ -18,7 +18,7 @@ use tower_http::decompression::RequestDecompression;
 use tower_http::map_request_body::MapRequestBody;
 
 use crate::api::bodies::RouteLimits;
-use crate::api::extract::ClientAddress;
+use crate::api::client_address::ClientAddress;
 use crate::api::incidents;
 use crate::api::metrics::requests::Requests;
 use crate::api::problem;

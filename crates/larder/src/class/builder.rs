@@ -1,7 +1,6 @@
 //! Opens a class with all its declarations.
 
 use std::any::TypeId;
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,15 +46,6 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     pub(super) tags_of_type: (Option<TypeId>, &'static str),
     pub(super) columns: Vec<Vec<String>>,
     pub(super) types: PhantomData<fn(&K) -> V>,
-}
-
-impl<K: ?Sized, V> fmt::Debug for ClassBuilder<'_, K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClassBuilder")
-            .field("name", &self.name)
-            .field("policy", &self.policy)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Cache {

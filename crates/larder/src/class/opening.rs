@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::iter::once;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -224,4 +225,13 @@ fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> (Vec<TagGroup>, bool) {
     let groups: Vec<_> = tags.iter().filter_map(Tag::group).collect();
     let has_unknown_tags = tags.is_empty() || groups.len() < tags.len();
     (groups, has_unknown_tags)
+}
+
+impl<K: ?Sized, V> fmt::Debug for ClassBuilder<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClassBuilder")
+            .field("name", &self.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
 }

@@ -10,7 +10,8 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::extract::{ClientAddress, Json, Target};
+use crate::api::client_address::ClientAddress;
+use crate::api::extract::{Json, Target};
 use crate::api::openapi::answers::{NotFound, Outdated, Refused, RefusedBody, RefusedTooMany, Taken};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::problem::Problem;
