@@ -189,7 +189,7 @@ fn of_the_caches(text: &mut Exposition, caches: &[Figures]) {
         }
     }
     of_their_troubles(text, caches);
-    let help = "Keys and encoded values in memory, with a flat charge for bookkeeping.";
+    let help = "Memory that the entries take, with all that belongs to them.";
     let mut memory = text.family(Gauge, "larder_cache_memory_bytes", help);
     for cache in caches {
         memory.sample(cache.name, &[], cache.memory_bytes);

@@ -111,6 +111,8 @@ plants! {
     no_certificate_is_caught: "no-certificate",
     no_replay_is_caught: "no-replay",
     blind_skip_is_caught: "blind-skip",
+    blind_put_is_caught: "blind-put",
+    stale_grace_is_caught: "stale-grace",
     any_shape_is_caught: "any-shape",
     shared_keys_are_caught: "shared-keys",
     trust_silence_is_caught: "trust-silence",

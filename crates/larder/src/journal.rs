@@ -14,10 +14,15 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::key_parts::text_of;
+use crate::policy::BOUND_MIN;
 
 /// The pause between two polls of the journal by one instance, so a poll sees a change at most about this much after
 /// its commit. 200 ms is a tenth of the default staleness bound.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
+const _: () = assert!(
+    2 * POLL_INTERVAL.as_millis() < BOUND_MIN.as_millis(),
+    "a watermark is older than the shortest staleness bound before two polls could have renewed it"
+);
 
 /// One thing that a change touched, as names and raw parts. Only the engine builds keys from it.
 ///

@@ -5,11 +5,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::policy::LOAD_TIMEOUT_MAX;
+
 /// Buckets for each power of two.
 const STEPS: u64 = 8;
-/// The buckets cover up to 2^27 µs, about two minutes; the last one also counts everything longer. A load ends at its
-/// time-out, at most 2 s.
-const BUCKETS: usize = 200;
+/// The buckets cover up to 2^30 µs, about 18 minutes; the last one also counts everything longer.
+const BUCKETS: usize = 224;
+const _: () =
+    assert!(LOAD_TIMEOUT_MAX.as_micros() < 1 << 30, "the longest load is longer than what the buckets cover");
 
 /// Counts durations. The counters guard no other data, so relaxed order is enough; a snapshot can miss durations that
 /// are recorded at the same time.

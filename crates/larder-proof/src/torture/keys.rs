@@ -20,6 +20,12 @@ pub const LISTED: Key = TEAMS * TEAM_ITEMS;
 /// The items that are read and written most.
 pub const HOT: Range<Key> = LISTED..LISTED + 8;
 
+/// The items whose entries age within a run and are refreshed.
+pub const AGING: Range<Key> = HOT.end..HOT.end + 8;
+
+/// The items whose entries age within a run, and whose loads fail at times.
+pub const FALTERING: Range<Key> = AGING.end..AGING.end + 8;
+
 /// The key of the first team's list.
 const FIRST_LIST: Key = 1_000;
 

@@ -19,16 +19,10 @@ const NAIVE: &str = "naive";
 impl Plant {
     /// All faults that the torture can show.
     pub fn all() -> impl Iterator<Item = Plant> {
-        // The torture has neither permits, nor aged entries, nor memory-only classes, and no load that is long enough for
-        // a renewal. The model and the schedules show these four faults.
+        // The torture has no memory-only classes, and no load that is long enough for a renewal. The model and the
+        // schedules show these two faults.
         let shows = |rule: &ProtocolRule| {
-            !matches!(
-                rule,
-                ProtocolRule::PutsUnderPermit
-                    | ProtocolRule::ServesStaleOnlyValid
-                    | ProtocolRule::KeepsUnderAnchor
-                    | ProtocolRule::RenewsOnlyItsLease
-            )
+            !matches!(rule, ProtocolRule::KeepsUnderAnchor | ProtocolRule::RenewsOnlyItsLease)
         };
         ProtocolRule::ALL.into_iter().filter(shows).map(Plant::Without).chain([Plant::Naive])
     }

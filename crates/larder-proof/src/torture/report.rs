@@ -12,7 +12,8 @@ use crate::torture::options::Options;
 use crate::torture::plant::Plant;
 
 /// Counters of the engine that must be above 0 after every run: a run proves nothing about a branch that was not taken.
-const COUNTED: &[&str] = &["absent_hits", "joins", "passed_flights", "fills_refused"];
+const COUNTED: &[&str] =
+    &["absent_hits", "joins", "passed_flights", "fills_refused", "refreshes", "stale_hits", "stale_on_error"];
 
 /// As [`COUNTED`], if the instances share a Redis.
 const COUNTED_WITH_REDIS: &[&str] = &["lease_waits", "inserts_refused", "passed_over"];

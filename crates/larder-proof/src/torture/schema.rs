@@ -33,9 +33,11 @@ const SQLITE_TRIGGER: &str = "
 /// A tag that all lists have, in addition to the name of their class.
 pub(super) const TEAM_TAG: &str = "teams";
 
-/// The declarations for the journal: a change of an item touches one entry, and a change of a team touches all lists.
+/// The declarations for the journal: a change of an item touches its entry in each class of items, and a change of a
+/// team touches all lists.
 pub fn journalled() -> [Table; 2] {
-    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
+    let item = Table::new("item").entry("items", &["id"]).entry("aging", &["id"]).entry("faltering", &["id"]);
+    let item = item.unique(&["id"]);
     [item, Table::new("team").tag(TEAM_TAG).unique(&["id"])]
 }
 

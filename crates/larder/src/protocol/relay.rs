@@ -27,7 +27,7 @@ use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
 /// A Redis whose watermark is older than this is used by no instance: an instance uses a Redis only while the watermark
 /// is younger than the instance's staleness bound, and the longest bound is 60 s.
-const ABANDONED_AFTER: Duration = Duration::from_secs(120);
+pub(crate) const ABANDONED_AFTER: Duration = Duration::from_secs(120);
 
 /// What a Redis reports at the start of a poll.
 #[derive(Clone, Debug)]

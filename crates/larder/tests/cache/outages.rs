@@ -103,7 +103,7 @@ async fn contents_of_redis_from_before_its_certificate_are_dropped() {
     keys.sort_unstable();
     assert_eq!(
         keys,
-        ["celery:task", in_redis!("@live"), "test:@installation"],
+        ["celery:task", in_redis!("@live"), in_redis!("@wm"), "test:@installation"],
         "only the own namespace is dropped"
     );
 
@@ -114,6 +114,23 @@ async fn contents_of_redis_from_before_its_certificate_are_dropped() {
     let second = crate::support::instance(&redis).await;
     second.read(&table, 7).await;
     assert_eq!(second.values.stats().redis_hits, 1);
+}
+
+#[tokio::test]
+async fn an_instance_with_another_bound_is_used_once_the_former_ones_are_gone() {
+    let redis = Redis::start().unwrap();
+    drop(instance(&redis).await);
+    let used: i64 = redis.command(&["PTTL", in_redis!("@wm")]).unwrap().parse().unwrap();
+    assert!((100_000..=120_000).contains(&used), "{used}");
+    let builder = Cache::builder("test").redis(redis.url()).installation("test");
+    let other = builder.staleness_bound(Duration::from_secs(5)).build().await.unwrap();
+    let disagrees =
+        || other.health_report().reasons.iter().any(|reason| reason.trouble == Trouble::Disagreement);
+    eventually("it is refused", async || disagrees()).await;
+    // What the mark's expiry does.
+    redis.command(&["DEL", in_redis!("@wm")]).unwrap();
+    eventually("it is used", async || other.health() == Health::Working).await;
+    assert!(!disagrees());
 }
 
 #[tokio::test]

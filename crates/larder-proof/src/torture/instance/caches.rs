@@ -17,13 +17,21 @@ use crate::history::Key;
 use crate::torture::instance::Settings;
 use crate::torture::instance::hands::Hand;
 use crate::torture::instance::release::Value;
+use crate::torture::keys::{AGING, FALTERING};
 use crate::torture::schema::{TEAM_TAG, journalled};
+
+/// The TTL of entries that age. They are read every few milliseconds.
+const TTL: Duration = Duration::from_millis(60);
 
 /// One instance's cache and its classes.
 pub(super) struct Caches {
     cache: Cache,
     /// One row of `item` for each entry. Every eighth version is absent.
     pub(super) items: Class<Key, Value>,
+    /// The items of `AGING`: entries that are refreshed, and served after their TTL.
+    pub(super) aging: Class<Key, Value>,
+    /// The items of `FALTERING`: entries that are served after their TTL if their load fails.
+    pub(super) faltering: Class<Key, Value>,
     /// The sum over the rows of one team for each entry.
     pub(super) lists: Class<Key, Value>,
 }
@@ -43,10 +51,15 @@ impl Caches {
             builder = builder.rules(plant.rules());
         }
         let cache = builder.build().await?;
-        // No entry expires during a run, so a stale entry stays until a read finds it.
+        // No entry of these classes expires during a run, so a stale entry stays until a read finds it.
         let ages = Duration::from_secs(3_000);
         let policy = Policy::ttl(ages).absent_for(ages);
+        let short = Policy::ttl(TTL).absent_for(TTL);
+        let aging = short.refresh_ahead(0.5).stale_while_revalidate(TTL);
+        let faltering = short.stale_if_error(ages);
         Ok(Caches {
+            aging: cache.class("aging").policy(aging).codec(Codec::Postcard).open()?,
+            faltering: cache.class("faltering").policy(faltering).codec(Codec::Postcard).open()?,
             items: cache.class("items").policy(policy).codec(Codec::Postcard).open()?,
             lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(TEAM_TAG).open()?,
             cache,
@@ -64,6 +77,8 @@ impl Caches {
     pub(super) async fn invalidate(&self, hand: Hand, key: Key) -> Result<()> {
         // The receipt matters only after a write; here nothing has changed.
         let _receipt = match hand {
+            Hand::Key if AGING.contains(&key) => self.aging.invalidate(&key).await,
+            Hand::Key if FALTERING.contains(&key) => self.faltering.invalidate(&key).await,
             Hand::Key => self.items.invalidate(&key).await,
             Hand::Tag => self.cache.invalidate_tag(TEAM_TAG).await,
             Hand::Class => self.items.invalidate_all().await,
@@ -75,7 +90,8 @@ impl Caches {
 
     /// The classes' counters as `name=count`.
     pub(super) fn counts(&self) -> String {
-        let stats = self.items.stats().plus(&self.lists.stats());
+        let lasting = self.items.stats().plus(&self.lists.stats());
+        let stats = lasting.plus(&self.aging.stats()).plus(&self.faltering.stats());
         stats.named().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
     }
 }

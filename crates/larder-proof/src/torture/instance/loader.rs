@@ -1,21 +1,27 @@
 //! The loader reads from the database. It is slow at the critical place: after it has read the row and before the cache
 //! gets the value.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use larder::protocol::rules::ProtocolRule;
+use larder::{Loaded, Previous};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use sqlx::{AnyConnection, Connection, Executor};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
+use crate::history::clock::now;
 use crate::history::{Key, Version, is_absent};
 use crate::torture::instance::Settings;
 use crate::torture::instance::release::Value;
 use crate::torture::keys::list_of;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const ITEM: &str = "SELECT version FROM item WHERE id = $1";
 const LIST: &str = "SELECT CAST(SUM(version) AS BIGINT) FROM item WHERE team = $1";
@@ -45,6 +51,38 @@ impl Loader {
         Ok((!is_absent(version)).then_some(Value { key, version }))
     }
 
+    /// An item of which the entry ages. If the previous value is the present one, the answer says that.
+    pub(super) async fn aging(
+        self,
+        key: Key,
+        previous: Option<Previous<Value>>,
+    ) -> Result<Loaded<Value>, sqlx::Error> {
+        let version = self.version(ITEM, key).await?;
+        let known = previous.and_then(|previous| previous.version);
+        let text = version.to_string();
+        Ok(if is_absent(version) {
+            Loaded::absent()
+        } else if known.as_deref() == Some(&*text) {
+            Loaded::unchanged().version(text)
+        } else {
+            Loaded::new(Value { key, version }).version(text)
+        })
+    }
+
+    /// An item, or a [`Refusal`], whose instant is stored in `refused`.
+    pub(super) async fn faltering(
+        self,
+        key: Key,
+        refused: Arc<AtomicU64>,
+    ) -> Result<Option<Value>, BoxError> {
+        let value = self.item(key).await?;
+        if rand::random_bool(0.3) {
+            refused.store(now(), Ordering::Release);
+            return Err(Refusal.into());
+        }
+        Ok(value)
+    }
+
     /// A team's list, which is never absent.
     pub(super) async fn list(self, team: Key) -> Result<Option<Value>, sqlx::Error> {
         Ok(Some(Value { key: list_of(team), version: self.version(LIST, team).await? }))
@@ -63,6 +101,18 @@ impl Loader {
         Version::try_from(version).map_err(|error| sqlx::Error::Decode(Box::new(error)))
     }
 }
+
+/// The error of a load that fails on purpose.
+#[derive(Debug)]
+pub(super) struct Refusal;
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the torture refuses this load")
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// Makes a gap in which an invalidation can overtake the load.
 async fn sleep_long_or_not_at_all() {

@@ -1,7 +1,7 @@
 //! Readers: bursts of bounded and fresh reads. Each read is recorded with the version that it saw.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::class::{Answer, Class};
@@ -12,8 +12,9 @@ use larder::uncached::uncached;
 use crate::history::clock::now;
 use crate::history::{Event, Key, Read, Seen, What};
 use crate::torture::instance::Instance;
+use crate::torture::instance::loader::Refusal;
 use crate::torture::instance::release::Value;
-use crate::torture::keys::{HOT, ITEMS, SECOND, TEAMS, all, habit, list_of, team_of_list};
+use crate::torture::keys::{AGING, FALTERING, HOT, ITEMS, SECOND, TEAMS, all, habit, list_of, team_of_list};
 
 /// The load time-out ends a load after 2 s. If the time-out is reported later than this, the process was not running when
 /// it was due: a nemesis had stopped it (SIGSTOP for 1.5 staleness bounds). The database may have answered long before,
@@ -51,6 +52,8 @@ fn any_key() -> Key {
     match rand::random_range(0..20) {
         0..3 => list_of(rand::random_range(0..TEAMS)),
         3..8 => rand::random_range(HOT),
+        8..10 => rand::random_range(AGING),
+        10..12 => rand::random_range(FALTERING),
         _ => rand::random_range(0..ITEMS),
     }
 }
@@ -58,14 +61,30 @@ fn any_key() -> Key {
 impl Instance {
     async fn read(&self, key: Key, consistency: Consistency, last: bool) {
         let begin = now();
+        let refused = Arc::new(AtomicU64::new(0));
         let answer = match team_of_list(key) {
             Some(team) => {
                 let load = || self.loader.clone().list(team);
                 self.ask(&self.caches.lists, team, consistency, load).await
             }
+            None if AGING.contains(&key) => {
+                let load = |previous| self.loader.clone().aging(key, previous);
+                self.caches.aging.read(&key).consistency(consistency).or_reload(load).await
+            }
+            // After the quiet time each read has to get an answer.
+            None if FALTERING.contains(&key) && !last => {
+                let load = || self.loader.clone().faltering(key, refused.clone());
+                self.ask(&self.caches.faltering, key, consistency, load).await
+            }
+            None if FALTERING.contains(&key) => {
+                self.ask(&self.caches.faltering, key, consistency, || self.loader.clone().item(key)).await
+            }
             None => self.ask(&self.caches.items, key, consistency, || self.loader.clone().item(key)).await,
         };
         let end = now();
+        // This class has no refreshes, so this read waited for its load. After the failure it looks the entry up, and
+        // must not miss what was acknowledged before the failure.
+        let begin = begin.max(refused.load(Ordering::Acquire));
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.failed(&error, Duration::from_nanos(end - begin)),
@@ -86,7 +105,7 @@ impl Instance {
         self.reads.record(&Event { key, seen, instance: self.number, begin, end, what: What::Read(read) });
     }
 
-    async fn ask<L, F>(
+    async fn ask<L, F, E>(
         &self,
         class: &Class<Key, Value>,
         id: Key,
@@ -95,12 +114,16 @@ impl Instance {
     ) -> Result<Answer<Value>, Error>
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<Option<Value>, sqlx::Error>> + Send + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         class.read(&id).consistency(consistency).or_load(load).await
     }
 
     fn failed(&self, error: &Error, after: Duration) {
+        if error.load_error::<Refusal>().is_some() {
+            return;
+        }
         let failures = match error.kind() {
             ErrorKind::LoadTimeout if after > CUT_OFF_LATE => &self.failures.stopped,
             ErrorKind::Load | ErrorKind::LoadTimeout => &self.failures.database,

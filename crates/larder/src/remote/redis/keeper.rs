@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::health::Trouble;
 use crate::policy::BOUND_MIN;
-use crate::protocol::certificate::{Certificate, Heartbeat, Publisher};
+use crate::protocol::certificate::{Certificate, Heartbeat, Publisher, RedisTime};
+use crate::protocol::relay::ABANDONED_AFTER;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::Listener;
 use crate::remote::redis::claim::{ClaimConflict, find_conflict};
@@ -213,14 +214,18 @@ impl Keeper {
                 }
                 self.may_hold_guarded.store(true, Ordering::Relaxed);
                 self.connection_slot.note_history(&redis_id.replid);
-                Ok(self.validity.grant(epoch, until))
+                let is_granted = self.validity.grant(epoch, until);
+                if self.relay.is_none() {
+                    note_use(connection, &prefix, &status).await;
+                }
+                Ok(is_granted)
             }
             None => {
                 self.validity.revoke();
                 self.forget_guarded();
                 self.note_uncertified(refusal);
                 if let (None, Some(mine)) = (&self.relay, &mine) {
-                    self.certify(connection, &prefix, mine, status.live).await?;
+                    self.certify(connection, &prefix, mine, &status).await?;
                 }
                 Ok(false)
             }
@@ -260,16 +265,18 @@ impl Keeper {
     /// Certifies a Redis for a cache that has no journal: drops this installation's entries, then writes the
     /// certificate. The certificate is missing or names another Redis, or the claim is missing, so the entries may come
     /// from a snapshot, from a replica, or from a time when invalidations did not reach this Redis. There is no journal
-    /// whose changes could be propagated.
+    /// whose changes could be propagated. Or instances with other settings wrote the certificate, and none of them uses
+    /// this Redis now: its watermark has expired, see `note_use`.
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
         prefix: &Prefix,
         mine: &Certificate,
-        existing: Option<Bytes>,
+        status: &RedisStatus,
     ) -> Result<(), LossReason> {
-        let existing = existing.as_deref().and_then(Certificate::parse);
-        if let Some(existing) = existing.filter(|existing| mine.disagrees(existing)) {
+        let existing = status.live.as_deref().and_then(Certificate::parse);
+        let is_used = status.watermark.is_some();
+        if let Some(existing) = existing.filter(|existing| is_used && mine.disagrees(existing)) {
             return Err(LossReason::Disagreement(String::from_utf8_lossy(&existing.to_bytes()).into_owned()));
         }
         let live = prefix.certificate_key();
@@ -281,8 +288,10 @@ impl Keeper {
             self.refuse_claimed(prefix, Some(&claim))?;
         }
         sweep(connection, prefix, Sweep::Everything).await?;
-        // The certificate has no TTL, because nothing renews it. A namespace has one claim, so it has at most one such
-        // certificate.
+        // Written before the certificate, so that no instance with other settings finds it unused.
+        mark_used(connection, prefix, status.now).await?;
+        // The certificate has no TTL, so that the entries outlive a time in which no instance runs. A namespace has one
+        // claim, so it has at most one such certificate.
         redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
         tracing::info!("new Redis certified, this installation's earlier entries in it dropped");
         // The next heartbeat follows at once and finds this certificate.
@@ -349,5 +358,28 @@ impl Keeper {
             }
         }
         Ok(true)
+    }
+}
+
+/// Without a journal, the watermark only says that an instance uses this Redis under the present settings: it expires
+/// [`ABANDONED_AFTER`] the last of them, and then instances with other settings may certify this Redis.
+async fn mark_used(
+    connection: &mut MultiplexedConnection,
+    prefix: &Prefix,
+    now: RedisTime,
+) -> Result<(), RedisError> {
+    let mut mark = redis::cmd("SET");
+    mark.arg(&prefix.watermark_key()[..]).arg(now.0).arg("PX").arg(ABANDONED_AFTER.as_millis() as u64);
+    mark.exec_async(connection).await
+}
+
+/// Marks a Redis as used, a few times within [`ABANDONED_AFTER`]. A Redis that refuses the write may still be read. If
+/// the connection is lost, the next heartbeat finds that.
+async fn note_use(connection: &mut MultiplexedConnection, prefix: &Prefix, status: &RedisStatus) {
+    let age = status.watermark.and_then(|watermark| status.now.since(watermark));
+    if age.is_none_or(|age| age > ABANDONED_AFTER / 4)
+        && let Err(error) = mark_used(connection, prefix, status.now).await
+    {
+        tracing::debug!(%error, "Redis could not be marked as used");
     }
 }
