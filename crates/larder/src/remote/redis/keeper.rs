@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
