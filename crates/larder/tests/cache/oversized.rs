@@ -114,7 +114,7 @@ async fn a_value_that_takes_too_long_to_arrive_is_removed() {
 
 /// `cargo nextest run -p larder --features testing --run-ignored all -E 'test(half_a_gigabyte)'`
 #[tokio::test]
-#[ignore = "Redis takes more than a gigabyte"]
+#[ignore = "Redis takes more than a gigabyte; fails on a busy machine: Redis is not used again within 20 s"]
 async fn half_a_gigabyte_takes_no_memory() {
     let redis = Redis::start().unwrap();
     let table = Table::new();

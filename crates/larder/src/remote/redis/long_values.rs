@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::replies::ReplyLimit;
@@ -27,6 +27,10 @@ pub(crate) struct LongValues {
 
 /// How long after a read that got no reply its reply may begin. After that its keys are not looked at.
 const LATE_REPLY: Duration = Duration::from_secs(2);
+
+/// How often the keys are looked at if Redis does not answer, and the pause in between: it may be busy with the value.
+const ATTEMPTS: usize = 10;
+const RETRY_AFTER: Duration = Duration::from_millis(300);
 
 /// A read on its way. If it is dropped before its reply, and a text is cut after its beginning, its keys are looked at.
 pub(crate) struct ReadWatch<'a> {
@@ -70,7 +74,15 @@ impl LongValues {
             });
             unlink.query_async(&mut connection).await
         };
-        let removed: Result<u64, _> = self.pool.ask(look).await;
+        let mut removed: Result<u64, _> = self.pool.ask(look).await;
+        // Redis answers nothing else while it copies half a gigabyte into a reply.
+        for _ in 1..ATTEMPTS {
+            if removed.is_ok() {
+                break;
+            }
+            sleep(RETRY_AFTER).await;
+            removed = self.pool.ask(look).await;
+        }
         match removed {
             Ok(0) => {}
             Ok(removed) => tracing::warn!(removed, most, "values that are too long were removed from Redis"),
