@@ -1,5 +1,5 @@
-//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder keys`, `larder config` and
-//! `larder demo`.
+//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder keys`, `larder users`,
+//! `larder config` and `larder demo`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
@@ -17,6 +17,7 @@ mod logging;
 mod migrate;
 mod serve;
 mod settings;
+mod users;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -70,6 +71,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Rotate the keys that sign access tokens.
     Keys(keys::Arguments),
+    /// Import users from a file, or export them, on the database of the settings.
+    Users(users::Arguments),
     /// Show every setting with its effective value and its source, secrets hidden.
     Config,
     /// Measure what the cache gains: the same load on ten thousand users without and with it, in a table.
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(arguments) => read().and_then(|settings| run(migrate::run(arguments, settings))),
         Command::Doctor(arguments) => read().and_then(|settings| run(doctor::run(arguments, settings))),
         Command::Keys(arguments) => read().and_then(|settings| run(keys::run(arguments, settings))),
+        Command::Users(arguments) => read().and_then(|settings| run(users::run(arguments, settings))),
         Command::Config => read().and_then(|settings| settings::show(&settings)),
         Command::Demo(arguments) => {
             logging::begin(true, LogFormat::Text);

@@ -10,6 +10,7 @@ mod bodies;
 mod browsers;
 mod bulk;
 mod cache_api;
+mod commands;
 mod conditional;
 mod config;
 mod confirming;

@@ -3,8 +3,9 @@
 use std::num::IntErrorKind;
 
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
@@ -28,10 +29,10 @@ const DEFAULT_PAGE: usize = 25;
 #[into_params(parameter_in = Query)]
 pub(crate) struct DjangoParams {
     /// The number of the page, from 1; `last` is the last page. Without `page` and `page_size` the answer is an array.
-    #[param(schema_with = page_or_last)]
+    #[param(value_type = PageOrLast, inline, required = false)]
     page: Option<String>,
     /// How many users a page has, from 1; above 100, it has 100. Default: 25, also for any other text.
-    #[param(schema_with = size_or_any)]
+    #[param(value_type = SizeOrAny, inline, required = false)]
     page_size: Option<String>,
     /// The cursor in the `Link` of the previous array, or in the `next` of the previous page.
     cursor: Option<String>,
@@ -279,16 +280,28 @@ fn page_number(page: Option<&str>, size: Option<&str>) -> Result<Option<PageNumb
     Ok(Some(PageNumber { number, size }))
 }
 
-/// The schema of a page's number.
-fn page_or_last() -> Schema {
-    let number = integer(1, i64::try_from(PAGED).unwrap_or(i64::MAX));
-    OneOfBuilder::new().item(number).item(one_of_words(["last"])).build().into()
+/// The schema of a page's number. A type, because utoipa leaves out the description of a parameter that a function describes.
+enum PageOrLast {}
+
+impl ToSchema for PageOrLast {}
+
+impl PartialSchema for PageOrLast {
+    fn schema() -> RefOr<Schema> {
+        let number = integer(1, i64::try_from(PAGED).unwrap_or(i64::MAX));
+        RefOr::T(OneOfBuilder::new().item(number).item(one_of_words(["last"])).build().into())
+    }
 }
 
 /// The schema of a page's size. As in the framework, every text is accepted: one that is no size means the default.
-fn size_or_any() -> Schema {
-    let number = ObjectBuilder::new().schema_type(Type::Integer);
-    AnyOfBuilder::new().item(number).item(string()).build().into()
+enum SizeOrAny {}
+
+impl ToSchema for SizeOrAny {}
+
+impl PartialSchema for SizeOrAny {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer);
+        RefOr::T(AnyOfBuilder::new().item(number).item(string()).build().into())
+    }
 }
 
 fn ordering(raw: &str) -> Option<Sort> {
