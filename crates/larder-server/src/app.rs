@@ -69,8 +69,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
-        builder =
-            builder.redis(&redis.url).redis_pool_size(redis.pool_size).redis_pool_timeout(redis.pool_timeout);
+        builder = builder.redis(&redis.url).redis_budget(redis.budget);
+        builder = builder.redis_pool_size(redis.pool_size).redis_pool_timeout(redis.pool_timeout);
         at_fault = redis.name;
     }
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;

@@ -28,6 +28,8 @@ pub struct RedisSettings {
     pub pool_size: u32,
     /// `REDIS_POOL_TIMEOUT`: how long introspection waits for one of these connections. Default 5 s.
     pub pool_timeout: Duration,
+    /// `LARDER_REDIS_BUDGET`: how long one read of the cache waits for Redis in total. Default 50 ms.
+    pub budget: Duration,
 }
 
 impl std::fmt::Debug for RedisSettings {
@@ -39,7 +41,13 @@ impl std::fmt::Debug for RedisSettings {
 impl RedisSettings {
     /// Settings with this URL, as if `REDIS_URL` held it, and defaults for the rest.
     pub fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), name: "REDIS_URL", pool_size: 10, pool_timeout: Duration::from_secs(5) }
+        Self {
+            url: url.to_owned(),
+            name: "REDIS_URL",
+            pool_size: 10,
+            pool_timeout: Duration::from_secs(5),
+            budget: Duration::from_millis(50),
+        }
     }
 }
 
@@ -65,7 +73,11 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
         Ok(seconds) if (0.001..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("must be seconds from 0.001 to 60, such as 5.0".to_owned()),
     })?;
-    Ok(Some(RedisSettings { url, name, pool_size, pool_timeout }))
+    let budget = sources.take("LARDER_REDIS_BUDGET", "0.05", |raw| match raw.trim().parse::<f64>() {
+        Ok(seconds) if (0.001..=10.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be seconds from 0.001 to 10, such as 0.05".to_owned()),
+    })?;
+    Ok(Some(RedisSettings { url, name, pool_size, pool_timeout, budget }))
 }
 
 fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetting> {
@@ -207,6 +219,8 @@ mod tests {
             ("REDIS_DB", "-1"),
             ("REDIS_DB", "one"),
             ("REDIS_POOL_SIZE", "0"),
+            ("LARDER_REDIS_BUDGET", "0"),
+            ("LARDER_REDIS_BUDGET", "11"),
             ("REDIS_POOL_TIMEOUT", "0"),
             ("REDIS_POOL_TIMEOUT", "NaN"),
             ("REDIS_POOL_TIMEOUT", "61"),

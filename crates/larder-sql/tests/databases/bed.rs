@@ -44,7 +44,13 @@ impl Instance {
     pub async fn open(url: &str, redis: &Redis) -> Self {
         let database = Database::connect(url).await.unwrap();
         let journal = SqlJournal::open(&database, tables()).await.unwrap();
-        let cache = Cache::builder("hotel").redis(redis.url()).journal(journal).build().await.unwrap();
+        let cache = Cache::builder("hotel")
+            .redis(redis.url())
+            .redis_budget(std::time::Duration::from_secs(5))
+            .journal(journal)
+            .build()
+            .await
+            .unwrap();
         let policy = Policy::ttl(Duration::from_secs(600)).absent_for(Duration::from_secs(600));
         let rooms = cache.class("room").policy(policy).open().unwrap();
         Self { cache, rooms, database }
