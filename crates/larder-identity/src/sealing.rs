@@ -79,7 +79,7 @@ impl Sealing {
         Self { keys: keys.current.iter().chain(&keys.other).cloned().collect() }
     }
 
-    /// Whether there is a key, so that secrets are encrypted.
+    /// Whether there is a key. Without one, secrets are stored as they are.
     pub fn has_key(&self) -> bool {
         !self.keys.is_empty()
     }

@@ -85,7 +85,8 @@ macro_rules! user_patch {
                 fields.into_iter().filter(|(_, _, is_set)| *is_set).map(|(name, set_by, _)| (name, set_by))
             }
 
-            /// The user after this change, with the earlier times and version: the database sets these.
+            /// The user after this change. Its times and its version are still those of `before`, because the database
+            /// sets the new ones.
             pub(crate) fn applied(&self, before: &User) -> User {
                 let mut user = before.clone();
                 $(user.$name.apply(&self.$name);)+

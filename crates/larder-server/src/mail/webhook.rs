@@ -16,7 +16,7 @@ use crate::domain::mail::MailPurpose;
 use crate::domain::timestamp::Timestamp;
 use crate::mail::{Mail, SendError};
 
-/// Where the application receives its messages.
+/// The webhook of the program that sends the mails for the service: its URL, and the secret that signs messages to it.
 #[derive(Clone)]
 pub struct WebhookSettings {
     /// `LARDER_MAIL_WEBHOOK_URL`: an https URL, or an http one on a loopback address.

@@ -111,7 +111,7 @@ fn decoded(route: Route, request: Request) -> Answering {
     Box::pin(async move { Ok(answering.await?.map(Body::new)) })
 }
 
-/// Sets `Cache-Control`. Answers hold personal data, so no cache between the service and the client may store one. A
+/// Sets `Cache-Control`, `Vary` and `X-Content-Type-Options`. Answers hold personal data, so no cache between the service and the client may store one. A
 /// browser may store an answer with an `ETag`: `no-cache` makes it revalidate before each use, and a 304 saves the
 /// transfer.
 pub(crate) fn private(mut response: Response) -> Response {

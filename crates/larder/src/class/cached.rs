@@ -95,8 +95,8 @@ macro_rules! cached_returns {
 cached_returns!(V, [Clone], Arc::new, Arc::unwrap_or_clone);
 cached_returns!(Arc<V>, [], std::convert::identity, std::convert::identity);
 
-/// What the load of a function with [`#[cached]`](macro@crate::cached) can get: `self` and arguments of which it can have
-/// a form of its own, by `Clone` or, for `str` and slices, by `ToOwned`.
+/// What the load of a function with [`#[cached]`](macro@crate::cached) can take. The load runs in a task of its own, so it
+/// gets an owned copy of `self` and of each argument: by `Clone` or, for `str` and slices, by `ToOwned`.
 #[diagnostic::on_unimplemented(
     message = "the load of a cached function cannot get `{Self}`",
     label = "has to be `Clone` and `Send`",

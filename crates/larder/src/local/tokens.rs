@@ -30,7 +30,7 @@ const SPARE: usize = 16;
 struct Rows {
     /// The key of a row is the name that copies share.
     tags: HashMap<TagKey, TagCopy, DefaultHashBuilder>,
-    /// The number of rows at which the next insertion prunes.
+    /// At this number of tokens, the next insertion first removes those that are not in use.
     prune_at: usize,
 }
 

@@ -35,7 +35,7 @@ pub struct Certificate {
     pub database: Option<DatabaseId>,
     /// The staleness bound, in milliseconds. All instances that share a Redis must have the same bound.
     pub bound_ms: u64,
-    /// The longest TTL of an entry, in milliseconds. All instances that share a Redis must have the same longest TTL.
+    /// The longest TTL that this release allows, in milliseconds. It is a constant, so it differs only between releases.
     pub ttl_max_ms: u64,
 }
 

@@ -1,6 +1,6 @@
 //! A process without Redis. It applies the journal's changes to its memory, and remembers the ids of its own writes,
-//! which it has applied already. The model runs `engine::consumer` and `engine::invalidate` step by step against loads
-//! and refreshes of one key.
+//! which it has applied already. The model imitates the steps of `engine::consumer` and `engine::invalidate` one by one,
+//! against loads and refreshes of one key. It shares with production the decisions of `protocol/`.
 
 mod state;
 

@@ -66,7 +66,8 @@ pub(super) struct Client {
     /// Redis may be used before this tick.
     pub(super) until: u8,
     pub(super) memory: Option<Version>,
-    /// A running heartbeat: when it was sent, and whether it has been answered.
+    /// The heartbeat whose reply has not arrived: when it was sent, and whether Redis has answered it. If so, the reply
+    /// is in `wire`.
     pub(super) sent: Option<(u8, bool)>,
     pub(super) wire: VecDeque<Sent>,
     pub(super) flight: Option<Flying>,

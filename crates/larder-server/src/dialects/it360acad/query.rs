@@ -212,8 +212,8 @@ impl UserQuery {
         }
     }
 
-    /// Sorts the users that a search found, which come newest first. A sort by address would disclose the addresses that
-    /// the caller does not see, so it stays so.
+    /// Sorts the users that a search found, which come newest first. If a sort by address is asked for, they stay newest
+    /// first: that sort would disclose addresses that the caller does not see.
     pub(super) fn sort_found(&self, users: &mut [User]) {
         if self.search.is_none() || self.sort.by == SortBy::Email {
             return;

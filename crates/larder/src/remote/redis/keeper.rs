@@ -266,10 +266,10 @@ impl Keeper {
     }
 
     /// Certifies a Redis for a cache that has no journal: drops this installation's entries, then writes the
-    /// certificate. The certificate is missing or names another Redis, or the claim is missing, so the entries may come
-    /// from a snapshot, from a replica, or from a time when invalidations did not reach this Redis. There is no journal
-    /// whose changes could be propagated. Or instances with other settings wrote the certificate, and none of them uses
-    /// this Redis now: its watermark has expired, see `note_use`.
+    /// certificate. It is called when a heartbeat certified nothing: the certificate or the claim is missing, or names
+    /// another Redis. So the entries may come from a snapshot, from a replica, or from a time when invalidations did not
+    /// reach this Redis, and there is no journal whose changes could be propagated. A certificate with other settings is
+    /// replaced once its watermark has expired, see `note_use`; before that, this returns `Disagreement`.
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
@@ -365,7 +365,7 @@ impl Keeper {
 }
 
 /// Without a journal, the watermark only says that an instance uses this Redis under the present settings: it expires
-/// [`ABANDONED_AFTER`] the last of them, and then instances with other settings may certify this Redis.
+/// [`ABANDONED_AFTER`] after the last of them marked it, and then instances with other settings may certify this Redis.
 async fn mark_used(
     connection: &mut MultiplexedConnection,
     prefix: &Prefix,
