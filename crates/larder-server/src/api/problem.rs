@@ -169,7 +169,7 @@ impl IntoResponse for Problem {
         let (retry_after, needed_scope) = (self.retry_after, self.needed_scope);
         let code = self.code;
         let mut response = self.details(correlation::current_id()).into_response();
-        // The layers that record refusals read the code here.
+        // What records refusals and counts requests reads the code here.
         response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {

@@ -37,6 +37,8 @@ enum Users {
     /// instances see each change through the journal. It may give roles, because it needs no more than the database has.
     /// Refused rows and the progress are on standard error, the counts on standard output.
     ///
+    /// The database has to have its first superadmin, which the first start of `larder serve` makes.
+    ///
     /// Exit codes: 0, every row is imported; 1, rows were refused or the import stopped, and standard error says at which
     /// line; 2, the arguments are wrong.
     Import {
@@ -55,8 +57,8 @@ enum Users {
     },
     /// Write all users to standard output, in the order of their ids; without password hashes.
     ///
-    /// Exit codes: 0, every user is written; 1, the output is not complete, and the last line of standard error says why; 2, the
-    /// arguments are wrong.
+    /// Exit codes: 0, every user is written, or the reader of the output ended; 1, the output is not complete, and the last
+    /// line of standard error says why; 2, the arguments are wrong.
     Export {
         /// The form of the output
         #[arg(long, default_value = "ndjson")]
@@ -83,6 +85,10 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let options = settings.database.options(&settings.database_url);
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let ended = match arguments.command {
+        _ if store.total(&Default::default()).await? == 0 => Err(anyhow::anyhow!(
+            "the database of DATABASE_URL has no user: if it is the right one, start `larder serve` once, which makes the \
+             first superadmin"
+        )),
         Users::Import { file, format, dry_run, from_line } => {
             let reader = RowReader::new(format.map_or_else(|| format_of(&file), Into::into));
             let mut import = Import {
@@ -204,9 +210,10 @@ impl Import {
     fn refuse(&mut self, line: u64, errors: &ValidationErrors, progress: &ProgressBar) {
         self.counts.refused += 1;
         for (field, message) in errors.iter() {
-            // The bar is on standard error too, so it is hidden while a line is written. The name of a field is from the
-            // file, so it may have control characters.
-            progress.suspend(|| eprintln!("line {line}: {} {message}", field.escape_debug()));
+            // The bar is on standard error too, so it is hidden while a line is written.
+            let text = plain(&format!("line {line}: {field} {message}"));
+            // If the reader of standard error has ended, the import goes on.
+            let _ = progress.suspend(|| writeln!(io::stderr(), "{text}"));
         }
     }
 
@@ -214,7 +221,8 @@ impl Import {
     fn report(self, ran: anyhow::Result<()>) -> anyhow::Result<()> {
         let Counts { created, updated, unchanged, refused } = self.counts;
         let what = if self.is_dry { "Tried, nothing is written" } else { "Imported" };
-        say!("{what}: {created} created, {updated} updated, {unchanged} unchanged, {refused} refused.")?;
+        let said =
+            say!("{what}: {created} created, {updated} updated, {unchanged} unchanged, {refused} refused.");
         match ran {
             Err(error) if self.is_dry => Err(error),
             Err(error) => {
@@ -225,7 +233,7 @@ impl Import {
                 )))
             }
             Ok(()) if refused > 0 => bail!("{refused} rows were refused"),
-            Ok(()) => Ok(()),
+            Ok(()) => said,
         }
     }
 }
@@ -253,7 +261,7 @@ async fn export(store: &Store, format: BulkFormat) -> anyhow::Result<()> {
     noted?;
     let progress = progress(None)?;
     let mut output = BufWriter::new(io::stdout().lock());
-    let mut written_users = 0;
+    let (mut written_users, mut unreadable) = (0, 0);
     let mut put = |bytes: &[u8]| match output.write_all(bytes).and_then(|()| output.flush()) {
         // The reader needs no more, as in `larder users export | head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
@@ -266,6 +274,7 @@ async fn export(store: &Store, format: BulkFormat) -> anyhow::Result<()> {
         let text: Vec<u8> = page.users.iter().flat_map(|user| written(format, user)).collect();
         is_read = put(&text)?;
         written_users += page.users.len();
+        unreadable += page.unreadable;
         progress.set_message(format!("{written_users} users"));
         after = page.last;
         if after.is_none() {
@@ -273,6 +282,11 @@ async fn export(store: &Store, format: BulkFormat) -> anyhow::Result<()> {
         }
     }
     progress.finish_and_clear();
+    if unreadable > 0 {
+        bail!(
+            "{unreadable} users cannot be read and are left out; the log names them, and docs/operations.md says how to mend them"
+        );
+    }
     Ok(())
 }
 
@@ -288,5 +302,11 @@ fn progress(bytes: Option<u64>) -> anyhow::Result<ProgressBar> {
 }
 
 fn unusable(errors: ValidationErrors) -> anyhow::Error {
-    anyhow::anyhow!("the file cannot be used: {errors}")
+    anyhow::anyhow!("the file cannot be used: {}", plain(&errors.to_string()))
+}
+
+/// The text without control characters, which a terminal would follow. The names of fields are from the file.
+fn plain(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{OriginalUri, Request};
+use axum::http::{Method, header};
 use axum::response::{IntoResponse as _, Response};
 use tower::util::service_fn;
 use tower::{Layer as _, Service};
@@ -68,13 +70,30 @@ impl Routes {
 
     /// Answers a request.
     pub(crate) async fn answer(&self, request: Request) -> Response {
-        correlation::correlate(request, |request| self.0.answer(request)).await
+        let is_head = request.method() == Method::HEAD;
+        let answer = correlation::correlate(request, |request| self.0.answer(request)).await;
+        if is_head { without_body(answer) } else { answer }
     }
+}
+
+/// The answer to a HEAD: the header of this answer alone. hyper leaves the body of HTTP/1.1 out, and sends that of HTTP/2,
+/// for which a client resets the stream.
+pub(crate) fn without_body(mut answer: Response) -> Response {
+    let length = answer.body().size_hint().exact().filter(|length| *length > 0);
+    if let Some(length) = length {
+        answer.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    answer.map(|_| Body::empty())
 }
 
 impl Entry {
     /// Answers a request that has its ids: takes the prefix off its path.
     async fn answer(&self, mut request: Request) -> Response {
+        if request.extensions().get::<OriginalUri>().is_none() {
+            // A router sets it too, but to the path without the prefix, with which no link leads back here.
+            let sent = OriginalUri(request.uri().clone());
+            request.extensions_mut().insert(sent);
+        }
         let path = request.uri().path();
         let inner = match &self.discovery {
             Some(outside) if outside == path => Some(DISCOVERY),

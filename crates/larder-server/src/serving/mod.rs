@@ -27,7 +27,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{CONNECTION, EXPECT};
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderValue, Method, Response};
 use axum::serve::Listener;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -44,6 +44,7 @@ use crate::api::bodies::BodyPace;
 use crate::api::codes::Code;
 use crate::refusing::{Refusing, refusal};
 use crate::router::Routes;
+use crate::router::entry::without_body;
 use crate::serving::body::{Discarding, TimedBody};
 use crate::serving::progress::{Phase, Progress};
 use crate::serving::room::{Place, Room};
@@ -181,9 +182,14 @@ async fn as_http2(
         let site = of_site.clone();
         async move {
             // An unread body needs no `Connection: close`: it concerns this stream alone.
+            let is_head = request.method() == Method::HEAD;
             let (answer, unread) = match streams::has_room() {
                 true => site.answer(request, peer).await,
-                false => (refusal(Code::ConnectionsFull).map(Body::from), Some(request.into_body())),
+                false => {
+                    let refused = refusal(Code::ConnectionsFull).map(Body::from);
+                    let refused = if is_head { without_body(refused) } else { refused };
+                    (refused, Some(request.into_body()))
+                }
             };
             // Before the write time-out, which would reset the stream and the answer with it.
             let limit = site.settings.close_timeout.min(site.settings.write_timeout / 2);

@@ -58,8 +58,15 @@ fn origin(raw: &str) -> Option<HeaderValue> {
     let uri: Uri = raw.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
     let own_port = if scheme == "https" { 443 } else { 80 };
+    let host = authority.host();
+    let plain = match authority.port_u16() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
     let is_origin = ["http", "https"].contains(&scheme)
         && raw == format!("{scheme}://{authority}")
+        && !host.is_empty()
+        && authority.as_str() == plain
         // `Uri` takes characters that no host has, such as `*`: as an entry of a list it would match no origin.
         && authority.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
         && authority.port_u16() != Some(own_port)
@@ -96,6 +103,10 @@ mod tests {
         for bad in [
             "a.example",
             "https://*.example",
+            "https://:8443",
+            "https://a.example:",
+            "https://a.example:08443",
+            "https://a.example:99999",
             "https://user@a.example",
             "https://a.example/",
             "https://A.example",

@@ -16,6 +16,8 @@ const USERS_PER_PAGE: i64 = 500;
 pub struct UserPage {
     /// The users that can be read.
     pub users: Vec<User>,
+    /// How many rows cannot be read; the log names them.
+    pub unreadable: usize,
     /// The id of the last row; `None`: there are no more rows.
     pub last: Option<UserId>,
 }
@@ -34,6 +36,7 @@ impl Store {
         // The last row's id leads to the next page, so it has to be readable even if the rest of the row is not.
         let last = rows.last().map(|row| row.try_get::<String, _>("id")).transpose()?;
         let last = last.and_then(|id| UserId::parse(&id).ok());
-        Ok(UserPage { users: odd_rows::readable("users", "id", &rows, row::user)?, last })
+        let users = odd_rows::readable("users", "id", &rows, row::user)?;
+        Ok(UserPage { unreadable: rows.len() - users.len(), users, last })
     }
 }

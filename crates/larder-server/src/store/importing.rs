@@ -261,8 +261,9 @@ async fn owners(write: &mut WriteTransaction, rows: &[ImportRow]) -> Result<Owne
     Ok(owners)
 }
 
-/// Those of the rows' ids that deleted users had. The audit log has every deletion and is never changed. This is read
-/// after `owners`: a user that was not there any more has its line in the log.
+/// Those of the rows' ids that deleted users had. The audit log has every deletion by the service and is never changed.
+/// This is read after `owners`: a user that was not there any more has its line in the log. A user that other software
+/// deletes has none.
 async fn deleted(
     write: &mut WriteTransaction,
     rows: &[ImportRow],

@@ -139,6 +139,17 @@ fn everything_is_below_the_base_path_and_nothing_beside_it() {
     let location = made.header("location").unwrap().to_owned();
     assert_eq!(location, format!("/id/larder/api/v1/users/{}", made.field("id")));
     assert_eq!(get(&location).expect(401).field("code"), "credential_missing");
+    let login = json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD });
+    let login = Request::new("POST", "/id/larder/api/v1/auth/login").json(&login);
+    let token = stranger.raw(login).expect(200).field("access_token").to_string();
+    let bearer = format!("Bearer {}", token.trim_matches('"'));
+    let page = |path: &str| {
+        stranger.raw(Request::new("GET", path).header("authorization", &bearer)).expect(200).json()
+    };
+    let first = page("/id/larder/api/users/?page=1&page_size=1");
+    let next =
+        first["next"].as_str().unwrap().split_once("/id/larder/").expect("the prefix is in the link").1;
+    assert_eq!(page(&format!("/id/larder/{next}"))["results"].as_array().unwrap().len(), 1);
 }
 
 fn an_answer_a_problem_and_the_log_have_the_id_of_the_request(app: &TestApp) {

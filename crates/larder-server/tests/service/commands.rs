@@ -58,6 +58,27 @@ fn users_are_imported_and_exported_on_the_command_line(app: &TestApp) {
 }
 
 #[test]
+fn an_import_waits_for_the_first_superadmin() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.csv");
+    std::fs::write(&file, "external_id,email,username\nstaff-9,kim@example.com,kim\n").unwrap();
+    for arguments in [["users", "import", file.to_str().unwrap()].as_slice(), &["users", "export"]] {
+        let run = Command::new(env!("CARGO_BIN_EXE_larder"))
+            .args(arguments)
+            .env_clear()
+            .env("DATABASE_URL", format!("sqlite://{}/larder.db", folder.path().display()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(
+            (run.status.code(), text.contains("start `larder serve` once")),
+            (Some(1), true),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn an_import_reads_standard_input() {
     let app = Stack::sqlite_memory().start();
     let admin = app.admin();

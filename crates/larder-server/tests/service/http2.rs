@@ -108,6 +108,13 @@ fn one_connection_serves_many_requests_at_once_beside_http_1() {
         for one in all {
             assert_eq!(one.await.unwrap(), 200);
         }
+        // A body would end the stream with an error.
+        for (path, status) in [("/larder/livez", 200), ("/livez", 404)] {
+            let head = request(Method::HEAD, path, None).body(whole("")).unwrap();
+            let answer = sender.send_request(head).await.unwrap();
+            assert_eq!(answer.status(), status);
+            assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty(), "{path}");
+        }
         assert_eq!(get(&mut sender, "/larder/nowhere", None).await.0, 404);
         // An answer of several windows.
         let (status, document, _) = get(&mut sender, "/larder/openapi.json", None).await;
