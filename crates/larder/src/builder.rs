@@ -164,8 +164,8 @@ impl Builder {
         Builder { redis: Some(url.into()), ..self }
     }
 
-    /// How long one Redis operation may take: 10 ms to 500 ms. After that Redis counts as away: no instance's request uses
-    /// it before it answers a heartbeat. Default: 250 ms.
+    /// How long one Redis operation may take: 10 ms to 500 ms. After that Redis counts as away: this instance's
+    /// requests do not use it before it answers a heartbeat. Default: 250 ms.
     #[cfg(feature = "redis")]
     pub fn redis_timeout(self, redis_timeout: Duration) -> Self {
         Builder { redis_timeout, ..self }

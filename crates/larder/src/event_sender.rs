@@ -66,7 +66,7 @@ impl Channel {
                 Err(RecvError::Closed) => None,
             }
         });
-        Events { events: events.boxed() }
+        Events { events: events.fuse().boxed() }
     }
 }
 
@@ -83,8 +83,8 @@ pub(crate) struct EventSender {
     namespace: Arc<Namespace>,
     all: Channel,
     without_hits: Channel,
-    /// The classes that were opened. The lock is held for a look-up, only while there is a subscriber, and never with
-    /// another lock.
+    /// The classes that were opened. The lock is held for a look-up, only while there is a subscriber. It is a leaf: an
+    /// eviction is reported under a shard's lock, and under this one no other lock is taken.
     classes: RwLock<HashMap<String, KeySecrecy>>,
 }
 

@@ -16,7 +16,7 @@ use crate::source::NotStoredReason;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A read was answered without a load of its own.
+    /// A read was answered without a load of its own, or with an aged entry after its load failed.
     Hit {
         /// The entry that answered.
         entry: EntryName,
@@ -116,11 +116,12 @@ pub enum MissReason {
     Aged,
     /// The read is [fresh](crate::Consistency::Fresh), and memory is the only tier that could answer.
     Fresh,
-    /// Redis is configured and cannot be used.
+    /// Redis is configured and cannot be used, or took longer than the read's budget.
     RedisAway,
-    /// Another instance's load of the key took longer than the load time-out.
+    /// Another instance's load of the key took longer than the load time-out, or a load of this process three times as
+    /// long.
     WaitedInVain,
-    /// Caching is off, or the read runs inside a load.
+    /// Caching is off, the read runs inside a load, or its key is too long.
     Bypass,
 }
 

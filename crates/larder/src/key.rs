@@ -5,7 +5,7 @@
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
 //! hotel:#user_list                   the token of a tag; every class has one of its own name
 //! hotel:!user_details:0198c0de-…     the lease of a load that is to replace this entry
-//! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's
+//! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's, and without a journal `@wm` says that this Redis is used
 //! hotel:@told=…                      the change with this id has been propagated
 //! ```
 //!

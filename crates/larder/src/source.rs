@@ -23,7 +23,8 @@ pub enum Source {
         /// Where the answer is stored for later reads.
         placement: Placement,
     },
-    /// The loader, without the tiers: caching is off, or the read runs inside a load.
+    /// The loader, without the tiers: caching is off, the read runs inside a load, or its key is longer than 32 KiB as it
+    /// is spelled in Redis.
     Bypass,
 }
 
@@ -52,7 +53,8 @@ pub enum NotStoredReason {
     /// The class's codec does not carry the value; see [`Codec`](crate::codec::Codec).
     NotCarried,
     /// The encoded value is larger than
-    /// [`ClassBuilder::max_value_bytes`](crate::class::ClassBuilder::max_value_bytes) allows.
+    /// [`ClassBuilder::max_value_bytes`](crate::class::ClassBuilder::max_value_bytes) allows, or what is stored beside
+    /// it, such as the names of its tags, takes more than 64 KiB.
     TooLarge,
     /// Memory is too small for the answer.
     NoRoom,

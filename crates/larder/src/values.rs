@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 4;
 pub struct PutOutcome {
     /// The receipt of the invalidation of the earlier value. A permit's put invalidates nothing.
     pub receipt: Receipt,
-    /// Whether the value was stored. It is not stored if an invalidation or another put came in between, the class is
+    /// Whether the value was stored, if only in this process. It is not stored if an invalidation or another put came in between, the class is
     /// switched off, its policy stores nothing, its permit is void or expired, the put runs inside a load, or the value
     /// is too large or not carried by its codec.
     pub is_stored: bool,
@@ -50,7 +50,8 @@ where
     /// - Of two concurrent puts one value stays, the same on all instances; or none, if each put invalidated the
     ///   other's value.
     /// - While Redis is away, the put returns with `queued`, and the value stays in this process only, no longer than
-    ///   the staleness bound.
+    ///   the staleness bound. The value also stays in this process only if Redis answers the invalidation, and then
+    ///   takes longer than the [budget](crate::Builder::redis_budget) to store the value.
     /// - A cache may forget: the value ends with its TTL (five minutes unless the policy says otherwise), by eviction,
     ///   or if its Redis is lost. Store in the database what must not be lost.
     /// - With a journal the invalidation is journalled first, and the journal is polled at once. Without Redis the

@@ -53,6 +53,11 @@ impl RedisSettings {
 
 /// Reads the settings of Redis; `None` if none is set: entries are then kept in memory alone.
 pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSetting> {
+    // Read also if there is no Redis: a bad value is refused although it has no effect.
+    let budget = sources.take("LARDER_REDIS_BUDGET", "0.05", |raw| match raw.trim().parse::<f64>() {
+        Ok(seconds) if (0.001..=10.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be seconds from 0.001 to 10, such as 0.05".to_owned()),
+    })?;
     let named = URLS.iter().find_map(|name| sources.find(name));
     let is_wanted = named.is_some() || PARTS.iter().any(|name| sources.find(name).is_some());
     if !is_wanted {
@@ -72,10 +77,6 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
     let pool_timeout = sources.take("REDIS_POOL_TIMEOUT", "5.0", |raw| match raw.trim().parse::<f64>() {
         Ok(seconds) if (0.001..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("must be seconds from 0.001 to 60, such as 5.0".to_owned()),
-    })?;
-    let budget = sources.take("LARDER_REDIS_BUDGET", "0.05", |raw| match raw.trim().parse::<f64>() {
-        Ok(seconds) if (0.001..=10.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("must be seconds from 0.001 to 10, such as 0.05".to_owned()),
     })?;
     Ok(Some(RedisSettings { url, name, pool_size, pool_timeout, budget }))
 }

@@ -117,7 +117,7 @@ where
 
     /// How long a read waits for its answer: at least 1 ms, and shorter than the load time-out. After that it gets an
     /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and a load that has begun goes
-    /// on. It should be longer than the [Redis time-out](crate::Builder::redis_timeout): a read that leaves before
+    /// on. It should be longer than the [Redis budget](crate::Builder::redis_budget): a read that leaves before
     /// Redis answered begins no load. Reads without the tiers (caching is off, or within a load) have no soft time-out.
     /// Default: a read waits until the load ends.
     ///

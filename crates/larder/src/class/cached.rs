@@ -115,9 +115,9 @@ pub fn load_argument<T: LoadArgument + ?Sized>(argument: &T) -> T::Owned {
 
 /// Reads `key`; `load` begins the body of the cached function, with clones of its arguments.
 ///
-/// If the function's type cannot say what the read returned, the body runs once more, in the caller's task and without
-/// the cache: without a `Result`, a load that took too long or panicked; without an `Option`, an absent value that
-/// another loader of the class found.
+/// If the function's type cannot say what the read returned, the body runs in the caller's task, and its value is not
+/// stored: without a `Result`, each error of the read, such as a load that took too long or panicked, or an open breaker;
+/// without an `Option`, an absent value that another loader of the class found.
 #[doc(hidden)]
 pub async fn read_cached<K, V, Q, R, L, F>(class: &Class<K, V>, key: &Q, load: L) -> R
 where

@@ -3,10 +3,11 @@
 //! The work of a request is one future, and its budget belongs to that future's task: each round trip that the request
 //! waits for is taken from it. What no read waits for has no budget: invalidations, which are promises, renewals of
 //! leases, refreshes in the background, and everything that the keeper and the relay send. A wait for another instance's
-//! load is no work in Redis.
+//! load is no work in Redis, and after it the budget begins again.
 //!
 //! Invariant, checked by the test of the same name:
-//! - `a_request_spends_one_budget`: the times in which a request waits for Redis add up to its budget at most.
+//! - `a_request_spends_one_budget`: between two waits for another instance's load, the times in which a request waits for
+//!   Redis add up to its budget at most.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,6 +95,15 @@ pub(super) async fn spend<T>(round_trip: impl Future<Output = Result<T, Fault>>)
     answer
 }
 
+/// Gives the present request its budget again, after a wait for another instance's load. Otherwise the looks during a long
+/// load would spend it, and the request would load beside the other instance although Redis is well.
+pub(super) fn renew() {
+    let _ = BUDGET.try_with(|budget| {
+        let mut spending = budget.lock();
+        (spending.used, spending.since) = (Duration::ZERO, Instant::now());
+    });
+}
+
 /// Runs `work`, which goes on in a task of its own, on the budget of the present request.
 pub(super) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let budget = BUDGET.try_with(Arc::clone).ok();
@@ -170,6 +180,8 @@ mod tests {
             assert_eq!(carried(takes(10_000 * MS)).await, Err(Fault::Spent));
             assert!(began.elapsed() >= 500 * MS && began.elapsed() < 5_000 * MS, "{:?}", began.elapsed());
             assert_eq!(takes(Duration::ZERO).await, Err(Fault::Spent), "nothing is sent any more");
+            renew();
+            assert_eq!(takes(MS).await, Ok(()), "after a wait for another instance");
         };
         BUDGET.scope(budget.clone(), request).await;
         assert!(budget.lock().is_spent);

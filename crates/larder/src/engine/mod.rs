@@ -159,6 +159,9 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// The longest key of an entry, in bytes as it is spelled in Redis without the database's identity.
+const KEY_BYTES_MAX: usize = 32 << 10;
+
 impl ClassCore {
     fn readable_format(&self, tags: &Tags) -> ReadableFormat {
         ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
@@ -166,6 +169,12 @@ impl ClassCore {
 
     pub(crate) fn is_on(&self, engine: &Engine) -> bool {
         self.common.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Whether an entry under this key may be in a tier. Redis names keys in reports of invalidations, and of a longer
+    /// name only the beginning would be read.
+    fn caches(&self, engine: &Engine, key: &[u8]) -> bool {
+        self.is_on(engine) && key.len() <= KEY_BYTES_MAX
     }
 }
 

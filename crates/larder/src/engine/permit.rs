@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::engine::budget::spend;
+use crate::engine::budget::{self, spend};
 use crate::engine::load::LoadedValue;
 use crate::engine::plan::{AnchoredRight, LoadStart};
 use crate::engine::redis_read::{LEASE_POLL_MAX, LEASE_POLL_MIN};
@@ -79,7 +79,7 @@ impl Engine {
 
     async fn draw_right(&self, class: &ClassCore, entry_ref: &EntryRef, life: Duration) -> PermitBasis {
         // Inside a load nothing is stored; see `uncached`.
-        if !class.is_on(self) || is_uncached() {
+        if !class.caches(self, &entry_ref.key) || is_uncached() {
             return PermitBasis::Void;
         }
         let Some((shared, epoch)) = self.usable_tier() else { return self.draw_in_memory(entry_ref) };
@@ -140,6 +140,7 @@ impl Engine {
                     // would make Redis refuse the fill.
                     AfterRead::Wait if is_patient => {
                         sleep(poll_interval).await;
+                        budget::renew();
                         poll_interval = LEASE_POLL_MAX.min(2 * poll_interval);
                         continue;
                     }

@@ -70,7 +70,7 @@ impl Engine {
         options: ReadOptions,
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<ReadOutcome, Error> {
-        if !class.is_on(self) || is_uncached() {
+        if !class.caches(self, key) || is_uncached() {
             // This load belongs to its reader, so it has no soft time-out, which would end it.
             count(&class.common.counters.bypasses);
             self.miss(key, MissReason::Bypass);
@@ -196,7 +196,7 @@ impl Engine {
         key: &KeyBuf,
         tags: impl FnOnce() -> Tags,
     ) -> Option<ReadOutcome> {
-        if !class.is_on(self) || is_uncached() {
+        if !class.caches(self, key) || is_uncached() {
             return None;
         }
         // A class whose reads are fresh is not answered from memory here either.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
-use crate::engine::budget::spend;
+use crate::engine::budget::{self, spend};
 use crate::engine::load::{LoadedValue, Loading, StoreCondition};
 use crate::engine::plan::{FlightStep, LeaseHold, LoadBegin, LoadPlan, LoadStart, Replacement};
 use crate::engine::reply::{Reply, minted};
@@ -68,6 +68,7 @@ impl Engine {
                 Ok(Round::Wait) => {
                     count(&class.common.counters.lease_waits);
                     wait_for_push(receiver, patience.min(Instant::now() + poll_interval)).await;
+                    budget::renew();
                     poll_interval = LEASE_POLL_MAX.min(2 * poll_interval);
                 }
                 Ok(Round::ReadAgain) => {}

@@ -80,8 +80,9 @@ impl Declaration {
     }
 
     /// Whether the keys of `other` may spell the key of one row in another way: `7` and `07`, or a UUID in upper case.
-    /// Key types with the same kinds of parts, such as `i32` and `i64`, spell it alike. If the kinds are unknown, only
-    /// the type itself does.
+    /// Key types with the same kinds of parts, such as `i32` and `i64`, spell it alike, if they have the parts in the same
+    /// order and what `Key::kinds` says of them is true: this believes both. If the kinds are unknown, only the type
+    /// itself does.
     fn spells_other_keys(&self, other: &Declaration) -> bool {
         match (&self.shown.kinds, &other.shown.kinds) {
             (None, None) => self.key != other.key,

@@ -26,7 +26,8 @@ use crate::protocol::certificate::{Certificate, RedisTime};
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
 /// A Redis whose watermark is older than this is used by no instance: an instance uses a Redis only while the watermark
-/// is younger than the instance's staleness bound, and the longest bound is 60 s.
+/// is younger than the instance's staleness bound, and the longest bound is 60 s. Without a journal, each instance that uses
+/// the Redis renews the watermark.
 pub(crate) const ABANDONED_AFTER: Duration = Duration::from_secs(120);
 
 /// What a Redis reports at the start of a poll.

@@ -1,8 +1,10 @@
 //! A value in Redis that is far too long for an entry costs its readers a miss, and no memory.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use larder::cache::{Cache, Health};
+use larder::source::Source;
 use larder_testbed::Redis;
 
 use crate::support::entries::Raw;
@@ -146,4 +148,21 @@ async fn an_entry_with_too_long_tags_is_not_stored() {
     let load = || async { Ok::<_, std::io::Error>(1_u64) };
     assert!(!class.read(&7).or_load(load).await.unwrap().source.is_stored());
     assert_eq!(class.stats().too_large, 1);
+}
+
+/// Redis names keys in its reports, and of a long name only the beginning would be read. So an entry under such a key
+/// would stay in memory after its invalidation.
+#[tokio::test]
+async fn a_very_long_key_is_read_without_the_tiers() {
+    let redis = Redis::start().unwrap();
+    let cache = builder().redis(redis.url()).installation("test").build().await.unwrap();
+    let class = cache.class::<str, u32>("texts").open().unwrap();
+    let key = "ä".repeat(400_000);
+    for (value, source) in [(1, Source::Bypass), (2, Source::Bypass)] {
+        let answer = class.read(&key).or_load(async || Ok::<_, Infallible>(value)).await.unwrap();
+        assert_eq!((answer.value.as_deref(), answer.source), (Some(&value), source));
+    }
+    assert!(!class.put(&key, 3).await.is_stored);
+    assert_eq!(class.get(&key).await.value(), None);
+    assert_eq!(redis.command(&["KEYS", "*texts:*"]).unwrap().trim(), "");
 }

@@ -5,20 +5,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::select_ok;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
     PushInfo, PushKind, RedisError, RedisResult, Value,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
 use crate::error::Error;
 use crate::remote::Listener;
 use crate::remote::redis::prefix::Prefix;
-use crate::remote::redis::replies::{LimitedReplies, ReplyLimit};
+use crate::remote::redis::replies::{CUT_BYTES, LimitedReplies, ReplyLimit};
 use crate::remote::redis::trouble;
 use crate::remote::validity::Validity;
 
@@ -125,7 +127,7 @@ impl Dialler {
                     self.shake_hands(UnixStream::connect(path).await?, config).await
                 }
                 ConnectionAddr::Tcp(host, port) => {
-                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                    let stream = connect_to_any(host, *port).await?;
                     // Requests are small, and each is waited for.
                     stream.set_nodelay(true)?;
                     self.shake_hands(stream, config).await
@@ -204,12 +206,23 @@ impl Dialler {
     }
 }
 
-/// Applies a push of changed keys. Returns `false` if the push names no keys, as after FLUSHALL: then any key may have
-/// changed.
+/// Connects to the address of this name that answers first. If one of them drops packets, it takes no time from the
+/// others.
+async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses = lookup_host((host, port)).await?;
+    let attempts: Vec<_> = addresses.map(|address| TcpStream::connect(address).boxed()).collect();
+    if attempts.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name of the host has no address"));
+    }
+    select_ok(attempts).await.map(|(stream, _)| stream)
+}
+
+/// Applies a push of changed keys. Returns `false` if the push names no keys, as after FLUSHALL, or if of a name only the
+/// beginning was read: then any key may have changed.
 fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
     let [Value::Array(keys)] = data else { return false };
     keys.iter().all(|key| match key {
-        Value::BulkString(key) => {
+        Value::BulkString(key) if key.len() != CUT_BYTES => {
             listener.apply_push(key);
             true
         }

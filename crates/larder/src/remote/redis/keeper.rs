@@ -371,9 +371,11 @@ async fn mark_used(
     prefix: &Prefix,
     now: RedisTime,
 ) -> Result<(), RedisError> {
-    let mut mark = redis::cmd("SET");
-    mark.arg(&prefix.watermark_key()[..]).arg(now.0).arg("PX").arg(ABANDONED_AFTER.as_millis() as u64);
-    mark.exec_async(connection).await
+    // A full Redis executes the script too: otherwise it would look unused while its entries are read.
+    const USED: &str = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])";
+    let mut mark = redis::cmd("EVAL");
+    mark.arg(USED).arg(1).arg(&prefix.watermark_key()[..]);
+    mark.arg(now.0).arg(ABANDONED_AFTER.as_millis() as u64).exec_async(connection).await
 }
 
 /// Marks a Redis as used, a few times within [`ABANDONED_AFTER`]. A Redis that refuses the write may still be read. If

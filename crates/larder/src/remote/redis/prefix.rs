@@ -107,7 +107,7 @@ impl Prefix {
     }
 
     /// The key of the watermark. The watermark is an instant of Redis's clock: every commit before it has been
-    /// propagated to this Redis.
+    /// propagated to this Redis. Without a journal, it says when an instance used this Redis.
     pub(crate) fn watermark_key(&self) -> Bytes {
         self.add_to(&self.namespace.watermark_key())
     }

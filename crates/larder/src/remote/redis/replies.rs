@@ -19,10 +19,12 @@ use tokio::sync::Notify;
 
 use crate::protocol::frame::{OVERHEAD_BYTES_MAX, PREFIX_BYTES};
 
-/// The limit before any class is open: INFO and the names of keys are shorter.
+/// The limit before any class is open: INFO, and the names of keys that larder writes, are shorter.
 const LEAST: usize = 1 << 20;
-/// What is left of a text that is cut: one byte more than any frame without a value has.
-const KEPT: u64 = PREFIX_BYTES as u64 + 1;
+/// The length of what is left of a text that is cut: one byte more than any frame without a value has, and shorter than
+/// any key of larder.
+pub(crate) const CUT_BYTES: usize = PREFIX_BYTES + 1;
+const KEPT: u64 = CUT_BYTES as u64;
 /// The longest beginning of a text: its kind, its length, and the end of the line.
 const HEAD_MAX: usize = 32;
 
