@@ -2,7 +2,7 @@
 
 mod around;
 mod cors;
-mod entry;
+pub(crate) mod entry;
 mod paths;
 
 use axum::Router;
