@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::support::app::{Stack, TestApp, on_stacks};
+use crate::support::app::{ADMIN_EMAIL, ADMIN_PASSWORD, Stack, TestApp, on_stacks};
 use crate::support::client::{Answer, Client, Request, send_raw};
 
 const ORIGIN: &str = "https://app.example.com";
@@ -141,8 +141,7 @@ fn everything_is_below_the_base_path_and_nothing_beside_it() {
     assert_eq!(get(&location).expect(401).field("code"), "credential_missing");
     let login = json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD });
     let login = Request::new("POST", "/id/larder/api/v1/auth/login").json(&login);
-    let token = stranger.raw(login).expect(200).field("access_token").to_string();
-    let bearer = format!("Bearer {}", token.trim_matches('"'));
+    let bearer = format!("Bearer {}", stranger.raw(login).expect(200).field("access_token"));
     let page = |path: &str| {
         stranger.raw(Request::new("GET", path).header("authorization", &bearer)).expect(200).json()
     };
