@@ -159,7 +159,7 @@ async fn a_very_long_key_is_read_without_the_tiers() {
     let class = cache.class::<str, u32>("texts").open().unwrap();
     let key = "ä".repeat(400_000);
     for (value, source) in [(1, Source::Bypass), (2, Source::Bypass)] {
-        let answer = class.read(&key).or_load(async || Ok::<_, Infallible>(value)).await.unwrap();
+        let answer = class.read(&key).or_load(async move || Ok::<_, Infallible>(value)).await.unwrap();
         assert_eq!((answer.value.as_deref(), answer.source), (Some(&value), source));
     }
     assert!(!class.put(&key, 3).await.is_stored);
