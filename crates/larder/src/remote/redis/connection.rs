@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use crate::batch::Sweep;
 use crate::error::Error;
 use crate::remote::Listener;
-use crate::remote::redis::prefix::Prefix;
+use crate::remote::redis::prefix::{CLAIM, Prefix};
 use crate::remote::redis::replies::{CUT_BYTES, LimitedReplies, ReplyLimit};
 use crate::remote::redis::trouble;
 use crate::remote::validity::Validity;
@@ -222,7 +222,7 @@ async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
 fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
     let [Value::Array(keys)] = data else { return false };
     keys.iter().all(|key| match key {
-        Value::BulkString(key) if key.len() != CUT_BYTES => {
+        Value::BulkString(key) if key.len() != CUT_BYTES || key.ends_with(CLAIM.as_bytes()) => {
             listener.apply_push(key);
             true
         }

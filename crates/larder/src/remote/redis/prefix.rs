@@ -28,6 +28,10 @@ use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::remote::Listener;
 use crate::remote::validity::Validity;
 
+/// The end of the key of a claim. Every other key of larder has the database's identity, and so is longer than what is
+/// left of a name of which only the beginning was read.
+pub(crate) const CLAIM: &str = "@installation";
+
 /// The database to which the keys under a prefix belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseIdentity {
@@ -124,7 +128,7 @@ impl Prefix {
 
     /// The key of the namespace's claim, which is the same for every identity; see `claim`.
     pub(crate) fn claim_key(&self) -> Bytes {
-        Bytes::from(format!("{}@installation", self.plain))
+        Bytes::from(format!("{}{CLAIM}", self.plain))
     }
 }
 
