@@ -11,7 +11,7 @@ pub(crate) const LISTED_FIELDS: usize = 50;
 const NAME_CHARS: usize = 64;
 
 /// The refused fields of a request, in the order of their names, each with its first message; at most
-/// [`LISTED_FIELDS`].
+/// `LISTED_FIELDS`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ValidationErrors(BTreeMap<String, String>);
