@@ -11,6 +11,7 @@ use larder::error::ErrorKind;
 use larder::policy::{Breaker, Policy};
 use larder::{Cache, Class};
 use larder_testbed::Redis;
+use tokio::task::JoinHandle;
 
 use crate::support::{Gate, Instance, Table, in_redis, instance, memory_instance, within};
 
@@ -207,19 +208,27 @@ async fn the_key_is_the_arguments_without_those_that_are_skipped() {
     }
 }
 
+/// A repository with a read of key 7 that waits at the gate in the function's body.
+async fn held(
+    instance: &Instance,
+) -> (Repository, Arc<Gate>, JoinHandle<Result<Option<Arc<u64>>, AppError>>) {
+    let mut repository = Repository::new(instance);
+    let gate = Gate::new();
+    repository.gate = Some(gate.clone());
+    repository.table.write(7, 1);
+    let reading = tokio::spawn({
+        let repository = repository.clone();
+        async move { repository.find(7).await }
+    });
+    gate.arrival().await;
+    (repository, gate, reading)
+}
+
 #[tokio::test]
 async fn trace_1_an_invalidation_during_the_body_is_not_overtaken() {
     let (_redis, instances) = each().await;
     for instance in instances {
-        let mut repository = Repository::new(&instance);
-        let gate = Gate::new();
-        repository.gate = Some(gate.clone());
-        repository.table.write(7, 1);
-        let reading = tokio::spawn({
-            let repository = repository.clone();
-            async move { repository.find(7).await }
-        });
-        gate.arrival().await;
+        let (repository, gate, reading) = held(&instance).await;
         repository.table.write(7, 2);
         let _ = repository.values.invalidate(&7).await;
         gate.open();
@@ -238,15 +247,7 @@ async fn trace_1_an_invalidation_during_the_body_is_not_overtaken() {
 async fn a_caller_that_leaves_does_not_stop_the_body() {
     let (_redis, instances) = each().await;
     for instance in instances {
-        let mut repository = Repository::new(&instance);
-        let gate = Gate::new();
-        repository.gate = Some(gate.clone());
-        repository.table.write(7, 1);
-        let reading = tokio::spawn({
-            let repository = repository.clone();
-            async move { repository.find(7).await }
-        });
-        gate.arrival().await;
+        let (repository, gate, reading) = held(&instance).await;
         reading.abort();
         gate.open();
         assert_eq!(within(repository.find(7)).await.unwrap().as_deref(), Some(&1));
