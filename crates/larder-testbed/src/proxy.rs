@@ -52,7 +52,7 @@ enum Way {
 /// The instant at which bytes came, and the bytes; no bytes mean the end of the connection.
 type Parcel = (Instant, Vec<u8>);
 
-/// The most parcels that one direction buffers. Then the sender waits, as in TCP.
+/// The most parcels that one direction buffers. While the buffer is full, the sender waits, as with TCP.
 const ON_THEIR_WAY: usize = 64;
 
 impl Mode {

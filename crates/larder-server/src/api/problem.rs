@@ -208,7 +208,7 @@ pub(crate) fn refuse_unknown_encoding(request: &mut Request) -> Result<(), Probl
         (Some(_), Some(_)) => false,
     };
     if request.body().is_end_stream() {
-        // There is nothing to decode, and the layer that decodes would refuse the header without a problem.
+        // There is nothing to decode. The layer that decodes would still refuse the header, and not in problem+json.
         request.headers_mut().remove(header::CONTENT_ENCODING);
     } else if !is_known {
         return Err(Problem::new(Code::BodyEncodingUnknown));

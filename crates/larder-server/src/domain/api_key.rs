@@ -68,7 +68,7 @@ pub enum Scope {
     Write,
     /// Introspecting tokens; for keys of admins.
     Introspect,
-    /// Reading `/metrics` and nothing else; for keys of admins. `read` includes it.
+    /// Reading `/metrics` and nothing else; only an admin's key may have it. A key with `read` does not need it.
     Metrics,
 }
 

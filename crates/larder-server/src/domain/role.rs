@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::invalid::Invalid;
 use crate::domain::json::{component, from_json, text_of};
 
-/// A role. A later role may do everything that an earlier one may.
+/// A role. Roles are ordered: a higher one may do everything that a lower one may.
 #[derive(
     Debug,
     Clone,

@@ -186,7 +186,7 @@ impl Store {
             " AS last_used_at FROM sessions
              WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 AND ",
             last_used!(),
-            " >= $3 ORDER BY last_used_at DESC, id DESC"
+            " > $3 ORDER BY last_used_at DESC, id DESC"
         ));
         let query = query.bind(user_id.to_string()).bind(now.as_micros()).bind(used_since.as_micros());
         let rows = query.fetch_all(self.database.read()).await?;

@@ -145,8 +145,8 @@ impl Table {
     /// the row. INSERT, DELETE and TRUNCATE always touch it. Name each column that the loaders return, filter by, sort
     /// by or join by: a missing one causes stale answers.
     ///
-    /// On SQLite an `INSERT … ON CONFLICT` that finds a row always touches the tag, because the trigger cannot
-    /// distinguish it from an `INSERT` that replaces the row.
+    /// On SQLite an `INSERT … ON CONFLICT` that conflicts with an existing row always touches the tag: the trigger sees
+    /// the same as for an `INSERT` that replaces the row.
     #[must_use]
     pub fn tag_reading(mut self, tag: &str, columns: impl IntoIterator<Item: AsRef<str>>) -> Self {
         self.tags.push(Tag { name: tag.to_owned(), reads: Some(owned(columns)) });

@@ -39,8 +39,8 @@ where
     /// twice is read once.
     ///
     /// Each key is read as by [`Class::get_or_load`]: it has a flight and a lease of its own, so an invalidation of one
-    /// key does not touch the others. What is shared is the way: one `MGET`, one round trip for the leases, one call of
-    /// the loader. A key that another read or another instance is loading is waited for; if that load gives no answer,
+    /// key does not touch the others. The keys share round trips: one `MGET`, one for the leases, one call of the
+    /// loader. A key that another read or another instance is loading is waited for; if that load gives no answer,
     /// `load` is called once more, for that key. More than 250 keys are read 250 at a time.
     ///
     /// The loader gets owned keys and returns pairs of a key and its value: a `Vec`, a `HashMap`, or whatever iterates

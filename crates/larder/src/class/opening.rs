@@ -215,9 +215,8 @@ where
     }
 }
 
-/// The groups of the tags that `tags_of` returns for one sample key, and whether entries may have tags in other groups
-/// or in none: if the key type has no sample, if the closure panics or returns no tag, or if one of its tags has no
-/// group.
+/// Returns the groups of the tags that `tags_of` returns for one sample key. The flag is true if entries may have other
+/// tags: the key type has no sample, the closure panics or returns no tag, or one of its tags has no group.
 fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> (Vec<TagGroup>, bool) {
     // The application's closure may panic for a key that the application never makes. The groups are then unknown.
     let tags = K::sample().and_then(|sample| catch_unwind(AssertUnwindSafe(|| tags_of(&sample))).ok());

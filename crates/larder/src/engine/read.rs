@@ -120,7 +120,7 @@ impl Engine {
     }
 
     /// The copy in memory that a read may be answered with, and its age, if an entry of that age `is_wanted`. It takes
-    /// no lock of larder's and does not await.
+    /// no shard lock, only a shared lock for each tag, and does not await.
     pub(super) fn find(
         &self,
         class: &ClassCore,

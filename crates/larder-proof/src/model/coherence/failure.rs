@@ -24,8 +24,8 @@ impl State {
     }
 
     /// The loader returns an error. The leader, its followers, and the bounded reads that wait for the end of the
-    /// flight get the error; a fresh read among them returns it, and the others look for the last known entry. A fresh
-    /// read that waits for the end decides again.
+    /// flight get it. Of these, fresh reads return the error, and bounded reads look for the last known entry. A fresh
+    /// read that waits for the end of the flight decides again.
     pub(super) fn fail_load(&mut self, model: &Coherence, nth: usize) {
         model.take(Branch::LoadFailed);
         self.left.load_failures -= 1;

@@ -20,7 +20,8 @@ use crate::model::coherence::state::{
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
 
-/// The model has no time, so every flight is young.
+/// The model has no time: every flight begins at this instant, and every read compares with it, so a flight is always
+/// younger than `BOUND`.
 const NOW: Tick = Tick::PAST;
 const BOUND: Duration = Duration::from_secs(2);
 

@@ -33,7 +33,7 @@ pub(super) fn tag() -> TagKey {
     TagKey::from(Bytes::from_static(b"t"))
 }
 
-/// The state.
+/// The state of the model: one database, one Redis, the instances and their reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// The last committed version.

@@ -13,7 +13,7 @@ use crate::torture::instance::Instance;
 use crate::torture::keys::{HOT, ITEMS, LISTED, habit};
 use crate::torture::schema::{Written, write};
 
-/// Writes while the process lives, except while the instance is calm.
+/// Writes until the process ends, and pauses while `is_calm` is set.
 pub(super) async fn write_on(instance: Arc<Instance>) {
     loop {
         tokio::time::sleep(Duration::from_micros(rand::random_range(5_000..40_000))).await;

@@ -75,7 +75,7 @@ impl LongValues {
             unlink.query_async(&mut connection).await
         };
         let mut removed: Result<u64, _> = self.pool.ask(look).await;
-        // Redis answers nothing else while it copies half a gigabyte into a reply.
+        // Tries again: Redis answers no other command while it copies half a gigabyte into a reply.
         for _ in 1..ATTEMPTS {
             if removed.is_ok() {
                 break;
