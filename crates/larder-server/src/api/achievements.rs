@@ -1,6 +1,5 @@
 //! `/api/v1/achievements` and `/api/v1/users/{id}/achievements`: awarding achievements and reading them.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, JsonText, Params, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};

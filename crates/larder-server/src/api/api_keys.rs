@@ -1,6 +1,5 @@
 //! `/api/v1/users/{id}/api-keys`: making, listing and deleting API keys.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Json, Target, TargetKey};

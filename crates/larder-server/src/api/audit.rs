@@ -1,6 +1,5 @@
 //! `/api/v1/audit`: the audit log.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -9,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::extract::Params;
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;

@@ -1,6 +1,5 @@
 //! `/api/v1/auth`: registering, logging in and out, refreshing and validating tokens, changing the password.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
@@ -12,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Authenticated, Json};
 use crate::api::openapi::answers::{

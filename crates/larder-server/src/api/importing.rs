@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use axum::Json as JsonAnswer;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -17,6 +16,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::bodies::{BodyPace, is_too_slow};
 use crate::api::client_address::ClientAddress;

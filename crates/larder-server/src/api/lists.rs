@@ -1,6 +1,5 @@
 //! `GET /api/v1/users` and `GET /api/v1/superadmin/users`: lists by page and by cursor.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use larder::class;
@@ -10,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::extract::{Consistency, Params, Strength};
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;

@@ -1,7 +1,6 @@
 //! `/api/v1/users/{id}/permissions`: granting and revoking permissions, which let a user do what is otherwise for
 //! admins.
 
-use axum::Json as JsonAnswer;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -12,6 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::codes::Code;

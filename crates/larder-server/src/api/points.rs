@@ -1,6 +1,5 @@
 //! `/api/v1/users/{id}/points` and `/api/v1/leaderboard`: booking points, ledgers, ranks.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Params, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};

@@ -1,6 +1,5 @@
 //! `/api/v1/users/{id}/sessions`: listing and ending sessions.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -10,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Target, TargetSession};
 use crate::api::openapi::answers::{NotFound, Refused};

@@ -1,6 +1,5 @@
 //! The keys that verify tokens (RFC 7517), introspection of a token (RFC 7662), and its revocation (RFC 7009).
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::codes::Code;

@@ -1,6 +1,5 @@
 //! `/api/v1/auth/totp` and `/api/v1/users/{id}/totp`: the second factor.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -10,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Json, Target};

@@ -1,6 +1,5 @@
 //! `/api/v1/users`: users, and looking them up.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::{acknowledged, location};
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Consistency, Json, OptionalJson, Strength, Target};

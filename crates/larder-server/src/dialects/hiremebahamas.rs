@@ -1,6 +1,5 @@
 //! HireMeBahamas: `/health/cache`.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use larder::cache::Health as CacheHealth;
 use serde::Serialize;
@@ -8,6 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::milliseconds;
 use crate::service::Service;

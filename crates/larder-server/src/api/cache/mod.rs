@@ -6,7 +6,6 @@ pub(crate) mod views;
 
 use std::time::Duration;
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -18,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::cache::explained::Explained;
 use crate::api::cache::reasons::Reason;

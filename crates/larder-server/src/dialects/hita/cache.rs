@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +13,7 @@ use larder::receipt::{Delivery, Receipt};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::rounded;

@@ -4,7 +4,6 @@
 mod links;
 mod query;
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::extract::{Consistency, Params, Strength};
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
