@@ -1,9 +1,9 @@
 //! Limits on failed attempts: per address, per account and address, and per account from all addresses.
 //!
-//! An attempt takes one unit from each budget before any work is done, so concurrent attempts cannot exceed a budget
-//! together. An attempt that succeeds gives its units back, so only failures cost; [`Purpose::Register`] and
-//! [`Purpose::Mail`] are the exceptions. Whether the account exists makes no difference. All budgets are in this
-//! process's memory.
+//! An attempt takes one unit from each of its budgets before any work is done, so concurrent attempts cannot exceed a
+//! budget together. An attempt that succeeds gives its units back, so only failures cost units. The exceptions are
+//! [`Purpose::Register`] and [`Purpose::Mail`]: there a success costs units too. Whether the account exists makes no
+//! difference. All budgets are in this process's memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -29,8 +29,8 @@ const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// An account's budget for all addresses together is this many times its budget for one address.
 const ADDRESSES: u32 = 10;
-/// How many mails may be sent to one address in [`ACCOUNT_PERIOD`]. It is small because strangers can ask for them. If a
-/// another client uses them up, the owner of the address has a mail that works.
+/// How many mails may be sent to one address in [`ACCOUNT_PERIOD`]. It is small, because any client can ask for a mail
+/// to any address. If another client uses this budget up, the owner of the address has received mails that work.
 const MAILS: u32 = 3;
 /// The most keys for which one table keeps budgets, at some 100 bytes each.
 const KEPT: usize = 100_000;
@@ -60,7 +60,8 @@ pub struct TooMany {
     pub retry_after: Duration,
 }
 
-/// The key of a budget: a salted hash of an address or account, so that a dump of memory does not disclose these.
+/// The key of a budget: a salted hash of an address or account, so that a dump of memory shows no address and no
+/// account.
 type Digest = [u8; 32];
 
 /// What an attempt from an address is for; each purpose has a budget of its own.
@@ -163,9 +164,9 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
     }
 
-    /// An attempt to log in to this account; the caller takes one from the address first. `account` is the user's id,
-    /// so that all names of a user share one budget. If no user has the name that the client sent, `account` is that
-    /// name.
+    /// An attempt to log in to this account. The caller first calls [`Limits::from_address`] and combines the two.
+    /// `account` is the user's id, so that all names of a user share one budget. If no user has the name that the
+    /// client sent, `account` is that name.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -181,7 +182,7 @@ impl Limits {
     }
 
     /// An attempt to log in from a device that the account is known to use. Only this device's own failures count, so
-    /// no other client can lock it out, from any address.
+    /// no other client can lock the device out, from any address.
     ///
     /// # Errors
     /// [`TooMany`].

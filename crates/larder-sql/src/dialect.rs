@@ -35,10 +35,11 @@ impl Dialect {
 
     /// The statement that opens a write transaction.
     ///
-    /// READ COMMITTED: a statement that waited for a lock sees what the lock's last holder committed. Lock time-out 5
-    /// s, as SQLite's `busy_timeout`: without it, a writer would keep its connection for as long as a client in psql
-    /// holds a row. LOCAL: a setting of the session would reach other clients of a pooler. Both statements go to the
-    /// server in one message.
+    /// On PostgreSQL it is two statements, which go to the server in one message:
+    /// - READ COMMITTED, so that a statement that waited for a lock sees what the lock's last holder committed.
+    /// - A lock time-out of 5 s, as SQLite's `busy_timeout`. Without it, a writer would keep its connection for as long
+    ///   as another client, such as psql, holds a row lock. It is LOCAL, because a setting of the session would reach
+    ///   other clients of a pooler.
     pub(crate) fn begin(self) -> &'static str {
         match self {
             Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '5s'",

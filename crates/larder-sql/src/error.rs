@@ -13,8 +13,8 @@ use crate::refusal::Refusal;
 pub enum ErrorKind {
     /// The address of the database cannot be used; the text says what is allowed.
     Address(String),
-    /// There is no connection in time, the connection broke, the disk is full, or a deadlock was resolved: a retry may
-    /// help.
+    /// A retry may help: there is no connection in time, the connection broke, the disk is full, or the database ended
+    /// the transaction because of a deadlock.
     Unavailable,
     /// A row with this value exists already.
     Unique {

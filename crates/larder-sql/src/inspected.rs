@@ -1,5 +1,5 @@
-//! What the last inspection of a database's journals found. `journal::completeness` inspects; write transactions
-//! compare their tables with the result before they commit.
+//! What the last inspection of a database's journals found. `journal::completeness` inspects; before a write
+//! transaction commits, it compares the tables that it changed with the inspected ones.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -73,7 +73,8 @@ pub(crate) struct Inspection {
 /// The last inspection of a database's journals, for its write transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Completeness(
-    /// Each poll replaces the state, and each write transaction reads it. No task holds the lock across an await.
+    /// Each poll replaces the state, and each write transaction reads it. No task holds the lock across an await, so a
+    /// blocking mutex is enough.
     Mutex<State>,
 );
 
@@ -105,7 +106,8 @@ impl<T> Default for Fault<T> {
 }
 
 impl<T: fmt::Display> Fault<T> {
-    /// Logs one line when an episode begins and one when it ends. `effect` says what the fault causes meanwhile.
+    /// Replaces the reasons. Logs one line when the fault begins and one when it ends. `effect` says what the fault
+    /// causes meanwhile.
     fn replace(&mut self, reasons: Vec<T>, effect: &str) {
         self.reasons = reasons;
         if self.reasons.is_empty() {

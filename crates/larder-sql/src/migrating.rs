@@ -62,10 +62,15 @@ impl Database {
     /// pending, a role without the right to create is enough.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`](crate::error::ErrorKind::Schema) if an applied migration has changed since; if a later
-    /// program migrated the database and the database does not say that this program can run on it; if tables of the
-    /// same names belong to another application; if migrations are pending and the role may not apply them, or the only
-    /// connection is a pooler in transaction mode. Else the database's error.
+    /// [`ErrorKind::Schema`](crate::error::ErrorKind::Schema) in these cases:
+    /// - An applied migration has changed since, is not known to this program, or failed half-way.
+    /// - A later program migrated the database, and the database does not say that this program can run on it.
+    /// - Tables that the migrations would create exist already and belong to another application.
+    /// - Migrations are pending, and the role may not apply them, or the only address leads through a pooler in
+    ///   transaction mode.
+    /// - The role may not read the tables of the migrations.
+    ///
+    /// Else the database's error.
     pub async fn migrate(&self, migrations: Migrations) -> Result<MigrationOutcome, Error> {
         let migrator = match self.dialect() {
             Dialect::Postgres => migrations.postgres,

@@ -98,12 +98,15 @@ impl OwnChanges {
 
 impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
-    /// it right before the commit, which then returns the ids of the changes. It costs one statement. If a PostgreSQL
-    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred,
-    /// so that their changes are among the touches. If such a trigger refuses the transaction, this call fails.
-    /// Deferred foreign keys stay deferred. Returns [`Touch::Everything`] if an outbox row cannot be parsed, or if the
-    /// transaction changed rows that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a
-    /// defect, and the acknowledgement says `queued`.
+    /// it right before the commit, which then returns the ids of the changes.
+    ///
+    /// It costs one statement; on SQLite it costs two. If a PostgreSQL database has deferrable constraint triggers, it
+    /// costs three: it runs the triggers that the transaction has deferred, so that their changes are among the
+    /// touches. If such a trigger refuses the transaction, this call fails. Deferred foreign keys stay deferred.
+    ///
+    /// Returns [`Touch::Everything`] if an outbox row cannot be parsed, while
+    /// [`SqlJournal`](crate::journal::SqlJournal) has a defect, or if the transaction changed rows that the journal may
+    /// not have. In the last case the journal gets a defect, and the receipt says `queued`.
     ///
     /// # Errors
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.
