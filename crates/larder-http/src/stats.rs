@@ -25,7 +25,7 @@ pub struct Lookups {
     pub hits: u64,
     /// Look-ups that waited for their loader, or had no loader and found nothing.
     pub misses: u64,
-    /// Hits as a percentage of all look-ups, with two decimals; 0 if there are no look-ups.
+    /// Hits as a percentage of all look-ups, rounded to two decimals; 0 if there are no look-ups.
     pub hit_rate_percent: f64,
     /// Hits and misses together.
     pub total_lookups: u64,

@@ -23,9 +23,9 @@ use uuid::Uuid;
 
 use crate::network::block;
 
-/// How long it takes until the used-up budget of an address is full again.
+/// The time in which a used-up budget of an address becomes full again.
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
-/// How long it takes until the used-up budget of an account is full again.
+/// The time in which a used-up budget of an account becomes full again.
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// An account's budget for all addresses together is this many times its budget for one address.
 const ADDRESSES: u32 = 10;
@@ -99,7 +99,8 @@ impl Attempt {
         }
     }
 
-    /// Gives the units back, and remembers that this account logs in from this address.
+    /// Gives the units back. If the attempt is one of [`Limits::account`], also remembers that this account logs in
+    /// from this address.
     pub fn succeeded(self) {
         if let Some((known, pair)) = &self.known {
             known.insert(*pair, ());
@@ -155,7 +156,7 @@ impl Limits {
         }
     }
 
-    /// An attempt from an address that concerns no particular account.
+    /// An attempt for `purpose` from an address. It takes from the budget of the address alone.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -278,7 +279,7 @@ struct Spent(Arc<Mutex<HashMap<Digest, Nanos>>>);
 
 impl Spent {
     /// One lock for each table of budgets: it is held for one map operation, never across an `await`. A poisoned lock
-    /// is used as it is, as each operation leaves the map valid.
+    /// is used as it is, because a panic leaves the map valid.
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Nanos>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

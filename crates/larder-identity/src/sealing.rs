@@ -164,7 +164,7 @@ fn opened_with(key: &SecretKey, subject: Subject<'_>, stored: &SealedSecret) -> 
     Some(secret)
 }
 
-/// Whether `stored` has one of the two forms that this service writes: encrypted or plain.
+/// Whether `stored` has one of the two forms that [`Sealing::seal`] writes: encrypted or plain.
 fn is_shaped(stored: &SealedSecret) -> bool {
     let sealed = stored.0.strip_prefix(SEALED).and_then(|sealed| STANDARD.decode(sealed).ok());
     let plain = stored.0.strip_prefix(PLAIN).and_then(|plain| STANDARD.decode(plain).ok());

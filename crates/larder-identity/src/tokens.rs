@@ -17,13 +17,13 @@ use crate::keys::{ACCESS_TTL, KeyRing, KeyStore};
 
 /// The audience of the tokens, unless the service names another.
 pub const AUDIENCE: &str = "larder";
-/// The claim `client_id` of the tokens: RFC 9068 requires it, and the service issues tokens to users, not to registered
-/// clients.
+/// The claim `client_id` of the tokens. RFC 9068 requires it; it is constant, because the service issues tokens to
+/// users and not to registered clients.
 const CLIENT: &str = "larder";
 /// The type in the header, from RFC 9068: it marks an access token, so that no other JWT of this service is accepted as
 /// one.
 const TYPE: &str = "at+jwt";
-/// How much the clock of another instance may be ahead.
+/// How far the clock of the instance that issued a token may be ahead of this instance's clock.
 const SKEW: Duration = Duration::from_secs(60);
 /// The longest token; a longer text is refused before it is decoded.
 const TOKEN_BYTES: usize = 2048;
@@ -141,7 +141,7 @@ where
     /// token, as long as the same key signs.
     ///
     /// # Errors
-    /// It cannot be signed.
+    /// The token cannot be signed.
     pub async fn issue(
         &self,
         sub: U,

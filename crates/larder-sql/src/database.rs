@@ -55,7 +55,8 @@ impl fmt::Debug for Database {
 struct Shared {
     dialect: Dialect,
     readers: SqlPool,
-    /// On PostgreSQL these are the connections of `readers`, and writers hold at most half of them.
+    /// On PostgreSQL these are the connections of `readers`, and writers hold at most half of them. On SQLite it is one
+    /// other connection.
     writers: SqlPool,
     /// Opens connections that keep one server session, for PostgreSQL's migrations. `None` on SQLite, and if the
     /// options name only a pooler in transaction mode.
@@ -78,9 +79,9 @@ impl Database {
     ///
     /// PostgreSQL: at most [`DatabaseOptions::pool_size`] connections. One is the journal's. Writers use at most half
     /// of the others and readers may use all of them, so writers cannot use up the readers' connections. A caller waits
-    /// up to 2 s for a connection; if the server refuses a new one, it waits for one that another caller returns.
-    /// Writers wait up to 5 s for a lock. If the URL lists several servers, larder tries them in that order and uses
-    /// the first primary. It refuses a standby, even if the URL lists no other server; for standbys see
+    /// up to 2 s for a connection; if the server refuses a new one, the caller waits for one that another caller
+    /// returns. Writers wait up to 5 s for a lock. If the URL lists several servers, larder tries them in that order
+    /// and uses the first primary. It refuses a standby, even if the URL lists no other server; for standbys see
     /// [`Database::replica`].
     ///
     /// SQLite: WAL mode, 4 connections that only read, one that writes, and one of the journal. Each waits up to 5 s
@@ -294,8 +295,8 @@ async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
     }
 }
 
-/// The error if the options name only a pooler in transaction mode, which could run a migration's statements in several
-/// sessions.
+/// The error if the options name only a pooler in transaction mode. Such a pooler could run a migration's statements in
+/// several sessions.
 fn needs_session() -> Error {
     Error::schema(
         "migrations are pending, and they need a session, which a pooler in transaction mode does not keep: set \

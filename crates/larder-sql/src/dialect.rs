@@ -2,9 +2,9 @@
 //!
 //! One query serves both databases through sqlx's `Any` driver. The driver's limits, and what to write instead:
 //! - a SQLite column declared BOOLEAN cannot be decoded at all: select `CAST(flag AS INTEGER)` on both;
-//! - PostgreSQL's `SUM` of BIGINT is NUMERIC, which cannot be decoded: `CAST(SUM(n) AS BIGINT)`;
+//! - PostgreSQL's `SUM` of BIGINT is NUMERIC, which cannot be decoded: select `CAST(SUM(n) AS BIGINT)`;
 //! - SQLite's `RETURNING` shows the row as it was before AFTER triggers ran: read the row again after an UPDATE;
-//! - `sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL refuses: write `$1`, `$2` without it.
+//! - `sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL refuses: do not use it, and write `$1`, `$2` by hand.
 
 /// Opens a transaction in which each statement sees all commits before the statement, whatever the server's default
 /// level is.

@@ -23,12 +23,13 @@ pub enum ErrorKind {
     },
     /// A CHECK refused the row.
     Check {
-        /// The constraint's name; on SQLite, if it has no name, its text.
+        /// The constraint's name. If the constraint has no name, on SQLite the text of the CHECK.
         constraint: String,
     },
     /// Another constraint refused the row: a foreign key, NOT NULL or an exclusion.
     Constraint {
-        /// The constraint's name; for NOT NULL, and on SQLite, the database's text, which has no value of the row.
+        /// The constraint's name. For NOT NULL, and on SQLite, it is the database's message instead, which has no value
+        /// of the row.
         constraint: String,
     },
     /// The declaration of a table for the journal is invalid; the text says what is allowed.
@@ -168,7 +169,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// The error of the database or of the connection that caused a migration's error.
+/// The error of the database, or of the connection, that is behind a migration's error.
 pub(crate) fn cause<'e>(mut error: &'e (dyn StdError + 'static)) -> Option<&'e sqlx::Error> {
     loop {
         match error.downcast_ref() {

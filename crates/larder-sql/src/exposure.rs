@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
 /// Returns the permissions of a file if other users than its owner can read or write it. `None` if they cannot, if
-/// there is no such file, or if the system is not a Unix.
+/// there is no such file, or if the system is not Unix.
 pub fn mode(path: &Path) -> Option<u32> {
     permissions(path).filter(|mode| mode & 0o066 != 0)
 }

@@ -1,5 +1,5 @@
-//! What the last inspection of a database's journals found. `journal::completeness` inspects; before a write
-//! transaction commits, it compares the tables that it changed with the inspected ones.
+//! What the last inspection of a database's journals found. `journal::completeness` inspects. When a write transaction
+//! reads its touches before its commit, it compares the present facts with the inspected ones.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -63,7 +63,7 @@ impl fmt::Display for Defect {
 #[derive(Clone, Debug)]
 pub(crate) struct Inspection {
     pub(crate) defects: Vec<Defect>,
-    /// Why changes touch more than necessary: triggers that name columns which do not exist touch everything.
+    /// Why changes touch more than necessary: a trigger that names a column which does not exist touches everything.
     pub(crate) imprecisions: Vec<String>,
     /// What a write transaction compares before its commit: on PostgreSQL the facts about each relation, as JSON; on
     /// SQLite the version of the schema.
@@ -178,7 +178,7 @@ impl Completeness {
         self.lock().facts.clone()
     }
 
-    /// Ignores poisoning: the state is consistent between any two statements, so also after a panic.
+    /// Ignores poisoning, because a panic between any two statements leaves the state consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -151,7 +151,7 @@ impl Replica {
     }
 
     /// How many reads went to the primary because the standby was late, away, or not of this primary, or failed the
-    /// query.
+    /// query. Reads in the 1 s after such a case count too.
     pub fn fallbacks(&self) -> u64 {
         self.shared.fallbacks.load(Ordering::Relaxed)
     }

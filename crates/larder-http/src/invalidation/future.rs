@@ -94,7 +94,7 @@ where
 {
     fn drop(&mut self) {
         let Some(inner) = self.inner.take() else { return };
-        // If there is no runtime, the process is ending, and its memory with it.
+        // Without a runtime no task can run. The process is ending then, and its memory with it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let work = self.work.clone();
         if std::thread::panicking() {

@@ -12,8 +12,8 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::refusal::Refusal;
 
-/// Asks a new PostgreSQL connection whether it leads to a standby, and for its default isolation level. One round trip;
-/// the query has no parameter, so no statement is prepared for it.
+/// Asks a new PostgreSQL connection two things in one round trip: whether it leads to a standby, and its default
+/// isolation level. The query has no parameter, so the driver does not prepare it.
 const ABOUT: &str = "SELECT CAST(pg_is_in_recovery() AS TEXT) AS recovery,
     current_setting('default_transaction_isolation') AS isolation";
 

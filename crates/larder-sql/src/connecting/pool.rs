@@ -204,7 +204,7 @@ impl Core {
             }
             match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
                 Ok(Ok(())) => return Some(connection),
-                // The connection is broken. The caller gets the next idle connection, or a new one.
+                // The connection is broken, so try the next idle one.
                 _ => drop(connection),
             }
         }
@@ -254,7 +254,7 @@ impl Core {
                     return ShareSlot(self.clone());
                 }
             }
-            // Also look again after a pause: `connect` clears the known number without a notification.
+            // Also look again after a pause: `connect` may clear `granted` without a notification.
             tokio::select! {
                 () = shared => {}
                 () = tokio::time::sleep(PAUSES.1) => {}
@@ -292,7 +292,8 @@ impl State {
     }
 }
 
-/// The permits that a loan holds beside the connection. They are released after the connection is returned.
+/// The permits that a loan holds beside the connection. They are released after the connection is returned, so that the
+/// caller that gets them finds it.
 struct ConnectionPermits {
     _part: Option<(ShareSlot, OwnedSemaphorePermit)>,
     _room: OwnedSemaphorePermit,
@@ -355,7 +356,8 @@ impl Drop for PooledConnection {
                     drop(permits);
                 });
             }
-            // Without a runtime the pool cannot clean a connection, so it closes one that is not clean.
+            // A clean connection returns at once. Without a runtime the pool cannot clean a connection, so it closes
+            // one that is not clean.
             (connection, _) => {
                 self.core.take_back(connection.filter(SqlConnection::is_clean));
                 drop(permits);

@@ -33,8 +33,8 @@ pub(super) async fn identity(connection: &mut SqlConnection) -> Result<String, E
     Ok(format!("{}-{}", place(Path::new(&file)), boot.trim()))
 }
 
-/// Device, inode number and creation time of `file`. If the system does not report a part, it is empty. The id that the
-/// file contains (`larder_identity`) still distinguishes databases that were created separately.
+/// Device, inode number and creation time of `file`. A part that the system does not report is empty. Even then the id
+/// in the file (`larder_identity`) distinguishes databases that were created separately.
 fn place(file: &Path) -> String {
     let Ok(about) = fs::metadata(file) else { return String::new() };
     let born = about.created().ok().and_then(|born: SystemTime| born.duration_since(UNIX_EPOCH).ok());

@@ -181,7 +181,8 @@ impl SqlJournal {
         Ok(defects)
     }
 
-    /// The defects that the last inspection found. [`SqlJournal::inspect`] inspects now.
+    /// The defects that the last inspection found, and those that write transactions have noted since.
+    /// [`SqlJournal::inspect`] inspects now.
     pub fn defects(&self) -> Vec<Defect> {
         self.database.completeness().defects()
     }
@@ -248,8 +249,8 @@ impl SqlJournal {
         }
     }
 
-    /// Runs one poll. It inspects if the attestation differs from that of the last inspection, and every 5 s while
-    /// there are defects, because a remedy may have failed on a lock.
+    /// Runs one poll. It inspects if the attestation differs from that of the last inspection. While there are defects,
+    /// it also inspects every 5 s, because a remedy may have failed on a lock.
     ///
     /// If a poll finds a defect or sees no row of the outbox, it closes its connection: PostgreSQL keeps the plan of a
     /// statement that it prepared under row security, and hides rows with that plan even after the role gets the right

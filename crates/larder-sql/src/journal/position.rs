@@ -48,8 +48,8 @@ impl Snapshot {
     }
 
     /// Whether a consumer at this position can continue in a database whose snapshot is `now` and whose rows below
-    /// `floor` may have been pruned. It cannot if the position is later than `now`, for example because the database
-    /// was restored, or if rows that the consumer has not read may be gone.
+    /// `floor` may have been pruned. The consumer cannot if the position is later than `now`, for example because the
+    /// database was restored, or if rows that it has not read may be gone.
     pub(super) fn can_go_on(&self, now: &Snapshot, floor: u64) -> bool {
         self.xmax <= now.xmax && self.xmin() <= now.xmin() && self.xmin() >= floor
     }

@@ -145,8 +145,8 @@ impl Table {
     /// the row. INSERT, DELETE and TRUNCATE always touch it. Name each column that the loaders return, filter by, sort
     /// by or join by: a missing one causes stale answers.
     ///
-    /// On SQLite an `INSERT … ON CONFLICT` that conflicts with an existing row always touches the tag: the trigger sees
-    /// the same as for an `INSERT` that replaces the row.
+    /// On SQLite an `INSERT … ON CONFLICT` that conflicts with an existing row always touches the tag: the trigger
+    /// cannot distinguish it from an `INSERT` that replaces the row.
     #[must_use]
     pub fn tag_reading(mut self, tag: &str, columns: impl IntoIterator<Item: AsRef<str>>) -> Self {
         self.tags.push(Tag { name: tag.to_owned(), reads: Some(owned(columns)) });
@@ -319,7 +319,7 @@ fn check_columns(table: &str, columns: &[String]) -> Result<(), Error> {
 }
 
 fn check(what: &str, name: &str, most_bytes: usize) -> Result<(), Error> {
-    // The names are also used inside strings of JSON and SQL, and inside the dollar quotes around a function's body.
+    // Names also go, without escapes, into strings of JSON and SQL, and into dollar quotes around a function's body.
     let is_bad = |c: char| c.is_control() || matches!(c, '"' | '\'' | '`' | '\\' | '$');
     if name.is_empty() || name.len() > most_bytes || name.contains(is_bad) {
         return Err(Error::declaration(format!(

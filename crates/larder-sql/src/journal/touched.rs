@@ -25,8 +25,8 @@ pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
 /// Combines all of `rows` into one change. Instead of an entry it touches the entry's class, and instead of a tag by
 /// columns the tag's group. `None` if a row cannot be parsed, or if there are more than `limit` touches.
 ///
-/// Its id consists of the ids of the first and the last change. No writer stores this id in Redis, so the relay also
-/// invalidates what writers have already invalidated.
+/// The id of the result consists of the ids of the first and the last change. No writer stores such an id in Redis, so
+/// the relay also invalidates what writers have already invalidated.
 pub(super) fn summarize(rows: &[OutboxRow], limit: usize) -> Option<Change> {
     let mut touches = HashSet::new();
     for row in rows {
