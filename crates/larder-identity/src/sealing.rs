@@ -84,8 +84,8 @@ impl Sealing {
         !self.keys.is_empty()
     }
 
-    /// The new form of a stored secret, sealed with the first key. `None` if the stored form can stay: the first key
-    /// sealed it already, it is plain and there is no key, or it is malformed.
+    /// The new form of a stored secret, sealed with the first key. `None` if the stored form stays as it is: the first
+    /// key sealed it already, it is plain and there is no key, or it is malformed.
     ///
     /// # Errors
     /// No key opens it; the message names the setting.

@@ -23,7 +23,7 @@ pub enum ErrorKind {
     },
     /// A CHECK refused the row.
     Check {
-        /// The constraint's name. If the constraint has no name, on SQLite the text of the CHECK.
+        /// The constraint's name. On SQLite, if the constraint has no name, it is the text of the CHECK.
         constraint: String,
     },
     /// Another constraint refused the row: a foreign key, NOT NULL or an exclusion.
