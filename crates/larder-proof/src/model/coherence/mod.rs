@@ -81,7 +81,7 @@ pub struct Coherence {
 pub enum Action {
     /// A read begins; memory may answer it at once.
     Arrive(usize),
-    /// A read begins. Memory has a copy that aged, so the read loads before it answers.
+    /// A read begins. Memory has a copy that has aged, so the read loads before it answers.
     ArriveAged(usize),
     /// A read without an answer decides whether to join a flight; a leader sends its first tracked read.
     Board(usize),
@@ -91,7 +91,7 @@ pub enum Action {
     Deliver(usize),
     /// A reader handles the reply of its tracked read.
     Take(usize),
-    /// As `Take`; a valid entry aged, so the reader takes the right to replace it.
+    /// As `Take`, but the valid entry in the reply has aged: the reader asks for the right to replace it.
     TakeAged(usize),
     /// A reader runs the script LEASE.
     Lease(usize),

@@ -182,8 +182,8 @@ pub enum Branch {
     SentEverything,
     /// The attestation differed from the position's, so the namespace was dropped.
     Unattested,
-    /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
-    /// complete.
+    /// `Unattested`, where the journal was complete at the position and is complete again, but lacks a commit from the
+    /// time between.
     CompleteAtBothEnds,
     /// `CompleteAtBothEnds`, in a process that started later and uses the position of an earlier one.
     UnattestedByNewcomer,

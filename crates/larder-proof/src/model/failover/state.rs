@@ -34,7 +34,7 @@ pub struct State {
     pub(super) catalog: Catalog,
     /// The commits that left no row in the outbox.
     pub(super) silent: Seen,
-    /// The touches that each committed write has read.
+    /// For each committed write, the touches that it read before its commit.
     pub(super) touched: [Touched; 2],
     /// One process for each instance, or for each relay if there are more relays.
     pub(super) processes: Vec<Process>,
@@ -192,7 +192,8 @@ impl State {
             },
             was_split: false,
         };
-        // The first node is certified and the second is its copy. Flushing and restoring lead to other initial states.
+        // Both nodes begin certified, because the second is a copy of the first. FLUSHALL and a restore lead to nodes
+        // without a certificate.
         let certificate = state.certificate(0).to_bytes();
         for node in &mut state.nodes {
             node.redis.set(&CERTIFICATE, certificate.clone());

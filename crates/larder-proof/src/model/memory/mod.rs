@@ -89,8 +89,8 @@ pub enum Branch {
     TouchedEverything,
     /// The attestation differed from the position's, so memory was emptied.
     Unattested,
-    /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
-    /// complete.
+    /// `Unattested`, where the journal was complete at the position and is complete again, but lacks a commit from the
+    /// time between.
     CompleteAtBothEnds,
     /// A poll found a defect.
     Broken,

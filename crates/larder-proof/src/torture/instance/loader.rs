@@ -136,8 +136,8 @@ async fn open_past(url: &str, dialect: Dialect) -> Result<Arc<Mutex<AnyConnectio
         loop {
             {
                 let mut past = renewed.lock().await;
-                // The first statement takes the snapshot. If it fails, loads read the present, so there is no fault for
-                // a while.
+                // BEGIN takes no snapshot, only the SELECT does. If one of them fails, loads read the present: then the
+                // inserted fault is absent until the next round.
                 let _ = past.execute(begin).await;
                 let _ = past.execute("SELECT COUNT(*) FROM item").await;
             }
