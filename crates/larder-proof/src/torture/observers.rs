@@ -31,6 +31,7 @@ struct Shared {
     database: Database,
     polled: Recorder,
     foreign: Recorder,
+    /// Whether the writing observer writes. `Relaxed`, because no other data depends on it.
     may_write: AtomicBool,
 }
 

@@ -76,7 +76,7 @@ fn strike(
     Ok(())
 }
 
-/// Waits for the quiet time, then lets the instances read every key once more.
+/// Stops all writes, waits until the quiet time has passed, and then lets the instances read every key once more.
 fn finish(stage: &mut Stage) -> Result<Counts> {
     stage.order_all(Order::Calm)?;
     stage.observers.let_write(false);
