@@ -8,7 +8,8 @@ use super::modules::Tree;
 use super::references::strings;
 use super::source::{Passage, Source};
 
-/// A line, and a word on it in lower case. An empty word marks the end of a sentence.
+/// A line, and a word on it in lower case. An empty word marks the end of a sentence or inline code: no phrase of the
+/// table matches across it.
 type Word = (usize, String);
 
 /// Parts of SQL and of Redis scripts: a text that has one is not a message.

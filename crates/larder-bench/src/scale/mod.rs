@@ -108,7 +108,7 @@ async fn measure_all(sizes: &mut [Size], options: &Options) -> Result<Vec<Row>> 
 /// The Markdown table of one database, and whether no figure in it grows too much.
 fn table(name: &str, sizes: &[u64], rows: &[Row]) -> (String, bool) {
     let mut table = format!("| {name}, p50 / p99 in ms |");
-    // Writing to a String cannot fail.
+    // Ignore the results: writing to a String cannot fail.
     for users in sizes {
         let _ = write!(table, " {users} users |");
     }

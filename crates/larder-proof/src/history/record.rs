@@ -24,7 +24,8 @@ const FRESH: u8 = 8;
 const JOINED: u8 = 16;
 const LAST: u8 = 32;
 
-/// Appends events to a file; shared by all tasks of an instance.
+/// Appends events to a file; shared by all tasks of an instance. The lock keeps the records of two tasks apart, and is
+/// never held across an await.
 pub struct Recorder {
     file: Mutex<BufWriter<File>>,
 }

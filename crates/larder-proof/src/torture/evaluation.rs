@@ -53,7 +53,7 @@ impl Written {
     }
 }
 
-/// The files of recorded reads, and how many bytes of each count.
+/// The files of recorded reads, and for each file the number of bytes to judge.
 pub(super) struct Reads(Vec<(PathBuf, u64)>);
 
 impl Reads {

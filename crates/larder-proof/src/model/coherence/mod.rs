@@ -28,7 +28,7 @@ pub use branch::Branch;
 pub use phase::Version;
 pub use state::State;
 
-/// One read that may happen, once, on one instance.
+/// One read, which happens at most once, on one instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader {
     /// The instance that reads.
@@ -42,7 +42,7 @@ pub struct Reader {
 pub struct Coherence {
     /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
-    /// The reads; each begins after the one before it.
+    /// The reads, in the order in which they begin.
     pub readers: Vec<Reader>,
     /// The instances of the writes; each write happens once.
     pub writers: Vec<usize>,
@@ -95,9 +95,9 @@ pub enum Action {
     TakeAged(usize),
     /// A reader runs the script LEASE.
     Lease(usize),
-    /// A reader mints the tag's missing token.
+    /// A reader mints the tag: it sets the tag's missing token in Redis.
     Mint(usize),
-    /// A reader sets the anchor of a memory-only class, and mints the tag's missing token.
+    /// A reader sets the anchor of a memory-only class, and mints the tag.
     SetAnchor(usize),
     /// The holder of a lease runs the script RENEW, before or after its loader reads the database.
     Renew(usize),
@@ -135,7 +135,7 @@ pub enum Action {
     Snapshot,
     /// The relay unlinks, or skips the changes that their writers have propagated.
     Relay,
-    /// Redis evicts or expires the key, or the tag.
+    /// Redis evicts or expires the key (`false`) or the tag (`true`).
     Evict(bool),
     /// An instance's connection breaks.
     Lose(usize),

@@ -42,8 +42,11 @@ pub(super) struct Read {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Before,
+    /// The next step decides whether the read joins a flight, waits for one or leads one.
     Arrived,
+    /// The read gets the result of this flight.
     Joined(FlightId),
+    /// The read waits until this flight has ended, and then decides again.
     After(FlightId),
     /// The tracked read is on its way. The sequences are from before it was sent.
     Asked(FlightId, Vec<Seq>),
@@ -62,11 +65,13 @@ pub(super) enum Phase {
         existing: Bytes,
         mine: Token,
     },
+    /// The reader holds the lease and loads.
     Held {
         id: FlightId,
         lease: Token,
         tags: Vec<TagToken>,
     },
+    /// The reader has loaded; the next step is FILL.
     Loaded {
         id: FlightId,
         lease: Token,

@@ -93,7 +93,7 @@ pub(super) struct Instance {
     pub(super) shards: [Shard<usize>; 2],
     pub(super) next_flight: u64,
     pub(super) is_usable: bool,
-    /// Whether an invalidation of this instance has not reached Redis.
+    /// Whether an invalidation of this instance has still to be sent to Redis.
     pub(super) owes: bool,
     /// The version that this instance's own reads must see.
     pub(super) own: Version,
@@ -108,7 +108,7 @@ pub(super) enum Write {
     Dropped(Version),
     /// Redis has run UNLINK; the reply is on the wire.
     Unlinked(Version),
-    /// The reply came (`true`) or will never come.
+    /// The reply has come (`true`), or will never come (`false`).
     Replied(Version, bool),
     Done,
 }

@@ -10,7 +10,7 @@
 //! the name of its command, such as [`Action::Unlink`].
 //!
 //! The journal may go silent: then a commit is in the snapshots but has no row. Relay `n` runs in the process of
-//! instance `n`, or in a process that starts later.
+//! instance `n`; if there is no such instance, in a process that starts later.
 
 mod journal;
 mod relay;
@@ -293,7 +293,7 @@ pub enum Action {
     Silence,
     /// The triggers are switched on again.
     Mend,
-    /// Row security hides the outbox from a process, or shows it again.
+    /// Row security hides the outbox from a process (`true`), or shows it again (`false`).
     Hide(bool),
 }
 

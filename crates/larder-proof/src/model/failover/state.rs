@@ -139,7 +139,7 @@ pub(super) struct Position {
 pub(super) enum Stage {
     /// The next step is the snapshot.
     Asked,
-    /// The journal has answered. The next step is the inspection, and then the stage inside.
+    /// The journal has answered. The next step is the inspection; after it the poll is at the inner stage.
     Answered(Box<Stage>),
     /// The relay reads which of `rows` their writers have propagated.
     Reading { snapshot: Seen, rows: Seen, unread: Seen, propagated: Seen },

@@ -81,7 +81,7 @@ impl Default for ModelRules {
 pub enum Branch {
     /// A heartbeat granted the use of Redis.
     Granted,
-    /// The watermark was too old, or missing, or of another node.
+    /// A heartbeat granted nothing: the watermark was too old, or missing, or of another node.
     NotGranted,
     /// The watermark was ahead of the clock.
     Ahead,

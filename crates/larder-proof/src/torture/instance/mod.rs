@@ -94,7 +94,7 @@ struct Instance {
     failures: Failures,
 }
 
-/// Counts failed requests and wrong answers.
+/// Counts failed requests and wrong answers. The counters are `Relaxed`, because no other data depends on them.
 #[derive(Default)]
 struct Failures {
     /// Failures of the database that the cache returned.
