@@ -115,9 +115,9 @@ pub struct Tally {
     pub fresh: Strength,
     /// Reads by branch.
     pub branches: BTreeMap<Branch, u64>,
-    /// Reads to which a tier answered that the key has no value.
+    /// Reads that a tier answered, and whose answer was that the key has no value.
     pub absent_hits: u64,
-    /// Reads after the quiet time.
+    /// Reads after the quiet time, the end of a run without writes.
     pub last: u64,
     /// The slowest read, in nanoseconds.
     pub slowest: Nanos,
@@ -145,7 +145,8 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Judges one read and adds the verdict. Reads of one instance must come in their order.
+    /// Judges one read and adds the verdict; ignores other events. Reads of one instance must come in their order,
+    /// because a violation is shown with the reads before it.
     pub fn add(&mut self, judge: &Judge, event: &Event) {
         let What::Read(read) = event.what else { return };
         let verdict = judge.verdict(event, read);
@@ -180,7 +181,7 @@ impl Tally {
     }
 }
 
-/// The name of a fault in the summary.
+/// The name of an anomaly in the summary.
 fn kind(anomaly: &Anomaly) -> &'static str {
     match anomaly {
         Anomaly::StaleFresh(_) => "stale `fresh` reads",

@@ -10,7 +10,7 @@
 //! the name of its command, such as [`Action::Unlink`].
 //!
 //! The journal may go silent: then a commit is in the snapshots but has no row. Relay `n` runs in the process of
-//! instance `n`, or in a process that starts later.
+//! instance `n`; if there is no such instance, in a process that starts later.
 
 mod journal;
 mod relay;
@@ -182,8 +182,8 @@ pub enum Branch {
     SentEverything,
     /// The attestation differed from the position's, so the namespace was dropped.
     Unattested,
-    /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
-    /// complete.
+    /// `Unattested`, where the journal was complete at the position and is complete again, but lacks a commit from the
+    /// time between.
     CompleteAtBothEnds,
     /// `CompleteAtBothEnds`, in a process that started later and uses the position of an earlier one.
     UnattestedByNewcomer,
@@ -293,7 +293,7 @@ pub enum Action {
     Silence,
     /// The triggers are switched on again.
     Mend,
-    /// Row security hides the outbox from a process, or shows it again.
+    /// Row security hides the outbox from a process (`true`), or shows it again (`false`).
     Hide(bool),
 }
 

@@ -85,8 +85,8 @@ impl State {
     }
 
     /// The script `UNLINK_AND_RECORD`. It runs even if the writer's instance may not use the node now, because the
-    /// instance may have sent it when it could. Only the acknowledgement depends on the right to use it: if the
-    /// instance may not use the node yet, the write waits for a grant, which models `Invalidation::wait`.
+    /// instance may have sent the script while it still could. Only the acknowledgement depends on the right to use the
+    /// node. If the instance has no such right yet, the write waits for a grant, which models `Invalidation::wait`.
     pub(super) fn propagate(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
         let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);
@@ -171,7 +171,7 @@ impl State {
     }
 
     /// A grant acknowledges the waiting writes of its instance. It does not check to which node their UNLINKs went, and
-    /// neither does `Validity::wait_for_grant`. So the properties check that a grant of another node is as good.
+    /// neither does `Validity::wait_for_grant`. So the properties check that a grant of another node suffices too.
     fn end_waits(&mut self, model: &Failover, instance: usize) {
         for transaction in (0..model.transactions).filter(|&of| model.writer(of) == instance) {
             let bit = 1 << transaction;
@@ -250,8 +250,8 @@ impl State {
         model.take(if was_filled { Branch::Filled } else { Branch::FillRefused });
     }
 
-    /// A replica copies its master. The first time after a demotion it flushes itself before. Redis then sends a null
-    /// push: every key may have changed.
+    /// A replica copies its master. The first copy after a demotion replaces other contents: then the node sends a null
+    /// push, which says that every key may have changed.
     pub(super) fn sync(&mut self, model: &Failover, nth: usize) {
         let master = self.nodes[1 - nth].clone();
         let node = &mut self.nodes[nth];
