@@ -116,11 +116,11 @@ impl Redis {
 
     /// FILL: sets the entry if the key still holds the lease. Returns whether it did.
     pub fn fill(&mut self, key: &Bytes, token: Token, frame: Bytes) -> bool {
-        let stands = self.keys.get(key) == Some(&token.lease_frame());
-        if stands {
+        let is_held = self.keys.get(key) == Some(&token.lease_frame());
+        if is_held {
             self.set(key, frame);
         }
-        stands
+        is_held
     }
 
     /// RENEW: extends the lease and returns `true` if the key still holds the lease, the tags still have these tokens,

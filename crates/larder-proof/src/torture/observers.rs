@@ -17,7 +17,7 @@ use crate::torture::keys::ITEMS;
 use crate::torture::schema::{versions, write};
 
 /// The observers' instance number in the history.
-const NOBODY: Instance = Instance::MAX;
+const NO_INSTANCE: Instance = Instance::MAX;
 
 const POLL: Duration = Duration::from_millis(5);
 
@@ -100,7 +100,7 @@ impl Shared {
     }
 
     fn note(&self, recorder: &Recorder, key: Key, seen: Seen, begin: Nanos, end: Nanos, what: What) {
-        recorder.record(&Event { key, seen, instance: NOBODY, begin, end, what });
+        recorder.record(&Event { key, seen, instance: NO_INSTANCE, begin, end, what });
     }
 }
 

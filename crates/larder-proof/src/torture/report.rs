@@ -151,8 +151,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Evaluation { tally, written, lags, recoveries } = &self.evaluation;
-        for told in &tally.told {
-            writeln!(f, "{told}\n")?;
+        for shown in &tally.shown {
+            writeln!(f, "{shown}\n")?;
         }
         let mut line = |name: &str, text: String| writeln!(f, "{name:<34} {text}");
         let branches = Branch::ALL.map(|branch| {

@@ -47,7 +47,7 @@ pub enum Branch {
     /// A write was acknowledged `queued`.
     Queued,
     /// An unsent invalidation reached Redis.
-    Owed,
+    Unsent,
     /// The relay unlinked in Redis.
     Relayed,
     /// The relay skipped a poll's changes, because their writers had propagated all of them.
@@ -128,7 +128,7 @@ impl Branch {
             MintedLocally,
             Sent,
             Queued,
-            Owed,
+            Unsent,
             Relayed,
             Skipped,
             Lost,

@@ -94,7 +94,7 @@ pub(super) struct Instance {
     pub(super) next_flight: u64,
     pub(super) is_usable: bool,
     /// Whether an invalidation of this instance has still to be sent to Redis.
-    pub(super) owes: bool,
+    pub(super) has_unsent: bool,
     /// The version that this instance's own reads must see.
     pub(super) own: Version,
 }
@@ -120,7 +120,7 @@ impl State {
             shards: [Shard::new(model.rules), Shard::new(model.rules)],
             next_flight: 1,
             is_usable: true,
-            owes: false,
+            has_unsent: false,
             own: 0,
         };
         State {

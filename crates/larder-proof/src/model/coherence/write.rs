@@ -193,14 +193,14 @@ impl State {
                 && model.writers[nth] == instance
             {
                 *write = Write::Replied(version, false);
-                self.instances[instance].owes = true;
+                self.instances[instance].has_unsent = true;
             }
         }
     }
 
     pub(super) fn beat(&mut self, model: &Coherence, instance: usize) {
-        if std::mem::take(&mut self.instances[instance].owes) {
-            model.take(Branch::Owed);
+        if std::mem::take(&mut self.instances[instance].has_unsent) {
+            model.take(Branch::Unsent);
             self.propagate(model);
         }
         self.instances[instance].is_usable = true;
@@ -213,7 +213,7 @@ impl State {
     /// Models `Validity::queue`.
     fn queue(&mut self, instance: usize) {
         self.revoke(instance);
-        self.instances[instance].owes = true;
+        self.instances[instance].has_unsent = true;
     }
 
     /// Models `Validity::revoke`: the replies of running flights do not count after it.

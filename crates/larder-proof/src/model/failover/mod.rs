@@ -1,4 +1,4 @@
-//! Two Redis nodes, two relays, writers and fillers: a failover loses changes, and the position shows which to
+//! Two Redis nodes, two relays, writers and loaders: a failover loses changes, and the position shows which to
 //! propagate again.
 //!
 //! Time is the number of commits so far, the same on every node; [`timed`](crate::model::timed) models clocks. An entry
@@ -38,7 +38,7 @@ pub struct Failover {
     /// The number of instances. Each may write, fill and read.
     pub instances: usize,
     /// The instance of each load; each load happens once.
-    pub fillers: Vec<usize>,
+    pub loaders: Vec<usize>,
     /// Each relay polls at most this many times.
     pub polls: Vec<u8>,
     /// A replica is promoted at most this many times.
@@ -257,11 +257,11 @@ pub enum Action {
     Expire(u8, usize),
     /// The instance handles a heartbeat of the node. A grant acknowledges the instance's waiting writes.
     Beat(usize, usize),
-    /// The filler takes its lease.
+    /// The loader takes its lease.
     Lease(usize),
-    /// The filler reads the database.
+    /// The loader reads the database.
     Load(usize),
-    /// The filler fills at every master, because its instance may be connected to any of them.
+    /// The loader fills at every master, because its instance may be connected to any of them.
     Fill(usize),
     /// The relay begins a poll at the node.
     Ask(usize, usize),
@@ -305,7 +305,7 @@ impl Failover {
             own_rules: ModelRules::default(),
             transactions: 2,
             instances: 1,
-            fillers: Vec::new(),
+            loaders: Vec::new(),
             polls: Vec::new(),
             promotions: 0,
             demotions: 0,
@@ -348,9 +348,9 @@ impl Model for Failover {
             Action::Record(transaction) => state.record(transaction),
             Action::Expire(transaction, node) => state.expire(self, transaction, node),
             Action::Beat(instance, node) => state.beat(self, instance, node),
-            Action::Lease(filler) => state.lease(self, filler),
-            Action::Load(filler) => state.load(filler),
-            Action::Fill(filler) => state.fill(self, filler),
+            Action::Lease(loader) => state.lease(self, loader),
+            Action::Load(loader) => state.load(loader),
+            Action::Fill(loader) => state.fill(self, loader),
             Action::Ask(relay, node) => state.ask(self, relay, node),
             Action::Snapshot(relay) => state.snapshot(self, relay),
             Action::Inspect(relay) => state.inspect(self, relay),

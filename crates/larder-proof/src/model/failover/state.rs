@@ -50,7 +50,7 @@ pub struct State {
     pub(super) nodes: [Node; 2],
     pub(super) saved: Option<Redis>,
     pub(super) grants: Vec<Option<Grant>>,
-    pub(super) fillers: Vec<Filler>,
+    pub(super) loaders: Vec<Loader>,
     pub(super) relays: Vec<Relay>,
     /// The number of replication histories so far, which is the number of the next one.
     pub(super) histories: u8,
@@ -95,7 +95,7 @@ pub(super) struct Grant {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Filler {
+pub(super) enum Loader {
     Before,
     Held { lease: Token, tags: Vec<TagToken>, by: usize },
     Loaded { lease: Token, tags: Vec<TagToken>, by: usize, seen: Seen },
@@ -173,7 +173,7 @@ impl State {
             nodes: [node(0), node(1)],
             saved: None,
             grants: vec![None; model.instances],
-            fillers: vec![Filler::Before; model.fillers.len()],
+            loaders: vec![Loader::Before; model.loaders.len()],
             relays: model
                 .polls
                 .iter()
