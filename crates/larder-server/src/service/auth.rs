@@ -192,8 +192,8 @@ impl Service {
     ) -> Result<(), ServiceError> {
         if Passwords::is_outdated(&login.password_hash) {
             let hash = match self.passwords.of_client(from).hash(password).await {
-                // The login may have spent a code that the user has only once, so it does not fail for this. A later
-                // login replaces the hash.
+                // A full queue does not fail the login, because the login may have spent a code that can be used only
+                // once. A later login replaces the hash.
                 Err(HashingError::Busy) => return Ok(()),
                 hashed => hashed?,
             };
@@ -228,9 +228,9 @@ impl Service {
     }
 
     /// Exchanges a refresh token for new tokens of the same session. If the token was used within the grace period
-    /// before this call, and the new one is unused, the answer has the same new refresh token again: two tabs of a
-    /// browser may send one token at the same time. Any other second use ends the session, because a thief may have the
-    /// token.
+    /// before this call, and the refresh token that replaced it is unused, the answer has that refresh token again: two
+    /// tabs of a browser may send one token at the same time. Any other second use ends the session, because a thief
+    /// may have the token.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.

@@ -94,8 +94,7 @@ impl Store {
         Ok((Self { database }, migrated))
     }
 
-    /// A store on this database. It does not migrate the schema, and serves the checks of the declarations of tables
-    /// and classes.
+    /// A store on this database, for the checks of the declared tables and classes. It does not migrate the schema.
     pub(crate) fn looking_at(database: &Database) -> Self {
         Self { database: database.clone() }
     }

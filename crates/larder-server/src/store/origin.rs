@@ -43,7 +43,7 @@ impl Origin {
         PRESENT.try_with(Arc::clone).ok()
     }
 
-    /// The event, to which this adds the address and the API key.
+    /// Adds the client's address and the API key to the event.
     pub(super) fn on(&self, event: Event) -> Event {
         let event = event.text("address", self.address.to_canonical().to_string());
         match self.key.get() {

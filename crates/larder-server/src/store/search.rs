@@ -2,7 +2,7 @@
 //! second method uses the index of the searched columns, which serves a rare term.
 //!
 //! Both compare the folded term with folded columns: `search_text` and `search_email` on PostgreSQL, the table
-//! `user_texts` on SQLite. The database keeps them for every writer.
+//! `user_texts` on SQLite. The database computes these columns for every writer.
 //!
 //! Invariants:
 //! - `one_order`: both methods return the same users in the same order, newest first, so one page may come from the
@@ -25,8 +25,8 @@ use crate::store::sql::Sql;
 /// How many of the newest users are searched first on PostgreSQL. With a lower number this search costs less, but more
 /// terms need the second method.
 const NEWEST_ON_POSTGRES: i64 = 4000;
-/// The same number on SQLite, which reads these rows more slowly and is meant for fewer users. With 1,000, the index
-/// would search terms that 2 % of all users have, and that search costs three times as much with 100,000 users as with
+/// The same number on SQLite, which reads these rows more slowly and is meant for fewer users. With 1,000, a term that
+/// 2 % of all users have would need the index, and that search costs three times as much with 100,000 users as with
 /// 10,000.
 const NEWEST_ON_SQLITE: i64 = 2000;
 impl Store {

@@ -1,4 +1,4 @@
-//! Sessions: opened, listed and ended.
+//! Opens, lists and ends sessions.
 //!
 //! Invariant `at_most_so_many_live`: if a new session exceeds the limit, the least recently used sessions end. A
 //! session is used when it is opened and when its refresh token rotates.

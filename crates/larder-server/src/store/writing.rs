@@ -140,7 +140,7 @@ impl Store {
 }
 
 impl Writer {
-    /// The store to which it writes, for reads of committed data.
+    /// The store to which this writer writes, for reads of committed data.
     pub fn store(&self) -> &Store {
         &self.store
     }
