@@ -81,8 +81,8 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
 
 /// Grants a permission.
 ///
-/// For those who manage the user, with their password; only superadmins change their own permissions. A permission that
-/// the user has stays as it was granted.
+/// For those who manage the user, with their password; only superadmins change their own permissions. If the user
+/// already has the permission, the first grant stays.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",

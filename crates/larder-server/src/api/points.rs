@@ -91,7 +91,7 @@ pub(crate) struct BookedAnswer {
 /// Books points for another user.
 ///
 /// For those who manage the user, and with the permission `points.write`; no caller books points for itself. The same
-/// booking under the same key is made once and answered each time; another one under that key is refused.
+/// booking under the same key is made once and answered each time; another booking under that key is refused.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/points",

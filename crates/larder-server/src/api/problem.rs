@@ -169,7 +169,7 @@ impl IntoResponse for Problem {
         let (retry_after, needed_scope) = (self.retry_after, self.needed_scope);
         let code = self.code;
         let mut response = self.details(correlation::current_id()).into_response();
-        // What records refusals and counts requests reads the code here.
+        // `incidents.rs`, which records refusals, reads the code from the extensions.
         response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
@@ -208,7 +208,8 @@ pub(crate) fn refuse_unknown_encoding(request: &mut Request) -> Result<(), Probl
         (Some(_), Some(_)) => false,
     };
     if request.body().is_end_stream() {
-        // There is nothing to decode. The layer that decodes would still refuse the header, and not in problem+json.
+        // An empty body needs no decoding, so its encoding does not matter. The header is removed because the layer
+        // that decodes would still refuse it, and not in problem+json.
         request.headers_mut().remove(header::CONTENT_ENCODING);
     } else if !is_known {
         return Err(Problem::new(Code::BodyEncodingUnknown));

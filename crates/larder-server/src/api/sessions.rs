@@ -41,7 +41,7 @@ pub(crate) struct SessionAnswer {
 /// The live sessions of a user.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SessionList {
-    /// Those first that were used last.
+    /// The most recently used first.
     items: Vec<SessionAnswer>,
 }
 
@@ -94,7 +94,7 @@ pub(crate) async fn end(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// Ends every session of a user, this one too if it is the caller's. API keys stay.
+/// Ends every session of a user. If the user is the caller, the session of this request ends too. API keys stay.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/sessions",

@@ -67,7 +67,7 @@ pub(crate) async fn jwks(State(service): State<Service>) -> Response {
     ([(header::CONTENT_TYPE, content_type)], JsonAnswer(JwkSet { keys })).into_response()
 }
 
-/// What the service is as an authorization server, as RFC 8414 has it.
+/// The service's metadata as an authorization server (RFC 8414).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ServerMetadata {
     issuer: String,
@@ -113,7 +113,7 @@ pub(crate) async fn discovery(State(service): State<Service>) -> Result<JsonAnsw
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RotatedKey {
     kid: String,
-    /// When it begins to sign; the key set has it from now on.
+    /// When the key begins to sign. The key set has the key from now on.
     signs_from: Timestamp,
 }
 

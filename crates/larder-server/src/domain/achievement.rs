@@ -63,11 +63,11 @@ impl AwardData {
         }
     }
 
-    /// The same data as `body`, from which it was parsed, writes them: a [`Value`] holds `1.0` as it holds `1.00`, and
-    /// no number beyond 64 bits.
+    /// The same data in the spelling of `body`, from which it was parsed. The spelling matters for numbers: a [`Value`]
+    /// does not distinguish `1.0` from `1.00`, and holds no number exactly that needs more than 64 bits.
     ///
     /// # Errors
-    /// As it was sent, the value is too large.
+    /// The value is too large in the spelling of `body`.
     pub fn as_sent(self, body: &[u8]) -> Result<Self, Invalid> {
         #[derive(Deserialize)]
         struct Sent<'a> {
@@ -84,7 +84,7 @@ impl AwardData {
 
     /// The JSON object, as it was sent.
     pub fn to_json(&self) -> Box<RawValue> {
-        // Other software may have written what is not JSON.
+        // Other software may have written a text that is not JSON. Such a text is shown as `null`.
         RawValue::from_string(self.0.clone()).unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 }

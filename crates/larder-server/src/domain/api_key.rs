@@ -62,9 +62,9 @@ impl FromStr for ApiKeyId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Reading what its user may read.
+    /// Reading what the key's user may read.
     Read,
-    /// Changing what its user may change.
+    /// Changing what the key's user may change.
     Write,
     /// Introspecting tokens; for keys of admins.
     Introspect,

@@ -185,7 +185,7 @@ impl<K: FromJson> Field for NotNull<K> {
     }
 }
 
-/// A field that may be missing: then its value is the default of its type.
+/// A field that may be missing. The value of a missing field is the default of its type.
 pub(crate) struct OrDefault<F>(PhantomData<F>);
 
 impl<T: Default, F: Field<Value = Option<T>>> Field for OrDefault<F> {
@@ -280,7 +280,7 @@ impl Fields {
     pub(crate) fn finish<T>(mut self, built: Option<T>) -> Result<T, ValidationErrors> {
         if !self.rest.is_empty() {
             let unknown = Invalid::new(format!("is unknown here; allowed are {}", self.known.join(", ")));
-            // At most as many unknown fields as the answer lists: a body may have 100,000 of them.
+            // A body may have 100,000 unknown fields, so the loop ends after as many as the answer can list.
             for name in self.rest.keys().take(LISTED_FIELDS) {
                 self.errors.add(name, unknown.clone());
             }

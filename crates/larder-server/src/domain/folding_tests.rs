@@ -1,4 +1,4 @@
-//! The folded forms, and that the tables in the migrations have them.
+//! Tests the folded forms, and that the tables in the migrations have the same forms.
 
 use std::fmt::Write as _;
 use std::path::Path;

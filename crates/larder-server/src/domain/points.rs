@@ -84,8 +84,8 @@ body! {
         pub amount: Amount,
         /// Why the points are booked.
         pub reason: Reason,
-        /// Names this booking: if it is sent again, it is answered but not made again. Or send it in the header
-        /// `Idempotency-Key`.
+        /// Names this booking. If the booking is sent again under this key, it is answered but not made again. The key
+        /// may be sent in the header `Idempotency-Key` instead.
         pub idempotency_key: IdempotencyKey as KeyOrHeader,
     }
 }

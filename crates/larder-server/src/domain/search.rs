@@ -40,7 +40,7 @@ impl SearchTerm {
         let folded = folded(text);
         match folded.trim().chars().count() {
             0 => Err(Invalid::new("holds no visible character; accents alone find nothing")),
-            // A letter that is a word has the beginning of one already.
+            // The folded form of a letter that is a word by itself already begins with `WORD_BEGINS`.
             _ if folded.chars().count() >= CHARS_ANYWHERE => Ok(Self(folded)),
             _ => Ok(Self(format!("{WORD_BEGINS}{folded}"))),
         }

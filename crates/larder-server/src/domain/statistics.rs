@@ -227,8 +227,8 @@ pub fn live_sessions(sessions: &[SessionLife], now: Timestamp, idle: Duration) -
     sessions.iter().filter(|session| session.is_live(now, idle)).count()
 }
 
-/// Whether a session counts as idle at `now` that could have been refreshed since it was loaded, at most `age` ago. A
-/// session that was idle at the load can never be refreshed.
+/// Whether one of these sessions, which were loaded at most `age` ago, counts as idle at `now` but may have been
+/// refreshed since the load. A session that was idle at the load can never be refreshed.
 pub fn may_be_refreshed(sessions: &[SessionLife], now: Timestamp, idle: Duration, age: Duration) -> bool {
     let loaded = now.before(age);
     sessions.iter().any(|session| session.is_live(loaded, idle) && session.last_used_at.after(idle) <= now)

@@ -33,7 +33,7 @@ pub struct Mailer(Arc<Shared>);
 struct Shared {
     transport: Transport,
     settings: MailSettings,
-    /// One permit for each mail that is under way.
+    /// Each mail that is under way holds one permit.
     room: Arc<Semaphore>,
     preparations: Semaphore,
     attempts: Semaphore,
@@ -107,7 +107,7 @@ impl Mailer {
         };
         let mailer = self.clone();
         tokio::spawn(async move {
-            // Dropped at the end of this task, also after a panic.
+            // The permit is returned when the task ends, also after a panic.
             let _place = place;
             let prepared = match mailer.0.preparations.acquire().await {
                 Ok(_permit) => prepare.await,
@@ -127,7 +127,7 @@ impl Mailer {
         let error = loop {
             let error = match self.attempt(mail, &message).await {
                 Ok(()) => {
-                    // Relaxed: the count orders nothing else. So do the counts below.
+                    // Relaxed: the count orders nothing else. The same is true of every other count in this file.
                     shared.sent.fetch_add(1, Ordering::Relaxed);
                     tracing::info!(%user_id, purpose, "a mail was sent");
                     return;

@@ -14,7 +14,7 @@ use crate::mail::{Mail, SendError};
 /// The time-out of one command of SMTP; without it a server that hangs would keep its place among the attempts.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a mail server is reached. The `Debug` form of the credentials shows neither of them.
+/// How a mail server is reached. The `Debug` form of the credentials shows neither the user name nor the password.
 #[derive(Debug, Clone)]
 pub struct SmtpSettings {
     /// The server's name or address.
