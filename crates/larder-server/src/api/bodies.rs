@@ -1,8 +1,8 @@
 //! How many bytes the body of a request may have, and the error of a body that arrives too late.
 //!
 //! Invariant: an operation that needs no credential takes only a small body (default 16 KiB). The limit of an operation
-//! follows from the OpenAPI document, which also has the paths of older systems; so an operation of `api/` has the same
-//! limit under each of its paths.
+//! follows from the OpenAPI document. This document also has the paths of older systems, so an operation of `api/` has
+//! the same limit under each of its paths.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -331,8 +331,8 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     }
 }
 
-/// The credential in `Authorization: Bearer`, else the one in `X-API-Key`. `Authorization` may have another scheme,
-/// which a proxy in front of the service uses for itself.
+/// The credential in `Authorization: Bearer`, or without it the one in `X-API-Key`. `Authorization` may have another
+/// scheme, which a proxy in front of the service uses for itself.
 fn credential(headers: &HeaderMap) -> Option<&str> {
     let values = headers.get_all(header::AUTHORIZATION).iter();
     let bearer = values.filter_map(|value| bearer(value.to_str().ok()?)).next();

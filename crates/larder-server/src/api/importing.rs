@@ -34,7 +34,7 @@ use crate::service::confirming::Proof;
 use crate::service::importing::later;
 use crate::store::importing::{BatchLines, ROWS_PER_BATCH, RowOutcome};
 
-/// The most errors that a report lists; it counts all of them.
+/// The greatest number of errors that a report lists. The report counts all errors.
 const LISTED_ERRORS: usize = 1_000;
 
 /// Every route of this file.
@@ -303,7 +303,7 @@ words! {
 }
 
 /// Exports the users that the caller manages, in the order of their ids. Needs the caller's password, because the
-/// answer has all their data. It has no password hashes. An import accepts this output.
+/// answer has all their data. The answer has no password hashes. An import accepts this output.
 #[utoipa::path(
     post,
     path = "/api/v1/users/export",

@@ -49,7 +49,7 @@ struct LedgerAnswer {
 
 /// A user's points: the balance and the ledger, newest first.
 ///
-/// For the user, for those who manage it, and with the permission `points.write`.
+/// For the user itself, and for callers that manage the user or have the permission `points.write`.
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/points",
@@ -90,7 +90,7 @@ pub(crate) struct BookedAnswer {
 
 /// Books points for another user.
 ///
-/// For those who manage the user, and with the permission `points.write`; no caller books points for itself. The same
+/// For callers that manage the user or have the permission `points.write`. No caller books points for itself. The same
 /// booking under the same key is made once and answered each time; another booking under that key is refused.
 #[utoipa::path(
     post,

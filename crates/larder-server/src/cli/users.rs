@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Users {
-    /// Create the users of a file that do not exist, and change the others.
+    /// Create the users of a file that do not exist, and change those that exist.
     ///
     /// docs/bulk.md describes the file. 1,000 rows are one transaction, and a row that is refused affects no other.
     /// Running instances see each change through the journal. The file may give roles: a program that can write the

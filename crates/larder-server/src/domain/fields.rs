@@ -1,5 +1,5 @@
-//! Declares the bodies of requests. A body is a JSON object: its fields are parsed one by one and every error is
-//! collected, so that one answer names them all; unknown fields are refused.
+//! Declares the bodies of requests. A body is a JSON object. Its fields are parsed one by one, and every error is
+//! collected, so that one answer names all errors. Unknown fields are refused.
 
 use std::marker::PhantomData;
 
@@ -200,7 +200,7 @@ impl<T: Default, F: Field<Value = Option<T>>> Field for OrDefault<F> {
     }
 }
 
-/// The fields of a body that have not been taken yet, and the errors of the others.
+/// The fields of a body that have not been taken yet, and the errors of the fields that have been taken.
 pub(crate) struct Fields {
     rest: Map<String, Value>,
     known: Vec<&'static str>,
@@ -255,7 +255,8 @@ impl Fields {
         }
     }
 
-    /// The value of the one field of several that the body has.
+    /// The value of the only field in `found` that the body has. If the body has none or several, refuses it with the
+    /// error `needed`.
     pub(crate) fn exactly_one<T>(
         &mut self,
         found: impl IntoIterator<Item = Option<T>>,

@@ -3,8 +3,8 @@
 //! folded too.
 //!
 //! Invariant `letter_by_letter`: the folded form of a text is that of its characters, one after the other. So a
-//! database needs a table of characters and no Unicode library of its own, and a part of a text folds to a part of the
-//! folded text.
+//! database needs only a table of characters, and no Unicode library. A part of a text folds to a part of the folded
+//! text.
 
 use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization as _;

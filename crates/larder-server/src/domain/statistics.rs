@@ -210,9 +210,10 @@ pub struct PersonalStats {
 /// What decides how long a session lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionLife {
-    /// When it was opened or last refreshed, as of the load: a refresh touches no cached entry.
+    /// When the session was opened or last refreshed, as of the load. A later refresh does not invalidate the cached
+    /// entry.
     pub last_used_at: Timestamp,
-    /// When it ends, however often it is refreshed.
+    /// When the session ends, however often it is refreshed.
     pub expires_at: Timestamp,
 }
 

@@ -50,7 +50,7 @@ pub struct Grant {
 
 impl Service {
     /// The caller that a token authenticates, if the token's session is live and its epoch equals the user's present
-    /// epoch (a counter that each change of the password raises).
+    /// epoch (a counter that each change of the password and each deactivation raises).
     ///
     /// # Errors
     /// [`ServiceError::Refused`], and errors of the database.

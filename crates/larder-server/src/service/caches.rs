@@ -152,8 +152,8 @@ impl Service {
         receipt
     }
 
-    /// The touches of everything that is cached of the user with this id or external id. If there is no such user: the
-    /// touches of what may be cached under that id.
+    /// The touches that invalidate everything that is cached of the user with this id or external id. If there is no
+    /// such user, they invalidate what may be cached under that id.
     async fn touches_of_named(&self, id: &str) -> Result<Vec<Touch>, ServiceError> {
         let named = match (UserId::parse(id), ExternalId::parse(id)) {
             (Ok(id), _) => Some(Identifier::Id(id)),

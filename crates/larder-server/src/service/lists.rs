@@ -33,8 +33,8 @@ impl Service {
     }
 
     /// Whether one of these sessions, which a cached value shows as idle, may have been refreshed since the load. If
-    /// so, the value has to be read from the database: a refresh touches no cached value, because every client makes
-    /// one each quarter of an hour.
+    /// so, the value has to be read from the database: a refresh invalidates no cached value, because every client
+    /// makes one each quarter of an hour.
     fn is_unsure(&self, sessions: &[SessionLife]) -> bool {
         may_be_refreshed(sessions, Timestamp::now(), self.sessions.idle, AGE)
     }

@@ -1,5 +1,5 @@
-//! The only way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and publishes what it
-//! touched.
+//! The only way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and then publishes which
+//! entries and tags the change touched (made invalid).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -82,7 +82,8 @@ impl Recorder {
     /// Records what a transaction touched. The transaction calls this just before its commit.
     ///
     /// # Errors
-    /// [`StoreError::Published`] if the writer outlived its closure: then the publication has happened already.
+    /// [`StoreError::Published`] if the writer outlived its closure. In that case, the publication has happened
+    /// already.
     fn before_commit(&self, touches: Vec<Touch>) -> Result<(), StoreError> {
         let mut recording = self.lock();
         if recording.is_published {
