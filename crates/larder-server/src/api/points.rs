@@ -35,7 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(standing))
 }
 
-/// A part of a user's ledger.
+/// A page of a user's ledger.
 #[derive(Serialize, ToSchema)]
 struct LedgerAnswer {
     user_id: UserId,
@@ -43,7 +43,7 @@ struct LedgerAnswer {
     balance: i64,
     /// Newest first.
     items: Vec<LedgerEntry>,
-    /// The cursor of the next part; `null` at the ledger's end.
+    /// The cursor of the next page; `null` on the last page.
     next_cursor: Option<Uuid>,
 }
 
@@ -139,7 +139,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
 }
 
-/// A part of the leaderboard.
+/// A page of the leaderboard.
 #[derive(Serialize, ToSchema)]
 struct LeaderboardAnswer<'a> {
     items: &'a [LeaderboardRow],

@@ -157,6 +157,7 @@ impl Mailer {
         let stopped = || SendError::Permanent("the service stops".to_owned());
         let mut stopping = self.0.stopping.subscribe();
         let permit = tokio::select! {
+            // Biased: once the stop is requested, no attempt begins.
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => return Err(stopped()),
             permit = self.0.attempts.acquire() => permit,

@@ -147,9 +147,9 @@ impl Service {
         granted
     }
 
-    /// Adds the account's budget to the attempt `first`, for a device that this user has not logged in on. If the
-    /// device `is_known_elsewhere` (to another user), `first` took from the device's budget, so this function also
-    /// takes from the address's budget.
+    /// Makes the attempt `first` take from the account's budget too. The caller of this function has found that the
+    /// user has not logged in on this device before. If the device `is_known_elsewhere` (to another user), `first` took
+    /// from the device's budget and not from the address's, so this function also takes from the address's budget.
     fn attempt_as_unknown(
         &self,
         first: Attempt,
@@ -217,7 +217,7 @@ impl Service {
             let new = NewSession { id: sid, user_id, epoch, token_hash: &hash, now, expires_at, most };
             match tx.open_session(new).await? {
                 Opened::Done { .. } => Ok(()),
-                // The password changed during its comparison.
+                // Since the password was compared, it was changed, or the user was deactivated or deleted.
                 Opened::Outdated => Err(ServiceError::Refused(Refusal::LoginWrong)),
             }
         });
