@@ -42,7 +42,8 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))
 }
 
-/// Rows of users, for the OpenAPI document alone. Generated clients stream a file of the format `binary`.
+/// The body of an import, for the OpenAPI document alone. Its format is `binary`, because generated clients stream a
+/// file of this format.
 enum Rows {}
 
 impl ToSchema for Rows {}
@@ -92,7 +93,7 @@ pub(crate) struct ImportReport {
     dry_run: bool,
     created: u64,
     updated: u64,
-    /// Users that were as their rows say.
+    /// Users that already were as their rows say.
     unchanged: u64,
     /// Rows of which nothing was written.
     refused: u64,

@@ -30,9 +30,9 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 pub(crate) struct SessionAnswer {
     id: Uuid,
     created_at: Timestamp,
-    /// When it was opened or last refreshed.
+    /// When the session was opened or last refreshed.
     last_used_at: Timestamp,
-    /// When it ends, however often it is refreshed.
+    /// When the session ends, however often it is refreshed.
     expires_at: Timestamp,
     /// Whether this request came in this session.
     current: bool,

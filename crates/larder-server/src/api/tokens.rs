@@ -139,19 +139,19 @@ pub(crate) async fn rotate(
 #[derive(Serialize, ToSchema, Default)]
 pub(crate) struct Introspection {
     active: bool,
-    /// The user whose token it is.
+    /// The user that owns the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<UserId>,
     /// `access_token`, `refresh_token` or `api_key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
-    /// Its scopes, separated by spaces.
+    /// The token's scopes, separated by spaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    /// When it expires, in seconds since 1970; absent for an API key that does not expire.
+    /// When the token expires, in seconds since 1970; absent for an API key that does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
-    /// When it was issued, in seconds since 1970.
+    /// When the token was issued, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

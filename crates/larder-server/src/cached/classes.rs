@@ -1,7 +1,8 @@
 //! The classes of the service, one row each. A row has the type of the key, the type of the value, the loader, the
 //! changes that touch an entry (make it invalid), the TTL, and the callers that may see the keys.
 //!
-//! Do not move an existing row: the triggers in the journal's migrations list the classes in the order of the rows.
+//! Do not move an existing row: the triggers in the journal's migrations list the classes in the order of the rows, and
+//! a test compares both.
 
 use std::time::Duration;
 

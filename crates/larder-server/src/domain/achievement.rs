@@ -102,7 +102,7 @@ pub struct Award {
     pub badge_type: BadgeType,
     /// The application's data.
     pub data: AwardData,
-    /// The points that are booked with it.
+    /// The points that are booked with the achievement.
     pub points: i64,
 }
 
@@ -117,9 +117,9 @@ body! {
         pub user_id: UserRef,
         /// The badge; a user can have each once.
         pub badge_type: BadgeType,
-        /// What is stored with it: an object of at most 4096 bytes of JSON. Default: `{}`.
+        /// The data that is stored with the achievement: an object of at most 4096 bytes of JSON. Default: `{}`.
         pub data: AwardData as OrDefault<Option<AwardData>>,
-        /// Points that are booked with it. Default: 0.
+        /// Points that are booked with the achievement. Default: 0.
         pub points: i64 as OrDefault<Option<AwardPoints>>,
     }
 }
@@ -140,17 +140,17 @@ fn award_points(points: i64) -> Result<i64, Invalid> {
 pub struct Achievement {
     /// The id, a UUID of version 7.
     pub id: Uuid,
-    /// The user who has it.
+    /// The user who has the achievement.
     pub user_id: UserId,
     /// The badge.
     pub badge_type: BadgeType,
     /// The application's data.
     pub data: AwardData,
-    /// The points that were booked with it.
+    /// The points that were booked with the achievement.
     pub points: i64,
-    /// The id of the user who awarded it; `None` if another program did.
+    /// The id of the user who awarded the achievement; `None` if another program did.
     pub awarded_by: Option<String>,
-    /// When it was awarded.
+    /// When the achievement was awarded.
     pub awarded_at: Timestamp,
 }
 

@@ -170,9 +170,9 @@ pub struct ApiKeyState {
     pub user_id: UserId,
     /// The uses that the key allows.
     pub scopes: Scopes,
-    /// When it was created.
+    /// When the key was created.
     pub created_at: Timestamp,
-    /// When it expires; `None` if it is valid until it is deleted.
+    /// When the key expires; `None` if it is valid until it is deleted.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -14,7 +14,7 @@ use crate::domain::patch::UserPatch;
 use crate::domain::user::User;
 use crate::domain::user_body::Patched;
 
-/// The longest line or record. It bounds the memory of a reader.
+/// The greatest length of a line or record. This limits the memory of a reader.
 pub const LINE_BYTES: usize = 16 << 10;
 
 /// The columns of an export, in their order. An import accepts the same columns.
@@ -97,7 +97,7 @@ fn password_hash(raw: &str) -> Result<String, Invalid> {
 
 /// A line, or a record of CSV, and its user.
 pub struct ReadRow {
-    /// The number of the line at which it begins, from 1.
+    /// The number of the line at which the row begins, from 1.
     pub line: u64,
     /// The user, or what is wrong.
     pub row: Result<ImportRow, ValidationErrors>,

@@ -19,7 +19,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SmtpSettings {
     /// The server's name or address.
     pub host: String,
-    /// Its port.
+    /// The server's port.
     pub port: u16,
     /// How the connection is encrypted.
     pub encryption: Encryption,
@@ -34,7 +34,7 @@ pub struct SmtpSettings {
 pub enum Encryption {
     /// From its first byte.
     Tls,
-    /// By STARTTLS. Without it nothing is sent.
+    /// By STARTTLS. If the server does not offer it, nothing is sent.
     StartTls,
     /// Not at all.
     None,

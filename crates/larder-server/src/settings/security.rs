@@ -44,7 +44,7 @@ pub struct Security {
 /// Who has to have a second factor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SecondFactorRequired {
-    /// It is each user's choice.
+    /// No user must have one; each user decides.
     #[default]
     None,
     /// Users with a role above `user`.

@@ -118,8 +118,8 @@ impl Writer {
         Ok(Some(user))
     }
 
-    /// Changes a user if its row is as expected. Deactivation ends the user's tokens and sessions. A new e-mail address
-    /// becomes unproven: no mail to it can reset the password.
+    /// Changes a user if the user's row is as expected. Deactivation ends the user's tokens and sessions. A new e-mail
+    /// address becomes unproven: no mail to it can reset the password.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or errors of the database.
@@ -184,7 +184,7 @@ impl Writer {
         self.update_user(id, &UserPatch::active(is_active), None).await
     }
 
-    /// Deletes a user, its password and its sessions, if its row is as expected.
+    /// Deletes a user, its password and its sessions, if the user's row is as expected.
     ///
     /// # Errors
     /// Errors of the database.

@@ -72,9 +72,9 @@ type Owners = [HashMap<String, UserId>; 5];
 /// What a row would write, for the check of the caller's rights.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
-    /// The user before, if it exists.
+    /// The user before the write, if it exists.
     pub before: Option<&'a User>,
-    /// The user afterwards.
+    /// The user after the write.
     pub after: &'a User,
     /// Whether the user gets its first password.
     pub gives_password: bool,

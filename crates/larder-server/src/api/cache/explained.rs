@@ -22,11 +22,11 @@ pub(crate) struct Copy {
     /// Whether the entry says that the database has no such value.
     absent: bool,
     payload_bytes: usize,
-    /// When its load began.
+    /// When the load of the entry began.
     since: Timestamp,
     until: Timestamp,
     tags: Vec<Tag>,
-    /// Whether a bounded read would be answered with it now.
+    /// Whether a bounded read would be answered with this entry now.
     served: bool,
 }
 

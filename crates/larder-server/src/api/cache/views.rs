@@ -258,7 +258,7 @@ pub(crate) struct Dropped {
     patterns: usize,
     /// `sent`: it reached every tier; `queued`: it reached this process, and reaches Redis before Redis is used again.
     delivery: String,
-    /// Whether the database's journal holds it, so that no crash can lose it.
+    /// Whether the database's journal holds the invalidation, so that no crash can lose it.
     journalled: bool,
 }
 
@@ -281,7 +281,7 @@ pub(crate) struct Entry {
     /// `class:part:part`, as patterns read it.
     text: String,
     class: String,
-    /// The parts of its key, as `cache/explain` takes them; `null` is a missing part.
+    /// The parts of the entry's key, as `cache/explain` takes them; `null` is a missing part.
     key: Vec<Option<String>>,
     in_memory: bool,
     in_redis: bool,
