@@ -31,7 +31,7 @@ pub struct Problem {
 /// The members of the answer that this service adds to those of the crate `problem_details`.
 #[derive(Serialize)]
 struct Extension {
-    /// RFC 9457 defines this member; it is here because the crate accepts no URN.
+    /// RFC 9457 defines this member. It is here because the crate's own member accepts no URN.
     r#type: String,
     code: &'static str,
     /// The id of the request, as in `X-Request-Id`.

@@ -15,8 +15,8 @@ pub(crate) enum SetBy {
 /// Passes the columns to another macro: `with_user_columns!(statement)` is `statement! { external_id: …; email: …; …
 /// }`.
 ///
-/// The order of the rows is the order of the fields in JSON and in cached entries. A new row may be anywhere: in each
-/// place, a release without the row cannot read the cached entries of this release, and treats them as misses. Do not
+/// The order of the rows is the order of the fields in JSON and in cached entries. A new row may be anywhere. Wherever
+/// it is, a release without the row cannot read the cached entries of this release, and treats them as misses. Do not
 /// move an existing row, because that has the same cost and no use.
 ///
 /// A type is written with its module, so that a macro which needs the types imports modules only. The group that sets

@@ -112,7 +112,7 @@ fn is_filled_up(list: &ListQuery, rows: &[Option<User>]) -> bool {
     matches!(list.position, Position::Cursor(_)) || window.all(Option::is_none)
 }
 
-/// How many more rows the page needs, to replace rows that cannot be read.
+/// How many of the rows cannot be read, if the page needs later rows in their place; otherwise 0.
 fn missing(list: &ListQuery, rows: &[Option<User>]) -> usize {
     let users = rows.iter().flatten().count();
     let is_short = users <= list.limit.get() as usize && is_filled_up(list, rows);

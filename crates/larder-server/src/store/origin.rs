@@ -38,7 +38,8 @@ impl Origin {
         PRESENT.scope(self, serving).await
     }
 
-    /// The origin of the request that this task serves; `None` for a command line and for background work.
+    /// The origin of the request that this task serves; `None` for a command line, and for background work that runs
+    /// without [`Origin::scope`].
     pub fn present() -> Option<Arc<Self>> {
         PRESENT.try_with(Arc::clone).ok()
     }
