@@ -1,4 +1,5 @@
-//! The queue of mails: bounded, off the path of requests, with retries while the token lives.
+//! A bounded queue of mails. They are sent in the background, and an attempt that fails is repeated while the token of
+//! the mail is valid.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! What happens to a request before the router looks its route up, in one function: ids, the prefix of paths,
-//! cross-origin requests, and the slash at the end of a path.
+//! The steps of a request before the router looks up its route: ids, the prefix of paths, cross-origin requests, and
+//! the slash at the end of a path.
 
 use std::convert::Infallible;
 use std::pin::Pin;
