@@ -10,8 +10,8 @@ use crate::api::problem::Problem;
 /// The capacity with which a body begins, in bytes: enough for one user.
 const FIRST_BYTES: usize = 1024;
 
-/// An answer in JSON, written into a `Vec`. axum's `Json` writes into a `BytesMut`, which checks its capacity in a call of
-/// its own for each token: a quarter of the processor time of a page of users.
+/// An answer in JSON, written into a `Vec`. axum's `Json` writes into a `BytesMut`, which makes one call for each token
+/// to check its capacity. These calls took a quarter of the processor time of a page of users.
 pub(crate) struct JsonAnswer<T>(pub(crate) T);
 
 impl<T: Serialize> IntoResponse for JsonAnswer<T> {

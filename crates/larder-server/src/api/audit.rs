@@ -48,11 +48,11 @@ impl From<Entry> for AuditEntry {
     }
 }
 
-/// A part of the audit log, newest first.
+/// A page of the audit log, newest first.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AuditList {
     items: Vec<AuditEntry>,
-    /// The cursor of the next part; `null` at the log's end.
+    /// The cursor of the next page; `null` on the last page.
     next_cursor: Option<String>,
 }
 

@@ -120,7 +120,7 @@ pub(crate) async fn login(
     Ok(granted(service.login(LoginBody::parse(body)?, address).await?))
 }
 
-/// Exchanges a refresh token for new tokens; each can be used once.
+/// Exchanges a refresh token for new tokens. Each refresh token can be used once.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/refresh",

@@ -38,7 +38,7 @@ pub(crate) struct BulkResult {
 pub(crate) struct BulkAnswer {
     /// How many users were changed.
     changed: usize,
-    /// One for each id, in their order.
+    /// One result for each id, in the order of the ids.
     results: Vec<BulkResult>,
 }
 

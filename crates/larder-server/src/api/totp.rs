@@ -176,7 +176,8 @@ pub(crate) async fn reset(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// The acknowledgement of a write that touches no cached row: there is nothing to invalidate, so it counts as `sent`.
+/// The header `Cache-Invalidation` for a write that makes no cached entry invalid. There is nothing to invalidate, so
+/// the value is `sent`.
 fn nothing_cached() -> [(axum::http::HeaderName, axum::http::HeaderValue); 1] {
     [(CACHE_INVALIDATION, axum::http::HeaderValue::from_static("sent"))]
 }

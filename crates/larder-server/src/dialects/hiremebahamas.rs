@@ -31,7 +31,7 @@ pub(crate) struct Health {
     latency_ms: Option<f64>,
     /// The memory that Redis uses, as Redis writes it; while the backend is `memory`, what larder holds in it.
     used_memory: String,
-    /// Beyond what the document prints: why it is `degraded`, and what to do.
+    /// Why the status is `degraded`, and what to do. The older system's document does not have this field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
 }

@@ -16,7 +16,7 @@ use crate::service::refusal::Refusal;
 use crate::store::importing::{BatchLines, RowOutcome, Written};
 
 impl Service {
-    /// Checks that the caller may import users. It is checked again for each batch.
+    /// Checks that the caller may import users. The check is repeated for each batch.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], and errors of the database.
@@ -24,7 +24,7 @@ impl Service {
         self.present(caller).await?.check_admin()
     }
 
-    /// Imports a batch in one transaction. It runs to its end even if the client disconnects.
+    /// Imports a batch in one transaction. The transaction runs to its end even if the client disconnects.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], and errors of the database; then nothing of the batch is written.
@@ -88,7 +88,7 @@ impl Service {
     }
 }
 
-/// Whether the caller may write this.
+/// Checks that the caller may write this row.
 fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
     let Written { before, after, gives_password } = written;
     let refused =
@@ -135,7 +135,7 @@ fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
     }
 }
 
-/// The acknowledgement of several writes: queued if one of them is.
+/// The receipt that acknowledges both writes: if one of them is queued, a queued one.
 pub fn later(one: Option<Receipt>, other: Receipt) -> Receipt {
     match one {
         Some(one) if one.delivery() == Delivery::Queued => one,

@@ -30,10 +30,11 @@ impl Store {
     pub async fn users_after(&self, after: Option<UserId>) -> Result<UserPage, StoreError> {
         let select = select_user!("WHERE users.id > $1 ORDER BY users.id LIMIT");
         let query = sqlx::query(AssertSqlSafe(format!("{select} {USERS_PER_PAGE}")));
-        // Each id is greater than the empty text.
+        // Without `after`, the page begins after the empty text, which is less than every id.
         let query = query.bind(after.map(|id| id.to_string()).unwrap_or_default());
         let rows = query.fetch_all(self.database.read()).await?;
-        // The last row's id leads to the next page, so it has to be readable even if the rest of the row is not.
+        // The next page begins after the last row's id, so this id is read even if the rest of the row cannot be read.
+        // If the id itself is no UUID, the export ends with this page.
         let last = rows.last().map(|row| row.try_get::<String, _>("id")).transpose()?;
         let last = last.and_then(|id| UserId::parse(&id).ok());
         let users = odd_rows::readable("users", "id", &rows, row::user)?;

@@ -121,7 +121,7 @@ pub(crate) async fn clear(
     dropped(&service, caller, &Drop::Everything).await
 }
 
-/// Drops all that is cached of one user. An id that no user has is a success. For admins.
+/// Drops all that is cached of one user. The request also succeeds if no user has the id. For admins.
 #[utoipa::path(
     post,
     path = "/api/v1/cache/clear/user/{id}",

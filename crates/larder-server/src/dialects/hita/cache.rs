@@ -235,7 +235,7 @@ pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Res
     Ok(dropped(receipt, "All user caches cleared successfully".to_owned()))
 }
 
-/// Drops all that is cached of one user. An id that no user has is a success. For admins.
+/// Drops all that is cached of one user. The request also succeeds if no user has the id. For admins.
 #[utoipa::path(
     post,
     path = "/v1.0/cache/clear/user/{user_id}",
