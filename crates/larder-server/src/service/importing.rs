@@ -3,7 +3,6 @@
 use larder::receipt::{Delivery, Receipt};
 
 use crate::domain::audit::{Action, Event};
-use crate::domain::identity::UserId;
 use crate::domain::importing::{BulkFormat, ImportRow};
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::role::Role;
@@ -78,8 +77,8 @@ impl Service {
     pub async fn export_page(
         &self,
         caller: Caller,
-        after: Option<UserId>,
-    ) -> Result<(Vec<User>, Option<UserId>), ServiceError> {
+        after: Option<String>,
+    ) -> Result<(Vec<User>, Option<String>), ServiceError> {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
         let page = self.store.users_after(after).await?;
