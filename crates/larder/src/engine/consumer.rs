@@ -1,8 +1,8 @@
 //! Without Redis, this process consumes the journal itself and removes from memory what any commit touched.
 //!
 //! Invariant, checked by the test of the same name:
-//! - `memory_applied_what_its_guard_certifies`: until the granted instant, no copy in memory is older than a snapshot
-//!   of the database that was taken at most the staleness bound earlier.
+//! - `memory_applied_what_its_guard_certifies`: until the granted instant, every copy in memory is at least as new as a
+//!   snapshot of the database that is at most as old as the staleness bound.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -72,7 +72,7 @@ pub(crate) struct Following(Arc<FlightReceiver>);
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // `SeqCst`: the flight compares the count with 0 after it was notified.
+        // `SeqCst`: `abandoned` reads the count after it was notified, and must see this decrement.
         if self.0.followers.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.left.notify_one();
         }
@@ -113,7 +113,7 @@ impl FlightReceiver {
         Following(self.clone())
     }
 
-    /// The flight left the table: its value will not be stored.
+    /// Records that the flight has left the table: its value will not be stored.
     pub(crate) fn detach(&self) {
         // `SeqCst`: `ended` registers with `detached` and then reads this, so it misses no detachment.
         self.is_detached.store(true, Ordering::SeqCst);
@@ -134,7 +134,8 @@ impl FlightReceiver {
         }
     }
 
-    /// Returns once no read waits for the flight. A read may still join it then; it gets no outcome and tries again.
+    /// Returns once no read waits for the flight. If a read joins between this return and the end of the flight, it
+    /// gets no outcome and tries again.
     pub(crate) async fn abandoned(&self) {
         while self.followers.load(Ordering::SeqCst) > 0 {
             // `Notify` stores the notification of a follower that left before this await.

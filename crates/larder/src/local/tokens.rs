@@ -6,7 +6,7 @@
 //! entry is charged for its share of its tags' tokens (see [`Tokens::share_bytes`]), so tokens in use are within the
 //! budget of entries.
 //!
-//! The removal of a token that is not in use only makes a later load draw a new one: no copy has noted it.
+//! A token that is not in use can be removed safely: no copy has noted it, and a later load draws a new one.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -18,8 +18,8 @@ use crate::local::copy::TagCopy;
 use crate::protocol::tag::TagKey;
 use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// So many that two cores rarely contend for one lock. The number is another than `local::SHARDS`, because a tag's
-/// token is in another shard than the entries with the tag; either can change alone.
+/// So many that two cores rarely contend for one lock. It is a constant of its own beside `local::SHARDS`, because the
+/// two numbers need not agree: a tag's token is in another shard than the entries with the tag.
 const TOKEN_SHARDS: usize = 64;
 /// A shard has at most `in use / UNUSED_SHARE + SPARE` tokens that are not in use.
 const UNUSED_SHARE: usize = 4;
@@ -55,14 +55,14 @@ impl Tokens {
         self.read(tag).tags.get(tag).copied()
     }
 
-    /// The token of `tag`, and the name that the row has. The token is in use while the name is held.
+    /// The token of `tag`, and a clone of its row's name. The token is in use while the clone is held.
     pub(crate) fn hold(&self, tag: &[u8]) -> Option<(TagKey, TagCopy)> {
-        // The name is cloned under the lock, which a prune takes too: the prune comes before and removes the row, or
-        // comes after and finds that the token is in use.
+        // The name is cloned under the lock. A prune takes the same lock, so it has either removed the row before, or
+        // finds afterwards that the token is in use.
         self.read(tag).tags.get_key_value(tag).map(|(name, copy)| (name.clone(), *copy))
     }
 
-    /// Sets the token of `tag`. If the tag has one, its row keeps its name.
+    /// Sets the token of `tag`. If the tag has a row already, the row keeps its name, which copies share.
     pub(crate) fn insert(&self, tag: TagKey, copy: TagCopy) {
         let mut rows = self.write(tag.as_bytes());
         if let Some(row) = rows.tags.get_mut(tag.as_bytes()) {

@@ -33,7 +33,8 @@ pub(crate) struct Validity {
 struct State {
     losses: u64,
     unsent: VecDeque<Bytes>,
-    /// More than [`UNSENT_MAX`] keys were unsent: every entry of this database in Redis has to be dropped.
+    /// Every entry of this database in Redis has to be dropped: more than [`UNSENT_MAX`] keys were unsent, or an unsent
+    /// invalidation needs a sweep.
     is_overflowed: bool,
     /// The keeper is dropping every entry of this database in Redis now.
     is_clearing: bool,
@@ -110,8 +111,8 @@ impl Validity {
         self.is_valid_at(now) || tokio::time::timeout(limit, granted).await.is_ok()
     }
 
-    /// Ends the epoch: no read uses the tier, and heartbeats in progress grant nothing. Call it if an answer did not
-    /// come in time or the certificate is missing.
+    /// Ends the epoch: until the next grant no read uses the tier, and heartbeats in progress grant nothing. Call it if
+    /// an answer did not come in time or the certificate is missing.
     pub(crate) fn revoke(&self) {
         self.revoke_locked(&mut self.lock());
     }
@@ -147,8 +148,8 @@ impl Validity {
         state.unsent.drain(..count);
     }
 
-    /// Call it before this database's entries are dropped. This resets `is_overflowed` first, so that an overflow
-    /// during the drop causes another drop.
+    /// Call it before this database's entries are dropped. It resets `is_overflowed`, so that an overflow during the
+    /// drop causes another drop.
     pub(crate) fn begin_clear(&self) {
         let mut state = self.lock();
         state.is_overflowed = false;

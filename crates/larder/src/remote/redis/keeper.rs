@@ -147,8 +147,8 @@ impl Keeper {
                         tracing::info!(tracks = is_tracking, "Redis tier usable");
                     }
                 }
-                // A nudge means that an operation got no answer, or that the relay has marked: send a heartbeat at
-                // once.
+                // A nudge asks for a heartbeat at once: an operation got no answer or was slow, data may have been
+                // lost, or the relay has marked.
                 let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, self.nudge.notified()).await;
             }
         };

@@ -144,9 +144,9 @@ impl RedisTier {
     }
 
     /// Returns `values` if the server was the master of the history `granted` at the read. A server that becomes a
-    /// replica keeps its connections and answers with what it has; if it is promoted again, it has a new history.
-    /// `granted` was noted before the read; `replication` is the reply to an INFO after it. A former history never
-    /// returns.
+    /// replica keeps its connections and answers with what it has. If it is promoted again, it has a new history, and a
+    /// former history never returns. So it is enough to compare `granted`, which was noted before the read, with
+    /// `replication`, the reply to an INFO after the read.
     fn check_history(
         &self,
         keys: &[Bytes],
@@ -155,7 +155,7 @@ impl RedisTier {
         replication: &str,
     ) -> Result<Vec<Option<Bytes>>, Fault> {
         if !redis_id::is_master_of(replication, granted) {
-            // If another history was granted meanwhile, the reply says nothing about that history.
+            // If another history was granted meanwhile, that grant stays: this reply says nothing about it.
             if *self.connection_slot.granted_history() == *granted {
                 self.suspect();
             }
