@@ -138,8 +138,9 @@ impl Builder {
         return false;
     }
 
-    /// How much memory the entries of this process take, with all that belongs to them: decoded values, keys, tags,
-    /// and free room of collections. A larger entry than 1/32 of it is not kept: `Stats::no_room`. Default: 64 MiB.
+    /// The budget: how much memory the entries of this process may take, with all that belongs to them: decoded values,
+    /// keys, tags, and free room of collections. An entry that is larger than 1/32 of the budget is not kept;
+    /// [`Stats::no_room`](crate::stats::Stats::no_room) counts it. Default: 64 MiB.
     pub fn memory_bytes(self, memory_bytes: u64) -> Self {
         Builder { memory_bytes, ..self }
     }

@@ -28,7 +28,7 @@ pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Abandonment {
-    /// The load ends, and its value is stored for later reads. The default.
+    /// The load runs to its end, and its value is stored for later reads. The default.
     #[default]
     Finish,
     /// The load is stopped, and its lease is released.
@@ -99,8 +99,8 @@ impl Policy {
     /// The shortest TTL, 1 ms. A class with a shorter one would store nothing, and cannot be opened.
     pub const TTL_MIN: Duration = Duration::from_millis(1);
 
-    /// The longest TTL, 30 days. A class with a longer one cannot be opened. No TTL has to be shorter than what the
-    /// journal keeps: a consumer that was away for longer than that drops everything.
+    /// The longest TTL, 30 days. A class with a longer one cannot be opened. A TTL may be longer than the time for
+    /// which the journal keeps its rows: a consumer that was away for longer than that time drops everything.
     pub const TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
     /// Entries stay for `ttl`, counted from the start of their load. Absent answers are not stored; TTLs have a jitter
@@ -162,7 +162,8 @@ impl Policy {
         self
     }
 
-    /// What is not allowed, and what is; `None` if the policy is allowed.
+    /// The error message of a policy that is not allowed: it says what is wrong and what is allowed. `None` if the
+    /// policy is allowed.
     pub(crate) fn error(&self, is_memory_only: bool) -> Option<String> {
         let (longest, Aging { refresh_ahead, early_refresh, .. }) = (Self::TTL_MAX, self.aging);
         if self.longest() > longest {
@@ -210,7 +211,8 @@ impl Policy {
     }
 
     /// How long this answer can stay, or `None` if it is not stored. `asked` is the TTL that the loader asks for, which
-    /// shortens the class's TTL. `luck` is a random number from 0.0..1.0. Absent answers have no use after their TTL.
+    /// can only shorten the class's TTL. `luck` is a random number from 0.0..1.0. Absent answers are not used after
+    /// their TTL.
     pub(crate) fn residence(&self, is_absent: bool, asked: Option<Duration>, luck: f64) -> Option<Residence> {
         let (ttl, stale_for) = match is_absent {
             true => (self.absent_for?, Duration::ZERO),

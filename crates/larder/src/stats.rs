@@ -84,7 +84,8 @@ counts! {
     get_misses,
     /// Loads that failed or timed out.
     load_failures,
-    /// Reads that got no answer within their soft time-out. Their loads went on.
+    /// Reads that got no answer within their soft time-out. A load that had begun went on, unless its class
+    /// [stops](crate::policy::Abandonment::Stop) loads that no read waits for.
     soft_timeouts,
     /// Loads whose value was not stored because the load was spoiled: it ran inside an open transaction, or on a
     /// standby.
@@ -100,8 +101,8 @@ counts! {
     puts,
     /// Values that were put by a permit. Not counted as reads.
     puts_permitted,
-    /// Values that were computed under a permit and not put: an invalidation voided it, another value came first, or
-    /// the permit expired. Not counted as reads.
+    /// Values that were computed under a permit and not put: an invalidation voided the permit, another value came
+    /// first, or the permit expired. Not counted as reads.
     puts_refused,
     /// Reads that bypassed the tiers: caching is off, or the read ran inside a load.
     bypasses,

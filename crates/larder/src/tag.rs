@@ -28,8 +28,8 @@ pub struct Tag {
 struct Group {
     /// The group's name is the first `name_bytes` bytes of the tag's text.
     name_bytes: usize,
-    /// [`Key::kinds`] of the key in the tag. A function, because only opening a class needs the kinds, and each read
-    /// makes tags.
+    /// [`Key::kinds`] of the key in the tag. It is a function and not a value, because each read makes tags, and only
+    /// the opening of a class needs the kinds.
     kinds: fn() -> Option<Vec<PartKind>>,
 }
 

@@ -119,7 +119,7 @@ where
         }
     }
 
-    /// A cache without Redis needs no secret: no value leaves the process.
+    /// The sealer of the class's entries. A cache without Redis needs no secret, because no value leaves the process.
     fn sealer(&self) -> Result<Sealer, Error> {
         if self.compress_above.is_some() && self.protection == Protection::Sealed {
             return Err(Error::config(format!(
@@ -139,7 +139,7 @@ where
         })
     }
 
-    /// The class's load time-out, if that, its soft time-out and its policy are allowed.
+    /// Checks the policy, the breaker and both time-outs. Returns the load time-out.
     fn checked_load_timeout(&self) -> Result<Duration, Error> {
         let wrong = |what: &str, value: Duration, allowed: String| {
             Error::config(format!("class {:?}: {what} {value:?}: allowed is {allowed}", self.name))

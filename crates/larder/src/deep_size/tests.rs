@@ -1,4 +1,4 @@
-//! The sizes of std's types, compared with what their allocations are.
+//! Compares the measured sizes of std's types with their real allocations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

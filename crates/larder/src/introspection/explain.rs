@@ -147,8 +147,8 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Explains the entry of `key`; see [`Cache::explain`]. This method knows all tags of the key, also if no tier
-    /// holds the entry; `Cache::explain` then knows the class's own tag only.
+    /// Explains the entry of `key`; see [`Cache::explain`]. If no tier holds the entry, this method still knows all
+    /// tags of the key, and `Cache::explain` knows only the class's own tag.
     pub async fn explain<Q: Key<K> + ?Sized>(&self, key: &Q) -> Explanation {
         let tags = self.tags(key).to_vec();
         self.engine.explain(Bytes::copy_from_slice(&self.key(key)), tags).await
