@@ -59,7 +59,7 @@ impl Argument {
         }
     }
 
-    /// The statement that makes an owned form of the argument, which runs when a load begins.
+    /// The statement that makes an owned form of the argument. It runs in the caller's task, when a load begins.
     pub(crate) fn clone_for_load(&self, root: &Ident) -> TokenStream {
         match self {
             Argument::Receiver(receiver) => {
@@ -80,8 +80,8 @@ impl Argument {
         }
     }
 
-    /// The statement that gives the body the argument as its type says, which runs in the load. Empty if the owned form
-    /// has that type.
+    /// The statement that runs in the load and gives the body the argument in its declared type. Empty if the owned
+    /// form has that type already.
     pub(crate) fn bind(&self) -> TokenStream {
         match self {
             Argument::Receiver(receiver) => {

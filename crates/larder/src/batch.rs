@@ -22,7 +22,7 @@ pub(crate) struct Batch {
     pub(crate) everything: bool,
 }
 
-/// An invalidation for which Redis has to be searched.
+/// What a search through the keys of Redis has to find, so that it can be unlinked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sweep<'a> {
     /// Every entry whose text matches the pattern.

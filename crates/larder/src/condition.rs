@@ -37,6 +37,7 @@ struct Episode {
     began: Tick,
     /// The troubles that were logged in this episode.
     troubles: Vec<Trouble>,
+    /// Since when there has been no trouble; `None` while there is one.
     calm_since: Option<Tick>,
 }
 

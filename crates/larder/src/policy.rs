@@ -11,7 +11,8 @@ pub use crate::breaker::Breaker;
 pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
 /// The staleness bound of a cache that sets none.
 pub(crate) const STALENESS_BOUND: Duration = Duration::from_secs(2);
-/// The longest load time-out that can be set. Until then, readers on all instances wait for one load.
+/// The longest load time-out that can be set. There is a limit, because readers on all instances wait for one load that
+/// long.
 pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The load time-out of a cache that sets none.
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,10 +57,11 @@ pub enum Consistency {
     Fresh,
 }
 
-/// How long the entries of a class can stay, and when they are refreshed. A TTL limits how long an entry stays; whether
-/// an answer is current depends on invalidations, not on the TTL: each of them ends an aged entry as it ends a fresh one.
+/// How long the entries of a class can stay, and when they are refreshed. A TTL limits how long an entry stays. Whether
+/// an answer is current depends on invalidations, not on the TTL: an invalidation ends an aged entry as it ends a fresh
+/// one.
 ///
-/// The class's read that finds an aged entry refreshes it with its own loader, in the background. Of all instances, one
+/// A read that finds an aged entry refreshes it in the background, with the read's own loader. Of all instances, one
 /// loads. If the load fails, the entry stays, and the next attempt follows after a second at the earliest.
 ///
 /// # Examples

@@ -116,10 +116,10 @@ where
     }
 
     /// How long a read waits for its answer: at least 1 ms, and shorter than the load time-out. After that it gets an
-    /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and a load that has begun goes
-    /// on. It should be longer than the [Redis budget](crate::Builder::redis_budget): a read that leaves before
-    /// Redis answered begins no load. Reads without the tiers (caching is off, or within a load) have no soft time-out.
-    /// Default: a read waits until the load ends.
+    /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and a load that has begun
+    /// goes on. The soft time-out should be longer than the [Redis budget](crate::Builder::redis_budget), because a
+    /// read that leaves before Redis has answered begins no load. Reads without the tiers (caching is off, or within a
+    /// load) have no soft time-out. Default: a read waits until the load ends.
     ///
     /// # Examples
     ///
@@ -152,8 +152,8 @@ where
     }
 
     /// Which consistency the class's reads have, unless a read chooses its own. With [`Consistency::Fresh`], no read is
-    /// answered from memory: use it for values on which decisions depend for which two seconds are too old. Where
-    /// memory is the only tier, without Redis and in a memory-only class, each such read loads, and
+    /// answered from memory: use it for values that decisions depend on, if values of two seconds ago are too old for
+    /// that. Where memory is the only tier, without Redis and in a memory-only class, each such read loads, and
     /// [`Class::get`](crate::class::Class::get) is always a miss. Default: [`Consistency::Bounded`].
     ///
     /// # Examples

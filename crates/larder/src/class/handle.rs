@@ -299,8 +299,8 @@ where
     ///
     /// # Errors
     ///
-    /// Only errors of the loader: it failed, it panicked, or it took longer than the load time-out or the soft time-out;
-    /// or the class's breaker is open.
+    /// Only errors of the load: the loader failed, it panicked, or it took longer than the load time-out or the soft
+    /// time-out; or the class's breaker is open.
     pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
     where
         L: FnOnce() -> F,
@@ -364,7 +364,7 @@ where
         self.run(begin_load).await
     }
 
-    /// Reads the value; `begin_load` returns a loading without its type.
+    /// Reads the value. `begin_load` returns the future of the loader, with its types erased.
     pub(super) async fn run(
         self,
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,

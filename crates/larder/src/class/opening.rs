@@ -53,8 +53,8 @@ where
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if
     /// - the name is empty, longer than 128 bytes or contains control characters;
-    /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection, size,
-    ///   time-outs, consistency or tags, or the same [`columns`](ClassBuilder::columns) in another order;
+    /// - the class is already open with other settings, such as another value type, time-out or tag, or the same
+    ///   [`columns`](ClassBuilder::columns) in another order;
     /// - the class is already open with keys of other kinds (`i32` and `str`: `07` would be another entry of the row
     ///   7), or with another key type, if the kinds of both are unknown;
     /// - [`by_hand`](ClassBuilder::by_hand) names a tag that the class does not have;

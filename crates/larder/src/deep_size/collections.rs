@@ -24,7 +24,7 @@ impl Parts {
         self.buffered += usize::from(std::any::type_name::<V>().contains("::Content<"));
     }
 
-    /// The size of one part. Key and value are aligned to 8 bytes if they are not smaller.
+    /// The size of one part. If key and value together are larger than 8 bytes, they count as aligned to 8 bytes.
     fn bytes(&self) -> usize {
         let both = self.key_bytes + self.value_bytes;
         if both > 8 { both.next_multiple_of(8) } else { both }

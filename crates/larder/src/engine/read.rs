@@ -61,8 +61,8 @@ impl ReadOptions {
 }
 
 impl Engine {
-    /// Reads `key`. If this read has to load the value itself, it calls `begin_load` once and runs the load that this
-    /// returns.
+    /// Reads `key`. If this read has to load the value itself, it calls `begin_load` once and runs the load that
+    /// `begin_load` returns.
     pub(crate) async fn read(
         self: &Arc<Self>,
         class: &Arc<ClassCore>,

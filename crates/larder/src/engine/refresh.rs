@@ -129,8 +129,8 @@ impl Engine {
     }
 
     /// Takes the lease of the refresh for the aged entry that a tracked read returned. Returns `Round::Aged` with the
-    /// right to replace the entry, `Round::Wait` if another read is loading its value, or `Round::ReadAgain` if the
-    /// reply has no value.
+    /// right to replace the entry, `Round::Wait` if another read is loading the entry's value, or `Round::ReadAgain` if
+    /// the reply has no value.
     pub(super) async fn acquire_replacement(
         &self,
         entry_ref: &EntryRef,

@@ -212,8 +212,8 @@ impl LocalTier {
         tags.iter().map(taken).collect()
     }
 
-    /// Removes `key`, which Redis reports as changed. Returns whether it was in memory. The connection's reader calls
-    /// this inline, so a push is applied before any reply that Redis sent after it reaches its read.
+    /// Removes `key`, which Redis reports as changed. Returns whether `key` was in memory. The connection's reader
+    /// calls this inline, so the push is applied before any later reply of Redis reaches the read that waits for it.
     pub(crate) fn apply_push(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.apply_push(key);
@@ -248,8 +248,8 @@ impl LocalTier {
         removed + self.tokens.retain(|_, tag| tag.origin == Origin::Timed)
     }
 
-    /// From now on no read, flight or permit in progress inserts anything. A copy that one of them has inserted entered
-    /// before this loop visited its shard, so a removal after this call finds the copy.
+    /// From now on no read, flight or permit in progress inserts anything. If one of them has inserted a copy, it did
+    /// so before this loop visited the copy's shard. So a removal after this call finds the copy.
     fn fence(&self) {
         for shard in &self.shards {
             let flights = lock(shard).detach_all();
@@ -297,8 +297,8 @@ impl LocalTier {
                 overtaken.push(key);
             }
         }
-        // A copy that was read before the invalidation entered before the loop visited its shard, or never enters. So
-        // this search finds every such copy.
+        // A read that began before the invalidation has inserted its copy before the loop visited the shard, or never
+        // inserts it. So this search finds every such copy.
         let meant: Vec<Bytes> = self.entries.iter().map(|(key, _)| key).filter(|key| is_match(key)).collect();
         let tags = self.tokens.matching(&is_match);
         for key in meant.iter().map(|key| &key[..]).chain(tags.iter().map(TagKey::as_bytes)) {

@@ -107,7 +107,7 @@ impl FlightReceiver {
 }
 
 impl FlightReceiver {
-    /// Counts one more read that waits, until the result is dropped.
+    /// Counts one more read that waits, until the returned value is dropped.
     pub(crate) fn follow(self: &Arc<Self>) -> Following {
         self.followers.fetch_add(1, Ordering::SeqCst);
         Following(self.clone())
@@ -115,7 +115,7 @@ impl FlightReceiver {
 
     /// Records that the flight has left the table: its value will not be stored.
     pub(crate) fn detach(&self) {
-        // `SeqCst`: `ended` registers with `detached` and then reads this, so it misses no detachment.
+        // `SeqCst`: `ended` registers with `detached` and then reads this flag, so it misses no detachment.
         self.is_detached.store(true, Ordering::SeqCst);
         self.detached.notify_waiters();
         self.changed.notify_one();

@@ -23,7 +23,7 @@ use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 const TOKEN_SHARDS: usize = 64;
 /// A shard has at most `in use / UNUSED_SHARE + SPARE` tokens that are not in use.
 const UNUSED_SHARE: usize = 4;
-/// A shard has this many tokens before its first prune, and may have this many besides those in use and their share.
+/// A shard has this many tokens before its first prune. Later, so many may be unused beside the share above.
 const SPARE: usize = 16;
 
 /// The rows of one shard.
@@ -114,7 +114,8 @@ impl Tokens {
     /// what the token takes.
     pub(crate) fn share_bytes(tag: &TagKey) -> u64 {
         const UNUSED: u64 = UNUSED_SHARE as u64;
-        // A row, with the part of the table that is free on average, and its share of tokens that are not in use.
+        // A row, with the part of the table that is free on average. `bytes` adds the share of the tokens that are not
+        // in use.
         const ROW_BYTES: u64 = (size_of::<(TagKey, TagCopy)>() as u64 + 1) * 3 / 2;
         let bytes = (ROW_BYTES + arc_bytes(tag.as_bytes().len())) * (UNUSED + 1) / UNUSED;
         // One holder is the row itself.
@@ -122,7 +123,7 @@ impl Tokens {
     }
 
     fn shard(&self, tag: &[u8]) -> &RwLock<Rows> {
-        // The high bits: the table of the shard uses the low ones.
+        // The high bits of the hash choose the shard, because the hash table in the shard uses the low bits.
         &self.shards[(self.hash_builder.hash_one(tag) >> 48) as usize % TOKEN_SHARDS]
     }
 

@@ -55,7 +55,7 @@ impl Token {
 /// How an entry was written.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Header {
-    /// The codec that wrote the bytes, and the bit of compression; see [`Header::codec_id`].
+    /// The codec that wrote the bytes, and the bit that says whether they are compressed; see [`Header::codec_id`].
     pub codec: u8,
     /// The version of the class's value type, as the application counts it.
     pub class_version: u32,

@@ -40,8 +40,8 @@ impl<H: Clone> Shard<H> {
         Shard { seq: 0, flights: BTreeMap::new(), permits: Permits::default(), rules }
     }
 
-    /// The present sequence. A reader notes it before it sends a read; [`Shard::may_insert`] compares it with the
-    /// reply.
+    /// The present sequence. A reader notes it before it sends a read; when the reply arrives, [`Shard::may_insert`]
+    /// compares it with the sequence at that time.
     pub fn seq(&self) -> Seq {
         Seq(self.seq)
     }

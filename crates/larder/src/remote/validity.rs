@@ -31,6 +31,7 @@ pub(crate) struct Validity {
 
 /// The lock guards this state and every write of `until`.
 struct State {
+    /// How often the validity was lost; the number of the present epoch.
     losses: u64,
     unsent: VecDeque<Bytes>,
     /// Every entry of this database in Redis has to be dropped: more than [`UNSENT_MAX`] keys were unsent, or an unsent

@@ -237,7 +237,8 @@ impl Remote for RedisTier {
         let (key, mint) = (&prefix.add_to(key), (&minted(&prefix, &mint.tags)[..], mint.ttl));
         let connection = self.connection()?;
         if replace.is_none() && !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
-            // A proof breaks the rule: SET … NX GET does not make Redis track the key; a GET in a script does.
+            // Only in a proof that breaks the rule: `SET … NX GET` does not make Redis track the key, and a GET in a
+            // script does.
             let lease = [(key.clone(), token.lease_frame())];
             let existing = set_if_absent(connection.clone(), &lease, LEASE_TTL);
             let (existing, minted) =
@@ -335,7 +336,8 @@ impl Remote for RedisTier {
             .unlink_and_record(self.connection()?, &prefix.add_to_all(keys), &records, self.bound)
             .await
         {
-            // Redis refuses, for example by an ACL. Without the records, the relay propagates these changes again.
+            // If Redis refuses the script, for example by an ACL, the keys are unlinked without the records, and the
+            // relay propagates these changes again.
             Err(error) if error.code().is_some() => self.unlink(keys).await,
             unlinked => unlinked.map_err(fault),
         }
