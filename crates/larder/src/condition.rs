@@ -52,7 +52,7 @@ impl Condition {
         }
     }
 
-    /// Also sends an event for each line that it logs.
+    /// Makes this condition also send an event for each line that it logs.
     pub(crate) fn reporting_to(self, events: Arc<EventSender>) -> Self {
         Condition { events: Some(events), ..self }
     }

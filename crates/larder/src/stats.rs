@@ -74,7 +74,7 @@ counts! {
     lease_waits,
     /// Reads that loaded without the lease, because another instance's load took longer than the load time-out.
     lease_waits_in_vain,
-    /// Called the loader, alone or with other keys.
+    /// Loads of one key, alone or together with other keys.
     loads,
     /// Calls of a loader for several keys at once. Each of its keys counts in `loads`. Not counted as reads.
     batches,

@@ -85,11 +85,11 @@ pub trait IntoTagKey<M> {
     fn kinds() -> Option<Vec<PartKind>>;
 }
 
-/// Marks that [`tag`] got the key itself.
+/// The `M` of [`IntoTagKey`] for a key that is passed by value.
 #[derive(Debug)]
 pub struct ByValue(());
 
-/// Marks that [`tag`] got a reference to the key.
+/// The `M` of [`IntoTagKey`] for a key that is passed by reference.
 #[derive(Debug)]
 pub struct ByReference(());
 

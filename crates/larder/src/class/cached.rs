@@ -1,4 +1,4 @@
-//! What the code that `#[cached]` writes calls.
+//! The traits and functions that the code from `#[cached]` uses.
 
 use std::future::Future;
 use std::sync::Arc;

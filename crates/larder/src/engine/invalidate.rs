@@ -37,7 +37,7 @@ pub(crate) enum InvalidationKind {
     Committed(Vec<ChangeId>),
 }
 
-/// The result of an invalidation.
+/// What an invalidation did; its receipt is made from this.
 pub(crate) struct InvalidationOutcome {
     pub(crate) delivery: Delivery,
     pub(crate) dropped: Dropped,

@@ -52,7 +52,7 @@ pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
 pub(crate) use load::Loading;
 pub(crate) use read::{ReadOptions, ReadOutcome};
 
-/// The state that all classes of one cache share.
+/// What all classes of one cache share.
 pub(crate) struct Engine {
     pub(crate) local: Arc<LocalTier>,
     pub(crate) namespace: Arc<Namespace>,

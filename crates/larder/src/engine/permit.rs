@@ -53,7 +53,7 @@ enum PermitBasis {
     Memory { permit: LocalPermit, tags: Vec<TagToken>, anchored_until: Option<Tick> },
 }
 
-/// The result of a put.
+/// Where a put stored its value, or that it was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RedeemOutcome {
     /// Stored in the tier that the class uses.

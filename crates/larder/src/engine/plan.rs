@@ -62,7 +62,7 @@ pub(super) struct Replacement {
     pub(super) tags: Vec<TagToken>,
 }
 
-/// A load that begins now.
+/// What a load has when it begins.
 pub(super) struct LoadBegin {
     pub(super) entry_ref: EntryRef,
     pub(super) flight: FlightId,

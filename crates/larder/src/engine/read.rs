@@ -43,7 +43,7 @@ impl ReadOutcome {
 /// How one read wants to be answered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadOptions {
-    /// `None`: the class's.
+    /// `None`: the consistency of the class.
     pub(crate) consistency: Option<Consistency>,
     /// How long the read waits for an answer of the tiers or of a flight. `None`: until there is one.
     pub(crate) soft_timeout: Option<Duration>,

@@ -205,6 +205,7 @@ impl Engine {
         let Some(InspectedFrame { frame, left }) = found.pop().flatten() else {
             return Ok(RedisState::Nothing);
         };
+        // Each frame of larder expires. One that does not is shown with the present instant.
         let until = self.wall_in(left.unwrap_or_default());
         let entry = match Frame::parse(&frame) {
             Ok(Frame::Lease(_)) => return Ok(RedisState::Lease { until }),

@@ -27,7 +27,7 @@ pub(crate) struct LoadOutcome {
 }
 
 impl LoadOutcome {
-    /// The outcome of a load that runs now.
+    /// The outcome of a load of this flight. `placement` says where the value is stored.
     pub(crate) fn loaded(value: Option<AnyValue>, placement: Placement, valid_until: Tick) -> Self {
         LoadOutcome { value, source: Source::Load { placement }, valid_until, stale_by: None }
     }

@@ -21,7 +21,7 @@ pub struct Life {
     pub began: Tick,
     /// The end of its TTL.
     pub fresh_until: Tick,
-    /// The end of every use of it.
+    /// The instant from which the entry is not used at all.
     pub ends: Tick,
     /// How long its load took.
     pub load_time: Duration,

@@ -129,7 +129,8 @@ impl Dialler {
                 }
                 ConnectionAddr::Tcp(host, port) => {
                     let stream = connect_to_any(host, *port).await?;
-                    // Requests are small, and each is waited for.
+                    // Requests are small, and a task waits for each of them. With Nagle's algorithm, some would be sent
+                    // late.
                     stream.set_nodelay(true)?;
                     self.shake_hands(stream, config).await
                 }
