@@ -219,8 +219,8 @@ impl Engine {
                     None => self.loaded_residence(total),
                 };
                 self.keep_in_memory(class, start, computed, (tags, residence), |copy| {
-                    // Eviction can remove the tags' tokens without an invalidation; the copy would then never be
-                    // served.
+                    // A tag's token can change without an invalidation, for example if a tracked read after an outage
+                    // inserts the token from Redis. The copy would then never be served.
                     match self.local.tags_are_current(&copy.tags, copy.origin, self.is_guarded()) {
                         true => permit.redeem(copy, ProtocolRule::PutsUnderPermit),
                         false => Err(NotStoredReason::NoRoom),

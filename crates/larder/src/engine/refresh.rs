@@ -29,8 +29,8 @@ use crate::remote::validity::Epoch;
 use crate::remote::{Fault, Mint, Unchanged};
 use crate::stats::count;
 
-/// How long the reads of this process begin no other refresh of an entry after a refresh failed, or after another
-/// instance was found to run one. Without this pause, each read would begin a load of a database that does not answer.
+/// How long this process waits before it tries again to refresh an entry, after a refresh failed or because another
+/// instance runs one. Without this pause, each read would begin a load of a database that does not answer.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An id that no flight has: for a load that runs without a flight.
