@@ -8,7 +8,7 @@ use syn::{Error, GenericParam, ItemFn, ReturnType, Type, parse2};
 use crate::arguments::{Argument, default_key, find_borrow, find_impl, rename_self};
 use crate::options::Options;
 
-/// The most parts of a tuple that implements `Key`.
+/// The most keys in a tuple that is itself a key.
 const KEY_PARTS_MAX: usize = 6;
 
 pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<TokenStream, Error> {

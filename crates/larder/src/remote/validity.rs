@@ -34,8 +34,8 @@ struct State {
     /// How often the validity was lost; the number of the present epoch.
     losses: u64,
     unsent: VecDeque<Bytes>,
-    /// Every entry of this database in Redis has to be dropped: more than [`UNSENT_MAX`] keys were unsent, or an unsent
-    /// invalidation needs a sweep.
+    /// Every entry of this database in Redis has to be dropped: more than [`UNSENT_MAX`] keys were unsent, an unsent
+    /// invalidation needs a sweep, or the last drop failed.
     is_overflowed: bool,
     /// The keeper is dropping every entry of this database in Redis now.
     is_clearing: bool,

@@ -28,8 +28,8 @@ use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::remote::Listener;
 use crate::remote::validity::Validity;
 
-/// The end of the key of a claim. A claim can be as short as a name that was cut while it arrived, 18 bytes; this end
-/// distinguishes the two. Every other key of larder contains the database's identity, and is longer.
+/// The end of the key of a claim. The key of a claim can have the length of a name that was cut while it arrived, 18
+/// bytes; this end distinguishes the two. Every other key of larder contains the database's identity, and is longer.
 pub(crate) const CLAIM: &str = "@installation";
 
 /// The database to which the keys under a prefix belong.
