@@ -44,7 +44,7 @@ pub enum Placement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotStoredReason {
-    /// An invalidation or another fill reached the key after the load began.
+    /// An invalidation or another fill reached the key after the load began, or a tag got another token.
     Overtaken,
     /// The class's policy stores no absent answers, or nothing at all; or the class is switched off.
     Policy,

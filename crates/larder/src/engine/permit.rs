@@ -223,7 +223,7 @@ impl Engine {
                     // inserts the token from Redis. The copy would then never be served.
                     match self.local.tags_are_current(&copy.tags, copy.origin, self.is_guarded()) {
                         true => permit.redeem(copy, ProtocolRule::PutsUnderPermit),
-                        false => Err(NotStoredReason::NoRoom),
+                        false => Err(NotStoredReason::Overtaken),
                     }
                 })
             }

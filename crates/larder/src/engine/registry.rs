@@ -91,15 +91,16 @@ impl Declaration {
     }
 }
 
-/// Finds a known list and a new list that name the same columns in different orders.
+/// Finds a known list and a list that is new and names the same columns in another order.
 fn reordered<'a>(known: &'a [Vec<String>], new: &'a [Vec<String>]) -> Option<(&'a [String], &'a [String])> {
     let sorted = |columns: &[String]| {
         let mut columns = columns.to_vec();
         columns.sort_unstable();
         columns
     };
-    let pairs = known.iter().flat_map(|here| new.iter().map(move |there| (&here[..], &there[..])));
-    pairs.into_iter().find(|(here, there)| here != there && sorted(here) == sorted(there))
+    let new = new.iter().filter(|there| !known.contains(there));
+    let mut pairs = new.flat_map(|there| known.iter().map(move |here| (&here[..], &there[..])));
+    pairs.find(|(here, there)| sorted(here) == sorted(there))
 }
 
 /// The state that all handles of one class's name share. Its parts are independent and guard no other data.
