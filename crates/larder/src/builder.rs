@@ -288,7 +288,7 @@ impl Builder {
         let events = Arc::new(EventSender::new(namespace.clone()));
         local.report_evictions(events.eviction_report());
         let causes = Arc::new(Causes::new(clock.clone(), self.bound).observed_by(events.clone()));
-        let polls = Arc::new(PollRequests::new());
+        let polls = Arc::new(PollRequests::new().reporting(self.journal.as_ref(), &clock, &events));
         let shared = self.shared(&clock, &local, &causes, &polls, &events).await?;
         let mut tasks = Vec::new();
         if let Some(journal) = &self.journal {

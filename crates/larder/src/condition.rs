@@ -1,5 +1,5 @@
-//! Stores why Redis cannot be used, or only in part. The keeper (`remote::redis::keeper`) writes the reason; every
-//! health report reads it.
+//! Stores why a tier cannot be used fully, logs it and sends it to subscribers. The keeper (`remote::redis::keeper`) writes
+//! the condition of Redis, which every health report reads; the polls of the journal (`polls`) write the journal's.
 //!
 //! Invariants, each checked by the test of the same name:
 //! - `an_episode_is_logged_once_and_once_at_its_end`;
@@ -101,10 +101,10 @@ impl Condition {
         }
         let Some(episode) = state.episode.take() else { return };
         drop(state);
-        self.send(Event::Recovered);
         let lasted = calm_since.since(episode.began);
         let troubles: Vec<&str> = episode.troubles.iter().map(|trouble| trouble.as_str()).collect();
         tracing::info!(troubles = troubles.join(" "), ?lasted, "the cache is no longer degraded");
+        self.send(Event::Recovered { troubles: episode.troubles });
     }
 
     /// The present trouble, if there is one.

@@ -68,20 +68,11 @@ impl Consumer {
     /// Polls the journal until the task is aborted.
     pub(crate) async fn consume(self) {
         let mut position = None;
-        let mut is_known_to_fail = false;
         loop {
             let requests = self.polls.requests();
-            match self.poll(&mut position).await {
-                Ok(()) => {
-                    is_known_to_fail = false;
-                    self.polls.complete(requests);
-                }
-                // A series of failures is logged once, although polls fail five times a second. Until a poll succeeds,
-                // reads go to their loaders.
-                Err(error) if !std::mem::replace(&mut is_known_to_fail, true) => {
-                    tracing::warn!(%error, "the journal cannot be asked, memory is not used");
-                }
-                Err(_) => {}
+            // A failure is logged by `PollRequests::noted`. Until a poll succeeds, reads go to their loaders.
+            if self.poll(&mut position).await.is_ok() {
+                self.polls.complete(requests);
             }
             self.polls.wait_until_due().await;
         }

@@ -203,19 +203,11 @@ impl Engine {
 
     fn journal_troubles(&self) -> Vec<Reason> {
         let Some(journal) = &self.journal else { return Vec::new() };
-        let incomplete = journal.incompleteness();
-        // An incomplete journal fails every poll, so the failed poll is no trouble of its own.
-        let silent = if incomplete.is_some() { None } else { self.polls.failure() };
-        let faults = [
-            (Trouble::IncompleteJournal, incomplete),
-            (Trouble::SilentJournal, silent),
-            (Trouble::ImpreciseJournal, journal.imprecision()),
-        ];
         let reason = |(trouble, fault): (Trouble, Option<JournalFault>)| {
             let JournalFault { reasons, since } = fault?;
             Some(Reason { trouble, text: trouble.text().into(), detail: Some(reasons.join("; ")), since })
         };
-        faults.into_iter().filter_map(reason).collect()
+        self.polls.faults(&**journal).into_iter().filter_map(reason).collect()
     }
 
     /// The promise of this cache, in one sentence.
