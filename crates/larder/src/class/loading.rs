@@ -66,7 +66,7 @@ impl<O, V: Send + Sync + 'static> Loader<O, V> {
 }
 
 fn one<V: Send + Sync + 'static>(core: Arc<ClassCore>, loading: BoxedLoad<Loaded<V>>) -> Loading {
-    Box::pin(async move {
+    Loading::of(async move {
         let timing = core.common.load_times.timing();
         let loaded = loading.await?;
         drop(timing);

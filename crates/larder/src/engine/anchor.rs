@@ -11,7 +11,8 @@
 
 use std::time::Duration;
 
-use crate::engine::load::{Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::StoreCondition;
 use crate::engine::plan::{AnchoredRight, LoadBegin, LoadPlan};
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};

@@ -10,10 +10,11 @@ use tokio::select;
 use tracing::Instrument;
 
 use crate::engine::budget::carried;
-use crate::engine::load::{Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::StoreCondition;
 use crate::engine::plan::{FlightStep, LoadBegin, LoadPlan, LoadStart};
 use crate::engine::{ClassCore, Engine, EntryRef};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::events::{Event, MissReason};
 use crate::loaded::AnyPrevious;
 use crate::local::outcome::{FlightReceiver, FlightResult, FlightSender, LoadOutcome};
@@ -191,7 +192,11 @@ impl LoadTask {
     async fn run(self, loading: Loading) -> FlightResult {
         let LoadTask { engine, class, begin, plan, leader } = self;
         let outcome = engine.run_plan(&class, &begin, plan, loading).await;
-        leader.complete(outcome.clone().map(LoadOutcome::shareable));
+        match &outcome {
+            // The load was given up before its end, so it has no outcome: followers try again.
+            Err(error) if error.kind() == ErrorKind::LoadEnded => drop(leader),
+            _ => leader.complete(outcome.clone().map(LoadOutcome::shareable)),
+        }
         outcome
     }
 }

@@ -4,6 +4,7 @@ mod aging;
 mod anchor;
 mod batch_read;
 mod budget;
+mod call;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
@@ -48,8 +49,8 @@ use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
 pub(crate) use batch_read::{BATCH_KEYS_MAX, BatchLoad};
+pub(crate) use call::{BatchCall, Loading};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
-pub(crate) use load::Loading;
 pub(crate) use read::{ReadOptions, ReadOutcome};
 
 /// The state that all classes of one cache share.

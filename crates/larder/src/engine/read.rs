@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::codec::AnyValue;
+use crate::engine::call::Loading;
 use crate::engine::flight::Leader;
-use crate::engine::load::Loading;
 use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
 use crate::error::Error;
 use crate::events::{Event, HitSource, MissReason};

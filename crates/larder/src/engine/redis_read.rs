@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
 use crate::engine::budget::{self, spend};
-use crate::engine::load::{LoadedValue, Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::{LoadedValue, StoreCondition};
 use crate::engine::plan::{FlightStep, LeaseHold, LoadBegin, LoadPlan, LoadStart, Replacement};
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::StorableValue;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use crate::engine::load::{Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::StoreCondition;
 use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, MemoryRight, Replacement};
 use crate::engine::redis_read::Round;
 use crate::engine::reply::Reply;
