@@ -61,7 +61,8 @@ impl PartialEq for LoadFailure {
 impl Eq for LoadFailure {}
 
 impl<V> Loaded<V> {
-    /// The longest version, in bytes. A longer one is not stored.
+    /// The longest version, in bytes. A longer one is not stored, counted in
+    /// [`versions_dropped`](crate::stats::Stats::versions_dropped) and logged.
     pub const VERSION_BYTES_MAX: usize = 256;
 
     fn of(answer: LoadedKind<V>) -> Self {
@@ -126,8 +127,7 @@ impl<V> Loaded<V> {
     /// The version of the value, such as an ETag or the number of a revision. The loader gets it with the previous
     /// value. At most [`Loaded::VERSION_BYTES_MAX`] bytes; a longer version is not stored.
     pub fn version(self, version: impl Into<Arc<str>>) -> Self {
-        let version = version.into();
-        Loaded { version: (version.len() <= Self::VERSION_BYTES_MAX).then_some(version), ..self }
+        Loaded { version: Some(version.into()), ..self }
     }
 }
 

@@ -27,7 +27,7 @@ pub struct PutOutcome {
     pub receipt: Receipt,
     /// Whether the value was stored, if only in this process. It is not stored if an invalidation or another put came in between, the class is
     /// switched off, its policy stores nothing, its permit is void or expired, the put runs inside a load, or the value
-    /// is too large or not carried by its codec.
+    /// is too large or carried by no codec.
     pub is_stored: bool,
 }
 

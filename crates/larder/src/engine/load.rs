@@ -25,7 +25,7 @@ use crate::protocol::rules::ProtocolRule;
 use crate::protocol::tag::TagToken;
 use crate::remote::Unchanged;
 use crate::source::{NotStoredReason, Placement, Source};
-use crate::stats::count;
+use crate::stats::{count, count_nth};
 
 /// The result of a loader.
 pub(crate) struct LoadedValue {
@@ -98,7 +98,7 @@ impl Engine {
                     value,
                     is_spoiled: spoiled.inspect(|reason| class.note_spoiled(reason)).is_some(),
                     ttl,
-                    version,
+                    version: version.filter(|version| class.keeps_version(version)),
                     took: began.elapsed(),
                 })
             }
@@ -241,7 +241,7 @@ impl Engine {
         let (origin, total) = residence_of(residence.total());
         let life = start.life(residence, total, took);
         if life.ends <= self.clock.now() {
-            return not_kept(value, NotStoredReason::Expired);
+            return not_kept(value, class.note_expired(took));
         }
         let copy = LocalCopy {
             value: value.clone(),
@@ -340,6 +340,23 @@ impl ClassCore {
         if why == NotStoredReason::Overtaken {
             count(&self.common.counters.fills_refused);
         }
+    }
+
+    /// Counts and logs a value that could stay no longer than its load took.
+    pub(super) fn note_expired(&self, took: Duration) -> NotStoredReason {
+        if count_nth(&self.common.counters.expired).is_power_of_two() {
+            tracing::warn!(class = self.name, ?took, "a load took as long as its value may stay, not stored");
+        }
+        NotStoredReason::Expired
+    }
+
+    /// Whether a loader's version is stored. Counts and logs one that is too long.
+    fn keeps_version(&self, version: &str) -> bool {
+        let (bytes, most) = (version.len(), Loaded::<()>::VERSION_BYTES_MAX);
+        if bytes > most && count_nth(&self.common.counters.versions_dropped).is_power_of_two() {
+            tracing::warn!(class = self.name, bytes, most, "a loader's version is too long, not stored");
+        }
+        bytes <= most
     }
 
     /// Counts a spoiled load. The first one of the class is logged.

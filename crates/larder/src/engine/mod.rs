@@ -165,7 +165,8 @@ const KEY_BYTES_MAX: usize = 32 << 10;
 
 impl ClassCore {
     fn readable_format(&self, tags: &Tags) -> ReadableFormat {
-        ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
+        let codecs = self.coder.codec().readable_ids();
+        ReadableFormat { codecs, class_version: self.version, tags: tags.len() }
     }
 
     pub(crate) fn is_on(&self, engine: &Engine) -> bool {

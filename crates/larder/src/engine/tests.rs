@@ -335,7 +335,7 @@ async fn a_batch_that_is_given_up_before_its_load_begins_fails_no_follower() {
     bench.tier.hangs.store(false, Ordering::SeqCst);
     *bench.tier.after_read.lock().unwrap() = None;
     batch.abort();
-    assert!(batch.await.unwrap_err().is_cancelled());
+    assert!(batch.await.is_err_and(|error| error.is_cancelled()));
     assert_eq!(follower.await.unwrap().0, 2, "the follower leads a flight of its own");
     assert_eq!(bench.class.common.counters.snapshot().load_failures, 0);
 }
