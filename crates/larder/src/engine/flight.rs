@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::select;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::engine::budget::carried;
@@ -49,20 +50,21 @@ impl Engine {
         }
     }
 
-    /// Runs a flight, and returns its result to the read that leads it.
+    /// Runs a flight, and returns its result to the read that leads it. That read waits until the instant for what is no
+    /// part of its answer.
     pub(super) async fn lead(
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
         entry_ref: EntryRef,
         leader: Leader,
-        consistency: Consistency,
+        (consistency, until): (Consistency, Option<Instant>),
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> FlightResult {
         let (plan, previous) = match self.ask_tiers(class, &entry_ref, &leader.receiver).await {
             FlightStep::Served(loaded, aged) => {
                 leader.complete(Ok(loaded.clone()));
                 if let Some(copy) = aged {
-                    self.refresh(class, entry_ref, &copy, begin_load).await;
+                    self.refresh_until(until, class, entry_ref, &copy, begin_load).await;
                 }
                 return Ok(loaded);
             }
