@@ -114,6 +114,30 @@ impl Cache {
         self.engine.local.weight_bytes()
     }
 
+    /// Runs `request` on one [budget](crate::Builder::redis_budget): all its reads, puts and draws of permits together wait
+    /// for Redis no longer than that, and what is left over goes on without Redis. Put it around the answer to a request
+    /// of HTTP. Without it, each read has a budget of its own.
+    ///
+    /// A task that `request` spawns is no part of it, and a refresh in the background neither. After a wait for another
+    /// instance's load, the budget begins again. A request within a request shares its budget, also one of another cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// let load = || async { Ok::<_, std::io::Error>("sea view".to_owned()) };
+    /// let both = async { Ok::<_, larder::Error>([rooms.get_or_load(&7, load).await?, rooms.get_or_load(&8, load).await?]) };
+    /// assert!(cache.with_redis_budget(both).await?.iter().all(Option::is_some));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn with_redis_budget<T>(&self, request: impl Future<Output = T>) -> T {
+        self.engine.with_budget(request).await
+    }
+
     /// The state of the cache at this instant. If the cache is degraded, the report says why and what to do.
     ///
     /// # Examples

@@ -51,7 +51,7 @@ pub enum NotStoredReason {
     /// The load took as long as the answer may stay: its TTL, or the staleness bound while neither Redis nor the
     /// journal reports changes.
     Expired,
-    /// The class's codec does not carry the value; see [`Codec`](crate::codec::Codec).
+    /// No codec carries the value; see [`Codec`](crate::codec::Codec).
     NotCarried,
     /// The encoded value is larger than
     /// [`ClassBuilder::max_value_bytes`](crate::class::ClassBuilder::max_value_bytes) allows, or what is stored beside

@@ -111,8 +111,10 @@ counts! {
     /// Entries in Redis that cannot be opened as an entry of this class and key: damaged, forged, copied, or written by
     /// a type of another shape. Each is a miss.
     broken_frames,
-    /// Loaded values that the class's codec does not carry: served, and not stored.
+    /// Loaded values that no [codec](crate::codec::Codec) carries: served, and not stored.
     not_carried,
+    /// Loaded values that the class's codec does not carry: another one wrote them.
+    other_codec,
     /// Loaded values that are larger than the class allows: served, and not stored.
     too_large,
     /// Of the hits in memory and Redis: the TTL of the answer had ended; see
@@ -130,6 +132,13 @@ counts! {
     breaker_refusals,
     /// Answers whose loader asked for a longer TTL than the class's.
     ttls_cut,
+    /// Answers whose loader named a version of more than
+    /// [`VERSION_BYTES_MAX`](crate::Loaded::VERSION_BYTES_MAX) bytes. Their values were stored without it.
+    versions_dropped,
+    /// Permits that were drawn for longer than [`LIFE_MAX`](crate::permit::Permit::LIFE_MAX). Not counted as reads.
+    permits_cut,
+    /// Loaded values that were not stored, because their load took as long as they may stay.
+    expired,
     /// Answers, loaded or from Redis, that memory did not keep, because one entry may take at most 1/32 of the
     /// [memory budget](crate::Builder::memory_bytes).
     no_room,

@@ -131,7 +131,7 @@ where
 {
     let begin_load = |_previous| -> Loading {
         let (core, loading) = (class.core.clone(), load());
-        Box::pin(async move {
+        Loading::of(async move {
             let timing = core.common.load_times.timing();
             let loaded = loading.await.into_loaded()?;
             drop(timing);

@@ -354,7 +354,7 @@ where
         let core = &self.class.core;
         let begin_load = |previous: Option<AnyPrevious>| -> Loading {
             let (core, loading) = (core.clone(), load(previous.and_then(AnyPrevious::typed)));
-            Box::pin(async move {
+            Loading::of(async move {
                 let timing = core.common.load_times.timing();
                 let loaded = loading.await.map_err(Into::into)?;
                 drop(timing);

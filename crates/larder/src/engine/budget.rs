@@ -41,17 +41,30 @@ struct Spending {
     since: Instant,
     /// Whether a round trip was cut short or not begun.
     is_spent: bool,
+    /// Whether that was counted.
+    is_noted: bool,
 }
 
 impl RedisBudget {
     fn new(limit: Duration) -> Self {
-        let spending =
-            Spending { used: Duration::ZERO, under_way: 0, since: Instant::now(), is_spent: false };
+        let spending = Spending {
+            used: Duration::ZERO,
+            under_way: 0,
+            since: Instant::now(),
+            is_spent: false,
+            is_noted: false,
+        };
         RedisBudget { limit, spending: Mutex::new(spending) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Spending> {
         self.spending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the budget is spent and this call is the first to learn it.
+    fn is_newly_spent(&self) -> bool {
+        let mut spending = self.lock();
+        spending.is_spent && !std::mem::replace(&mut spending.is_noted, true)
     }
 
     /// Begins a round trip. Returns the rest of the budget, and a guard whose drop ends the round trip.
@@ -118,17 +131,31 @@ pub(super) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
 }
 
 impl Engine {
-    /// Runs `request` on a new budget, or, if it is a part of another request, on the budget of that one.
+    /// Runs a request on a budget, which it makes if `request` is not a part of another one. A spent budget counts once,
+    /// for the class that spent it.
     pub(crate) async fn budgeted<T>(&self, class: &ClassCore, request: impl Future<Output = T>) -> T {
-        let Some(shared) = self.shared.as_ref().filter(|_| BUDGET.try_with(|_| ()).is_err()) else {
-            return request.await;
+        let Some(shared) = &self.shared else { return request.await };
+        let (budget, outcome) = match BUDGET.try_with(Arc::clone) {
+            Ok(budget) => (budget, request.await),
+            Err(_) => {
+                let budget = Arc::new(RedisBudget::new(shared.budget));
+                (budget.clone(), BUDGET.scope(budget, request).await)
+            }
         };
-        let budget = Arc::new(RedisBudget::new(shared.budget));
-        let outcome = BUDGET.scope(budget.clone(), request).await;
-        if budget.lock().is_spent {
+        if budget.is_newly_spent() {
             class.note_spent_budget(budget.limit);
         }
         outcome
+    }
+
+    /// Runs what an application does for one request on one budget.
+    pub(crate) async fn with_budget<T>(&self, request: impl Future<Output = T>) -> T {
+        match &self.shared {
+            Some(shared) if BUDGET.try_with(|_| ()).is_err() => {
+                BUDGET.scope(Arc::new(RedisBudget::new(shared.budget)), request).await
+            }
+            _ => request.await,
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl Bed {
         let core = &self.class.core;
         let value: AnyValue = Arc::new(Record::of(key));
         let storable = core.storable(Some(&value)).unwrap();
-        let (payload, codec) = core.packed(storable.payload);
+        let (payload, codec) = core.packed(storable.payload, storable.codec);
         let header = Header {
             codec,
             class_version: 0,

@@ -4,6 +4,7 @@ mod aging;
 mod anchor;
 mod batch_read;
 mod budget;
+mod call;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
@@ -48,8 +49,8 @@ use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
 pub(crate) use batch_read::{BATCH_KEYS_MAX, BatchLoad};
+pub(crate) use call::{BatchCall, Loading};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
-pub(crate) use load::Loading;
 pub(crate) use read::{ReadOptions, ReadOutcome};
 
 /// What all classes of one cache share.
@@ -165,7 +166,8 @@ const KEY_BYTES_MAX: usize = 32 << 10;
 
 impl ClassCore {
     fn readable_format(&self, tags: &Tags) -> ReadableFormat {
-        ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
+        let codecs = self.coder.codec().readable_ids();
+        ReadableFormat { codecs, class_version: self.version, tags: tags.len() }
     }
 
     pub(crate) fn is_on(&self, engine: &Engine) -> bool {

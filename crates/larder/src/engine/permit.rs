@@ -147,10 +147,8 @@ impl Engine {
                         continue;
                     }
                     AfterRead::Wait => (None, before),
-                    AfterRead::Acquire { replace, alarm } => {
-                        if let Some(broken) = alarm {
-                            class.note_broken_frame(&broken);
-                        }
+                    AfterRead::Acquire { replace, unused } => {
+                        class.note_unused(&self.redis_key(&entry_ref.key), &unused);
                         (None, replace)
                     }
                 };

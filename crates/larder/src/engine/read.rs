@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::codec::AnyValue;
+use crate::engine::call::Loading;
 use crate::engine::flight::Leader;
-use crate::engine::load::Loading;
 use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
 use crate::error::Error;
 use crate::events::{Event, HitSource, MissReason};
@@ -84,7 +84,8 @@ impl Engine {
             if age == Age::Refresh {
                 // Boxed, so that the future of a hit stays small.
                 let entry_ref = EntryRef { key: owned(key), tags: tags() };
-                let refresh = self.refresh(class, entry_ref, &copy, begin_load);
+                let until = options.soft_timeout.map(|limit| Instant::now() + limit);
+                let refresh = self.refresh_until(until, class, entry_ref, &copy, begin_load);
                 Box::pin(self.budgeted(class, refresh)).await;
             }
             return Ok(self.serve_memory(class, key, &copy));
@@ -104,7 +105,8 @@ impl Engine {
         let is_bounded = options.is_bounded(class);
         let may_be_stale = is_bounded && class.policy.aging().is_stale_if_error();
         let known = may_be_stale.then(|| (entry_ref.clone(), self.known_before(&entry_ref)));
-        let answer = self.read_by_flight(class, entry_ref, options.of(class), begin_load);
+        let until = options.soft_timeout.map(|limit| Instant::now() + limit);
+        let answer = self.read_by_flight(class, entry_ref, (options.of(class), until), begin_load);
         let answer = match options.soft_timeout {
             None => answer.await,
             // Dropping `answer` ends this read's wait. The load goes on in its own task.
@@ -229,7 +231,7 @@ impl Engine {
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
         entry_ref: EntryRef,
-        consistency: Consistency,
+        (consistency, until): (Consistency, Option<Instant>),
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<ReadOutcome, Error> {
         let (arrival, began) = (self.local.next_flight(), self.clock.now());
@@ -280,7 +282,7 @@ impl Engine {
                 }
                 JoinDecision::Lead(new) => {
                     let leader = Leader::new(self.local.clone(), entry_ref.key.clone(), new);
-                    let outcome = self.lead(class, entry_ref, leader, consistency, begin_load).await;
+                    let outcome = self.lead(class, entry_ref, leader, (consistency, until), begin_load).await;
                     return outcome.map(ReadOutcome::led);
                 }
             }

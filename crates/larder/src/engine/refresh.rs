@@ -9,9 +9,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::engine::load::{Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::StoreCondition;
 use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, MemoryRight, Replacement};
 use crate::engine::redis_read::Round;
 use crate::engine::reply::Reply;
@@ -68,6 +70,27 @@ impl Engine {
         };
         // Boxed for the same reason as a flight's load; see `lead`.
         tokio::spawn(Box::pin(task).in_current_span());
+    }
+
+    /// As [`Engine::refresh`], but gives up at the end of the read's soft time-out: the read has its answer already.
+    pub(super) async fn refresh_until(
+        self: &Arc<Self>,
+        until: Option<Instant>,
+        class: &Arc<ClassCore>,
+        entry_ref: EntryRef,
+        copy: &Arc<LocalCopy>,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
+    ) {
+        let refresh = self.refresh(class, entry_ref, copy, begin_load);
+        match until {
+            None => refresh.await,
+            // Only round trips are cut short. Once the load has begun, it has a task of its own.
+            Some(until) => {
+                if timeout_at(until, refresh).await.is_err() {
+                    self.retry_later(copy);
+                }
+            }
+        }
     }
 
     fn retry_later(&self, copy: &LocalCopy) {

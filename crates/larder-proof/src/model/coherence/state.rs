@@ -17,7 +17,7 @@ use crate::model::redis::{Redis, Sent};
 pub(super) const INSTANCES: usize = 2;
 
 pub(super) fn expected(is_tagged: bool) -> ReadableFormat {
-    ReadableFormat { codec: 0, class_version: 1, tags: usize::from(is_tagged) }
+    ReadableFormat { codecs: &[0], class_version: 1, tags: usize::from(is_tagged) }
 }
 
 pub(super) fn key() -> Bytes {
