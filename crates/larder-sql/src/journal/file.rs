@@ -28,6 +28,11 @@ pub(super) async fn identity(connection: &mut SqlConnection) -> Result<String, E
     Ok(format!("{}-{}", place(Path::new(&file)), boot.trim()))
 }
 
+/// Whether two paths are of one file, now.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || place(one) == place(other) && !place(one).is_empty()
+}
+
 /// Device, inode number and creation time of `file`. If the system does not report a part, it is empty. The id that the
 /// file contains (`larder_identity`) still distinguishes databases that were created separately.
 fn place(file: &Path) -> String {
