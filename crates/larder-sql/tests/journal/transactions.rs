@@ -1,6 +1,7 @@
 //! What `commit` acknowledges for transactions that fire no trigger, are SERIALIZABLE, or have another role.
 
 use std::future::ready;
+use std::time::Duration;
 
 use larder::journal::Journal;
 use larder::receipt::{Delivery, Receipt};
@@ -10,7 +11,7 @@ use larder_sql::dialect::Dialect;
 use larder_sql::error::ErrorKind;
 use larder_sql::journal::{SqlJournal, Table, triggers};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
 use crate::bed::Bed;
 
@@ -38,7 +39,7 @@ impl Stays {
         let pool = PgPool::connect(&bed.url()).await.unwrap();
         let journal = SqlJournal::join(&pool, vec![table]).await.unwrap();
         let cache = Cache::builder("transactions").journal(journal).build().await.unwrap();
-        let class = cache.class("stay").open().unwrap();
+        let class = cache.class("stay").absent_for(Duration::from_mins(1)).open().unwrap();
         Self { bed, pool, cache, class }
     }
 
@@ -101,6 +102,8 @@ async fn ddl_of_other_tables_invalidates_nothing() {
     assert!(stays.class.get(&1).await.is_hit());
 }
 
+const SERIALIZABLE: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE";
+
 /// A transaction that read the end of the outbox would conflict with each that writes there.
 #[tokio::test]
 async fn overlapping_serializable_transactions_of_different_rows_commit() {
@@ -113,22 +116,28 @@ async fn overlapping_serializable_transactions_of_different_rows_commit() {
     let journal = SqlJournal::join(&pool, crate::bed::tables()).await.unwrap();
     let cache = Cache::builder("transactions").journal(journal).build().await.unwrap();
     let guests = cache.class::<String, u8>("guest").open().unwrap();
+    let update = async |tx: &mut Transaction<'static, Postgres>, id| {
+        let update = sqlx::query("UPDATE guests SET n = n + 1 WHERE id = $1").bind(id);
+        assert_eq!(update.execute(&mut **tx).await.unwrap().rows_affected(), 1);
+    };
     for _ in 0..5 {
-        let mut transactions = Vec::new();
         for id in ["1", "2"] {
             guests.get_or_load(id, || ready(Ok::<_, larder::Error>(1))).await.unwrap();
-            let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await.unwrap();
-            let update = sqlx::query("UPDATE guests SET n = n + 1 WHERE id = $1").bind(id);
-            assert_eq!(update.execute(&mut *tx).await.unwrap().rows_affected(), 1);
-            transactions.push(tx);
         }
-        for (tx, id) in transactions.into_iter().zip(["1", "2"]) {
-            let receipt = cache.commit(tx).await.unwrap();
-            assert_eq!((receipt.delivery(), receipt.keys()), (Delivery::Sent, 2), "{receipt:?}");
-            assert!(guests.get(id).await.is_miss());
-        }
+        let mut first = pool.begin_with(SERIALIZABLE).await.unwrap();
+        let mut second = pool.begin_with(SERIALIZABLE).await.unwrap();
+        update(&mut first, "1").await;
+        update(&mut second, "2").await;
+        let receipt = cache.commit(second).await.unwrap();
+        assert_eq!((receipt.delivery(), receipt.keys()), (Delivery::Sent, 2), "{receipt:?}");
+        assert!(guests.get("2").await.is_miss() && guests.get("1").await.is_hit());
+        // It writes behind the row of the other one, which the other's look at the outbox would have locked.
+        update(&mut first, "1").await;
+        let receipt = cache.commit(first).await.unwrap();
+        assert_eq!((receipt.delivery(), receipt.keys()), (Delivery::Sent, 2), "{receipt:?}");
+        assert!(guests.get("1").await.is_miss());
     }
-    let read = pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await.unwrap();
+    let read = pool.begin_with(SERIALIZABLE).await.unwrap();
     let receipt = cache.commit(read).await.unwrap();
     assert_eq!((receipt.keys(), receipt.tags()), (0, 0));
 }
