@@ -88,6 +88,15 @@ impl Error {
             (is_postgres || error.message().starts_with("no such table"))
                 && error.message().contains("larder_")
         });
+        let is_denied = error.as_database_error().is_some_and(|error| {
+            error.code().is_some_and(|code| code == "42501") && error.message().contains("larder_outbox")
+        });
+        if is_denied {
+            return Self::no_journal(
+                "the role of the transaction may not read larder_outbox, so nothing was committed: \
+                 GRANT SELECT ON larder_outbox TO each role that `SET ROLE` gives a transaction, or RESET ROLE before the commit",
+            );
+        }
         if is_missing {
             return Self::no_journal(
                 "the database has no outbox, or one of an earlier release; a migration of the application has to run what \
@@ -115,7 +124,9 @@ impl fmt::Display for Error {
             ErrorKind::Constraint { constraint } => write!(f, "the database refused the row: {constraint}"),
             ErrorKind::Other if self.lost_a_statement() => f.write_str(
                 "the database does not know a statement that was prepared on this connection: a pooler in transaction \
-                 mode has to be declared, DATABASE_POOLER=transaction",
+                 mode has to be declared: DATABASE_POOLER=transaction for the service, `DatabaseOptions::pooler` for a \
+                 `Database`, and `statement_cache_capacity(0)` (in the URL: statement-cache-capacity=0) for a pool that is \
+                 joined",
             ),
             ErrorKind::Other => f.write_str("the database failed"),
         }

@@ -100,6 +100,7 @@ pub trait Key<K: ?Sized = Self> {
 /// assert_eq!(<(String, u32) as Key>::kinds(), Some(vec![PartKind::Text, PartKind::Number]));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PartKind {
     /// Any text. The column must compare texts by their bytes: otherwise two texts that are equal there are two keys
     /// here.
@@ -108,6 +109,8 @@ pub enum PartKind {
     Number,
     /// `true` or `false`.
     Flag,
+    /// A UUID: 32 lower-case hexadecimal digits in groups of 8, 4, 4, 4 and 12, with hyphens between them.
+    Uuid,
     /// A type of the application that has exactly one text for each value, the same as the database's.
     Canonical,
 }

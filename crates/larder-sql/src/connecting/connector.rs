@@ -105,7 +105,8 @@ impl Connector {
 
     async fn connect_to(&self, host: &Host) -> Result<SqlConnection, Refusal> {
         let refused = |error| Refusal::of(&host.name, &error);
-        let present = self.like.as_ref().map(|pool| url_like(pool).parse()).transpose().map_err(refused)?;
+        let parsed = |pool| url_like(pool).map_err(|error| sqlx::Error::Tls(error.into()))?.parse();
+        let present = self.like.as_ref().map(parsed).transpose().map_err(refused)?;
         let options = present.as_ref().unwrap_or(&host.options);
         let mut connection = AnyConnection::connect_with(options).await.map_err(refused)?;
         let mode = match self.dialect {

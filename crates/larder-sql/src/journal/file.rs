@@ -33,6 +33,11 @@ pub(super) async fn identity(connection: &mut SqlConnection) -> Result<String, E
     Ok(format!("{}-{}", place(Path::new(&file)), boot.trim()))
 }
 
+/// Whether two paths are of one file, now.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || place(one) == place(other) && !place(one).is_empty()
+}
+
 /// Device, inode number and creation time of `file`. A part that the system does not report is empty. Even then the id
 /// in the file (`larder_identity`) distinguishes databases that were created separately.
 fn place(file: &Path) -> String {

@@ -22,6 +22,7 @@ mod sqlite_triggers;
 mod state;
 mod table;
 mod touched;
+mod uuid_text;
 mod verifying;
 
 use std::fmt;
@@ -39,7 +40,7 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::completeness::{Attestation, Inspection};
 use crate::journal::identity_age::IdentityAge;
-use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow};
+use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow, OwnRows};
 use crate::journal::state::{JournalConnection, LastInspection, State};
 
 pub use crate::journal::completeness::Defect;
@@ -224,7 +225,7 @@ impl SqlJournal {
         if self.database.dialect() == Dialect::Postgres {
             // A consumer stops waiting after a time-out and polls again, so the server must also stop the old
             // statement.
-            connection.limit_statements(STATEMENT_TIMEOUT).await?;
+            connection.limit_statements(STATEMENT_TIMEOUT);
         }
         let file = match self.database.dialect() {
             Dialect::Postgres => String::new(),
@@ -264,7 +265,11 @@ impl SqlJournal {
         if !self.trusts_silence {
             let is_inspected = state.inspected.as_ref().is_some_and(|last| last.is_good_for(&attested));
             if !is_inspected {
-                state.inspected = Some(self.inspect_on(&mut own, attested).await?);
+                let mut last = self.inspect_on(&mut own, attested).await?;
+                // The types of key columns may have changed since `Builder::build` and `verify` looked at them.
+                let wrong = self.wrong_columns_on(&mut own.connection).await?;
+                last.inspection.defects.extend(wrong.into_iter().map(Defect::new));
+                state.inspected = Some(last);
             }
             // A write transaction may have noted a defect since the last poll. Replace it by the result of the
             // inspection, which is valid now: this poll has compared the attestation.

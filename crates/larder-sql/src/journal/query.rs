@@ -42,3 +42,13 @@ pub(super) struct OutboxRow {
     /// The touches as JSON. Bytes, because SQLite also stores invalid UTF-8 as TEXT.
     pub(super) touched: Vec<u8>,
 }
+
+/// What a transaction has changed, before its commit.
+pub(super) enum OwnRows {
+    /// Its rows of the outbox.
+    Known(Vec<OutboxRow>),
+    /// It changed what rows a table has without firing a trigger. The journal stays complete.
+    Everything,
+    /// It changed rows that the journal may not have.
+    Silent,
+}

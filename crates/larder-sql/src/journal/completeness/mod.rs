@@ -17,6 +17,7 @@
 //! attestation in the answer's snapshot equals the attestation in the position.
 
 mod columns;
+pub(super) mod facts;
 pub(super) mod postgres;
 pub(super) mod sqlite;
 
