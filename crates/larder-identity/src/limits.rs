@@ -192,7 +192,7 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.pairs, key)?], known: None })
     }
 
-    /// An attempt at the second factor, after the right password. A known device has a budget of its own.
+    /// An attempt at the second factor at a login, after the right password. A known device has a budget of its own.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -211,6 +211,17 @@ impl Limits {
         let key = self.digest(&[b"confirm", session.as_bytes()]);
         let attempt = self.from_address(Purpose::Confirm, address)?;
         Ok(attempt.and(Attempt { taken: vec![taken(&self.codes, key)?], known: None }))
+    }
+
+    /// An attempt to confirm an action with a code of the second factor, in this session, after the right password. Each
+    /// session has a budget of its own, apart from that of logins. So a client that knows the password, and has no session,
+    /// cannot keep the owner's sessions from confirming.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn confirm_code(&self, session: Uuid) -> Result<Attempt, TooMany> {
+        let key = self.digest(&[b"confirm code", session.as_bytes()]);
+        Ok(Attempt { taken: vec![taken(&self.codes, key)?], known: None })
     }
 
     /// A mail to this e-mail address, which a client at `address` asks for. The caller drops the attempt, because each

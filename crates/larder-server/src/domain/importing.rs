@@ -11,6 +11,7 @@ use crate::domain::identity::UserId;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::json::{from_json, string, text_of};
 use crate::domain::patch::UserPatch;
+use crate::domain::strict::{self, Read};
 use crate::domain::user::User;
 use crate::domain::user_body::Patched;
 
@@ -204,8 +205,9 @@ impl RowReader {
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, ValidationErrors> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(object)) => Ok(object),
+    match strict::read(bytes) {
+        Ok(Read { value: Value::Object(object), twice }) if twice.is_empty() => Ok(object),
+        Ok(Read { value: Value::Object(_), twice }) => Err(twice),
         // serde_json's own message is not repeated, because it may quote the line.
         _ => Err(ValidationErrors::one("line", Invalid::new("must be a JSON object in UTF-8"))),
     }

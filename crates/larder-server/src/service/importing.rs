@@ -89,7 +89,7 @@ impl Service {
 
 /// Checks that the caller may write this row.
 fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
-    let Written { before, after, gives_password } = written;
+    let Written { before, after, gives_password, has_permission } = written;
     let refused =
         |field: &str, refusal: Refusal| Err(ValidationErrors::one(field, Invalid::new(refusal.text())));
     let is_allowed = |field, checked: Result<(), ServiceError>| match checked {
@@ -115,6 +115,9 @@ fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
         gives_no_right("role", after.role)?;
     }
     if after.is_active && !before.is_active {
+        if has_permission {
+            return refused("is_active", Refusal::PasswordNeeded);
+        }
         gives_no_right("is_active", after.role)?;
     }
     let was_superadmin = before.role == Role::Superadmin && before.is_active;
@@ -128,7 +131,7 @@ fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
         return Ok(());
     }
     // This change alters the login of the caller, or of a user with rights. So it also requires the caller's password.
-    match before.id == caller.id {
+    match before.id == caller.id || has_permission {
         true => refused("id", Refusal::PasswordNeeded),
         false => gives_no_right("id", before.role),
     }

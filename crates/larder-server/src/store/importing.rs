@@ -18,6 +18,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::changes::{Proven, lock_counts, mark_email, update_events};
 use crate::store::error::StoreError;
+use crate::store::permissions::having;
 use crate::store::row::{self, AsRead, select_user};
 use crate::store::writing::Writer;
 use crate::store::{bulk, placeholders};
@@ -78,12 +79,21 @@ pub struct Written<'a> {
     pub after: &'a User,
     /// Whether the user gets its first password.
     pub gives_password: bool,
+    /// Whether the user has a permission.
+    pub has_permission: bool,
 }
 
 /// Says whether the caller may write a row.
 pub trait Judge: Fn(Written<'_>) -> Result<(), ValidationErrors> + Send + Sync {}
 
 impl<F: Fn(Written<'_>) -> Result<(), ValidationErrors> + Send + Sync> Judge for F {}
+
+/// What a user has besides its fields, and what its row gives it.
+#[derive(Clone, Copy)]
+struct Account {
+    gives_password: bool,
+    has_permission: bool,
+}
 
 /// A user to write, and the password hash that its row gives it, if any.
 struct Planned<'a> {
@@ -127,7 +137,9 @@ impl Writer {
         let found: Vec<_> = rows.iter().map(|row| owner_of(row, &owners)).collect();
         let ids: BTreeSet<_> = found.iter().flatten().copied().collect();
         let users = locked(&mut write, &ids).await?;
-        let with_password = with_password(&mut write, &ids).await?;
+        // An import changes no password.
+        let with_password = having(&mut write, "credentials", &ids).await?;
+        let with_permission = having(&mut write, "permissions", &ids).await?;
 
         let mut now = Timestamp::now();
         let (mut planned, mut outcomes, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
@@ -141,7 +153,11 @@ impl Writer {
             };
             let has_password = found.is_some_and(|id| with_password.contains(&id));
             let hash = row.password_hash.as_deref().filter(|_| !has_password);
-            let outcome = plan(row, before, now, &owners, hash.is_some(), judge).and_then(|after| {
+            let account = Account {
+                gives_password: hash.is_some(),
+                has_permission: found.is_some_and(|id| with_permission.contains(&id)),
+            };
+            let outcome = plan(row, before, now, &owners, account, judge).and_then(|after| {
                 if found.is_some_and(|id| !seen.insert(id)) {
                     let invalid = Invalid::new("names a user that an earlier line of this batch changes");
                     return Err(ValidationErrors::one("id", invalid));
@@ -197,7 +213,7 @@ fn plan(
     before: Option<&AsRead>,
     now: Timestamp,
     owners: &Owners,
-    gives_password: bool,
+    Account { gives_password, has_permission }: Account,
     judge: &impl Judge,
 ) -> Result<User, ValidationErrors> {
     let mut after = match before {
@@ -224,7 +240,8 @@ fn plan(
     };
     let is_same_address = before.is_none_or(|read| read.user.email == after.email);
     after.email_verified = row.email_verified.unwrap_or(after.email_verified && is_same_address);
-    judge(Written { before: before.map(|read| &read.user), after: &after, gives_password })?;
+    let before_user = before.map(|read| &read.user);
+    judge(Written { before: before_user, after: &after, gives_password, has_permission })?;
     let mut errors = ValidationErrors::default();
     for ((column, value), owners) in UNIQUE.iter().zip(unique_values(&after)).zip(owners) {
         let owner = value.and_then(|value| owners.get(&value));
@@ -320,25 +337,6 @@ async fn locked(
         }
     }
     Ok(users)
-}
-
-/// Those of these users that have a password. An import does not change an existing password.
-async fn with_password(
-    write: &mut WriteTransaction,
-    ids: &BTreeSet<UserId>,
-) -> Result<BTreeSet<UserId>, StoreError> {
-    let mut found = BTreeSet::new();
-    let ids: Vec<_> = ids.iter().collect();
-    for ids in ids.chunks(VALUES_PER_STATEMENT) {
-        let list = placeholders::rows(1, ids.len());
-        let query =
-            sqlx::query(AssertSqlSafe(format!("SELECT user_id FROM credentials WHERE user_id IN {list}")));
-        let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
-        for row in query.fetch_all(write.statement()).await? {
-            found.insert(row::user_id(&row, "user_id")?);
-        }
-    }
-    Ok(found)
 }
 
 async fn apply(write: &mut WriteTransaction, planned: &[Planned<'_>]) -> Result<(), StoreError> {

@@ -197,10 +197,7 @@ impl Lists<'_> {
             found => found?.value,
         };
         let is_listed = |user: &User| user.is_active || self.caller.role > Role::User;
-        let user = found.filter(|user| {
-            let sees_all = self.caller.may_see_all_of(user);
-            is_listed(user) && self.query.holds_of(user, sees_all)
-        });
+        let user = found.filter(|user| is_listed(user) && self.query.holds_of(user, self.caller));
         Ok(user.into_iter().map(|user| User::clone(&user)).collect())
     }
 }
