@@ -90,7 +90,7 @@ fn count(requests: &[u64], find: impl Fn(u64) -> bool, insert: impl Fn(u64)) -> 
 
 /// larder's budget is in bytes, so its room is as many bytes as so many entries weigh, whose values weigh `value_bytes`.
 async fn hits_of_larder(capacity: u64, value_bytes: u64, requests: &[u64]) -> Result<usize> {
-    const SAMPLE: u64 = 1_000;
+    const SAMPLE: u64 = 100;
     let (cache, class) = open(64 << 20, value_bytes).await?;
     let empty = cache.memory_bytes();
     for key in 0..SAMPLE {

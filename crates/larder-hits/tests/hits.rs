@@ -12,7 +12,7 @@ const CACHES: usize = 7;
 
 fn run(traces: &[&Path]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder-hits"));
-    command.args(["hit-ratio", "--requests", "2000"]);
+    command.args(["hit-ratio", "--requests", "1000"]);
     for trace in traces {
         command.arg("--trace").arg(trace);
     }

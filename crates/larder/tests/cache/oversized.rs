@@ -146,9 +146,8 @@ async fn a_value_whose_connection_is_closed_before_its_reply_begins_is_removed()
     }
 }
 
-/// `cargo nextest run -p larder --features testing --run-ignored all -E 'test(half_a_gigabyte)'`
+/// The longest value that Redis has. Redis takes more than a gigabyte.
 #[tokio::test]
-#[ignore = "Redis takes more than a gigabyte; fails on a busy machine: Redis is not used again within 20 s"]
 async fn half_a_gigabyte_takes_no_memory() {
     let redis = Redis::start().unwrap();
     let table = Table::new();

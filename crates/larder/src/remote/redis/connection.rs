@@ -120,19 +120,20 @@ impl Dialler {
     async fn connect(
         &self,
         config: AsyncConnectionConfig,
+        is_tracked: bool,
         limit: Duration,
     ) -> RedisResult<(MultiplexedConnection, Driver)> {
         let connecting = async {
             match self.info.addr() {
                 ConnectionAddr::Unix(path) => {
-                    self.shake_hands(UnixStream::connect(path).await?, config).await
+                    self.shake_hands(UnixStream::connect(path).await?, config, is_tracked).await
                 }
                 ConnectionAddr::Tcp(host, port) => {
                     let stream = connect_to_any(host, *port).await?;
                     // Requests are small, and a task waits for each of them. With Nagle's algorithm, some would be sent
                     // late.
                     stream.set_nodelay(true)?;
-                    self.shake_hands(stream, config).await
+                    self.shake_hands(stream, config, is_tracked).await
                 }
                 // `parse` refuses every other kind.
                 _ => Err(RedisError::from((ErrorKind::InvalidClientConfig, "no address of a Redis"))),
@@ -147,11 +148,12 @@ impl Dialler {
         &self,
         stream: S,
         config: AsyncConnectionConfig,
+        is_tracked: bool,
     ) -> RedisResult<(MultiplexedConnection, Driver)>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = LimitedReplies::new(stream, self.reply_limit.clone());
+        let stream = LimitedReplies::new(stream, is_tracked, self.reply_limit.clone());
         let settings = self.info.redis_settings();
         let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, config).await?;
         Ok((connection, Driver(tokio::spawn(driver).abort_handle())))
@@ -185,7 +187,7 @@ impl Dialler {
         let config =
             AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout)).set_push_sender(handler);
         let limit = self.timeout.max(Duration::from_secs(1));
-        let (mut connection, driver) = self.connect(config, limit).await?;
+        let (mut connection, driver) = self.connect(config, true, limit).await?;
         let driver = Arc::new(driver);
         let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await;
         match tracking {
@@ -204,7 +206,7 @@ impl Dialler {
     /// Dials an untracked connection, for inspection. No reply on it may be kept in memory.
     pub(crate) async fn dial_untracked(&self) -> RedisResult<(MultiplexedConnection, Driver)> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout));
-        self.connect(config, self.timeout).await
+        self.connect(config, false, self.timeout).await
     }
 }
 

@@ -4,11 +4,17 @@
 //! Redis, and each further one would make Redis send the value again, before the replies to all other requests. So the
 //! reader's keys are looked at on another connection, and those with a long value are unlinked.
 //!
-//! No reply is a sign too, not only the beginning of a long one: while Redis copies half a gigabyte into a reply, it
-//! answers no heartbeat either, and then the connection is closed before the reply begins.
+//! No reply is a sign too, not only the beginning of a long one: while Redis copies half a gigabyte into a reply, which
+//! takes it up to seconds, it answers no heartbeat either, and then the connection is closed before the reply begins.
+//! Redis copies it once more for each read that it has received by then, so:
+//!
+//! - After a read that got no reply in 20 ms, no further read is sent before anything has come from Redis.
+//! - If its connection was lost, or a long text has begun, no read of the same keys is sent before they have been looked
+//!   at.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
@@ -17,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use crate::remote::Fault;
 use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::replies::ReplyLimit;
+use crate::remote::validity::{Epoch, Validity};
 
 /// Unlinks the keys whose values are longer than ARGV[1] bytes, and returns their number. It is one script, so that it
 /// needs one reply: Redis may be copying the value for a next reader, and answers in between only. Of a value of another
@@ -38,6 +45,9 @@ return unlinked
 /// slow for another reason gets one more request a second at most.
 const LATE_REPLY: Duration = Duration::from_secs(1);
 
+/// How long a read has to have waited without a reply to be a sign of a long value. A read whose caller left earlier is none.
+const SILENCE: Duration = Duration::from_millis(20);
+
 /// How often the keys are looked at if Redis does not answer, and the pause in between: it may be busy with the value.
 const ATTEMPTS: usize = 10;
 const RETRY_AFTER: Duration = Duration::from_millis(300);
@@ -49,47 +59,96 @@ const SUSPECTS_MAX: usize = 500;
 pub(crate) struct LongValues {
     pool: UntrackedPool,
     limit: Arc<ReplyLimit>,
-    /// The lock is held for a few statements, never across an await and never together with another lock.
+    validity: Arc<Validity>,
+    /// Whether there are suspects, so that a read takes no lock otherwise. Relaxed: a read at the moment of the change may
+    /// be sent, which costs what it cost before.
+    is_alert: Arc<AtomicBool>,
+    /// The lock is held for a few statements, never across an await. Under it only that of `validity` is taken.
     suspects: Arc<Mutex<Suspects>>,
 }
 
 /// The keys of reads that got no reply. Invariant: if there are any, a task runs that will look at them.
 #[derive(Default)]
 struct Suspects {
+    /// Those that will be looked at.
     keys: Vec<Bytes>,
+    /// Those that are being looked at.
+    looked_at: Vec<Bytes>,
     is_looking: bool,
+    /// What was noted before the first read of `keys` was sent.
+    before: Option<Noted>,
+    /// How many times bytes had come when the last read gave up that waited for [`SILENCE`]; `None` if none did.
+    silent_at: Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Noted {
+    cuts: u64,
+    epoch: Epoch,
 }
 
 /// A read on its way. If it is dropped before its reply, its keys are looked at.
 pub(crate) struct ReadWatch<'a> {
     values: &'a LongValues,
-    cuts: u64,
+    before: Noted,
+    sent: Instant,
     pub(crate) keys: Vec<Bytes>,
     is_answered: bool,
 }
 
 impl LongValues {
-    pub(crate) fn new(pool: UntrackedPool, limit: Arc<ReplyLimit>) -> Self {
-        LongValues { pool, limit, suspects: Arc::default() }
+    pub(crate) fn new(pool: UntrackedPool, limit: Arc<ReplyLimit>, validity: Arc<Validity>) -> Self {
+        LongValues { pool, limit, validity, is_alert: Arc::default(), suspects: Arc::default() }
     }
 
     /// Watches a read of `keys`, spelled as Redis has them.
-    pub(crate) fn watch(&self, keys: Vec<Bytes>) -> ReadWatch<'_> {
-        ReadWatch { values: self, cuts: self.limit.cuts(), keys, is_answered: false }
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Spent`] if the read is not to be sent: it would wait behind a read that got no reply, or make Redis send a
+    /// long value once more.
+    pub(crate) fn watch(&self, keys: Vec<Bytes>) -> Result<ReadWatch<'_>, Fault> {
+        if self.is_alert.load(Ordering::Relaxed) {
+            let suspects = self.suspects();
+            let is_silent = suspects.silent_at == Some(self.limit.arrivals());
+            let is_suspect = |key| suspects.keys.contains(key) || suspects.looked_at.contains(key);
+            let is_barred = suspects.before.is_some_and(|before| {
+                self.limit.cuts() > before.cuts
+                    || (suspects.silent_at.is_some() && self.validity.epoch() != before.epoch)
+            });
+            if is_silent || (is_barred && keys.iter().any(is_suspect)) {
+                return Err(Fault::Spent);
+            }
+        }
+        Ok(ReadWatch { values: self, before: self.note(), sent: Instant::now(), keys, is_answered: false })
     }
 
-    /// Looks at the suspects until there are none. `cuts` is the number of texts that were cut before the first read.
-    async fn look(&self, mut cuts: u64) {
+    fn note(&self) -> Noted {
+        Noted { cuts: self.limit.cuts(), epoch: self.validity.epoch() }
+    }
+
+    /// Looks at the suspects until there are none.
+    async fn look(&self, mut before: Noted) {
         loop {
             // Time-out: the connection of the reply may have been closed before the reply began.
-            let _ = timeout(LATE_REPLY, self.limit.cut_after(cuts)).await;
-            let is_cut = self.limit.cuts() > cuts;
-            cuts = self.limit.cuts();
-            let keys = std::mem::take(&mut self.suspects().keys);
-            self.remove(&keys, is_cut).await;
+            let _ = timeout(LATE_REPLY, self.limit.cut_after(before.cuts)).await;
+            let was_seen = self.limit.cuts() > before.cuts;
+            let (keys, is_due) = {
+                let mut suspects = self.suspects();
+                suspects.looked_at = std::mem::take(&mut suspects.keys);
+                (suspects.looked_at.clone(), was_seen || suspects.silent_at.is_some())
+            };
+            if is_due {
+                self.remove(&keys, was_seen).await;
+            }
             let mut suspects = self.suspects();
+            suspects.looked_at.clear();
+            before = self.note();
+            suspects.before = Some(before);
             if suspects.keys.is_empty() {
+                (suspects.before, suspects.silent_at) = (None, None);
                 suspects.is_looking = false;
+                self.is_alert.store(false, Ordering::Relaxed);
                 return;
             }
         }
@@ -146,12 +205,18 @@ impl Drop for ReadWatch<'_> {
         }
         // Without a runtime there is no task that could look.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let mut suspects = self.values.suspects();
+        let values = self.values;
+        let mut suspects = values.suspects();
         let room = SUSPECTS_MAX.saturating_sub(suspects.keys.len());
         suspects.keys.extend(self.keys.drain(..).take(room));
+        if self.sent.elapsed() >= SILENCE {
+            suspects.silent_at = Some(values.limit.arrivals());
+        }
         if !suspects.keys.is_empty() && !std::mem::replace(&mut suspects.is_looking, true) {
-            let (values, cuts) = (self.values.clone(), self.cuts);
-            drop(runtime.spawn(async move { values.look(cuts).await }));
+            suspects.before = Some(self.before);
+            values.is_alert.store(true, Ordering::Relaxed);
+            let (values, before) = (values.clone(), self.before);
+            drop(runtime.spawn(async move { values.look(before).await }));
         }
     }
 }

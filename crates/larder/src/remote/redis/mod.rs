@@ -125,11 +125,11 @@ impl RedisTier {
             scripts: Scripts::new(),
             prefixes,
             bound: settings.bound,
-            validity,
+            validity: validity.clone(),
             nudge,
             rules,
             keeper,
-            long_values: LongValues::new(untracked_pool.clone(), reply_limit.clone()),
+            long_values: LongValues::new(untracked_pool.clone(), reply_limit.clone(), validity),
             untracked_pool,
             reply_limit,
         })
@@ -201,7 +201,7 @@ impl Drop for RedisTier {
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
         let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
-        let mut watch = self.long_values.watch(self.prefix().add_to_all(keys));
+        let mut watch = self.long_values.watch(self.prefix().add_to_all(keys))?;
         mget(&mut pipe, &watch.keys);
         pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
@@ -212,7 +212,7 @@ impl Remote for RedisTier {
 
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
         let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
-        let mut watch = self.long_values.watch(self.prefix().add_to_all(keys));
+        let mut watch = self.long_values.watch(self.prefix().add_to_all(keys))?;
         mget(&mut pipe, &watch.keys);
         // MGET makes Redis track the key. PTTL comes after it, so Redis also reports a change between the two.
         pipe.cmd("PTTL").arg(watch.keys.first().map(|key| &key[..]));

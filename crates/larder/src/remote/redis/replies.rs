@@ -37,11 +37,15 @@ pub(crate) struct ReplyLimit {
     /// read that got no reply may have waited for one.
     cuts: AtomicU64,
     cut: Notify,
+    /// How many times bytes came on a tracked connection. Relaxed: it guards no other data. If it has not changed since a
+    /// read gave up, Redis has answered nothing since.
+    arrivals: AtomicU64,
 }
 
 impl ReplyLimit {
     pub(crate) fn new() -> Self {
-        ReplyLimit { bytes: AtomicUsize::new(LEAST), cuts: AtomicU64::new(0), cut: Notify::new() }
+        let (cuts, arrivals) = (AtomicU64::new(0), AtomicU64::new(0));
+        ReplyLimit { bytes: AtomicUsize::new(LEAST), cuts, cut: Notify::new(), arrivals }
     }
 
     /// Lets entries pass whose values have `bytes` bytes.
@@ -56,6 +60,11 @@ impl ReplyLimit {
     /// How many texts were cut until now.
     pub(crate) fn cuts(&self) -> u64 {
         self.cuts.load(Ordering::Relaxed)
+    }
+
+    /// How many times bytes came on a tracked connection until now.
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.arrivals.load(Ordering::Relaxed)
     }
 
     /// Waits until more than `cuts` texts were cut.
@@ -79,6 +88,7 @@ impl ReplyLimit {
 /// A connection whose replies are limited.
 pub(crate) struct LimitedReplies<S> {
     stream: S,
+    is_tracked: bool,
     scanner: Scanner,
     /// What the scanner changed and redis-rs has not read yet: `ready[at..]`.
     ready: Vec<u8>,
@@ -86,9 +96,9 @@ pub(crate) struct LimitedReplies<S> {
 }
 
 impl<S> LimitedReplies<S> {
-    pub(crate) fn new(stream: S, limit: Arc<ReplyLimit>) -> Self {
+    pub(crate) fn new(stream: S, is_tracked: bool, limit: Arc<ReplyLimit>) -> Self {
         let scanner = Scanner { limit, place: Place::Start, head: Vec::new() };
-        LimitedReplies { stream, scanner, ready: Vec::new(), at: 0 }
+        LimitedReplies { stream, is_tracked, scanner, ready: Vec::new(), at: 0 }
     }
 }
 
@@ -239,6 +249,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for LimitedReplies<S> {
             let chunk = &buffer.filled()[before..];
             if chunk.is_empty() {
                 return Poll::Ready(Ok(()));
+            }
+            if this.is_tracked {
+                this.scanner.limit.arrivals.fetch_add(1, Ordering::Relaxed);
             }
             let Some(changed) = this.scanner.filter(chunk) else { return Poll::Ready(Ok(())) };
             buffer.set_filled(before);
