@@ -45,7 +45,7 @@ pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
     of_redis(text, caches);
 }
 
-/// Reads one count from those of a class.
+/// Reads one count from the statistics of a class.
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.

@@ -51,8 +51,9 @@ impl Cache {
     }
 
     /// What this cache does from now on, on this instance: hits, misses, loads, invalidations and more, in their order.
-    /// A subscriber that is more than 4,096 events behind gets [`Event::Missed`](crate::Event::Missed); it delays no
-    /// read. While there is no subscriber, events cost a hit one relaxed load of a counter.
+    /// A subscriber delays no read: if it is more than 4,096 events behind, it gets
+    /// [`Event::Missed`](crate::Event::Missed). While there is no subscriber, each hit costs one relaxed load of a
+    /// counter more.
     ///
     /// # Examples
     ///
@@ -77,8 +78,8 @@ impl Cache {
         self.engine.events.subscribe()
     }
 
-    /// As [`Cache::events`], without [`Event::Hit`](crate::Event::Hit): of a busy cache, hits are most events. Hits cost
-    /// nothing for such a subscriber, and do not overwrite what it has not received yet.
+    /// As [`Cache::events`], without [`Event::Hit`](crate::Event::Hit), because most events of a busy cache are hits.
+    /// For such a subscriber, hits cost nothing, and they do not overwrite events that it has not received yet.
     pub fn events_without_hits(&self) -> Events {
         self.engine.events.subscribe_without_hits()
     }

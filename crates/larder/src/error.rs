@@ -58,7 +58,7 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// As [`BoxError`], for an error that several readers get.
 pub(crate) type SharedError = Arc<dyn std::error::Error + Send + Sync + 'static>;
 
-/// The error of a load of several keys, as each of their loads gets it.
+/// Wraps the error of a load of several keys, so that [`Error::load`] can return it for each of the keys.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct SharedLoadError(pub(crate) Error);

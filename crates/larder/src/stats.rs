@@ -56,25 +56,25 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Answered from this process's memory.
+    /// Reads that were answered from this process's memory.
     memory_hits,
     /// Of the memory hits: answered while Redis or the journal was away, by a copy younger than the staleness bound.
     outage_hits,
-    /// Answered from Redis.
+    /// Reads that were answered from Redis.
     redis_hits,
     /// Of the hits in memory and Redis: the answer was that there is no such value.
     absent_hits,
-    /// Read again because another read filled the entry while this one tried to get the lease.
+    /// Reads that looked again, because another read had filled the entry while they tried to get the lease.
     late_hits,
     /// Followers: reads that got the result of another read of this process.
     joins,
-    /// Waited for the end of a flight that had begun too early to be joined, and then looked again.
+    /// Reads that waited for the end of a flight that had begun too early to be joined, and then looked again.
     passed_flights,
     /// Waits for another instance's load, after each of which the read looked again. One read can wait several times.
     lease_waits,
-    /// Loaded without the lease, because another instance's load took longer than the load time-out.
+    /// Reads that loaded without the lease, because another instance's load took longer than the load time-out.
     lease_waits_in_vain,
-    /// Called the loader, alone or with other keys.
+    /// Loads of one key, alone or together with other keys.
     loads,
     /// Calls of a loader for several keys at once. Each of its keys counts in `loads`. Not counted as reads.
     batches,
@@ -84,7 +84,8 @@ counts! {
     get_misses,
     /// Loads that failed or timed out.
     load_failures,
-    /// Reads that got no answer within their soft time-out. Their loads went on.
+    /// Reads that got no answer within their soft time-out. A load that had begun went on, unless its class
+    /// [stops](crate::policy::Abandonment::Stop) loads that no read waits for.
     soft_timeouts,
     /// Loads whose value was not stored because the load was spoiled: it ran inside an open transaction, or on a
     /// standby.
@@ -100,8 +101,8 @@ counts! {
     puts,
     /// Values that were put by a permit. Not counted as reads.
     puts_permitted,
-    /// Values that were computed under a permit and not put: an invalidation voided it, another value came first, or
-    /// the permit expired. Not counted as reads.
+    /// Values that were computed under a permit and not put: an invalidation voided the permit, another value came
+    /// first, or the permit expired. Not counted as reads.
     puts_refused,
     /// Reads that bypassed the tiers: caching is off, or the read ran inside a load.
     bypasses,

@@ -88,8 +88,8 @@ impl Engine {
         })
     }
 
-    /// Makes sure that an anchor is stored under the key and that its reports reach this process. `None` if other
-    /// programs changed the key during every attempt.
+    /// Makes sure that an anchor is stored under the key, and that Redis reports every change of the key to this
+    /// process. `None` if other programs changed the key during every attempt.
     pub(super) async fn anchor(
         &self,
         class: &ClassCore,
@@ -142,7 +142,8 @@ impl Engine {
         for (nth, (tag, token)) in (1..).zip(&reply.tags) {
             if let Some(token) = token {
                 let slot = Slot::token(*token, Origin::Guarded);
-                // A token that was overtaken is missing, and the entry that follows is not inserted or not served.
+                // If an invalidation came in between, memory does not get this token. Then the entry that has the tag
+                // is not inserted either, or is not served.
                 let _ = self.local.insert_tracked(&reply.seqs, nth, tag.to_bytes(), slot);
             }
         }

@@ -75,7 +75,7 @@ impl Remote for Scripted {
     }
 
     async fn renew(&self, _: &Bytes, _: Token, _: Unchanged<'_>) -> Result<bool, Fault> {
-        // No load of these tests takes long enough.
+        // No load of these tests takes so long that its lease is renewed.
         Err(Fault::Refused)
     }
 

@@ -38,6 +38,7 @@ mod support;
 mod tags;
 mod testing;
 mod tracking;
+mod trouble_events;
 mod unfit;
 mod untracked;
 mod values;
