@@ -49,7 +49,7 @@ pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.
-const COUNTS: [(&str, &str, Count); 25] = [
+const COUNTS: [(&str, &str, Count); 26] = [
     (
         "larder_cache_misses_total",
         "Reads that called the loader, or had none and found nothing.",
@@ -143,6 +143,11 @@ const COUNTS: [(&str, &str, Count); 25] = [
         "larder_cache_expired_total",
         "Loaded values that were not stored: their load took as long as they may stay.",
         |stats| stats.expired,
+    ),
+    (
+        "larder_cache_abandoned_stopped_total",
+        "Loads that were stopped, because no read waited for them.",
+        |stats| stats.abandoned_stopped,
     ),
     (
         "larder_cache_cut_total",

@@ -29,11 +29,27 @@ pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Abandonment {
-    /// The load runs to its end, and its value is stored for later reads. The default.
+    /// The load goes on, and its value is stored for later reads: of up to 1,000 abandoned loads of a class at once, on
+    /// this instance. The default.
     #[default]
     Finish,
+    /// As `Finish`, with another limit. Choose one below the number of the database's connections, if clients that are
+    /// not trusted can begin slow loads of many keys. What is beyond it is stopped, counted in
+    /// [`abandoned_stopped`](crate::stats::Stats::abandoned_stopped) and logged.
+    FinishAtMost(u32),
     /// The load is stopped, and its lease is released.
     Stop,
+}
+
+impl Abandonment {
+    /// How many abandoned loads of a class may go on at once.
+    pub(crate) fn most(self) -> u32 {
+        match self {
+            Abandonment::Finish => 1_000,
+            Abandonment::FinishAtMost(most) => most,
+            Abandonment::Stop => 0,
+        }
+    }
 }
 
 /// The consistency of one read.
@@ -62,7 +78,8 @@ pub enum Consistency {
 /// one.
 ///
 /// A read that finds an aged entry refreshes it in the background, with the read's own loader. Of all instances, one
-/// loads. If the load fails, the entry stays, and the next attempt follows after a second at the earliest.
+/// loads; in a memory-only class each loads its own. If the load fails, the entry stays, and the next attempt follows after
+/// a second at the earliest.
 ///
 /// # Examples
 ///

@@ -137,6 +137,9 @@ counts! {
     versions_dropped,
     /// Permits that were drawn for longer than [`LIFE_MAX`](crate::permit::Permit::LIFE_MAX). Not counted as reads.
     permits_cut,
+    /// Loads that were stopped because no read waited for them: the class [stops](crate::policy::Abandonment) such loads,
+    /// or it had too many of them.
+    abandoned_stopped,
     /// Loaded values that were not stored, because their load took as long as they may stay.
     expired,
     /// Answers, loaded or from Redis, that memory did not keep, because one entry may take at most 1/32 of the

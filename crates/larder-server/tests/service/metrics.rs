@@ -73,6 +73,7 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
             "no_room",
             "other_codec",
             "expired",
+            "abandoned_stopped",
             "cut",
             "refreshes",
             "stale_hits",

@@ -27,7 +27,7 @@ type LoadOne<O, V> = dyn Fn(O, Option<Previous<V>>) -> BoxedLoad<Loaded<V>> + Se
 type LoadMany<O, V> = dyn Fn(Arc<ClassCore>, Vec<O>) -> BoxedLoad<Vec<(KeyBuf, Loaded<V>)>> + Send + Sync;
 
 /// The loader of a class. `O` is the owned form of its keys.
-enum Loader<O, V> {
+pub(super) enum Loader<O, V> {
     One(Arc<LoadOne<O, V>>),
     Many(Arc<LoadMany<O, V>>),
 }
@@ -237,7 +237,7 @@ where
 /// [`Class::get_or_load`] with another loader, are its methods.
 pub struct LoadingClass<K: ToOwned + ?Sized, V> {
     class: Class<K, V>,
-    loader: Loader<K::Owned, V>,
+    pub(super) loader: Loader<K::Owned, V>,
     pub(super) hot: Option<NotesHot<K::Owned>>,
 }
 
@@ -266,11 +266,6 @@ where
     K: Key + ToOwned + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Whether the loader loads one key at a time.
-    pub(super) fn loads_alone(&self) -> bool {
-        matches!(self.loader, Loader::One(_))
-    }
-
     /// Returns the value of `key`; if no tier has it, the class's loader loads it. See [`Class::get_or_load`].
     ///
     /// # Errors

@@ -103,6 +103,7 @@ where
             key: std::any::type_name::<K>(),
             shown: self.declared(),
             breaker: self.breaker,
+            abandonment: self.abandonment,
         }
     }
 
@@ -197,7 +198,6 @@ where
             load_timeout: self.checked_load_timeout()?,
             soft_timeout: self.soft_timeout,
             consistency: self.consistency,
-            abandonment: self.abandonment,
             // `common` registers the class. It is called last, so that a class that is refused is not registered.
             common: common(&self.name, declaration)?,
             events: self.cache.engine.events.clone(),

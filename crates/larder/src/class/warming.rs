@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::handle::Answer;
 use crate::class::hot::NotesHot;
-use crate::class::loading::{LoadingClass, LoadingClassBuilder};
+use crate::class::loading::{Loader, LoadingClass, LoadingClassBuilder};
 use crate::error::Error;
 use crate::key::{Key, KeyParts};
 use crate::source::Source;
@@ -107,7 +107,7 @@ where
         if !self.core.is_on(&self.engine) || is_uncached() {
             return report;
         }
-        let at_once = if self.loads_alone() { WARM_KEYS_ALONE } else { WARM_KEYS };
+        let at_once = if matches!(self.loader, Loader::One(_)) { WARM_KEYS_ALONE } else { WARM_KEYS };
         let reads = keys.chunks(at_once).map(|keys| {
             let mut read = self.read_many(keys);
             read.notes = false;

@@ -3,6 +3,7 @@
 //!
 //! Invariant: however a flight ends, no follower waits forever.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,10 +21,10 @@ use crate::events::{Event, MissReason};
 use crate::loaded::AnyPrevious;
 use crate::local::outcome::{FlightReceiver, FlightResult, FlightSender, LoadOutcome};
 use crate::local::{LocalTier, NewFlight};
-use crate::policy::{Abandonment, Consistency};
+use crate::policy::Consistency;
 use crate::protocol::flight::FlightId;
 use crate::source::{Placement, Source};
-use crate::stats::count;
+use crate::stats::{count, count_nth};
 
 impl Engine {
     /// Asks the tiers, in the task of the read that leads the flight. If that read is dropped meanwhile, a follower
@@ -180,14 +181,20 @@ struct LoadTask {
 
 impl LoadTask {
     async fn run_while_wanted(self, loading: Loading) -> FlightResult {
-        if self.class.abandonment == Abandonment::Finish {
-            return self.run(loading).await;
-        }
-        let receiver = self.leader.receiver.clone();
+        let (class, receiver) = (self.class.clone(), self.leader.receiver.clone());
+        let mut running = pin!(self.run(loading));
         select! {
-            result = self.run(loading) => result,
+            result = &mut running => return result,
+            () = receiver.abandoned() => {}
+        }
+        match class.common.abandoned.try_acquire() {
+            // A read may join again, and it gets the value; the load keeps its place until its end.
+            Ok(_place) => running.await,
             // No read gets this error. Dropping the run ends the flight and releases its lease.
-            () = receiver.abandoned() => Err(Error::load_ended()),
+            Err(_) => {
+                class.note_stopped();
+                Err(Error::load_ended())
+            }
         }
     }
 
@@ -200,6 +207,20 @@ impl LoadTask {
             _ => leader.complete(outcome.clone().map(LoadOutcome::shareable)),
         }
         outcome
+    }
+}
+
+impl ClassCore {
+    /// Counts an abandoned load that is stopped, and logs it if the class would finish others.
+    fn note_stopped(&self) {
+        let most = self.common.declaration.abandonment.most();
+        if count_nth(&self.common.counters.abandoned_stopped).is_power_of_two() && most > 0 {
+            tracing::warn!(
+                class = self.name,
+                most,
+                "the class has too many loads that no read waits for, stopped one"
+            );
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use crate::journal::{Journal, JournalFault};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::LocalTier;
 use crate::local::copy::Origin;
-use crate::policy::{Abandonment, Consistency, Policy};
+use crate::policy::{Consistency, Policy};
 use crate::polls::PollRequests;
 use crate::protection::{EntrySecrets, Sealer};
 use crate::protocol::lease::ReadableFormat;
@@ -116,7 +116,6 @@ pub(crate) struct ClassCore {
     pub(crate) soft_timeout: Option<Duration>,
     /// The consistency of reads that do not choose one.
     pub(crate) consistency: Consistency,
-    pub(crate) abandonment: Abandonment,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
     /// The class's values are never written to Redis or read from it.

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Semaphore;
+
 use crate::breaker::{Breaker, BreakerState};
 use crate::error::Error;
 use crate::key::PartKind;
+use crate::policy::Abandonment;
 use crate::stats::Counters;
 use crate::tag::TagGroup;
 use crate::times::Histogram;
@@ -52,6 +55,7 @@ pub(crate) struct Declaration {
     /// differently.
     pub(crate) shown: DeclaredClass,
     pub(crate) breaker: Option<Breaker>,
+    pub(crate) abandonment: Abandonment,
 }
 
 impl Declaration {
@@ -114,6 +118,8 @@ pub(crate) struct ClassState {
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
     pub(crate) breaker: BreakerState,
+    /// The places of abandoned loads. A load that goes on without a reader holds one until it ends.
+    pub(crate) abandoned: Semaphore,
     /// Whether caching is on for this class; see also [`Engine::is_on`](crate::engine::Engine::is_on).
     pub(crate) is_on: AtomicBool,
 }
@@ -123,7 +129,11 @@ impl ClassState {
         let (counters, load_times) = (Counters::default(), Histogram::new());
         let breaker = BreakerState::new(declaration.breaker);
         let columns = Mutex::new(declaration.shown.columns.clone());
-        ClassState { declaration, columns, counters, load_times, breaker, is_on: AtomicBool::new(true) }
+        // A semaphore has room for fewer permits than `usize`, and for more than `u32` where that has 64 bits.
+        let most = usize::try_from(declaration.abandonment.most()).unwrap_or(Semaphore::MAX_PERMITS);
+        let abandoned = Semaphore::new(most.min(Semaphore::MAX_PERMITS));
+        let is_on = AtomicBool::new(true);
+        ClassState { declaration, columns, counters, load_times, breaker, abandoned, is_on }
     }
 
     /// The declaration for display.

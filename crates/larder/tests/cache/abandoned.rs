@@ -157,3 +157,44 @@ async fn a_class_that_stops_abandoned_loads_stops_them_with_the_last_reader() {
         assert!(started.elapsed() < Duration::from_secs(1), "the lease was released");
     }
 }
+
+/// Of six loads of different keys, whose readers have left, two go on.
+#[tokio::test]
+async fn no_more_abandoned_loads_go_on_than_the_class_allows() {
+    let redis = Redis::start().unwrap();
+    for instance in [instance(&redis).await, memory_instance().await] {
+        let open = instance.cache.class("bounded").when_abandoned(Abandonment::FinishAtMost(2));
+        let class: Class<u32, u64> = open.open().unwrap();
+        let gate = Gate::new();
+        let mut readers = Vec::new();
+        for key in 0..6 {
+            let (class, gate_of_load) = (class.clone(), gate.clone());
+            readers.push(tokio::spawn(async move {
+                let load = || async move {
+                    gate_of_load.wait().await;
+                    Ok::<u64, std::fmt::Error>(1)
+                };
+                let _ = class.get_or_load(&key, load).await;
+            }));
+            gate.arrival().await;
+        }
+        assert_eq!(class.stats().abandoned_stopped, 0, "readers wait for all of them");
+        for reader in readers {
+            reader.abort();
+            assert!(reader.await.unwrap_err().is_cancelled());
+        }
+        eventually("four are stopped", async || class.stats().abandoned_stopped == 4).await;
+        (0..6).for_each(|_| gate.open());
+        let hits = async || {
+            let mut hits = 0;
+            for key in 0..6 {
+                hits += u32::from(class.get(&key).await.is_hit());
+            }
+            hits
+        };
+        eventually("two are stored", async || hits().await == 2).await;
+        // Their places are free again.
+        let load = || async { Ok::<u64, std::fmt::Error>(2) };
+        assert!(within(class.get_or_load(&7, load)).await.is_ok());
+    }
+}

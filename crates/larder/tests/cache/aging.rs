@@ -63,15 +63,6 @@ fn held(class: &Numbers, table: &Arc<Table>, gate: &Arc<Gate>) -> tokio::task::J
     })
 }
 
-/// Stores the row and waits until memory has a copy whose TTL has ended.
-async fn age(class: &Numbers, table: &Arc<Table>) {
-    eventually("there is an aged copy in memory", async || {
-        let answer = within(class.read(&7).or_load(table.loader(7))).await.unwrap();
-        answer.source == Source::Memory && answer.stale_by.is_some()
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn an_entry_in_use_is_refreshed_before_its_ttl_ends() {
     let (cache, clock) = with_clock().await;
@@ -124,56 +115,108 @@ async fn xfetch_refreshes_a_costly_entry_early() {
     .await;
 }
 
-/// Failure traces 1 and 2 on the path of a refresh: a write during the load of a refresh, by each kind of invalidation,
-/// from the same and from another instance.
-async fn refreshes_under_invalidations(near: Instance, far: Instance, policy: Policy) {
-    let kinds = ["key", "tag", "class", "pattern", "everything"];
-    let rounds = kinds.iter().flat_map(|kind| [(*kind, &near), (*kind, &far)]);
-    let mut rounds_running = JoinSet::new();
-    for (nth, (kind, writer)) in (0_u32..).zip(rounds) {
-        let name = format!("numbers_{nth}");
-        let (loading, writing) = (aging(&near.cache, &name, policy), aging(&writer.cache, &name, policy));
-        let cache = writer.cache.clone();
-        rounds_running.spawn_local(async move {
-            let (table, gate) = (Table::new(), Gate::new());
-            table.write(7, 1);
-            age(&loading, &table).await;
-            // A read whose loader is held: its refresh has read version 1 when version 2 is written.
-            let mut refreshing = JoinSet::new();
-            eventually("a refresh is held", async || {
-                refreshing.spawn(held(&loading, &table, &gate));
-                tokio::time::timeout(Duration::from_millis(30), gate.arrival()).await.is_ok()
-            })
-            .await;
-            table.write(7, 2);
-            let receipt = match kind {
-                "key" => writing.invalidate(&7).await,
-                "tag" => cache.invalidate_tag(&format!("tag_{name}")).await,
-                "class" => writing.invalidate_all().await,
-                "pattern" => writing.invalidate_matching("7").await.unwrap(),
-                _ => cache.invalidate_matching(&format!("{name}:*")).await.unwrap(),
-            };
-            assert_eq!(receipt.delivery(), larder::receipt::Delivery::Sent);
-            assert_eq!(read(&writing, &table).await, Some(2), "{kind}: the writer reads its write");
-            let refused = loading.stats().fills_refused;
-            (0..refreshing.len()).for_each(|_| gate.open());
-            for answer in within(refreshing.join_all()).await {
-                assert!(answer.unwrap() >= Some(1));
-            }
-            eventually(&format!("the refresh is refused: {kind}"), async || {
-                loading.stats().fills_refused > refused
-            })
-            .await;
-            // Another instance's memory can be one push behind; after that no read is behind again.
-            eventually("the reader sees the write", async || read(&loading, &table).await == Some(2)).await;
-            for _ in 0..50 {
-                assert_eq!(read(&loading, &table).await, Some(2), "{kind}");
-                assert_eq!(read(&writing, &table).await, Some(2), "{kind}");
-                tokio::task::yield_now().await;
-            }
-        });
+/// How an entry is refreshed while it is served.
+#[derive(Clone, Copy, PartialEq)]
+enum Refreshed {
+    Stale,
+    Ahead,
+    Early,
+}
+
+impl Refreshed {
+    fn policy(self) -> Policy {
+        match self {
+            Refreshed::Stale => stale_while_revalidate(),
+            Refreshed::Ahead => Policy::ttl(MINUTE).refresh_ahead(0.01),
+            // Each read refreshes with a probability of about 1/e: one load time × β is the TTL.
+            Refreshed::Early => Policy::ttl(Duration::from_secs(10)).early_refresh(100.0),
+        }
     }
-    rounds_running.join_all().await;
+
+    /// Stores the row, and waits until memory has a copy; of `Stale`, one whose TTL has ended.
+    async fn warm(self, class: &Numbers, table: &Arc<Table>) {
+        eventually("there is a copy in memory", async || {
+            let load = || {
+                let table = table.clone();
+                async move {
+                    // The load takes this long: XFetch depends on it.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    table.load(7)
+                }
+            };
+            let answer = within(class.read(&7).or_load(load)).await.unwrap();
+            answer.source == Source::Memory && (self != Refreshed::Stale || answer.stale_by.is_some())
+        })
+        .await;
+    }
+}
+
+/// Failure traces 1 and 2 on the path of a refresh: a write during the load of a refresh.
+async fn refresh_under_invalidation(
+    (kind, name): (&str, String),
+    near: &Instance,
+    writer: &Instance,
+    how: Refreshed,
+) {
+    let policy = how.policy();
+    let (loading, writing) = (aging(&near.cache, &name, policy), aging(&writer.cache, &name, policy));
+    let cache = &writer.cache;
+    let (table, gate) = (Table::new(), Gate::new());
+    table.write(7, 1);
+    how.warm(&loading, &table).await;
+    // A read whose loader is held: its refresh has read version 1 when version 2 is written.
+    let mut refreshing = JoinSet::new();
+    eventually("a refresh is held", async || {
+        refreshing.spawn(held(&loading, &table, &gate));
+        tokio::time::timeout(Duration::from_millis(30), gate.arrival()).await.is_ok()
+    })
+    .await;
+    assert!(loading.stats().refreshes > 0);
+    table.write(7, 2);
+    let receipt = match kind {
+        "key" => writing.invalidate(&7).await,
+        "tag" => cache.invalidate_tag(&format!("tag_{name}")).await,
+        "class" => writing.invalidate_all().await,
+        "pattern" => writing.invalidate_matching("7").await.unwrap(),
+        "pattern of the cache" => cache.invalidate_matching(&format!("{name}:*")).await.unwrap(),
+        _ => cache.invalidation().everything().send().await,
+    };
+    assert_eq!(receipt.delivery(), larder::receipt::Delivery::Sent);
+    assert_eq!(read(&writing, &table).await, Some(2), "{kind}: the writer reads its write");
+    let refused = loading.stats().fills_refused;
+    (0..refreshing.len()).for_each(|_| gate.open());
+    for answer in within(refreshing.join_all()).await {
+        assert!(answer.unwrap() >= Some(1));
+    }
+    eventually(&format!("the refresh is refused: {kind}"), async || loading.stats().fills_refused > refused)
+        .await;
+    // Another instance's memory can be one push behind; after that no read is behind again.
+    eventually("the reader sees the write", async || read(&loading, &table).await == Some(2)).await;
+    for _ in 0..50 {
+        assert_eq!(read(&loading, &table).await, Some(2), "{kind}");
+        assert_eq!(read(&writing, &table).await, Some(2), "{kind}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// By each kind of invalidation, from the same and from another instance.
+async fn refreshes_under_invalidations(near: Instance, far: Instance, how: Refreshed) {
+    let kinds = ["key", "tag", "class", "pattern", "pattern of the cache"];
+    let mut rounds = JoinSet::new();
+    for (nth, kind) in (0_u32..).zip(kinds) {
+        for (whose, writer) in [("near", near.clone()), ("far", far.clone())] {
+            let (near, name) = (near.clone(), format!("{whose}_{}_{nth}", how as u8));
+            rounds.spawn_local(async move {
+                refresh_under_invalidation((kind, name), &near, &writer, how).await;
+            });
+        }
+    }
+    rounds.join_all().await;
+    // It ends the entries of other rounds too, so it comes alone.
+    for (whose, writer) in [("near", &near), ("far", &far)] {
+        let name = format!("{whose}_{}_all", how as u8);
+        refresh_under_invalidation(("everything", name), &near, writer, how).await;
+    }
 }
 
 #[tokio::test]
@@ -183,8 +226,10 @@ async fn a_refresh_never_stores_over_an_invalidation() {
     let alone = memory_instance().await;
     // The rounds share a thread, because they compare what they see.
     let rounds = LocalSet::new();
-    rounds.run_until(refreshes_under_invalidations(near, far, stale_while_revalidate())).await;
-    rounds.run_until(refreshes_under_invalidations(alone.clone(), alone, stale_while_revalidate())).await;
+    for how in [Refreshed::Stale, Refreshed::Ahead, Refreshed::Early] {
+        rounds.run_until(refreshes_under_invalidations(near.clone(), far.clone(), how)).await;
+        rounds.run_until(refreshes_under_invalidations(alone.clone(), alone.clone(), how)).await;
+    }
 }
 
 #[tokio::test]

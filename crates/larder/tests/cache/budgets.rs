@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
+use larder::class::Class;
 use larder::error::ErrorKind;
+use larder::policy::Policy;
 use larder::receipt::Delivery;
 use larder::source::{NotStoredReason, Placement, Source};
 use larder_testbed::{Proxy, Redis};
@@ -160,6 +162,39 @@ async fn a_hit_within_the_budget_is_a_hit_of_a_slow_redis() {
     bed.proxy.delay(DELAY);
     let (source, _) = bed.load(7).await;
     assert_eq!((source, bed.far.values.stats().budgets_spent), (Source::Redis, 0));
+}
+
+/// The read has its answer after the first of three round trips; the others take the right to refresh the entry.
+#[tokio::test]
+async fn a_soft_timeout_ends_the_round_trips_of_a_refresh_and_not_the_answer() {
+    let bed = Bed::new(PATIENCE / 2).await;
+    // An entry has aged when the first round trip returns it.
+    let policy = Policy::ttl(Duration::from_millis(20)).jitter(0.0).stale_while_revalidate(PATIENCE);
+    let [near, far] = [&bed.near, &bed.far]
+        .map(|one| -> Class<u32, u64> { one.cache.class("aged").policy(policy).open().unwrap() });
+    for key in 0..10 {
+        bed.table.write(key, 1);
+        within(near.get_or_load(&key, bed.table.loader(key))).await.unwrap();
+    }
+    // A round trip takes 100 ms.
+    bed.proxy.delay(Duration::from_millis(50));
+    let mut answers = 0;
+    for key in 0..10 {
+        let read = far.read(&key).soft_timeout(Duration::from_millis(180)).or_load(bed.table.loader(key));
+        answers += u32::from(within(read).await.is_ok_and(|answer| answer.source == Source::Redis));
+    }
+    assert!(answers > 0, "{:?}", far.stats());
+    // A copy in memory answers without any round trip.
+    let took = shortest(async |key| {
+        let began = Instant::now();
+        let read = far.read(&key).soft_timeout(Duration::from_millis(1)).or_load(bed.table.loader(key));
+        match within(read).await.is_ok_and(|answer| answer.source == Source::Memory) {
+            true => began.elapsed(),
+            false => PATIENCE,
+        }
+    })
+    .await;
+    assert!(took < Duration::from_millis(50), "{took:?}");
 }
 
 /// What a request without Redis keeps in memory ends with the staleness bound: Redis reports no change of it.

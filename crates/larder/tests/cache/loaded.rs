@@ -10,7 +10,7 @@ use larder::{Loaded, Previous};
 use larder_testbed::Redis;
 
 use crate::aging::{AGED, MINUTE, aging, builder, fails, read, stale_while_revalidate, with_clock};
-use crate::support::{Table, eventually, instance, memory_instance, within};
+use crate::support::{Gate, Table, eventually, instance, memory_instance, within};
 
 #[tokio::test]
 async fn a_breaker_ends_the_questions_to_a_database_that_does_not_answer() {
@@ -112,4 +112,43 @@ async fn what_is_cut_or_not_kept_is_counted() {
     let expired = Source::Load { placement: Placement::Nowhere(NotStoredReason::Expired) };
     assert_eq!((answer.value.as_deref(), answer.source), (Some(&6), expired));
     assert_eq!(class.stats().expired, 1);
+}
+
+/// Failure trace 1 on the path of a conditional refresh: its loader has seen no change, and then there was one.
+#[tokio::test]
+async fn an_unchanged_value_is_not_restored_after_an_invalidation() {
+    let redis = Redis::start().unwrap();
+    for one in [memory_instance().await, instance(&redis).await] {
+        let class = aging(&one.cache, "conditional", stale_while_revalidate());
+        let (table, gate) = (Table::new(), Gate::new());
+        table.write(7, 1);
+        let reader = || {
+            let (class, table, gate) = (class.clone(), table.clone(), gate.clone());
+            async move {
+                let load = |previous: Option<Previous<u64>>| async move {
+                    let row = table.row(7).unwrap();
+                    if previous.is_some_and(|previous| *previous.value == row) {
+                        gate.wait().await;
+                        return Ok::<_, std::fmt::Error>(Loaded::unchanged());
+                    }
+                    Ok(Loaded::new(row))
+                };
+                within(class.read(&7).or_reload(load)).await.unwrap().value.as_deref().copied()
+            }
+        };
+        eventually("a refresh is held", async || {
+            assert_eq!(reader().await, Some(1));
+            tokio::time::timeout(Duration::from_millis(30), gate.arrival()).await.is_ok()
+        })
+        .await;
+        table.write(7, 2);
+        let _receipt = within(class.invalidate(&7)).await;
+        assert_eq!(read(&class, &table).await, Some(2));
+        let refused = class.stats().fills_refused;
+        gate.open();
+        eventually("the refresh is refused", async || class.stats().fills_refused > refused).await;
+        for _ in 0..50 {
+            assert_eq!(read(&class, &table).await, Some(2));
+        }
+    }
 }
