@@ -32,7 +32,8 @@ enum Command {
     Tidy,
     /// Torture the cache with real servers, several instances and faults of every kind; see `--help`
     Torture(proof::Options),
-    /// Measure what the journal costs, and larder's figures beside those of other systems; see `--help`
+    /// Measure what the journal costs, and larder's figures beside those of other systems; see `--help`. `hit-ratio`
+    /// compares its hit ratio with that of other caches, `hit-cost` measures what events cost a hit
     Bench(proof::Options),
     /// Measure whether lists, searches and figures stay as fast while users grow; see `--help`
     Scale(proof::Options),
@@ -46,6 +47,9 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Torture(options) => proof::run(&root, "larder-proof", "larder-torture", &options),
+        Command::Bench(options) if options.begins_with("hit-") => {
+            proof::run(&root, "larder-hits", "larder-hits", &options)
+        }
         Command::Bench(options) => proof::run(&root, "larder-bench", "larder-bench", &options),
         Command::Scale(options) => proof::run(&root, "larder-bench", "larder-scale", &options),
         Command::Contract(options) => contract::run(&root, &options),

@@ -15,6 +15,13 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
+impl Options {
+    /// Whether the first argument begins with `text`.
+    pub(crate) fn begins_with(&self, text: &str) -> bool {
+        self.arguments.first().is_some_and(|first| first.starts_with(text))
+    }
+}
+
 /// Runs `program` of `package`; succeeds if the program does.
 pub(crate) fn run(root: &Path, package: &str, program: &str, options: &Options) -> Result<()> {
     setup::packages(root)?;

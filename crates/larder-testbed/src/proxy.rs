@@ -178,7 +178,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Connects a client's connection with a new one to the server.
+/// Opens a connection to the server for a client's connection, and forwards the bytes of both.
 fn link(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let (target, mode) = {
         let state = shared.lock();

@@ -1,5 +1,5 @@
-//! Stores why Redis cannot be used fully. The keeper (`remote::redis::keeper`) writes the reason; every health report
-//! reads it.
+//! Stores why a tier cannot be used fully, logs it and sends it to subscribers. The keeper (`remote::redis::keeper`) writes
+//! the condition of Redis, which every health report reads; the polls of the journal (`polls`) write the journal's.
 //!
 //! Invariants, each checked by the test of the same name:
 //! - `an_episode_is_logged_once_and_once_at_its_end`;
@@ -14,8 +14,8 @@ use crate::event_sender::EventSender;
 use crate::events::Event;
 use crate::health::{Reason, Trouble, TroubleCount};
 
-/// An episode ends when there has been no trouble for this long. A Redis whose memory is nearly full refuses one write
-/// and accepts the next: without this period each refusal would be an episode of its own.
+/// An episode is a period of troubles; it ends when there has been no trouble for this long. A Redis whose memory is
+/// nearly full refuses one write and accepts the next: without this period each refusal would be an episode of its own.
 const CALM_PERIOD: Duration = Duration::from_secs(2);
 
 pub(crate) struct Condition {
@@ -37,6 +37,7 @@ struct Episode {
     began: Tick,
     /// The troubles that were logged in this episode.
     troubles: Vec<Trouble>,
+    /// Since when there has been no trouble; `None` while there is one.
     calm_since: Option<Tick>,
 }
 
@@ -51,7 +52,7 @@ impl Condition {
         }
     }
 
-    /// Also sends an event for each line that it logs.
+    /// Makes this condition also send an event for each line that it logs.
     pub(crate) fn reporting_to(self, events: Arc<EventSender>) -> Self {
         Condition { events: Some(events), ..self }
     }
@@ -100,10 +101,10 @@ impl Condition {
         }
         let Some(episode) = state.episode.take() else { return };
         drop(state);
-        self.send(Event::Recovered);
         let lasted = calm_since.since(episode.began);
         let troubles: Vec<&str> = episode.troubles.iter().map(|trouble| trouble.as_str()).collect();
         tracing::info!(troubles = troubles.join(" "), ?lasted, "the cache is no longer degraded");
+        self.send(Event::Recovered { troubles: episode.troubles });
     }
 
     /// The present trouble, if there is one.

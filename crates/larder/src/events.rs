@@ -63,13 +63,17 @@ pub enum Event {
         /// The entry.
         entry: EntryName,
     },
-    /// A trouble began, as it is logged: once an episode.
+    /// A trouble of Redis or of the journal began, as it is logged: once an episode.
     Degraded {
         /// What is wrong.
         trouble: Trouble,
     },
-    /// There has been no trouble for 2 s.
-    Recovered,
+    /// The troubles of an episode have ended, and none has begun for 2 s. The troubles of Redis are one episode; each of
+    /// the journal's is one of its own.
+    Recovered {
+        /// The troubles that have ended, in the order in which they began.
+        troubles: Vec<Trouble>,
+    },
     /// What is under a key in Redis is no entry of its class: it is damaged, forged, copied from another key, or of
     /// another shape. The read loads.
     Alarm {

@@ -1,13 +1,17 @@
 //! Requests an immediate poll from the relay or consumer of this process, before the next regular poll.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::journal::{Failure, JournalFault, POLL_INTERVAL};
+use crate::clock::Clock;
+use crate::condition::Condition;
+use crate::event_sender::EventSender;
+use crate::health::Trouble;
+use crate::journal::{Failure, Journal, JournalFault, POLL_INTERVAL};
 
 /// Numbered requests to the one task of this process that polls the journal. No correctness depends on them: a caller
 /// whose time limit ends continues without the poll.
@@ -16,8 +20,17 @@ pub(crate) struct PollRequests {
     nudge: Notify,
     /// The number of the last request that is served: a poll that began after this request is complete.
     served: watch::Sender<u64>,
-    /// Only for the health report; no read depends on it. The lock is held for a few statements.
+    /// Only for the health report; no read depends on it. The lock is held for a few statements, and never together with
+    /// another lock.
     answers: Mutex<Answers>,
+    report: Option<JournalReport>,
+}
+
+/// Logs the troubles of the journal, and sends them to subscribers. Each has a condition of its own: one that lasts, such
+/// as a renamed column, hides no other.
+struct JournalReport {
+    journal: Arc<dyn Journal>,
+    conditions: [Condition; 3],
 }
 
 /// How the journal has answered.
@@ -35,7 +48,23 @@ impl PollRequests {
             nudge: Notify::new(),
             served: watch::Sender::new(0),
             answers: Mutex::default(),
+            report: None,
         }
+    }
+
+    /// Also logs and sends what is wrong with `journal`, if there is one, as of each poll.
+    pub(crate) fn reporting(
+        self,
+        journal: Option<&Arc<dyn Journal>>,
+        clock: &Clock,
+        events: &Arc<EventSender>,
+    ) -> Self {
+        let condition = |_| Condition::new(clock.clone()).reporting_to(events.clone());
+        let report = |journal: &Arc<dyn Journal>| JournalReport {
+            journal: journal.clone(),
+            conditions: [0, 1, 2].map(condition),
+        };
+        PollRequests { report: journal.map(report), ..self }
     }
 
     /// Requests a poll that begins after this call, and waits until it is complete, at most `limit`. Returns whether it
@@ -64,7 +93,7 @@ impl PollRequests {
         self.served.send_replace(requests);
     }
 
-    /// For the polling task: notes whether the journal has answered, for the health.
+    /// For the polling task: notes whether the journal has answered, and reports what is wrong with it.
     pub(crate) fn noted<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
         let mut answers = self.answers();
         match &answer {
@@ -77,11 +106,31 @@ impl PollRequests {
             }
         }
         drop(answers);
+        if let Some(JournalReport { journal, conditions }) = &self.report {
+            for (condition, (trouble, fault)) in conditions.iter().zip(self.faults(&**journal)) {
+                match fault {
+                    Some(fault) => condition.note(trouble, Some(fault.reasons.join("; "))),
+                    None => condition.note_recovery(),
+                }
+            }
+        }
         answer
     }
 
+    /// What is wrong with `journal`, by trouble, the cause of the others first.
+    pub(crate) fn faults(&self, journal: &dyn Journal) -> [(Trouble, Option<JournalFault>); 3] {
+        let incomplete = journal.incompleteness();
+        // An incomplete journal fails every poll, so the failed poll is no trouble of its own.
+        let silent = if incomplete.is_some() { None } else { self.failure() };
+        [
+            (Trouble::IncompleteJournal, incomplete),
+            (Trouble::SilentJournal, silent),
+            (Trouble::ImpreciseJournal, journal.imprecision()),
+        ]
+    }
+
     /// Why the last poll failed, if it did.
-    pub(crate) fn failure(&self) -> Option<JournalFault> {
+    fn failure(&self) -> Option<JournalFault> {
         self.answers().failure.clone()
     }
 

@@ -16,7 +16,7 @@ pub(super) struct JournalQuery<'a> {
 }
 
 impl JournalQuery<'_> {
-    /// Whether a consumer can continue from the position `then` while the journal attests `attestation`.
+    /// Whether a consumer can continue from the position `then` if the attestation is now `attestation`.
     pub(super) fn is_attested(&self, then: &position::Parts<'_>, attestation: &str) -> bool {
         self.trusts_silence || then.attestation == attestation
     }

@@ -34,8 +34,8 @@ fn touches_of_row(row: &OutboxRow) -> serde_json::Result<Vec<Touch>> {
 /// Combines all of `rows` into one change. Instead of an entry it touches the entry's class, and instead of a tag by
 /// columns the tag's group. `None` if a row cannot be parsed, or if there are more than `limit` touches.
 ///
-/// Its id consists of the ids of the first and the last change. No writer stores this id in Redis, so the relay also
-/// invalidates what writers have already invalidated.
+/// The id of the result consists of the ids of the first and the last change. No writer stores such an id in Redis, so
+/// the relay also invalidates what writers have already invalidated.
 pub(super) fn summarize(rows: &[OutboxRow], limit: usize) -> Option<Change> {
     let mut touches = HashSet::new();
     for row in rows {
@@ -114,13 +114,17 @@ impl OwnChanges {
 
 impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
-    /// it right before the commit, which then returns the ids of the changes. It costs one statement. If a PostgreSQL
-    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred,
-    /// so that their changes are among the touches. If such a trigger refuses the transaction, this call fails.
-    /// Deferred foreign keys stay deferred. Returns [`Touch::Everything`] if an outbox row cannot be parsed, or if the
-    /// transaction changed rows that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a
-    /// defect, and the acknowledgement says `queued`. It also returns that after DDL of PostgreSQL that changes rows
-    /// without a trigger, such as TRUNCATE of a partition; then the acknowledgement says `sent`.
+    /// it right before the commit, which then returns the ids of the changes.
+    ///
+    /// It costs one statement; on SQLite it costs two. If a PostgreSQL database has deferrable constraint triggers, it
+    /// costs three: it runs the triggers that the transaction has deferred, so that their changes are among the
+    /// touches. If such a trigger refuses the transaction, this call fails. Deferred foreign keys stay deferred.
+    ///
+    /// Returns [`Touch::Everything`] if an outbox row cannot be parsed, while
+    /// [`SqlJournal`](crate::journal::SqlJournal) has a defect, or if the transaction changed rows that the journal may
+    /// not have. In the last case the journal gets a defect, and the receipt says `queued`. It also
+    /// returns that after DDL of PostgreSQL that changes rows without a trigger, such as TRUNCATE of a partition; then the
+    /// receipt says `sent`.
     ///
     /// # Errors
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.

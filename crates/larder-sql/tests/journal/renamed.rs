@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use larder::events::Event;
 use larder::health::{Health, Trouble};
 use larder::journal::{FaultEpisodes, Journal};
 use larder::{Cache, Touch};
@@ -120,4 +121,29 @@ async fn a_silent_journal_is_part_of_the_health() {
     let counted = cache.trouble_counts();
     let silent = counted.iter().find(|count| count.trouble == Trouble::SilentJournal).unwrap();
     assert_eq!(silent.episodes, 1);
+}
+
+/// The events of a journal that is incomplete, is mended, and does not answer any more.
+#[tokio::test]
+async fn the_troubles_of_a_journal_are_events() {
+    let bed = Bed::sqlite().await;
+    let journal = Arc::new(SqlJournal::open(&bed.database, crate::bed::tables()).await.unwrap());
+    let cache = Cache::builder("shop").journal(journal).build().await.unwrap();
+    let mut events = cache.events_without_hits();
+    let mut next = async || {
+        loop {
+            let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await.unwrap().unwrap();
+            // Everything is dropped after a change of the schema.
+            if !matches!(event, Event::Invalidated { .. }) {
+                return event;
+            }
+        }
+    };
+    bed.sql("DROP TRIGGER larder_journal_guests_updated");
+    let incomplete = Trouble::IncompleteJournal;
+    assert_eq!(next().await, Event::Degraded { trouble: incomplete });
+    bed.sql(&triggers(Dialect::Sqlite, &crate::bed::tables()).unwrap());
+    assert_eq!(next().await, Event::Recovered { troubles: vec![incomplete] });
+    bed.database.close().await;
+    assert_eq!(next().await, Event::Degraded { trouble: Trouble::SilentJournal });
 }

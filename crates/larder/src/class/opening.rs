@@ -53,8 +53,8 @@ where
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if
     /// - the name is empty, longer than 128 bytes or contains control characters;
-    /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection, size,
-    ///   time-outs, consistency or tags, or the same [`columns`](ClassBuilder::columns) in another order;
+    /// - the class is already open with other settings, such as another value type, time-out or tag, or the same
+    ///   [`columns`](ClassBuilder::columns) in another order;
     /// - the class is already open with keys of other kinds (`i32` and `str`: `07` would be another entry of the row
     ///   7), or with another key type, if the kinds of both are unknown;
     /// - [`by_hand`](ClassBuilder::by_hand) names a tag that the class does not have;
@@ -119,7 +119,7 @@ where
         }
     }
 
-    /// A cache without Redis needs no secret: no value leaves the process.
+    /// The sealer of the class's entries. A cache without Redis needs no secret, because no value leaves the process.
     fn sealer(&self) -> Result<Sealer, Error> {
         if self.compress_above.is_some() && self.protection == Protection::Sealed {
             return Err(Error::config(format!(
@@ -139,7 +139,7 @@ where
         })
     }
 
-    /// The class's load time-out, if that, its soft time-out and its policy are allowed.
+    /// Checks the policy, the breaker and both time-outs. Returns the load time-out.
     fn checked_load_timeout(&self) -> Result<Duration, Error> {
         let wrong = |what: &str, value: Duration, allowed: String| {
             Error::config(format!("class {:?}: {what} {value:?}: allowed is {allowed}", self.name))

@@ -270,7 +270,12 @@ async fn a_lost_redis_and_its_return_are_seen() {
     let away = |event: &Event| matches!(event, Event::Miss { reason: MissReason::RedisAway, .. });
     until(&mut events, away).await;
     redis.restart().unwrap();
-    until(&mut events, |event| *event == Event::Recovered).await;
+    let Event::Recovered { troubles } =
+        until(&mut events, |event| matches!(event, Event::Recovered { .. })).await
+    else {
+        panic!("another")
+    };
+    assert_eq!(troubles[0], Trouble::Away);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder::cache::{Cache, Health};
 use larder::source::Source;
-use larder_testbed::Redis;
+use larder_testbed::{Proxy, Redis};
 
 use crate::support::entries::Raw;
 use crate::support::{Instance, Table, builder, classes, eventually};
@@ -22,7 +22,11 @@ fn memory(of: &str) -> u64 {
 }
 
 async fn instance(redis: &Redis, budget: Duration) -> Instance {
-    let cache = Cache::builder("test").redis(redis.url()).installation("test").redis_budget(budget);
+    instance_at(redis.url(), budget).await
+}
+
+async fn instance_at(url: String, budget: Duration) -> Instance {
+    let cache = Cache::builder("test").redis(url).installation("test").redis_budget(budget);
     let cache = cache.redis_timeout(Duration::from_millis(500)).build().await.unwrap();
     eventually("Redis is usable", async || cache.health() == Health::Working).await;
     classes(cache)
@@ -111,6 +115,34 @@ async fn a_value_that_takes_too_long_to_arrive_is_removed() {
         assert!(grown < GROWTH, "{grown} bytes");
         eventually("Redis is used again", async || filler.cache.health() == Health::Working).await;
         assert_eq!(filler.read_fresh(&table, 7).await, Some(1));
+    }
+}
+
+/// While Redis copies half a gigabyte into a reply it answers no heartbeat either, so the connection is closed before the
+/// reply begins.
+#[tokio::test]
+async fn a_value_whose_connection_is_closed_before_its_reply_begins_is_removed() {
+    let redis = Redis::start().unwrap();
+    let proxy = Proxy::start(redis.port()).unwrap();
+    let table = Table::new();
+    table.write(7, 1);
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let reader = instance_at(url, Duration::from_secs(10)).await;
+    assert_eq!(reader.read(&table, 7).await, Some(1));
+    for key in keys(&redis) {
+        put(&redis, &key, 2 << 20, b"V");
+        proxy.stall_replies();
+        assert_eq!(reader.read_fresh(&table, 7).await, Some(1));
+        eventually("the connection is closed", async || reader.cache.health() != Health::Working).await;
+        proxy.cut();
+        proxy.heal();
+        // No further read.
+        eventually("it is removed", async || {
+            redis.command_bytes(&[b"STRLEN", &key]).unwrap().len() < b"100000".len()
+        })
+        .await;
+        eventually("Redis is used again", async || reader.cache.health() == Health::Working).await;
+        assert_eq!(reader.read_fresh(&table, 7).await, Some(1));
     }
 }
 

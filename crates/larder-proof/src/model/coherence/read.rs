@@ -169,7 +169,7 @@ impl State {
         }
     }
 
-    /// `finds_aged`: if Redis has a valid entry, it has aged.
+    /// Handles the reply of the tracked read. If `finds_aged`, a valid entry in the reply counts as aged.
     pub(super) fn take(&mut self, model: &Coherence, nth: usize, finds_aged: bool) {
         let Phase::Replied(id, marks, values) = self.readers[nth].phase.clone() else { return };
         let instance = self.readers[nth].instance;

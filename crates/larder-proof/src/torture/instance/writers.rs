@@ -1,4 +1,5 @@
-//! Writers: each commits, reports the change to the cache and acknowledges. Some die or skip the report in between.
+//! Writers: each commits, reports the change to the cache and acknowledges. Some die after the commit, and some skip
+//! the report.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,7 +30,7 @@ pub(super) async fn write_on(instance: Arc<Instance>) {
     }
 }
 
-/// A random item. Items on a list are written rarely, or a list would never be a hit.
+/// A random item. Items on a list are written rarely, because otherwise a list would never be a hit.
 fn any_item() -> Key {
     match rand::random_range(0..10) {
         0 => rand::random_range(0..LISTED),

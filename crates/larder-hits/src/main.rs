@@ -1,0 +1,90 @@
+//! `cargo xtask bench hit-ratio` and `hit-cost`: larder's hit ratio beside that of quick_cache, moka and foyer, with room
+//! for equally many entries, and what events cost a hit. It is a package of its own: the program needs nothing of the
+//! service, which takes far longer to compile.
+#![expect(clippy::print_stdout, reason = "a command prints its table")]
+
+mod caches;
+mod cost;
+mod requests;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser};
+use tokio::runtime::Builder;
+
+use crate::caches::{CacheKind, hits};
+use crate::requests::{Requests, scans, trace, zipf};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+enum Cli {
+    /// The hit ratio of larder's memory tier beside that of quick_cache, moka and foyer: on keys by Zipf's law with the
+    /// exponents 0.8, 1.0 and 1.2, on the same with scans, and on recorded traces
+    HitRatio(Ratio),
+    /// What a hit in memory costs without a subscriber to the cache's events, and with one
+    HitCost {
+        /// The number of hits of each measurement
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+        hits: u64,
+    },
+}
+
+#[derive(Args)]
+struct Ratio {
+    /// A trace in the format of the ARC paper: lines of `first-key number-of-keys …`, uncompressed. Can be given several
+    /// times
+    #[arg(long)]
+    trace: Vec<PathBuf>,
+    /// The number of requests of each computed load
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    requests: u64,
+}
+
+/// How many entries the caches have room for.
+const CAPACITIES: [u64; 2] = [1_000, 10_000];
+/// Traces have more keys than the computed loads.
+const TRACE_CAPACITIES: [u64; 3] = [1_000, 10_000, 100_000];
+/// The keys of the computed loads.
+const KEYS: u64 = 100_000;
+
+fn main() -> Result<()> {
+    match Cli::parse() {
+        Cli::HitRatio(options) => compare(&options),
+        Cli::HitCost { hits } => {
+            // A second worker, so that the subscriber reads while the hits are counted.
+            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            print!("{}", runtime.block_on(cost::measure(hits))?);
+            Ok(())
+        }
+    }
+}
+
+fn compare(options: &Ratio) -> Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    // Before the first measurement, so that a file that is no trace fails at once.
+    let traces: Vec<Requests> = options.trace.iter().map(|path| trace(path)).collect::<Result<_>>()?;
+    let heads: Vec<&str> = CacheKind::ALL.map(CacheKind::as_str).to_vec();
+    println!("| requests | number | room for | {} |", heads.join(" | "));
+    println!("|{}", "---|".repeat(3 + heads.len()));
+    let run = |name: &str, requests: &Requests, capacities: &[u64]| -> Result<()> {
+        for capacity in capacities {
+            print!("| {name} | {} | {capacity} ", requests.len());
+            for kind in CacheKind::ALL {
+                let hits = runtime.block_on(hits(kind, *capacity, requests))?;
+                print!("| {:.1} % ", 100.0 * hits as f64 / requests.len() as f64);
+            }
+            println!("|");
+        }
+        Ok(())
+    };
+    for exponent in [0.8, 1.0, 1.2] {
+        run(&format!("Zipf {exponent:.1}"), &zipf(KEYS, exponent, options.requests)?, &CAPACITIES)?;
+    }
+    run("Zipf 1.0 and scans", &scans(KEYS, 1.0, options.requests)?, &CAPACITIES)?;
+    for (path, requests) in options.trace.iter().zip(&traces) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        run(&name, requests, &TRACE_CAPACITIES)?;
+    }
+    Ok(())
+}
