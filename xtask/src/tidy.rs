@@ -5,6 +5,7 @@
 mod asvs;
 mod cycles;
 mod engine;
+mod examples;
 mod glossary;
 mod layers;
 mod macros;
@@ -108,10 +109,12 @@ fn violations(root: &Path) -> Result<Vec<Violation>> {
     let scripts = scripts(root)?;
     let mut files: Vec<_> = sources.keys().cloned().collect();
     files.extend(scripts.iter().map(|(path, _)| path.clone()));
+    let compiled = examples::compiled_pages(&sources);
     let mut pages = Vec::new();
     for page in page_paths(root)? {
         let text = fs::read_to_string(root.join(&page))?;
         violations.extend(markdown::points_at_what_exists(root, &page, &text, &files));
+        violations.extend(examples::are_compiled(&page, &text, &compiled));
         pages.push((page, text));
     }
     if let Some((page, text)) = pages.iter().find(|(page, _)| page == Path::new(ARCHITECTURE)) {

@@ -3,6 +3,7 @@
 mod arguments;
 mod cached;
 mod options;
+mod unit_enum;
 
 use proc_macro::TokenStream;
 use proc_macro2::{Ident, Span};
@@ -13,8 +14,15 @@ use syn::{Data, DeriveInput, Error, Field, Index, Member, parse_macro_input, par
 ///
 /// If each field is one part, the names of the fields are the columns of the key; see `Key::columns`.
 ///
-/// An enum, a struct without fields, and a struct with a field that is no key do not compile.
-#[proc_macro_derive(Key)]
+/// An enum whose variants have no fields is a key of one part, a text: the name of the variant, as sqlx spells it. It
+/// follows `rename_all` and `rename` of `#[sqlx(…)]`; `#[key(rename_all = "snake_case")]` on the enum and
+/// `#[key(rename = "…")]` on a variant are for texts that sqlx does not write. The column is of a text type, or an enum
+/// of PostgreSQL.
+///
+/// Another enum, a struct without fields, a struct that borrows, and a struct with a field that is no key do not compile.
+/// The code names the crate `larder`: after a rename in Cargo.toml, write `extern crate renamed as larder;` in the crate's
+/// root.
+#[proc_macro_derive(Key, attributes(key))]
 pub fn derive_key(input: TokenStream) -> TokenStream {
     expand(parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.into_compile_error()).into()
 }
@@ -45,11 +53,19 @@ fn expand(mut input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
     // depends on this crate.
     let root = Ident::new("larder", Span::call_site());
     let name = &input.ident;
-    let Data::Struct(data) = &input.data else {
+    if let Some(lifetime) = input.generics.lifetimes().next() {
         return Err(Error::new_spanned(
-            name,
-            "a key is a struct: implement `larder::Key` by hand for other types",
+            lifetime,
+            "a key owns its parts, because loads outlive the call: write `String` for `&str`. To look up without an \
+             allocation, open the class with a tuple: `(&str, u32)` is a key of a `Class<(String, u32), _>`",
         ));
+    }
+    let data = match &input.data {
+        Data::Struct(data) => data,
+        Data::Enum(data) => return unit_enum::expand(&root, &input, data),
+        Data::Union(_) => {
+            return Err(Error::new_spanned(name, "a key is a struct, or an enum without fields"));
+        }
     };
     let fields: Vec<&Field> = data.fields.iter().collect();
     if fields.is_empty() {

@@ -15,6 +15,7 @@ pub(crate) const READ_COMMITTED_ON_PRIMARY: &str = "BEGIN ISOLATION LEVEL READ C
 
 /// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Dialect {
     /// PostgreSQL 14 or later.
     Postgres,

@@ -127,16 +127,33 @@ impl Error {
         self.inner.kind
     }
 
-    /// The loader's own error, if the kind is [`ErrorKind::Load`] and the loader's error is an `E`.
+    /// The loader's own error, if the kind is [`ErrorKind::Load`]: the first `E` among the loader's error and its sources.
     ///
-    /// A boxed `anyhow::Error` hides the type of the error in it. If the loader returns an `anyhow::Error` and the
-    /// caller needs that type, the loader has to convert it with
-    /// `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace`.
+    /// # Examples
+    ///
+    /// An `anyhow::Error` without context hides the type of the error in it; one with context shows it. A loader may also
+    /// convert it with `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// use anyhow::Context;
+    /// use larder::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let sizes = cache.class::<str, u64>("sizes").open()?;
+    /// let parse = async || "many".parse::<u64>().context("the size of a room").map(Some);
+    /// let error = sizes.get_or_load("room", parse).await.unwrap_err();
+    /// assert!(error.load_error::<std::num::ParseIntError>().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn load_error<E: std::error::Error + 'static>(&self) -> Option<&E> {
-        match self.kind() {
-            ErrorKind::Load => self.inner.source.as_deref()?.downcast_ref(),
-            _ => None,
+        if self.kind() != ErrorKind::Load {
+            return None;
         }
+        let own: &(dyn std::error::Error + 'static) = self.inner.source.as_deref()?;
+        std::iter::successors(Some(own), |error| error.source()).find_map(|error| error.downcast_ref())
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 /// Which tiers answer at this instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Health {
     /// Memory and Redis answer.
     Working,

@@ -36,6 +36,7 @@ const _: () = assert!(
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "Vec<Option<String>>", try_from = "Vec<Option<String>>")]
+#[non_exhaustive]
 pub enum Touch {
     /// One entry: its class and the parts of its key in order; `None` is a missing part.
     Entry {
@@ -189,6 +190,7 @@ pub fn touches_of(changes: impl IntoIterator<Item = Change>) -> Vec<Touch> {
 
 /// What was committed since a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Changes {
     /// Exactly these changes were committed, in no particular order.
     Known(Vec<Change>),

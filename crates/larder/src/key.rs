@@ -32,7 +32,8 @@ const PROPAGATED: &[u8] = b":@told=";
 /// allocation: a `str` is also a key of a `Class<String, _>`, and `(&str, u32)` of a `Class<(String, u32), _>`.
 ///
 /// Integers, strings, `bool`, tuples of up to six keys and, with the feature `uuid`, `uuid::Uuid` are keys. With the
-/// feature `macros`, which is on by default, `#[derive(Key)]` makes a key of a struct whose fields are keys.
+/// feature `macros`, which is on by default, `#[derive(Key)]` makes a key of a struct whose fields are keys, and of an
+/// enum whose variants have no fields.
 ///
 /// # Examples
 ///

@@ -113,9 +113,17 @@ pub use crate::tag::{Tag, tag};
 /// assert_eq!(<Page as larder::Key>::columns(), Some(&["category", "page"] as &[&str]));
 /// ```
 ///
+/// ```
+/// #[derive(larder::Key)]
+/// #[key(rename_all = "snake_case")]
+/// enum State { Free, CheckedOut }
+///
+/// assert_eq!(larder::tag("state", State::CheckedOut), larder::tag("state", "checked_out"));
+/// ```
+///
 /// ```compile_fail
 /// #[derive(larder::Key)]
-/// enum Page { First, Last }
+/// struct Page<'a> { name: &'a str }
 /// ```
 ///
 /// ```compile_fail

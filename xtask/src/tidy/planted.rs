@@ -272,3 +272,18 @@ fn a_violation_is_found_in_its_file_and_shown_with_its_line() {
     caught(&[(path, "//! Reads.\nfn f() {\n    let;\n}\n")], &format!("{path}:3: is no Rust"), "");
     caught(&[("docs/a.md", "# A\n[more](absent.md)\n")], "docs/a.md:2: ", "absent.md");
 }
+
+#[test]
+fn an_example_in_a_page_that_no_test_compiles_is_caught() {
+    let page = "# A\n\n```rust\nlet a = 1;\n```\n\n```text\nrust\n```\n";
+    caught(&[("docs/a.md", page)], "docs/a.md:3: ", "no test compiles this example: name the page");
+    let named = with(
+        "crates/larder/src/lib.rs",
+        "//! A cache.\n",
+        "//! A cache.\n#![doc = include_str!(\"../../../docs/a.md\")]\n",
+    );
+    let lib = ("crates/larder/src/lib.rs", named.as_str());
+    assert_eq!(found(&[("docs/a.md", page), lib]), [""; 0]);
+    let ignored = page.replace("```rust", "```rust,ignore");
+    caught(&[("docs/a.md", &ignored), lib], "docs/a.md:3: ", "must not be marked `ignore`");
+}

@@ -45,7 +45,7 @@ pub fn journalled() -> [Table; 2] {
 pub(super) fn tables(dialect: Dialect, first: Version) -> Result<String> {
     let trigger = match dialect {
         Dialect::Postgres => POSTGRES_TRIGGER,
-        Dialect::Sqlite => SQLITE_TRIGGER,
+        _ => SQLITE_TRIGGER,
     };
     let teams = (0..TEAMS)
         .map(|team| format!("INSERT INTO team VALUES ({team}, {});", Version::from(TEAM_ITEMS) * first));
@@ -69,7 +69,7 @@ pub(super) fn swap(dialect: Dialect) -> String {
              CREATE TRIGGER item_version BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION next_version();
              GRANT SELECT, INSERT, UPDATE, DELETE ON item TO PUBLIC; COMMIT"
         ),
-        Dialect::Sqlite => format!("BEGIN IMMEDIATE; {COPY} {SQLITE_TRIGGER} COMMIT"),
+        _ => format!("BEGIN IMMEDIATE; {COPY} {SQLITE_TRIGGER} COMMIT"),
     }
 }
 

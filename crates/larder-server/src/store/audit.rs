@@ -59,7 +59,7 @@ impl Store {
     pub async fn lost_guards(&self) -> Result<Vec<&'static str>, StoreError> {
         let (query, wanted) = match self.database.dialect() {
             Dialect::Postgres => GUARDS[0],
-            Dialect::Sqlite => GUARDS[1],
+            _ => GUARDS[1],
         };
         let rows = sqlx::query(query).fetch_all(self.database.read()).await?;
         let present = rows.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>()?;

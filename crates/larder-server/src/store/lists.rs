@@ -148,7 +148,7 @@ pub(super) fn runs(sql: &mut Sql, dialect: Dialect, list: &ListQuery, columns: &
         // SQLite uses the order, and reads `most` rows of all ranges together. If each SELECT had a limit, SQLite would
         // read each range up to the limit first. That is slow for a rare role: the rows of the newest thousand
         // superadmins are spread over the entire table.
-        Dialect::Sqlite => ("", String::new()),
+        _ => ("", String::new()),
     };
     let statuses =
         [true, false].into_iter().filter(|status| list.filter.is_active.is_none_or(|is| is == *status));

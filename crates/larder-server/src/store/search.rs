@@ -49,7 +49,7 @@ impl Store {
 fn among_the_newest(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     match dialect {
         Dialect::Postgres => among_the_newest_on_postgres(list, term, most),
-        Dialect::Sqlite => among_the_newest_on_sqlite(list, term, most),
+        _ => among_the_newest_on_sqlite(list, term, most),
     }
 }
 
@@ -100,7 +100,7 @@ fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) ->
             ));
             condition
         }
-        Dialect::Postgres => {
+        _ => {
             sql.push(&format!("SELECT {columns} FROM users WHERE "));
             by_grams(&mut sql, list.audience, term)
         }

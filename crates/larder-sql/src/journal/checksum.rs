@@ -17,7 +17,7 @@ pub(super) fn has_valid_checksum(text: &str) -> bool {
 }
 
 /// Returns 16 hexadecimal digits. They detect a change by mistake, and not one by an attacker.
-fn digest(body: &str) -> String {
+pub(super) fn digest(body: &str) -> String {
     Sha256::digest(body.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -9,9 +9,9 @@
 //! run other code. `SET search_path` would also prevent that, but costs as much as the rest of the trigger.
 
 use crate::dialect::Dialect;
-use crate::journal::checksum::with_checksum;
+use crate::journal::checksum::{digest, with_checksum};
 use crate::journal::declaration;
-use crate::journal::table::{ByColumns, FUNCTION_PREFIX, Table, Tag, quoted};
+use crate::journal::table::{ByColumns, FUNCTION_PREFIX, NAME_BYTES, Table, Tag, quoted};
 
 /// Placeholder in a function's text for the schema of the outbox, which only the database knows.
 pub(super) const SCHEMA: &str = "@schema@";
@@ -67,9 +67,16 @@ DROP FUNCTION IF EXISTS {function}();
     )
 }
 
-/// The name of a table's trigger function.
+/// The name of a table's trigger function: the table's name after a prefix. PostgreSQL cuts a name that is too long, so
+/// that two tables could share a function; a digest of the table's name then replaces the end.
 pub(super) fn function_name(table: &Table) -> String {
-    format!("{FUNCTION_PREFIX}{}", table.name)
+    let name = format!("{FUNCTION_PREFIX}{}", table.name);
+    if name.len() <= NAME_BYTES {
+        return name;
+    }
+    let digest = digest(&table.name);
+    let end = name.floor_char_boundary(NAME_BYTES - 1 - digest.len());
+    format!("{}_{digest}", &name[..end])
 }
 
 /// The statement that makes a trigger fire under every `session_replication_role`. `table` must be quoted.

@@ -6,10 +6,8 @@ use larder::journal::Touch;
 
 use crate::error::Error;
 
-/// The longest name of a column; PostgreSQL truncates longer identifiers.
-const NAME_BYTES: usize = 63;
-/// The longest name of a table: the name of its trigger function is the table's name after a prefix.
-const TABLE_BYTES: usize = NAME_BYTES - FUNCTION_PREFIX.len();
+/// The longest name of a table or a column; PostgreSQL truncates longer identifiers.
+pub(super) const NAME_BYTES: usize = 63;
 /// The engine's limit for the name of a class.
 const CLASS_BYTES: usize = 128;
 
@@ -224,7 +222,7 @@ impl Table {
 
     /// Fails if no valid SQL can be written for this declaration.
     pub(super) fn check(&self) -> Result<(), Error> {
-        check("table", &self.name, TABLE_BYTES)?;
+        check("table", &self.name, NAME_BYTES)?;
         if self.name.contains('.') {
             return Err(Error::declaration(format!(
                 "table {:?}: allowed are names without a schema; the search path of the journal's connections and of the \
@@ -355,7 +353,7 @@ mod tests {
             Table::new("").tag("t"),
             Table::new("public.guests").tag("t"),
             Table::new("guests"),
-            Table::new(&long[..TABLE_BYTES + 1]).tag("t"),
+            Table::new(&long[..NAME_BYTES + 1]).tag("t"),
             good().entry("", &["id"]),
             good().entry("guest", NONE),
             good().tag_by("country", NONE),

@@ -132,7 +132,7 @@ impl Bed {
         *from = since.position;
         match since.changes {
             Changes::Known(changes) => Some(sorted(changes)),
-            Changes::Unknown => None,
+            _ => None,
         }
     }
 

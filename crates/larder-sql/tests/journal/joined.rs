@@ -33,7 +33,7 @@ impl Pool {
     async fn of(bed: &Bed) -> Self {
         match bed.database.dialect() {
             Dialect::Postgres => Pool::Postgres(PgPool::connect(&bed.url()).await.unwrap()),
-            Dialect::Sqlite => Pool::Sqlite(SqlitePool::connect(&bed.url()).await.unwrap()),
+            _ => Pool::Sqlite(SqlitePool::connect(&bed.url()).await.unwrap()),
         }
     }
 

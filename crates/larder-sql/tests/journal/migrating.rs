@@ -2,13 +2,17 @@
 
 use larder::Journal;
 use larder_sql::dialect::Dialect;
-use larder_sql::journal::{SqlJournal, Table, migration, triggers};
+use larder_sql::journal::{SqlJournal, Table, migration, triggers, untriggers};
 
 use crate::bed::{Bed, tables, tag};
 use crate::on_both;
 use crate::silence::settles;
 
-on_both!(the_same_migration_once_more_changes_nothing, a_changed_declaration_of_another_release_is_no_defect,);
+on_both!(
+    the_same_migration_once_more_changes_nothing,
+    a_changed_declaration_of_another_release_is_no_defect,
+    writes_work_after_the_triggers_and_then_the_outbox_are_dropped,
+);
 
 /// So an application puts the same call into each migration that changes a declaration.
 async fn the_same_migration_once_more_changes_nothing(bed: Bed) {
@@ -56,4 +60,26 @@ async fn an_outbox_of_an_earlier_release_says_how_it_is_upgraded() {
     settles(&bed).await;
     let logged = "SELECT COUNT(*) FROM pg_class WHERE relname LIKE 'larder_outbox%' AND relpersistence = 'p'";
     assert_eq!(bed.sql(logged), "0");
+}
+
+/// The order that docs/journal.md says. In another order, a trigger without its outbox fails each write.
+async fn writes_work_after_the_triggers_and_then_the_outbox_are_dropped(bed: Bed) {
+    let dialect = bed.database.dialect();
+    let drop = match dialect {
+        Dialect::Postgres => {
+            "DROP TABLE larder_outbox, larder_outbox_marks, larder_outbox_life; DROP FUNCTION larder_outbox_covers, larder_outbox_kept"
+        }
+        _ => "DROP TABLE larder_outbox; DROP TABLE larder_outbox_marks; DROP TABLE larder_identity",
+    };
+    let insert = "INSERT INTO guests VALUES ('1', 'a', NULL, 0)";
+    bed.sql(drop);
+    let error = bed.try_sql(insert).unwrap_err();
+    assert!(error.contains("larder_outbox"), "{error}");
+    bed.sql(&untriggers(dialect, &tables()).unwrap());
+    bed.sql(insert);
+    let left = match dialect {
+        Dialect::Postgres => "SELECT count(*) FROM pg_proc WHERE proname LIKE 'larder%'",
+        _ => "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'larder%'",
+    };
+    assert_eq!(bed.sql(left).trim(), "0");
 }

@@ -357,7 +357,7 @@ async fn a_write_under_unknown_triggers_touches_everything(bed: Bed) {
     assert_eq!(insert("1").await.0, guest("1", "1", None));
     let drop = match bed.database.dialect() {
         larder_sql::dialect::Dialect::Postgres => "ALTER TABLE guests DISABLE TRIGGER larder_journal",
-        larder_sql::dialect::Dialect::Sqlite => "DROP TRIGGER larder_journal_guests_inserted",
+        _ => "DROP TRIGGER larder_journal_guests_inserted",
     };
     bed.sql(drop);
     assert_eq!(insert("2").await, (vec![Touch::Everything], vec![]));

@@ -5,7 +5,7 @@ use larder::{Cache, Key, Lookup, tag};
 use larder_sql::CommitExt;
 use larder_sql::dialect::Dialect;
 use larder_sql::journal::{Table, triggers};
-use sqlx::SqlitePool;
+use sqlx::{PgPool, SqlitePool};
 use uuid::Uuid;
 
 use crate::bed::Bed;
@@ -191,5 +191,38 @@ async fn on_sqlite_a_column_of_blobs_is_for_keys_of_uuids_alone() {
     ] {
         let column = format!("the key column {column:?}");
         assert!(wrong.iter().any(|one| one.contains(&column) && one.contains(why)), "{wrong:#?}");
+    }
+}
+
+/// Both macros read the same rule, so a key and the database spell each variant alike.
+#[derive(Clone, Copy, Key, sqlx::Type)]
+#[sqlx(type_name = "stay_state", rename_all = "snake_case")]
+enum StayState {
+    Free,
+    CheckedOut,
+    #[sqlx(rename = "n/a")]
+    Unknown,
+}
+
+#[tokio::test]
+async fn an_enum_that_sqlx_writes_finds_its_entries() {
+    let create = "CREATE TYPE stay_state AS ENUM ('free', 'checked_out', 'n/a');
+        CREATE TABLE stays (id BIGINT PRIMARY KEY, state STAY_STATE, word TEXT)";
+    let table = Table::new("stays").entry("by_state", ["state"]).entry("by_word", ["word"]).unique(["id"]);
+    let bed = declare(Bed::postgres().await, create, table).await;
+    let cache = Cache::builder("spelling").journal(bed.journal.clone()).build().await.unwrap();
+    let states = cache.class::<StayState, u8>("by_state").open().unwrap();
+    let words = cache.class::<StayState, u8>("by_word").open().unwrap();
+    bed.journal.verify(&cache).await.unwrap();
+    let pool = PgPool::connect(&bed.url()).await.unwrap();
+    for (id, state) in (0_i64..).zip([StayState::Free, StayState::CheckedOut, StayState::Unknown]) {
+        for class in [&states, &words] {
+            class.get_or_load(&state, async || Ok::<_, larder::Error>(1)).await.unwrap();
+        }
+        let mut tx = pool.begin().await.unwrap();
+        let insert = sqlx::query("INSERT INTO stays VALUES ($1, $2, $2::text)").bind(id).bind(state);
+        insert.execute(&mut *tx).await.unwrap();
+        let receipt = cache.commit(tx).await.unwrap();
+        assert_eq!((receipt.keys(), receipt.dropped().memory), (2, 2), "{receipt:?}");
     }
 }

@@ -274,7 +274,7 @@ async fn a_missing_trigger_is_in_the_list(bed: Bed) {
         declare(bed, SEATS, seats().entry("seat", &["tenant", "number"]).entry("nobody", &["name"])).await;
     match bed.database.dialect() {
         Dialect::Postgres => bed.sql("DROP TRIGGER larder_journal ON seats"),
-        Dialect::Sqlite => bed.sql("DROP TRIGGER larder_journal_seats_deleted"),
+        _ => bed.sql("DROP TRIGGER larder_journal_seats_deleted"),
     };
     let cache = cache(&bed).await;
     cache.class::<Seat, u64>("seat").open().unwrap();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use larder::journal::{Change, Changes, ChangesSince, Journal, Touch};
 use larder_sql::dialect::Dialect;
-use larder_sql::journal::{triggers, untriggers};
+use larder_sql::journal::{Table, triggers, untriggers};
 use sqlx::AssertSqlSafe;
 
 use crate::bed::{Bed, all, guest, notes, sorted, tables};
@@ -25,6 +25,7 @@ on_both!(
     the_journal_is_not_counted,
     quoted_names_and_keys_of_two_columns_work,
     a_new_declaration_replaces_triggers,
+    tables_with_the_longest_names_are_journalled,
 );
 
 async fn inserts_updates_and_deletes_are_journalled(bed: Bed) {
@@ -193,4 +194,22 @@ async fn dropped_triggers_journal_nothing_and_can_come_back(bed: Bed) {
     bed.sql(&format!("\n{}", triggers(dialect, &tables()).unwrap()));
     let bed = bed.declaring(tables()).await;
     assert_eq!(bed.touched_by("DELETE FROM guests").await, all([guest("1", "a", None)]));
+}
+
+/// The name of the function in PostgreSQL has a prefix, so it would be too long.
+async fn tables_with_the_longest_names_are_journalled(bed: Bed) {
+    let names = ['a', 'b'].map(|last| format!("{}{last}", "ü".repeat(31)));
+    let tables =
+        names.clone().map(|name| Table::new(&name).entry(&format!("of_{name}"), ["id"]).unique(["id"]));
+    for name in &names {
+        assert_eq!(name.len(), 63);
+        bed.sql(&format!("CREATE TABLE \"{name}\" (id BIGINT PRIMARY KEY)"));
+    }
+    bed.sql(&format!("\n{}", triggers(bed.database.dialect(), &tables).unwrap()));
+    let bed = bed.declaring(tables.into()).await;
+    assert!(bed.journal.inspect().await.unwrap().is_empty());
+    for name in names {
+        let touched = bed.touched_by(&format!("INSERT INTO \"{name}\" VALUES (7)")).await;
+        assert_eq!(touched, [Touch::entry(format!("of_{name}"), ["7"])]);
+    }
 }

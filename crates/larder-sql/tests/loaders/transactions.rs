@@ -87,7 +87,7 @@ async fn a_begin_by_hand_on_the_pool_does_not_reach_the_next_user_of_its_connect
         let database = server.database().await;
         let begin = match database.dialect() {
             Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ",
-            Dialect::Sqlite => "BEGIN",
+            _ => "BEGIN",
         };
         let hidden = ["/* hidden; well */ BEGIN", "SELECT 1; BEGIN", "BEGIN; SELECT price FROM rooms"];
         for (statement, price) in [begin].into_iter().chain(hidden).zip(201..) {

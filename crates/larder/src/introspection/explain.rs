@@ -65,6 +65,7 @@ pub struct TagStatus {
 
 /// What Redis stores under an entry's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RedisState {
     /// There is no such key.
     Nothing,

@@ -32,6 +32,7 @@ use crate::times::LoadTimes;
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RedisAnswer<T> {
     /// The cache was built without Redis.
     NotConfigured,

@@ -21,6 +21,28 @@ struct Nested {
     name: String,
 }
 
+/// Spelled by the rule, one variant otherwise.
+#[derive(Key, Clone, Copy)]
+#[key(rename_all = "snake_case")]
+enum State {
+    Free,
+    CheckedOut,
+    #[key(rename = "n/a")]
+    Unknown,
+}
+
+/// The names as they are.
+#[derive(Key)]
+enum Size {
+    Small,
+}
+
+#[derive(Key)]
+struct Room {
+    state: State,
+    size: Size,
+}
+
 async fn cache() -> Cache {
     Cache::builder("test").build().await.unwrap()
 }
@@ -89,4 +111,19 @@ async fn a_tag_is_computed_from_the_key_in_each_form() -> Result<(), Error> {
     let _ = cache.invalidation().tag("team:red").send().await;
     assert!(class.get(&("red", 7)).await.is_miss());
     Ok(())
+}
+
+#[tokio::test]
+async fn an_enum_without_fields_is_a_key_of_one_text() {
+    assert_eq!(State::kinds(), Some(vec![PartKind::Text]));
+    assert!(State::sample().is_some());
+    assert_eq!(Room::columns(), Some(&["state", "size"][..]));
+    let cache = cache().await;
+    let rooms = cache.class::<Room, u8>("rooms").open().unwrap();
+    let texts = cache.class::<(String, String), u8>("rooms").open().unwrap();
+    for (state, text) in [(State::Free, "free"), (State::CheckedOut, "checked_out"), (State::Unknown, "n/a")]
+    {
+        rooms.get_or_load(&Room { state, size: Size::Small }, async || Ok::<_, Error>(1)).await.unwrap();
+        assert!(texts.get(&(text, "Small")).await.is_hit(), "{text}");
+    }
 }

@@ -129,7 +129,7 @@ async fn sleep_long_or_not_at_all() {
 async fn open_past(url: &str, dialect: Dialect) -> Result<Arc<Mutex<AnyConnection>>> {
     let begin = match dialect {
         Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ",
-        Dialect::Sqlite => "BEGIN",
+        _ => "BEGIN",
     };
     let past = Arc::new(Mutex::new(AnyConnection::connect(url).await?));
     let renewed = past.clone();

@@ -36,7 +36,7 @@ fn off(dialect: Dialect) -> Vec<String> {
         Dialect::Postgres => {
             names.map(|name| format!("ALTER TABLE {name} DISABLE TRIGGER larder_journal")).collect()
         }
-        Dialect::Sqlite => names.map(|name| format!("DROP TRIGGER larder_journal_{name}_updated")).collect(),
+        _ => names.map(|name| format!("DROP TRIGGER larder_journal_{name}_updated")).collect(),
     }
 }
 

@@ -59,7 +59,8 @@ impl From<InvalidationRecord> for LastInvalidation {
             Touch::Entry { .. } => "the entry".to_owned(),
             Touch::Tag(tag) => format!("tag {tag}"),
             Touch::Matching(pattern) => format!("pattern {pattern}"),
-            Touch::Everything => "everything".to_owned(),
+            // `Touch::Everything`. A kind that this release does not know may be as wide.
+            _ => "everything".to_owned(),
         };
         Self { cause: invalidated.cause.to_string(), named, at: Timestamp::from(invalidated.at) }
     }
@@ -85,15 +86,15 @@ impl From<Explanation> for Explained {
     fn from(explanation: Explanation) -> Self {
         let (redis_state, redis, leased_until) = match explanation.redis {
             RedisAnswer::NotConfigured => ("not configured", None, None),
-            RedisAnswer::Away => ("away", None, None),
             RedisAnswer::Value(found) => match found {
                 RedisState::Nothing => ("nothing", None, None),
                 RedisState::Lease { until } => ("leased", None, Some(Timestamp::from(until))),
                 RedisState::Entry(held) => ("entry", Some(Copy::from(held)), None),
                 RedisState::Anchor { .. } => ("anchor", None, None),
                 RedisState::Permit { .. } => ("permit", None, None),
-                RedisState::Unreadable => ("unreadable", None, None),
+                _ => ("unreadable", None, None),
             },
+            _ => ("away", None, None),
         };
         Self {
             text: explanation.text,

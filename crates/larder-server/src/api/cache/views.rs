@@ -48,7 +48,7 @@ impl CacheHealth {
         let now = cache.health_report();
         let told = match redis {
             RedisAnswer::Value(info) => Some(info),
-            RedisAnswer::Away | RedisAnswer::NotConfigured => None,
+            _ => None,
         };
         Self {
             status: now.state.as_str(),

@@ -61,7 +61,7 @@ impl Backend {
         match redis {
             RedisAnswer::Value(info) => Some(Self::Redis(Box::new(info))),
             RedisAnswer::NotConfigured => Some(Self::Memory),
-            RedisAnswer::Away => None,
+            _ => None,
         }
     }
 
@@ -106,7 +106,7 @@ impl KeyCounts {
         let counts = service.key_counts().await;
         let by_class: BTreeMap<String, u64> = match counts.redis {
             RedisAnswer::Value(keys) => keys.by_class,
-            RedisAnswer::NotConfigured | RedisAnswer::Away => counts.memory,
+            _ => counts.memory,
         };
         let count = |class: &str| by_class.get(class).copied().unwrap_or(0);
         let [user_stats_keys, user_list_keys, user_details_keys, dashboard_stats_keys] =
