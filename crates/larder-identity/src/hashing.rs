@@ -8,6 +8,7 @@ mod queue;
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -30,8 +31,13 @@ const HASHERS: usize = 3;
 /// How many passwords wait by default: on two cores they take less than a second.
 const QUEUE: usize = 64;
 
-/// How many hashes that cost more than ours are compared at once, and how many more wait. One may take seconds.
-const COSTLY: (usize, usize) = (1, 16);
+/// How many hashes that cost more than ours are compared at once. One may take seconds, and 256 MiB.
+const COSTLY: usize = 1;
+/// How many more of them wait by default.
+const COSTLY_QUEUE: usize = 16;
+
+/// How long a password waits by default.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// The hash that replaces a missing one: a comparison with it takes as long as a real one, and [`Passwords::matches`]
 /// returns `false` in any case.
@@ -48,19 +54,32 @@ pub struct HashingLimits {
     pub queue: usize,
     /// How many passwords of one client may be hashed or wait. Default `None`: half of all.
     pub per_client: Option<usize>,
+    /// How many more passwords may wait whose stored hash costs more than ours, one of which is compared at a time; each
+    /// may take seconds. Default 16.
+    pub costly_queue: usize,
+    /// How long a password waits for a hasher. Then its caller gets [`HashingError::Busy`]: without this bound, a few
+    /// costly hashes would make their clients wait for minutes. Default 10 s.
+    pub wait: Duration,
 }
 
 impl Default for HashingLimits {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
-        Self { hashers: cores.min(HASHERS), queue: QUEUE, per_client: None }
+        Self {
+            hashers: cores.min(HASHERS),
+            queue: QUEUE,
+            per_client: None,
+            costly_queue: COSTLY_QUEUE,
+            wait: WAIT,
+        }
     }
 }
 
 /// Why a password was not hashed or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum HashingError {
-    /// The queue, or the client's share of it, is full. Nothing was computed, and a retry may succeed.
+    /// The queue, or the client's share of it, is full, or no hasher was free in time. Nothing was computed, and a retry
+    /// may succeed.
     #[error("too many passwords are being hashed")]
     Busy,
     /// There is no randomness or memory.
@@ -116,8 +135,8 @@ impl Passwords {
     /// Passwords with these limits. There is at least one hasher, even if `hashers` is 0.
     pub fn new(limits: HashingLimits) -> Self {
         Self {
-            own: Queue::new(limits.hashers, limits.queue, limits.per_client),
-            costly: Queue::new(COSTLY.0, COSTLY.1, None),
+            own: Queue::new(limits.hashers, limits.queue, limits.per_client, limits.wait),
+            costly: Queue::new(COSTLY, limits.costly_queue, None, limits.wait),
             client: None,
             memory: Arc::default(),
         }
@@ -177,11 +196,10 @@ impl Passwords {
     /// another system. A service asks this before it stores a hash from elsewhere; [`matches`](Self::matches) compares
     /// no other hash.
     ///
-    /// The bounds: 256 MiB, 20 passes and 16 lanes of Argon2, 10,000,000 iterations of PBKDF2, and cost 16 of bcrypt.
+    /// The bounds: 256 MiB, 20 passes and 16 lanes of Argon2, 10,000,000 iterations of PBKDF2, cost 16 of bcrypt, and of
+    /// scrypt 256 MiB and 16 times the work that OWASP recommends (N, r and p: 2^17, 8, 1).
     pub fn is_known(stored: &str) -> bool {
-        if !stored.starts_with("$argon2") {
-            return foreign_hash::is_known(stored);
-        }
+        let Some(stored) = of_argon2(stored) else { return foreign_hash::is_known(stored) };
         let Ok(hash) = PasswordHash::new(stored) else { return false };
         let (memory, passes, lanes) = MAX_COST;
         let is_bounded = |params: Params| {
@@ -199,12 +217,16 @@ impl Passwords {
 /// hash of another algorithm does.
 fn costs_more(stored: &str) -> bool {
     let (memory, passes, _) = COST;
-    if !stored.starts_with("$argon2") {
-        return true;
-    }
+    let Some(stored) = of_argon2(stored) else { return true };
     let params = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());
     let cost = |memory: u32, passes: u32| u64::from(memory) * u64::from(passes);
     params.is_some_and(|params| cost(params.m_cost(), params.t_cost()) > cost(memory, passes))
+}
+
+/// The PHC form of a hash of Argon2. Django writes the name of its own class before it: `argon2$argon2id$v=19$…`.
+fn of_argon2(stored: &str) -> Option<&str> {
+    let django = stored.strip_prefix("argon2").filter(|rest| rest.starts_with("$argon2"));
+    django.or(Some(stored).filter(|stored| stored.starts_with("$argon2")))
 }
 
 type HashError = argon2::password_hash::Error;
@@ -227,9 +249,7 @@ fn hash(password: &[u8], blocks: &mut Vec<Block>) -> Result<String, HashError> {
 
 /// Whether the password is the one that was hashed; the outputs are compared in constant time.
 fn verify(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Result<bool, HashError> {
-    if !stored.starts_with("$argon2") {
-        return Ok(foreign_hash::verify(password, stored));
-    }
+    let Some(stored) = of_argon2(stored) else { return Ok(foreign_hash::verify(password, stored)) };
     let stored = PasswordHash::new(stored)?;
     let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Ok(false) };
     let algorithm = Algorithm::try_from(stored.algorithm.as_str())?;

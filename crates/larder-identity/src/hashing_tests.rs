@@ -71,7 +71,8 @@ async fn a_hash_over_the_bound_is_never_computed() {
 
 #[tokio::test]
 async fn beyond_the_queue_a_caller_is_refused_at_once() {
-    let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 1, per_client: None });
+    let passwords =
+        Passwords::new(HashingLimits { hashers: 1, queue: 1, per_client: None, ..HashingLimits::default() });
     let password = Password::parse("correct horse").unwrap();
     let all = (0..3).map(|_| passwords.hash(&password)).map(Box::pin);
     let [mut first, mut second, mut third] = all.collect::<Vec<_>>().try_into().ok().unwrap();
@@ -88,7 +89,8 @@ async fn beyond_the_queue_a_caller_is_refused_at_once() {
 
 #[tokio::test]
 async fn one_client_does_not_fill_the_queue() {
-    let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 3, per_client: None });
+    let passwords =
+        Passwords::new(HashingLimits { hashers: 1, queue: 3, per_client: None, ..HashingLimits::default() });
     let password = Password::parse("correct horse").unwrap();
     let of = |address: &str| passwords.of_client(address.parse().unwrap());
     // Two addresses of one network of 64 bits are one client.
@@ -110,12 +112,18 @@ async fn one_client_does_not_fill_the_queue() {
 /// Hashes of other systems fill their own queue, and a hash of ours is compared meanwhile.
 #[tokio::test]
 async fn costly_hashes_do_not_delay_ours() {
-    let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 0, per_client: Some(1) });
+    let passwords = Passwords::new(HashingLimits {
+        hashers: 1,
+        queue: 0,
+        per_client: Some(1),
+        ..HashingLimits::default()
+    });
     let password = Password::parse("correct horse").unwrap();
     let ours = passwords.hash(&password).await.unwrap();
     let django = "pbkdf2_sha256$2000000$seasalt2$/AgPzJG5e6Yv25JIyxyWfNnB6QXmfp0Y+BEGfC3zoJE=";
-    let mut slow: Vec<_> =
-        (0..COSTLY.0 + COSTLY.1 + 1).map(|_| Box::pin(passwords.matches(&password, Some(django)))).collect();
+    let mut slow: Vec<_> = (0..COSTLY + COSTLY_QUEUE + 1)
+        .map(|_| Box::pin(passwords.matches(&password, Some(django))))
+        .collect();
     let refused = std::future::poll_fn(|context| {
         let polled = slow.iter_mut().map(|slow| slow.as_mut().poll(context));
         std::task::Poll::Ready(polled.filter(std::task::Poll::is_ready).count())
@@ -123,7 +131,7 @@ async fn costly_hashes_do_not_delay_ours() {
     assert_eq!(refused.await, 1, "their queue is bounded too");
     assert!(passwords.matches(&password, Some(&ours)).await.unwrap());
     let is_waiting = std::future::poll_fn(|context| {
-        std::task::Poll::Ready(slow[COSTLY.1].as_mut().poll(context).is_pending())
+        std::task::Poll::Ready(slow[COSTLY_QUEUE].as_mut().poll(context).is_pending())
     });
     assert!(is_waiting.await, "ours was compared first");
 }
@@ -161,5 +169,43 @@ fn hashes_of_another_cost_or_algorithm_are_outdated() {
         ["$argon2id$v=19$m=4096,t=3,p=1", "$argon2id$v=19$m=4194304,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"]
     {
         assert!(!Passwords::is_known(bad), "{bad}");
+    }
+}
+
+/// The hasher is held for longer than a password may wait.
+#[tokio::test]
+async fn a_password_waits_for_a_bounded_time() {
+    let queue = Queue::new(1, 1, None, Duration::from_millis(20));
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let holding = queue.clone();
+    let (begun, is_begun) = tokio::sync::oneshot::channel();
+    let hold = tokio::spawn(async move {
+        let work = move || {
+            let _ = begun.send(());
+            held.recv()
+        };
+        holding.run(None, work).await
+    });
+    is_begun.await.unwrap();
+    assert!(matches!(queue.run(None, || ()).await, Err(HashingError::Busy)));
+    release.send(()).unwrap();
+    assert!(hold.await.unwrap().is_ok());
+    assert!(queue.run(None, || ()).await.is_ok(), "its place is free again");
+}
+
+/// Django writes the name of its class before the PHC form. Both were made by Django 5.2.
+#[tokio::test]
+async fn hashes_of_argon2_as_django_writes_them_are_compared_and_replaced() {
+    let passwords = Passwords::default();
+    for hash in [
+        "argon2$argon2id$v=19$m=512,t=1,p=2$c2Vhc2FsdHNlYXNhbHQ$A9GBd3G663eDHNiPUQXeReK5CUGTSUmZdALZBi9YT8E",
+        "argon2$argon2id$v=19$m=102400,t=2,p=8$c2Vhc2FsdHNlYXNhbHQ$IURkpusw3owM11ASY0Oi4wOdg3yBPLfv9p+uMEzVhoc",
+    ] {
+        assert!(Passwords::is_known(hash) && Passwords::is_outdated(hash), "{hash}");
+        let matches = async |text: &str| {
+            passwords.matches(&Password::attempt(text).unwrap(), Some(hash)).await.unwrap()
+        };
+        assert!(matches("correct horse battery").await && !matches("correct house battery").await, "{hash}");
+        assert!(!Passwords::is_known(&format!("argon2{hash}")));
     }
 }

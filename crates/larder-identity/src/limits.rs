@@ -21,7 +21,7 @@ use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::network::block;
+use crate::network::{block, site};
 
 /// The time in which a used-up budget of an address becomes full again.
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
@@ -29,6 +29,8 @@ const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// An account's budget for all addresses together is this many times its budget for one address.
 const ADDRESSES: u32 = 10;
+/// The budget of an IPv6 network of 48 bits is this many times that of one of its blocks of 64 bits.
+const BLOCKS: u32 = 16;
 /// How many mails may be sent to one address in [`ACCOUNT_PERIOD`]. It is small, because any client can ask for a mail
 /// to any address. If another client uses this budget up, the owner of the address has received mails that work.
 const MAILS: u32 = 3;
@@ -38,7 +40,8 @@ const KEPT: usize = 100_000;
 /// How many failed attempts are allowed before the next one is refused and has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureLimits {
-    /// Failures of each purpose in a minute, from one address. Default 100.
+    /// Failures of each purpose in a minute, from one address (IPv6: one network of 64 bits; from one of 48 bits, 16 times
+    /// as many). Default 100.
     pub per_address: NonZeroU32,
     /// Failures in 15 minutes, for one account from one address. From all addresses together, ten times as many are
     /// allowed. Default 10.
@@ -132,6 +135,7 @@ impl Attempt {
 pub struct Limits {
     salt: Digest,
     addresses: Arc<Budget>,
+    sites: Arc<Budget>,
     pairs: Arc<Budget>,
     accounts: Arc<Budget>,
     codes: Arc<Budget>,
@@ -148,6 +152,10 @@ impl Limits {
         Self {
             salt: rand::random(),
             addresses: Arc::new(Budget::new(limits.per_address, ADDRESS_PERIOD)),
+            sites: Arc::new(Budget::new(
+                limits.per_address.saturating_mul(NonZeroU32::MIN.saturating_add(BLOCKS - 1)),
+                ADDRESS_PERIOD,
+            )),
             pairs: Arc::new(Budget::new(limits.per_account, ACCOUNT_PERIOD)),
             accounts: Arc::new(Budget::new(everywhere, ACCOUNT_PERIOD)),
             codes: Arc::new(Budget::new(limits.per_account, ACCOUNT_PERIOD)),
@@ -162,7 +170,15 @@ impl Limits {
     /// [`TooMany`].
     pub fn from_address(&self, purpose: Purpose, address: IpAddr) -> Result<Attempt, TooMany> {
         let key = self.digest(&[&[purpose as u8], &block(address)]);
-        Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
+        let attempt = Attempt { taken: vec![taken(&self.addresses, key)?], known: None };
+        let Some(site) = site(address) else { return Ok(attempt) };
+        match taken(&self.sites, self.digest(&[&[purpose as u8], &site])) {
+            Ok(of_site) => Ok(attempt.and(Attempt { taken: vec![of_site], known: None })),
+            Err(too_many) => {
+                attempt.give_back();
+                Err(too_many)
+            }
+        }
     }
 
     /// An attempt to log in to this account. The caller first calls [`Limits::from_address`] and combines the two.

@@ -80,6 +80,25 @@ fn one_limit_holds_for_all_accounts_from_one_address_or_ipv6_network() {
     assert_eq!((0..10).filter(|last| logins(*last).is_ok()).count(), 5);
 }
 
+/// A customer with an IPv6 network of 56 bits has 256 of 64 bits.
+#[test]
+fn the_networks_of_one_customer_share_a_budget() {
+    let limits = limits(5, 100);
+    let from = |site: u16, block: u16| IpAddr::from([0x2001, 0xdb8, site, block, 0, 0, 0, 1]);
+    let is_let = |site, block| limits.from_address(Purpose::Login, from(site, block)).is_ok();
+    let tried = (0..256).flat_map(|block| [block; 6]).filter(|block| is_let(7, *block)).count();
+    assert_eq!(tried, 5 * BLOCKS as usize);
+    assert!(is_let(8, 0) && limits.from_address(Purpose::Refresh, from(7, 0)).is_ok());
+    assert_eq!((0..10).filter(|_| limits.from_address(Purpose::Login, address(1)).is_ok()).count(), 5);
+    // What the network as such refuses takes nothing from the budget of its part.
+    let attempts: Vec<_> = (0..16).map(|block| limits.from_address(Purpose::Mail, from(9, block))).collect();
+    let full: Vec<_> = (0..80).map(|block| limits.from_address(Purpose::Mail, from(9, 16 + block))).collect();
+    assert_eq!(attempts.len() + full.iter().filter(|attempt| attempt.is_ok()).count(), 80);
+    assert!((0..9).all(|_| limits.from_address(Purpose::Mail, from(9, 0)).is_err()));
+    full.into_iter().flatten().for_each(Attempt::give_back);
+    assert_eq!((0..9).filter(|_| limits.from_address(Purpose::Mail, from(9, 0)).is_ok()).count(), 4);
+}
+
 #[test]
 fn memory_is_bounded_for_any_number_of_keys() {
     let budget = Budget::new(NonZeroU32::new(3).unwrap(), Duration::from_secs(900));

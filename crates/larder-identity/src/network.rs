@@ -55,6 +55,15 @@ pub fn block(address: IpAddr) -> [u8; 16] {
     }
 }
 
+/// The network of 48 bits to which an IPv6 address belongs; `None` for IPv4. A provider gives a customer at most that, so
+/// a customer may have up to 65,536 [blocks](block): what bounds a block needs a second bound for its site.
+pub fn site(address: IpAddr) -> Option<[u8; 16]> {
+    match address.to_canonical() {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => Some(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).octets()),
+    }
+}
+
 /// The header in which proxies name the client. Only one of the two is read, because a proxy that writes one passes the
 /// other on as the client sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

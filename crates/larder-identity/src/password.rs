@@ -10,6 +10,12 @@ use crate::invalid::Invalid;
 
 const CHARS: std::ops::RangeInclusive<usize> = 10..=256;
 
+/// The longest piece of which a refused password is a repetition.
+const PIECE: usize = 4;
+
+/// How many digits of a telephone number make it one: the shortest has eight, with the code of its country.
+const PHONE_DIGITS: usize = 6;
+
 /// The passwords that are refused, one a line, in the form in which they are compared: NFKC, lower case, at least 10
 /// characters. A line that begins with `#` is a comment; the comments say where the passwords come from. The list is
 /// compiled in, and no setting changes it.
@@ -32,16 +38,15 @@ impl Password {
     /// Checks a new password.
     ///
     /// # Errors
-    /// Fewer than 10 or more than 256 characters, a common password, or one character only.
+    /// Fewer than 10 or more than 256 characters, a common password, or a repetition of one to four characters.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let password = Self::attempt(raw).map_err(|_| Invalid::new("must be 10 to 256 characters long"))?;
         let folded = password.normal.to_lowercase();
-        let mut letters = folded.chars();
-        let first = letters.next();
+        let letters: Vec<char> = folded.chars().collect();
         if !CHARS.contains(&password.normal.chars().count()) {
             Err(Invalid::new("must be 10 to 256 characters long"))
-        } else if letters.all(|letter| Some(letter) == first) {
-            Err(Invalid::new("must not be one character, repeated"))
+        } else if (1..=PIECE).any(|piece| is_repetition(&letters, piece)) {
+            Err(Invalid::new("must not be one to four characters, repeated"))
         } else if COMMON.contains(folded.as_str()) {
             Err(Invalid::new("is one of the commonest passwords; take several words"))
         } else {
@@ -67,6 +72,20 @@ impl Password {
         self.normal.to_lowercase() == text.nfkc().collect::<String>().to_lowercase()
     }
 
+    /// Whether the password is this telephone number, which begins with `+`: with or without the code of the country, and
+    /// however its digits are grouped.
+    pub fn is_number_of(&self, phone: &str) -> bool {
+        let is_sign = |c: char| c.is_whitespace() || "+-./()".contains(c);
+        if !self.normal.chars().all(|c| c.is_ascii_digit() || is_sign(c)) {
+            return false;
+        }
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        let (own, sent) = (digits(phone), digits(&self.normal));
+        // A number is also written with one or two zeros in place of the `+` or the code.
+        let sent = sent.trim_start_matches('0');
+        sent.len() >= PHONE_DIGITS && own.ends_with(sent)
+    }
+
     /// The secret itself, for hashing and comparing only.
     pub fn expose(&self) -> &str {
         &self.normal
@@ -77,6 +96,11 @@ impl Password {
     pub(crate) fn expose_sent(&self) -> Option<&str> {
         self.sent.as_deref()
     }
+}
+
+/// Whether the text repeats its first `piece` letters; the last repetition may be cut.
+fn is_repetition(letters: &[char], piece: usize) -> bool {
+    letters.iter().zip(letters.iter().skip(piece)).all(|(one, next)| one == next)
 }
 
 impl fmt::Debug for Password {
@@ -108,12 +132,15 @@ mod tests {
             ("\u{ff11}234567890", "commonest"),
             ("aaaaaaaaaaaa", "repeated"),
             ("AaAaAaAaAaAa", "repeated"),
+            ("abababababab", "repeated"),
+            ("AbcabcABCabca", "repeated"),
+            ("12-412-412-412-4", "repeated"),
         ] {
             let invalid = Password::parse(raw).unwrap_err();
             assert!(invalid.message().contains(says), "{raw}: {}", invalid.message());
             assert!(Password::attempt(raw).is_ok(), "who has it already logs in");
         }
-        assert!(Password::parse("basketball shoes").is_ok());
+        assert!(Password::parse("basketball shoes").is_ok() && Password::parse("abcdeabcdeabcde").is_ok());
         assert!(Password::parse("Ann.Lee@x.example").unwrap().is_same_as("ann.lee@X.example"));
     }
 

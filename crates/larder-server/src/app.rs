@@ -120,7 +120,7 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
         None => (Password::parse(&drawn)?, Some(drawn)),
     };
     let hash = service.passwords().hash(&password).await?;
-    let username = Username::parse("admin")?;
+    let username = Username::parse(FirstAdmin::USERNAME)?;
     let new = NewUser { role: Role::Superadmin, ..NewUser::new(admin.email.clone(), username) };
     let create = service
         .write(Actor::Nobody, move |tx| async move { Ok(tx.create_superadmin_if_empty(new, &hash).await?) });

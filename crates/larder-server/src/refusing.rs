@@ -6,10 +6,11 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
@@ -20,19 +21,21 @@ use crate::api::problem::Problem;
 /// A connection on which hyper's own refusals are replaced.
 pub(crate) struct Refusing<S> {
     stream: S,
+    /// The headers that the replacement has besides its own.
+    headers: Arc<HeaderMap>,
     /// The bytes that replace a refusal, and how many of them are written already.
     instead: Option<(Vec<u8>, usize)>,
 }
 
 impl<S: AsyncWrite + Unpin> Refusing<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, instead: None }
+    pub(crate) fn new(stream: S, headers: Arc<HeaderMap>) -> Self {
+        Self { stream, headers, instead: None }
     }
 
     /// If `bytes` are a refusal by hyper, writes their replacement; otherwise returns `None`.
     fn poll_replaced(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
         if self.instead.is_none() {
-            self.instead = Some((replacement(bytes)?, 0));
+            self.instead = Some((replacement(bytes, &self.headers)?, 0));
         }
         Some(self.poll_instead(context).map_ok(|()| bytes.len()))
     }
@@ -53,7 +56,7 @@ impl<S: AsyncWrite + Unpin> Refusing<S> {
 }
 
 /// The answer that replaces a head that hyper wrote by itself; `None` if `bytes` are no such head.
-fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
+fn replacement(bytes: &[u8], more: &HeaderMap) -> Option<Vec<u8>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 ").or_else(|| bytes.strip_prefix(b"HTTP/1.0 "))?;
     let code = match status.get(..3)? {
         b"400" => Code::RequestUnparsable,
@@ -65,17 +68,19 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     if head.contains("\r\nx-request-id:") || head.contains("\r\n\r\n") {
         return None;
     }
-    Some(to_http1(refusal(code)))
+    Some(to_http1(refusal(code, more)))
 }
 
-/// The answer with a problem that no route makes. It has the headers of every answer, and a request id of its own.
-pub(crate) fn refusal(code: Code) -> Response<String> {
+/// The answer with a problem that no route makes. It has the headers of every answer, the headers `more`, and a request id
+/// of its own.
+pub(crate) fn refusal(code: Code, more: &HeaderMap) -> Response<String> {
     let id = Uuid::now_v7().to_string();
     // A problem is always JSON.
     let body = serde_json::to_string(&Problem::new(code).details(Some(id.clone()))).unwrap_or_default();
     let mut answer = Response::new(body);
     *answer.status_mut() = code.status();
     let headers = answer.headers_mut();
+    headers.extend(more.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -160,7 +165,8 @@ mod tests {
             ("414 URI Too Long", "uri_too_long"),
             ("431 Request Header Fields Too Large", "head_too_large"),
         ] {
-            let text = String::from_utf8(replacement(own(status).as_bytes()).unwrap()).unwrap();
+            let text =
+                String::from_utf8(replacement(own(status).as_bytes(), &HeaderMap::new()).unwrap()).unwrap();
             assert!(text.starts_with(&format!("HTTP/1.1 {status}\r\n")) && text.contains(code), "{text}");
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.ends_with(&format!("content-length: {}", body.len())), "{text}");
@@ -169,7 +175,7 @@ mod tests {
         for other in
             [of_the_router.as_str(), &own("200 OK"), "HTTP/1.1 100 Continue\r\n\r\n", "{}", "HTTP/1.1 4", ""]
         {
-            assert_eq!(replacement(other.as_bytes()), None, "{other}");
+            assert_eq!(replacement(other.as_bytes(), &HeaderMap::new()), None, "{other}");
         }
     }
 }

@@ -3,20 +3,35 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::hashing::HashingError;
-use crate::network::block;
+use crate::network::{block, site};
 
-/// A client: its address, or for IPv6 its network of 64 bits.
+/// A client: its address, or for IPv6 its network of 64 bits, and the one of 48 bits around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Client {
+    block: Network,
+    site: Option<Network>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Client([u8; 16]);
+enum Network {
+    Block([u8; 16]),
+    Site([u8; 16]),
+}
 
 impl Client {
     pub(crate) fn of(address: IpAddr) -> Self {
-        Self(block(address))
+        Self { block: Network::Block(block(address)), site: site(address).map(Network::Site) }
+    }
+
+    fn networks(self) -> impl Iterator<Item = Network> {
+        [self.block].into_iter().chain(self.site)
     }
 }
 
@@ -27,13 +42,16 @@ pub(crate) struct Queue {
     room: Arc<Semaphore>,
     hashers: Arc<Semaphore>,
     shares: Shares,
+    wait: Duration,
 }
 
-/// How many places each client has taken. The lock is held for one look-up; no other lock is taken meanwhile.
+/// How many places each network has taken. The lock is held for one look-up; no other lock is taken meanwhile.
 #[derive(Clone)]
 struct Shares {
-    taken: Arc<Mutex<HashMap<Client, usize>>>,
+    taken: Arc<Mutex<HashMap<Network, usize>>>,
     most: usize,
+    /// Of a network of 48 bits.
+    most_of_site: usize,
 }
 
 /// A place of a client; a drop gives it back.
@@ -44,22 +62,24 @@ struct Share {
 
 impl Queue {
     /// At least one hasher, even if `hashers` is 0. `per_client`: how many places a client may take; default half of
-    /// all.
-    pub(crate) fn new(hashers: usize, waiting: usize, per_client: Option<usize>) -> Self {
+    /// all. A network of 48 bits may take half of the rest too. `wait`: how long a password waits for a hasher.
+    pub(crate) fn new(hashers: usize, waiting: usize, per_client: Option<usize>, wait: Duration) -> Self {
         let hashers = hashers.max(1);
         let places = hashers.saturating_add(waiting).min(Semaphore::MAX_PERMITS);
         let most = per_client.unwrap_or(places.div_ceil(2)).max(1);
+        let most_of_site = most + places.saturating_sub(most) / 2;
         Self {
             room: Arc::new(Semaphore::new(places)),
             hashers: Arc::new(Semaphore::new(hashers)),
-            shares: Shares { taken: Arc::default(), most },
+            shares: Shares { taken: Arc::default(), most, most_of_site },
+            wait,
         }
     }
 
     /// Does `work` on a thread of its own when a hasher is free.
     ///
     /// # Errors
-    /// [`HashingError::Busy`] at once if there is no place, or none for this client.
+    /// [`HashingError::Busy`] at once if there is no place, or none for this client; and after the longest wait.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         client: Option<Client>,
@@ -67,7 +87,9 @@ impl Queue {
     ) -> Result<T, HashingError> {
         let share = client.map(|client| self.shares.take(client).ok_or(HashingError::Busy)).transpose()?;
         let place = self.room.clone().try_acquire_owned().map_err(|_| HashingError::Busy)?;
-        let permit = self.hashers.clone().acquire_owned().await.map_err(Failure::new)?;
+        // A time-out: what is computed before this password may take longer than its client waits for the answer.
+        let permit = timeout(self.wait, self.hashers.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| HashingError::Busy)?.map_err(Failure::new)?;
         // The work owns the permits: if the caller is cancelled, the work continues on its thread and still needs them.
         let work = move || {
             let _permits = (share, place, permit);
@@ -80,11 +102,19 @@ impl Queue {
 impl Shares {
     fn take(&self, client: Client) -> Option<Share> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(client).or_default();
-        if *count >= self.most {
+        let has_room = |network: Network| {
+            let most = match network {
+                Network::Block(_) => self.most,
+                Network::Site(_) => self.most_of_site,
+            };
+            taken.get(&network).is_none_or(|count| *count < most)
+        };
+        if !client.networks().all(has_room) {
             return None;
         }
-        *count += 1;
+        for network in client.networks() {
+            *taken.entry(network).or_default() += 1;
+        }
         Some(Share { shares: self.clone(), client })
     }
 }
@@ -93,11 +123,35 @@ impl Drop for Share {
     /// A client that has no place left is removed, so that the table never has more rows than there are places.
     fn drop(&mut self) {
         let mut taken = self.shares.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.client);
+        for network in self.client.networks() {
+            if let Some(count) = taken.get_mut(&network) {
+                *count -= 1;
+                if *count == 0 {
+                    taken.remove(&network);
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A customer with an IPv6 network of 56 bits has 256 of 64 bits.
+    #[test]
+    fn the_networks_of_one_customer_do_not_take_all_places() {
+        let shares = Queue::new(1, 7, Some(2), Duration::from_secs(1)).shares;
+        let take = |address: String| shares.take(Client::of(address.parse().unwrap()));
+        let taken: Vec<_> = (0..256)
+            .flat_map(|block| [block; 3])
+            .filter_map(|n| take(format!("2001:db8:7:{n:x}::1")))
+            .collect();
+        assert_eq!(taken.len(), 5, "two of eight, and half of the rest");
+        assert!(take("2001:db8:8::1".to_owned()).is_some());
+        let of_one: Vec<_> = (0..3).filter_map(|_| take("192.0.2.1".to_owned())).collect();
+        assert_eq!(of_one.len(), 2);
+        drop((taken, of_one));
+        assert!(shares.taken.lock().unwrap().is_empty());
     }
 }

@@ -5,6 +5,7 @@
 //! the same limit under each of its paths.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +14,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use utoipa::openapi::OpenApi as Document;
 
+use crate::api::body_memory::BodyMemory;
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
 use crate::settings::security::BodyLimits;
@@ -74,6 +76,7 @@ impl BodyLimit {
 #[derive(Clone)]
 pub(crate) struct RouteLimits {
     limits: BodyLimits,
+    memory: BodyMemory,
     /// The operations that need no credential, by path.
     open: Arc<HashMap<String, HashSet<Method>>>,
 }
@@ -91,15 +94,16 @@ impl RouteLimits {
             });
             (path.clone(), open.collect())
         });
-        Self { limits, open: Arc::new(paths.collect()) }
+        Self { limits, memory: BodyMemory::new(limits.memory), open: Arc::new(paths.collect()) }
     }
 
-    /// Gives a request the limit of its operation.
-    pub(crate) fn set(&self, request: &mut Request) {
+    /// Gives a request of this client the limit of its operation, and the client's share of the memory of bodies.
+    pub(crate) fn set(&self, request: &mut Request, client: IpAddr) {
         let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
         let limit = self.limit(request.method(), path);
         DefaultBodyLimit::max(limit.0).apply(request);
         request.extensions_mut().insert(limit);
+        request.extensions_mut().insert(self.memory.of_client(client));
     }
 
     fn limit(&self, method: &Method, path: &str) -> BodyLimit {

@@ -75,9 +75,11 @@ codes! {
         "this part of the profile is another by now; read it again before you change it";
     BodyTooSlow: REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this path takes; detail says how large it may be";
+    BodiesFull: SERVICE_UNAVAILABLE, "bodies_full",
+        "larger bodies than the service holds in memory are being sent at once; try again, in smaller parts if you can";
     UriTooLong: URI_TOO_LONG, "uri_too_long", "the path and the query are longer than 65534 bytes";
     HeadTooLarge: REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large",
-        "the request has more than 100 headers, or a head of more than 128 KiB";
+        "the request has more than 100 headers, or a head of more than 32 KiB";
     BodyEncodingUnknown: UNSUPPORTED_MEDIA_TYPE, "body_encoding_unknown",
         "the body may be sent as it is, or with Content-Encoding: gzip";
     BodyNotSentAsJson: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_json",

@@ -11,10 +11,10 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::api::bodies::{BodyLimit, is_too_slow};
 use crate::api::codes::Code;
 use crate::api::enrolling;
 use crate::api::problem::Problem;
+use crate::api::reading::{declared_bytes, limit, read, unread};
 use crate::api::scopes;
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
 use crate::domain::identity::UserRef;
@@ -33,9 +33,9 @@ pub(crate) struct Json(pub(crate) Value);
 impl<S: Send + Sync> FromRequest<S> for Json {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_json(&request)?;
-        parse(&read(request, state).await?)
+        parse(&read(request).await?.bytes)
     }
 }
 
@@ -45,26 +45,16 @@ pub(crate) struct JsonText(pub(crate) Value, pub(crate) Bytes);
 impl<S: Send + Sync> FromRequest<S> for JsonText {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_json(&request)?;
-        let text = read(request, state).await?;
-        Ok(Self(parse(&text)?.0, text))
+        let sent = read(request).await?;
+        Ok(Self(parse(&sent.bytes)?.0, sent.bytes))
     }
 }
 
 fn require_json(request: &Request) -> Result<(), Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if is_json(content_type) { Ok(()) } else { Err(Problem::new(Code::BodyNotSentAsJson)) }
-}
-
-/// Reads a body. `Content-Length` is checked first, so that a client need not send a body that the service refuses.
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    let limit = limit(&request)?;
-    if declared_bytes(request.headers()).is_some_and(|bytes| !limit.allows(bytes)) {
-        return Err(limit.exceeded());
-    }
-    let bytes = Bytes::from_request(request, state).await;
-    bytes.map_err(|rejection| unread(&rejection, rejection.status(), limit, Code::BodyUnreadable))
 }
 
 fn parse(bytes: &[u8]) -> Result<Json, Problem> {
@@ -82,48 +72,25 @@ fn parse(bytes: &[u8]) -> Result<Json, Problem> {
     if read.twice.is_empty() { Ok(Json(read.value)) } else { Err(read.twice.into()) }
 }
 
-/// The limit that `RouteLimits::set` stored in the request's extensions.
-fn limit(request: &Request) -> Result<BodyLimit, Problem> {
-    request.extensions().get().copied().ok_or_else(|| Problem::new(Code::Failed))
-}
-
-/// The problem of a body that was not read: too large, too slow, or unreadable for another reason.
-fn unread(
-    error: &(dyn std::error::Error + 'static),
-    status: StatusCode,
-    limit: BodyLimit,
-    otherwise: Code,
-) -> Problem {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE => limit.exceeded(),
-        _ if is_too_slow(error) => Problem::new(Code::BodyTooSlow),
-        _ => Problem::new(otherwise),
-    }
-}
-
 /// A body of JSON that may be missing; a missing body counts as `{}`.
 pub(crate) struct OptionalJson(pub(crate) Value);
 
 impl<S: Send + Sync> FromRequest<S> for OptionalJson {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let is_json = require_json(&request);
         // Whether there is a body is known only after it is read, because the layer that decodes a body removes
         // `Content-Length`.
-        let bytes = read(request, state).await?;
-        if bytes.is_empty() {
+        let sent = read(request).await?;
+        if sent.bytes.is_empty() {
             return Ok(Self(Value::Object(serde_json::Map::new())));
         }
         is_json?;
         // Some clients send `null` if they have no body.
-        let body = parse(&bytes)?.0;
+        let body = parse(&sent.bytes)?.0;
         Ok(Self(if body.is_null() { Value::Object(serde_json::Map::new()) } else { body }))
     }
-}
-
-fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_json(content_type: Option<&str>) -> bool {

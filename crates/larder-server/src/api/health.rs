@@ -81,8 +81,7 @@ pub(crate) async fn readyz(
         return Err(Problem::new(Code::Stopping));
     }
     let answers = match service.store().ping().await {
-        // A database can answer reads and refuse writes, for example if its disk is full, its file is read-only, or a
-        // connection hangs.
+        // A database can answer reads and refuse writes, for example if its file is read-only, or a connection hangs.
         Ok(()) => service.store().ping_writer().await,
         failed => failed,
     };

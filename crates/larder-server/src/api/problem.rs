@@ -199,12 +199,23 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Refuses a body whose encoding is neither `gzip` nor `identity`, before it is decoded.
+/// Refuses a body whose encoding is neither `gzip` nor `identity`, before it is decoded. Names of encodings have no case,
+/// and `x-gzip` is another name of `gzip` (RFC 9110): the request gets the name that the layer that decodes knows.
 pub(crate) fn refuse_unknown_encoding(request: &mut Request) -> Result<(), Problem> {
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
     let is_known = match (encodings.next(), encodings.next()) {
         (None, _) => true,
-        (Some(one), None) => [b"gzip".as_slice(), b"identity"].contains(&one.as_bytes()),
+        (Some(one), None) => match one.as_bytes().trim_ascii().to_ascii_lowercase().as_slice() {
+            b"gzip" | b"x-gzip" => {
+                request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                true
+            }
+            b"identity" => {
+                request.headers_mut().remove(header::CONTENT_ENCODING);
+                true
+            }
+            _ => false,
+        },
         (Some(_), Some(_)) => false,
     };
     if request.body().is_end_stream() {

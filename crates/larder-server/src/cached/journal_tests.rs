@@ -56,7 +56,7 @@ async fn a_repeated_update_touches_what_the_first_journalled() {
     }
 
     let [first, again] = twice(&store, move |tx| async move {
-        tx.set_active_of(&[ListedId::Id(user)], true, |_| true).await.map(drop)
+        tx.set_active_of(&[ListedId::Id(user)], true, |_, _| true).await.map(drop)
     })
     .await;
     assert_eq!((filtered(&first), &first), ([true; 2], &again));

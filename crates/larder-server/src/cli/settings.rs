@@ -6,20 +6,34 @@ use larder_sql::exposure;
 
 use crate::cli::logging;
 use crate::settings::Settings;
-use crate::settings::sources::{Effective, Origin, Sources, check_names};
+use crate::settings::names::check_names;
+use crate::settings::sources::{Effective, Origin, Sources};
 
 /// Reads the settings from the environment and from a file: `file`, or without it the one that `LARDER_CONFIG` names.
 /// Then starts the log in the format of the settings.
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
-    check_names(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
     let sources = Sources::new(|name| std::env::var(name).ok());
     let of_environment = std::env::var_os("LARDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
     let sources = match file.or(of_environment.as_deref()) {
         Some(path) => sources.with_file(path)?,
         None => sources,
     };
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        // A value that is no text is still a value, and no warning shows it.
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    });
+    let warnings = check_names(variables, &sources)?;
     let settings = Settings::read(sources)?;
     logging::begin(false, settings.log_format);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    for one in settings.effective.iter().filter(|one| names_a_file(one)) {
+        if let Some(mode) = exposure::mode(Path::new(&one.value)) {
+            let (setting, path, mode) = (&one.name, &one.value, format!("{mode:04o}"));
+            tracing::warn!(setting, path, mode, "others can read this file, which holds a secret");
+        }
+    }
     if let Some(path) = file.or(of_environment.as_deref())
         && settings.effective.iter().any(is_secret_of_file)
         && let Some(mode) = exposure::mode(path)
@@ -28,6 +42,11 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
         tracing::warn!(%path, mode = format!("{mode:04o}"), "others can read this file of settings, which holds a secret");
     }
     Ok(settings)
+}
+
+/// Whether the setting is the path of a file that holds a secret, and is set.
+fn names_a_file(one: &Effective) -> bool {
+    one.name.ends_with("_FILE") && one.origin != Origin::Default
 }
 
 /// Whether the value comes from the file and is, or holds, a secret: such values are shown with the placeholder `…`.

@@ -261,7 +261,7 @@ impl RecentParams {
 #[into_params(parameter_in = Query)]
 pub struct OfUserParams {
     /// The user: a UUID of version 7, an external id, or `me`. Default: `me`.
-    #[param(pattern = "^[._|@+=-]{0,127}[A-Za-z0-9][A-Za-z0-9._|@+=-]{0,127}$")]
+    #[param(pattern = "^[._:|@+=-]{0,127}[A-Za-z0-9][A-Za-z0-9._:|@+=-]{0,127}$")]
     pub user: Option<String>,
 }
 

@@ -95,6 +95,9 @@ actions! {
     SessionReuse = "session.reuse",
     /// A login failed: its password or code was wrong, or the user is inactive.
     LoginFail = "login.fail",
+    /// A login had the right password and no code of the second factor. If it was
+    /// not the user, another person knows the password.
+    LoginCodeMissing = "login.code_missing",
     /// An access token or an API key was refused: forged, expired, or of an ended session.
     CredentialRefuse = "credential.refuse",
     /// A request was refused because its sender lacks a right, or did not prove its password.

@@ -67,9 +67,9 @@ impl FromStr for UserId {
 }
 
 text_type! {
-    /// The id a user has in another system: 1 to 128 of `A-Z a-z 0-9 . _ - | @ + =`, unique. It may be a UUID, but not
+    /// The id a user has in another system: 1 to 128 of `A-Z a-z 0-9 . _ - : | @ + =`, unique. It may be a UUID, but not
     /// one of version 7.
-    #[schema(pattern = "^[A-Za-z0-9._|@+=-]*[A-Za-z0-9][A-Za-z0-9._|@+=-]*$", max_length = 128)]
+    #[schema(pattern = "^[A-Za-z0-9._:|@+=-]*[A-Za-z0-9][A-Za-z0-9._:|@+=-]*$", max_length = 128)]
     ExternalId
 }
 
@@ -82,12 +82,12 @@ impl ExternalId {
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let text = identifier(raw);
         let shaped = (1..=EXTERNAL_ID_BYTES).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-|@+=".contains(&byte))
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:|@+=".contains(&byte))
             // At least one letter or digit is required, because URL parsers remove the path segments `.` and `..`.
             && text.bytes().any(|byte| byte.is_ascii_alphanumeric());
         if !shaped {
             return Err(Invalid::new(
-                "must be 1 to 128 letters, digits, dots, underscores, dashes, vertical bars, @, + or =, with a letter or digit",
+                "must be 1 to 128 letters, digits, dots, underscores, dashes, colons, vertical bars, @, + or =, with a letter or digit",
             ));
         }
         if RESERVED.iter().any(|word| text.eq_ignore_ascii_case(word)) {
@@ -164,7 +164,7 @@ from_json!(UserRef, text_of, str::parse, id_of_user());
 
 /// The schema of a text that names a user by either kind of id.
 pub(crate) fn id_of_user() -> ObjectBuilder {
-    let pattern = "^[A-Za-z0-9._|@+=-]*[A-Za-z0-9][A-Za-z0-9._|@+=-]*$";
+    let pattern = "^[A-Za-z0-9._:|@+=-]*[A-Za-z0-9][A-Za-z0-9._:|@+=-]*$";
     string().min_length(Some(1)).max_length(Some(EXTERNAL_ID_BYTES)).pattern(Some(pattern))
 }
 
@@ -223,6 +223,8 @@ mod tests {
             "A.b_c-D",
             "auth0|5f7c8ec7c33c6c004bbafe82",
             "samlp|acme|ann+x@example.com",
+            "f:9f1c2d3e-4b5a-4c6d-8e7f-001122334455:ann.lee",
+            "urn:example:staff:8",
             V4,
             &plain,
             &V7.replace('-', ""),
@@ -236,7 +238,7 @@ mod tests {
             ".",
             "..",
             "a b",
-            "a:b",
+            "::",
             "a*",
             "a[",
             "a\nb",

@@ -90,9 +90,9 @@ from_json!(PasswordHash => String, text_of, password_hash, string().max_length(S
 fn password_hash(raw: &str) -> Result<String, Invalid> {
     match raw.len() <= 512 && larder_identity::hashing::Passwords::is_known(raw) {
         true => Ok(raw.to_owned()),
-        false => {
-            Err(Invalid::new("is no hash of Argon2, bcrypt or PBKDF2 that can be compared with a password"))
-        }
+        false => Err(Invalid::new(
+            "is no hash of Argon2, bcrypt, PBKDF2 or scrypt that can be compared with a password",
+        )),
     }
 }
 

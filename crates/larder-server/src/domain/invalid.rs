@@ -27,15 +27,10 @@ impl ValidationErrors {
 
     /// Adds a field; the first message for a field stays.
     pub fn add(&mut self, field: &str, invalid: Invalid) {
-        if self.has_room() {
+        if self.0.len() < LISTED_FIELDS {
             let name = field.chars().take(NAME_CHARS).collect();
             self.0.entry(name).or_insert_with(|| invalid.message().to_owned());
         }
-    }
-
-    /// Whether a field that is added now would be listed.
-    pub(crate) fn has_room(&self) -> bool {
-        self.0.len() < LISTED_FIELDS
     }
 
     /// The parsed value; if parsing failed, its error is added under `field`.

@@ -21,6 +21,7 @@ pub mod invalid;
 pub(crate) mod json;
 pub mod leaderboard;
 pub mod mail;
+pub mod own_names;
 pub mod paging;
 pub mod parts;
 pub mod patch;

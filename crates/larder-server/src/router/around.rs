@@ -83,7 +83,7 @@ impl tower::Service<Request> for Surrounded {
         if let Err(problem) = problem::refuse_unknown_encoding(&mut request) {
             return Box::pin(async move { Ok(counting.answered(private(problem.into_response()))) });
         }
-        limits.set(&mut request);
+        limits.set(&mut request, address);
         request.extensions_mut().insert(scopes.clone());
         let answering = match request.headers().contains_key(header::CONTENT_ENCODING) {
             false => self.route.call(request).left_future(),

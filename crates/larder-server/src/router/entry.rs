@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{OriginalUri, Request};
-use axum::http::{Method, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse as _, Response};
 use tower::util::service_fn;
 use tower::{Layer as _, Service};
@@ -35,6 +35,8 @@ pub struct Routes(Arc<Entry>);
 struct Entry {
     router: Router,
     cors: Option<CorsLayer>,
+    /// The headers of CORS of answers that are given before a request is read.
+    of_refusals: Arc<HeaderMap>,
     /// The prefix of all paths; empty if there is none.
     base: String,
     /// The path of the discovery document outside of the prefix; `None` if the issuer has no path.
@@ -51,6 +53,7 @@ impl Routes {
             // would do that again.
             router: router.with_state(()),
             cors: cors::layer(&http.cors_origins),
+            of_refusals: Arc::new(cors::of_refusals(&http.cors_origins)),
             base: http.base_path.clone(),
             discovery,
             templates,
@@ -67,6 +70,11 @@ impl Routes {
     pub(crate) fn with_stage(mut self, stage: Stage) -> Self {
         Arc::make_mut(&mut self.0).stage = Some(stage);
         self
+    }
+
+    /// The headers that let pages of other origins read an answer that is given before the request is read.
+    pub(crate) fn of_refusals(&self) -> Arc<HeaderMap> {
+        self.0.of_refusals.clone()
     }
 
     /// Answers a request.
@@ -88,7 +96,7 @@ pub(crate) fn without_body(mut answer: Response) -> Response {
 }
 
 impl Entry {
-    /// Answers a request that has its ids: takes the prefix off its path.
+    /// Answers a request that has its ids: answers preflights, and adds the headers of CORS to all other answers.
     async fn answer(&self, mut request: Request) -> Response {
         if request.extensions().get::<OriginalUri>().is_none() {
             // The links in answers need the path that the client sent. The router would set `OriginalUri` too, but only
@@ -96,25 +104,25 @@ impl Entry {
             let sent = OriginalUri(request.uri().clone());
             request.extensions_mut().insert(sent);
         }
+        let Some(cors) = &self.cors else { return self.answer_path(request).await };
+        let answer = |request| async { Ok::<_, Infallible>(self.answer_path(request).await) };
+        let Ok(answer) = cors.layer(service_fn(answer)).call(request).await;
+        answer
+    }
+
+    /// Takes the prefix off the path.
+    async fn answer_path(&self, mut request: Request) -> Response {
         let path = request.uri().path();
         let inner = match &self.discovery {
             Some(outside) if outside == path => Some(DISCOVERY),
-            _ if self.base.is_empty() => return self.answer_origins(request).await,
+            _ if self.base.is_empty() => return self.answer_form(request).await,
             _ => path.strip_prefix(self.base.as_str()).filter(|inner| inner.starts_with('/')),
         };
         let Some(uri) = inner.and_then(|inner| paths::with_path(request.uri(), inner)) else {
             return private(Problem::new(Code::PathUnknown).into_response());
         };
         *request.uri_mut() = uri;
-        paths::rebased(self.answer_origins(request).await, &self.base)
-    }
-
-    /// Answers preflights, and adds the headers of CORS to other answers.
-    async fn answer_origins(&self, request: Request) -> Response {
-        let Some(cors) = &self.cors else { return self.answer_form(request).await };
-        let answer = |request| async { Ok::<_, Infallible>(self.answer_form(request).await) };
-        let Ok(answer) = cors.layer(service_fn(answer)).call(request).await;
-        answer
+        paths::rebased(self.answer_form(request).await, &self.base)
     }
 
     /// Answers a path in the form that the router knows.

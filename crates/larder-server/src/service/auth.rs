@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::domain::audit::Actor;
 use crate::domain::auth::AuthState;
 use crate::domain::body::{LoginBody, PasswordBody, RegisterBody};
-use crate::domain::contact::Email;
-use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::invalid::ValidationErrors;
+use crate::domain::own_names::OwnNames;
 use crate::domain::password::Password;
 use crate::domain::permission::Rights;
 use crate::domain::timestamp::Timestamp;
@@ -99,7 +99,7 @@ impl Service {
     /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
         let attempt = self.limits.from_address(Purpose::Register, from)?;
-        check_not_own(&body.password, &body.user.email, "password")?;
+        check_not_own(&body.password, &(&body.user).into(), "password")?;
         let (hash, attempt) = charged(attempt, self.passwords.of_client(from).hash(&body.password).await)?;
         // `drop` spends the attempt even if the call succeeds: each call creates a user or discloses that one exists.
         drop(attempt);
@@ -292,7 +292,7 @@ impl Service {
         from: IpAddr,
     ) -> Result<Receipt, ServiceError> {
         let login = self.confirmed_by_password(caller, &body.current_password, from).await?;
-        check_not_own(&body.new_password, &login.user.email, "new_password")?;
+        check_not_own(&body.new_password, &(&login.user).into(), "new_password")?;
         let hash = self.passwords.of_client(from).hash(&body.new_password).await?;
         let set = self.write(caller.actor(), move |tx| async move {
             match tx.set_password(caller.id, &hash, Some(login.epoch)).await? {
@@ -305,19 +305,14 @@ impl Service {
     }
 }
 
-/// Refuses a new password that is the user's own e-mail address.
+/// Refuses a new password that is one of the user's own names.
 pub(crate) fn check_not_own(
     password: &Password,
-    email: &Email,
+    own: &OwnNames,
     field: &'static str,
 ) -> Result<(), ServiceError> {
-    match password.is_same_as(email.as_str()) {
-        true => {
-            let invalid = Invalid::new("must not be the own e-mail address");
-            Err(ServiceError::Invalid(ValidationErrors::one(field, invalid)))
-        }
-        false => Ok(()),
-    }
+    let checked = own.check(password);
+    checked.map_err(|invalid| ServiceError::Invalid(ValidationErrors::one(field, invalid)))
 }
 
 fn admitted(state: &AuthState, claims: &Claims) -> Option<Caller> {

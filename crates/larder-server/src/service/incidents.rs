@@ -24,6 +24,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The greatest number of different events that are kept with user, key and address during one pause.
 const KEPT: usize = 100;
 
+/// The code of the answer to a login that lacks the code of the second factor; `api/codes.rs` has it.
+const SECOND_FACTOR_NEEDED: &str = "second_factor_needed";
+
 /// An event, without the number of its occurrences.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Incident {
@@ -68,6 +71,7 @@ impl Service {
             _ if is(Refusal::LoginWrong) || is(Refusal::LoginCodeWrong) || is(Refusal::AccountInactive) => {
                 Action::LoginFail
             }
+            _ if code == SECOND_FACTOR_NEEDED => Action::LoginCodeMissing,
             401 => Action::CredentialRefuse,
             403 => Action::RequestRefuse,
             _ => Action::RequestLimit,

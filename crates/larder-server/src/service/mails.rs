@@ -78,7 +78,7 @@ impl Service {
         let owner = self.store.mail_token_owner(&hash, MailPurpose::PasswordReset, Timestamp::now()).await?;
         let owner = owner.ok_or_else(ended)?;
         aim_at(owner.user_id);
-        check_not_own(&body.new_password, &owner.email, "new_password")?;
+        check_not_own(&body.new_password, &owner.names, "new_password")?;
         let (password, attempt) =
             charged(attempt, self.passwords.of_client(from).hash(&body.new_password).await)?;
         let reset = self.write(Actor::User(owner.user_id), move |tx| async move {

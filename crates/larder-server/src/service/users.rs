@@ -77,7 +77,7 @@ impl Service {
         }
         let hash = match &body.password {
             Some(password) => {
-                check_not_own(password, &body.user.email, "password")?;
+                check_not_own(password, &(&body.user).into(), "password")?;
                 Some(self.passwords.of_client(from).hash(password).await?)
             }
             None => None,

@@ -53,8 +53,9 @@ use crate::serving::wire::Wire;
 use crate::settings::connections::ConnectionSettings;
 
 /// The size of hyper's buffers. hyper keeps a head until it is complete, so a longer head is answered with 431. As many
-/// bytes of an answer may wait to be written.
-const BUFFERED_BYTES: usize = 128 * 1024;
+/// bytes of an answer may wait to be written. It is as small as on HTTP/2 (`http2.rs`), because a client needs no credential
+/// to hold it on each of its connections.
+const BUFFERED_BYTES: usize = 32 * 1024;
 
 /// The shortest time between two log lines about refused connections.
 const NOTED: time::Duration = time::Duration::from_secs(10);
@@ -97,7 +98,8 @@ pub(crate) async fn serve(
                     noted = Some(Instant::now());
                     tracing::warn!(?full, max, "connections are refused: there are as many as are allowed");
                 }
-                room.refuse(stream);
+                let headers = site.routes.borrow().of_refusals();
+                room.refuse(stream, headers);
             }
         }
     }
@@ -160,7 +162,8 @@ async fn as_http1(
     // time-outs.
     let mut http = http1::Builder::new();
     http.header_read_timeout(None).max_buf_size(BUFFERED_BYTES);
-    let connection = http.serve_connection(TokioIo::new(Refusing::new(wire)), answer);
+    let headers = site.routes.borrow().of_refusals();
+    let connection = http.serve_connection(TokioIo::new(Refusing::new(wire, headers)), answer);
     until_answered(connection, progress, site.settings, opened, site.stopped).await
 }
 
@@ -186,7 +189,8 @@ async fn as_http2(
             let (answer, unread) = match streams::has_room() {
                 true => site.answer(request, peer).await,
                 false => {
-                    let refused = refusal(Code::ConnectionsFull).map(Body::from);
+                    let headers = site.routes.borrow().of_refusals();
+                    let refused = refusal(Code::ConnectionsFull, &headers).map(Body::from);
                     let refused = if is_head { without_body(refused) } else { refused };
                     (refused, Some(request.into_body()))
                 }

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use larder_identity::network::{TrustedProxies, block};
+use axum::http::HeaderMap;
+use larder_identity::network::{TrustedProxies, block, site};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,8 +24,23 @@ const REFUSALS: usize = 32;
 /// with unread bytes would reset the connection and destroy the answer (`wire.rs`).
 const REFUSAL: (Duration, usize) = (Duration::from_millis(500), 64 * 1024);
 
-/// The number of connections of each address. The lock is held for one look-up; no other lock is taken meanwhile.
-type Held = Arc<Mutex<HashMap<[u8; 16], u32>>>;
+/// The number of connections of each network. The lock is held for one look-up; no other lock is taken meanwhile.
+type Held = Arc<Mutex<HashMap<Network, u32>>>;
+
+/// How many times as many connections an IPv6 network of 48 bits may have as one of its networks of 64 bits. A customer of
+/// a provider has up to 65,536 of these.
+const BLOCKS: u32 = 8;
+
+/// What a bound counts for: an address (IPv6: its network of 64 bits), or the IPv6 network of 48 bits around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Network {
+    Address([u8; 16]),
+    Site([u8; 16]),
+}
+
+fn networks(peer: IpAddr) -> impl Iterator<Item = Network> {
+    [Network::Address(block(peer))].into_iter().chain(site(peer).map(Network::Site))
+}
 
 /// The bounds, and the open connections that count against them.
 pub(super) struct Room {
@@ -38,7 +54,7 @@ pub(super) struct Room {
 /// The place of one connection or stream; a drop frees it.
 pub(super) struct Place {
     _all: OwnedSemaphorePermit,
-    of_address: Option<(Held, [u8; 16])>,
+    of_address: Option<(Held, IpAddr)>,
 }
 
 /// Why there is no room.
@@ -69,30 +85,37 @@ impl Room {
         match self.all.clone().try_acquire_owned() {
             Ok(permit) => Ok(Place { _all: permit, of_address }),
             Err(_) => {
-                if let Some((held, key)) = of_address {
-                    uncount(&held, key);
+                if let Some((held, peer)) = of_address {
+                    uncount(&held, peer);
                 }
                 Err(Full::InAll)
             }
         }
     }
 
-    fn count(&self, peer: IpAddr) -> Option<(Held, [u8; 16])> {
-        let key = block(peer);
+    fn count(&self, peer: IpAddr) -> Option<(Held, IpAddr)> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(key).or_default();
-        if *count >= self.max_per_address {
+        let has_room = |network: Network| {
+            let max = match network {
+                Network::Address(_) => self.max_per_address,
+                Network::Site(_) => self.max_per_address.saturating_mul(BLOCKS),
+            };
+            held.get(&network).is_none_or(|count| *count < max)
+        };
+        if !networks(peer).all(has_room) {
             return None;
         }
-        *count += 1;
-        Some((self.held.clone(), key))
+        for network in networks(peer) {
+            *held.entry(network).or_default() += 1;
+        }
+        Some((self.held.clone(), peer))
     }
 
     /// Answers 503 and closes the connection, in a task of its own. If [`REFUSALS`] such tasks are running, it closes
     /// the connection without an answer.
-    pub(super) fn refuse(&self, mut stream: TcpStream) {
+    pub(super) fn refuse(&self, mut stream: TcpStream, headers: Arc<HeaderMap>) {
         let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
-        let refusal = to_http1(refusal(Code::ConnectionsFull));
+        let refusal = to_http1(refusal(Code::ConnectionsFull, &headers));
         tokio::spawn(async move {
             let _permit = permit;
             let refused = timeout(REFUSAL.0, async {
@@ -115,20 +138,22 @@ impl Room {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some((held, key)) = self.of_address.take() {
-            uncount(&held, key);
+        if let Some((held, peer)) = self.of_address.take() {
+            uncount(&held, peer);
         }
     }
 }
 
 /// Counts one connection less. An address that has none left is removed, so that the table never has more rows than
 /// there are connections.
-fn uncount(held: &Held, key: [u8; 16]) {
+fn uncount(held: &Held, peer: IpAddr) {
     let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(count) = held.get_mut(&key) {
-        *count -= 1;
-        if *count == 0 {
-            held.remove(&key);
+    for network in networks(peer) {
+        if let Some(count) = held.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&network);
+            }
         }
     }
 }
@@ -153,6 +178,18 @@ mod tests {
         let again = [admit("192.0.2.1").ok().unwrap(), admit("192.0.2.1").ok().unwrap()];
         assert_eq!(admit("192.0.2.1").err(), Some(Full::OfAddress));
         drop((again, proxied));
+        assert!(room.held.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_network_of_48_bits_does_not_take_all_connections() {
+        let room = Room::new(100, 2, TrustedProxies::default());
+        let admit = |peer: String| room.admit(peer.parse().unwrap());
+        let of_a_56: Vec<_> = (0..64).filter_map(|n| admit(format!("2001:db8:0:{n:x}00::1")).ok()).collect();
+        assert_eq!(of_a_56.len(), 16, "eight times as many as one network of 64 bits");
+        assert_eq!(admit("2001:db8:0:ffff::1".to_owned()).err(), Some(Full::OfAddress));
+        assert!(admit("2001:db8:1::1".to_owned()).is_ok() && admit("192.0.2.1".to_owned()).is_ok());
+        drop(of_a_56);
         assert!(room.held.lock().unwrap().is_empty());
     }
 }

@@ -5,6 +5,7 @@ pub mod connections;
 pub mod database;
 pub mod http;
 pub mod mail;
+pub mod names;
 pub mod oauth;
 pub mod presets;
 pub mod redis;
@@ -12,6 +13,7 @@ pub mod security;
 pub mod sessions;
 pub mod sources;
 
+mod kubernetes;
 mod redact;
 mod ttl;
 
@@ -21,6 +23,7 @@ use larder_sql::options::POOL_SIZE;
 
 use crate::cached::policies::Policies;
 use crate::domain::contact::Email;
+use crate::domain::own_names::OwnNames;
 use crate::domain::password::Password;
 use crate::settings::bad::BadSetting;
 use crate::settings::connections::ConnectionSettings;
@@ -80,6 +83,11 @@ pub struct FirstAdmin {
     pub email: Email,
     /// `LARDER_ADMIN_PASSWORD`. Default: a random one, printed once.
     pub password: Option<Password>,
+}
+
+impl FirstAdmin {
+    /// Its user name.
+    pub(crate) const USERNAME: &str = "admin";
 }
 
 impl Settings {
@@ -156,6 +164,9 @@ fn first_admin(sources: &Sources) -> Result<FirstAdmin, BadSetting> {
         return Ok(FirstAdmin { email, password: None });
     };
     let password = Password::parse(&found.value);
+    let names =
+        OwnNames { email: email.as_str().to_owned(), username: FirstAdmin::USERNAME.to_owned(), phone: None };
+    let password = password.and_then(|password| names.check(&password).map(|()| password));
     let password = password.map_err(|invalid| BadSetting::secret(PASSWORD, invalid.message()))?;
     sources.note(PASSWORD, "…", found.origin);
     Ok(FirstAdmin { email, password: Some(password) })
@@ -188,6 +199,11 @@ mod tests {
         assert!(email.contains("LARDER_ADMIN_EMAIL") && email.contains("boss"), "{email}");
         let password = read(&[("LARDER_ADMIN_PASSWORD", "short")]).unwrap_err().to_string();
         assert!(password.contains("10 to 256") && !password.contains("short"), "{password}");
+        let own =
+            [("LARDER_ADMIN_EMAIL", "chief@example.com"), ("LARDER_ADMIN_PASSWORD", "Chief@example.com")];
+        let own = read(&own).unwrap_err().to_string();
+        assert!(own.starts_with("LARDER_ADMIN_PASSWORD") && own.contains("own e-mail address"), "{own}");
+        assert!(!own.contains("example"), "{own}");
         let preset = read(&[("LARDER_PRESET", "prod")]).unwrap_err().to_string();
         assert!(preset.contains("LARDER_PRESET=\"prod\"") && preset.contains("hiremebahamas"), "{preset}");
     }

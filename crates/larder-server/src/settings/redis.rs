@@ -191,6 +191,7 @@ mod tests {
             (&[c, ("REDIS_PORT", "1")], Some(("redis://c", UPSTASH))),
             (&[("REDIS_HOST", "d")], Some(("redis://d:6379/0", "REDIS_HOST"))),
             (&[("REDIS_PORT", "7")], Some(("redis://localhost:7/0", "REDIS_HOST"))),
+            (&[("REDIS_PORT", "tcp://10.0.0.5:6379")], None),
             (&[("REDIS_DB", "2")], Some(("redis://localhost:6379/2", "REDIS_HOST"))),
             (&[("REDIS_POOL_SIZE", "3")], Some(("redis://localhost:6379/0", "REDIS_HOST"))),
             (

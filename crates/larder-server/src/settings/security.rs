@@ -1,6 +1,7 @@
 //! The settings of the service's defences: limits, trusted proxies, secret keys, and how long sessions last.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use larder_identity::hashing::HashingLimits;
 use larder_identity::limits::FailureLimits;
@@ -63,11 +64,14 @@ pub struct BodyLimits {
     pub auth_bytes: usize,
     /// `LARDER_IMPORT_BYTES`: the most bytes of an import of users. Default 1 GiB.
     pub import_bytes: u64,
+    /// `LARDER_BODY_MEMORY`: the most bytes of bodies that are being read at once, beside the first 16 KiB of each. One
+    /// client takes at most half. Default 64 MiB.
+    pub memory: usize,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { bytes: 1 << 20, auth_bytes: 16 << 10, import_bytes: 1 << 30 }
+        Self { bytes: 1 << 20, auth_bytes: 16 << 10, import_bytes: 1 << 30, memory: 64 << 20 }
     }
 }
 
@@ -120,6 +124,17 @@ fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {
             _ => Err("must be an integer from 0 to 10000".to_owned()),
         }
     })?;
+    let costly = defaults.costly_queue.to_string();
+    let costly_queue =
+        sources.take("LARDER_PASSWORD_COSTLY_QUEUE", &costly, |raw| match raw.trim().parse() {
+            Ok(queue) if queue <= 1_000 => Ok(queue),
+            _ => Err("must be an integer from 0 to 1000".to_owned()),
+        })?;
+    let wait = defaults.wait.as_secs_f64().to_string();
+    let wait = sources.take("LARDER_PASSWORD_WAIT", &wait, |raw| match raw.trim().parse::<f64>() {
+        Ok(seconds) if (0.1..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be seconds from 0.1 to 60, such as 2.5".to_owned()),
+    })?;
     const PER_ADDRESS: &str = "LARDER_PASSWORD_QUEUE_PER_ADDRESS";
     if sources.find(PER_ADDRESS).is_none() {
         sources.note(
@@ -127,13 +142,13 @@ fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {
             "half of LARDER_PASSWORD_HASHERS and LARDER_PASSWORD_QUEUE",
             Origin::Default,
         );
-        return Ok(HashingLimits { hashers, queue, per_client: None });
+        return Ok(HashingLimits { hashers, queue, per_client: None, costly_queue, wait });
     }
     let per_client = sources.take(PER_ADDRESS, "", |raw| match raw.trim().parse() {
         Ok(places) if (1..=10_064).contains(&places) => Ok(places),
         _ => Err("must be an integer from 1 to 10064".to_owned()),
     })?;
-    Ok(HashingLimits { hashers, queue, per_client: Some(per_client) })
+    Ok(HashingLimits { hashers, queue, per_client: Some(per_client), costly_queue, wait })
 }
 
 fn bodies(sources: &Sources) -> Result<BodyLimits, BadSetting> {
@@ -144,8 +159,19 @@ fn bodies(sources: &Sources) -> Result<BodyLimits, BadSetting> {
         })
     };
     let defaults = BodyLimits::default();
+    let largest = bytes("LARDER_BODY_BYTES", defaults.bytes)?;
     Ok(BodyLimits {
-        bytes: bytes("LARDER_BODY_BYTES", defaults.bytes)?,
+        bytes: largest,
+        // One client takes at most half, so a smaller memory would never hold the largest body.
+        memory: sources.take("LARDER_BODY_MEMORY", &defaults.memory.to_string(), |raw| {
+            match raw.trim().parse() {
+                Ok(memory) if (2 * largest..=1 << 40).contains(&memory) => Ok(memory),
+                _ => Err(format!(
+                    "must be bytes, an integer from {}, twice LARDER_BODY_BYTES, to 1099511627776",
+                    2 * largest
+                )),
+            }
+        })?,
         auth_bytes: bytes("LARDER_AUTH_BODY_BYTES", defaults.auth_bytes)?,
         import_bytes: sources.take(
             "LARDER_IMPORT_BYTES",
@@ -200,7 +226,10 @@ mod tests {
             ("LARDER_PASSWORD_HASHERS", "65", "from 1 to 64"),
             ("LARDER_PASSWORD_QUEUE", "-1", "from 0 to 10000"),
             ("LARDER_PASSWORD_QUEUE_PER_ADDRESS", "0", "from 1 to 10064"),
+            ("LARDER_PASSWORD_COSTLY_QUEUE", "1001", "from 0 to 1000"),
+            ("LARDER_PASSWORD_WAIT", "0", "from 0.1 to 60"),
             ("LARDER_BODY_BYTES", "1MB", "from 1024 to 67108864"),
+            ("LARDER_BODY_MEMORY", "2097151", "from 2097152, twice LARDER_BODY_BYTES"),
             ("LARDER_AUTH_BODY_BYTES", "7", "from 1024 to 67108864"),
             ("LARDER_TRUSTED_PROXIES", "10.0.0.0/99", "10.0.0.0/8"),
             ("LARDER_SECOND_FACTOR_REQUIRED", "admin", "none, admins or everyone"),

@@ -9,6 +9,7 @@ use std::path::Path;
 use config::{Config, File, FileFormat, Value, ValueKind};
 
 use crate::settings::bad::BadSetting;
+use crate::settings::kubernetes::is_of_kubernetes;
 use crate::settings::presets::Preset;
 
 /// Every setting, by the name of its variable. In the file it has the same name in lower case.
@@ -29,6 +30,7 @@ pub const VARIABLES: &[&str] = &[
     "LARDER_AUTH_BODY_BYTES",
     "LARDER_BASE_PATH",
     "LARDER_BODY_BYTES",
+    "LARDER_BODY_MEMORY",
     "LARDER_BODY_TIMEOUT",
     "LARDER_CLASSES_OFF",
     "LARDER_CLOSE_TIMEOUT",
@@ -53,9 +55,11 @@ pub const VARIABLES: &[&str] = &[
     "LARDER_MAIL_WEBHOOK_SECRET",
     "LARDER_MAIL_WEBHOOK_URL",
     "LARDER_NAMESPACE",
+    "LARDER_PASSWORD_COSTLY_QUEUE",
     "LARDER_PASSWORD_HASHERS",
     "LARDER_PASSWORD_QUEUE",
     "LARDER_PASSWORD_QUEUE_PER_ADDRESS",
+    "LARDER_PASSWORD_WAIT",
     "LARDER_PRESET",
     "LARDER_REDIS_BUDGET",
     "LARDER_REFRESH_GRACE_SECONDS",
@@ -192,14 +196,16 @@ impl Sources {
         Ok(self)
     }
 
-    /// The value that is set under this name: in the environment, else in the file.
+    /// The value that is set under this name: in the environment, else in the file. What Kubernetes sets in the
+    /// environment for a service of that name is no setting.
     pub(super) fn find(&self, name: &'static str) -> Option<Found> {
         let filled = |value: &String| !value.trim().is_empty();
         // A secret that `echo` wrote, or that is mounted from a file, ends with a line break that is no part of it.
         let found = |value: &str, origin| {
             Some(Found { name, value: value.trim_end_matches(['\r', '\n']).to_owned(), origin })
         };
-        if let Some(value) = (self.lookup)(name).filter(filled) {
+        let is_set = |value: &String| filled(value) && !is_of_kubernetes(name, value);
+        if let Some(value) = (self.lookup)(name).filter(is_set) {
             return found(&value, Origin::Variable(name));
         }
         found(self.file.get(name).filter(|value| filled(value))?, Origin::File(name))
@@ -231,50 +237,6 @@ impl Sources {
     pub(super) fn effective(&self) -> Vec<Effective> {
         self.effective.borrow().clone()
     }
-}
-
-/// Checks the names of environment variables: a name that begins with `LARDER_` and is no setting is a mistake.
-///
-/// # Errors
-/// The first such name, with the setting that it resembles.
-pub fn check_names(names: impl Iterator<Item = String>) -> Result<(), BadSetting> {
-    let is_unknown = |name: &String| {
-        name.starts_with("LARDER_")
-            && name != "LARDER_CONFIG"
-            && !VARIABLES.contains(&name.as_str())
-            && !is_of_kubernetes(name)
-    };
-    let Some(name) = names.filter(is_unknown).min() else { return Ok(()) };
-    let near = VARIABLES.iter().map(|known| (distance(&name, known), known)).min();
-    let hint = match near {
-        Some((0..=3, known)) => format!("did you mean {known}?"),
-        _ => "`larder config` shows every setting".to_owned(),
-    };
-    // The value is not shown, because it may be a secret.
-    Err(BadSetting::secret(&name, format!("is no setting; {hint}")))
-}
-
-/// Whether Kubernetes has set this variable: for a service that is called `larder`, it sets `LARDER_SERVICE_HOST`,
-/// `LARDER_PORT` and others in every container of the namespace.
-fn is_of_kubernetes(name: &str) -> bool {
-    let rest = name.trim_start_matches("LARDER_");
-    rest == "SERVICE_HOST" || rest.starts_with("SERVICE_PORT") || rest == "PORT" || rest.starts_with("PORT_")
-}
-
-/// How many letters have to be inserted, removed or replaced to make one text of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, of) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *of);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// Flattens tables and lists: `[redis] host = …` becomes `redis_host`, and a list becomes its texts joined by commas. A
@@ -322,28 +284,11 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_of_ours_that_is_no_setting_is_refused_with_the_nearest_one() {
-        let check = |name: &str| check_names([name.to_owned()].into_iter()).map_err(|bad| bad.to_string());
-        for good in [
-            "LARDER_LISTEN",
-            "LARDER_CONFIG",
-            "LISTN",
-            "REDIS_WORD",
-            "LARDER_SERVICE_HOST",
-            "LARDER_PORT_80_TCP_ADDR",
-        ] {
-            assert_eq!(check(good), Ok(()), "{good}");
-        }
-        for (bad, near) in [
-            ("LARDER_LISTN", "LARDER_LISTEN"),
-            ("LARDER_SECRETKEY", "LARDER_SECRET_KEY"),
-            ("LARDER_CORS_ORIGIN", "LARDER_CORS_ORIGINS"),
-        ] {
-            let error = check(bad).unwrap_err();
-            assert!(error.starts_with(bad) && error.contains(&format!("did you mean {near}?")), "{error}");
-        }
-        let error = check("LARDER_COLOUR_OF_EVERYTHING").unwrap_err();
-        assert!(!error.contains("did you mean") && error.contains("larder config"), "{error}");
+    fn what_kubernetes_sets_is_unset_here() {
+        let sources = of(&[("REDIS_PORT", "tcp://10.0.0.5:6379")], "").unwrap();
+        assert_eq!(sources.find("REDIS_PORT"), None);
+        let sources = of(&[("REDIS_PORT", "tcp://10.0.0.5:6379")], "redis_port = 7").unwrap();
+        assert_eq!(sources.find("REDIS_PORT").unwrap().value, "7");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::domain::audit::{Action, Event};
 use crate::domain::contact::Email;
 use crate::domain::identity::UserId;
 use crate::domain::mail::MailPurpose;
+use crate::domain::own_names::OwnNames;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::error::StoreError;
@@ -36,12 +37,12 @@ pub struct NewMailToken<'a> {
 }
 
 /// The user that a valid token was sent to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MailTokenOwner {
     /// The user.
     pub user_id: UserId,
-    /// The user's e-mail address.
-    pub email: Email,
+    /// Its names, which are no password.
+    pub names: OwnNames,
 }
 
 impl Store {
@@ -66,7 +67,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<MailTokenOwner>, StoreError> {
         let query = sqlx::query(
-            "SELECT users.id, users.email FROM mail_tokens JOIN users ON users.id = mail_tokens.user_id
+            "SELECT users.id, users.email, users.username, users.phone FROM mail_tokens JOIN users ON users.id = mail_tokens.user_id
              LEFT JOIN credentials ON credentials.user_id = users.id
              WHERE mail_tokens.token_hash = $1 AND mail_tokens.purpose = $2 AND mail_tokens.expires_at > $3
                AND mail_tokens.email = users.email AND mail_tokens.epoch = COALESCE(credentials.epoch, 0)
@@ -74,8 +75,12 @@ impl Store {
         );
         let query = query.bind(hash).bind(purpose.as_str()).bind(now.as_micros());
         let Some(row) = query.fetch_optional(self.database.read()).await? else { return Ok(None) };
-        let email = Email::stored(row.try_get("email")?);
-        Ok(Some(MailTokenOwner { user_id: row::user_id(&row, "id")?, email }))
+        let names = OwnNames {
+            email: row.try_get("email")?,
+            username: row.try_get("username")?,
+            phone: row.try_get("phone")?,
+        };
+        Ok(Some(MailTokenOwner { user_id: row::user_id(&row, "id")?, names }))
     }
 }
 

@@ -46,21 +46,76 @@ fn a_page_of_an_allowed_origin_and_no_other_reads_answers() {
         let other = from("https://evil.example", path).expect(status);
         assert_eq!(other.header("access-control-allow-origin"), None, "{path}");
     }
+    // What clients of an API set, and what libraries that trace requests add to each.
+    let sendable = [
+        "authorization",
+        "if-match",
+        "content-type",
+        "cache-control",
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "x-request-id",
+    ];
     let preflight = |origin: &str| {
         let ask = Request::new("OPTIONS", "/api/v1/users/me").header("origin", origin);
         let ask = ask.header("access-control-request-method", "PATCH");
-        app.stranger()
-            .raw(ask.header("access-control-request-headers", "authorization,if-match,content-type"))
+        app.stranger().raw(ask.header("access-control-request-headers", &sendable.join(",")))
     };
     let allowed = preflight(ORIGIN).expect(200);
     assert_eq!(allowed.header("access-control-allow-origin"), Some(ORIGIN));
     assert!(headers(&allowed, "access-control-allow-methods").contains(&"patch".to_owned()));
     let sent = headers(&allowed, "access-control-allow-headers");
-    assert!(
-        ["authorization", "if-match", "content-type"].iter().all(|name| sent.contains(&(*name).to_owned()))
-    );
+    assert!(sendable.iter().all(|name| sent.contains(&(*name).to_owned())), "{sent:?}");
     assert_eq!(allowed.header("access-control-max-age"), Some("600"));
     assert_eq!(preflight("https://evil.example").header("access-control-allow-origin"), None);
+}
+
+/// An answer that comes before the request was read is readable too, so that a page sees the problem and no failure of the
+/// network.
+#[test]
+fn a_page_reads_refusals_of_requests_that_no_route_saw() {
+    for (setting, of_known) in
+        [(ORIGIN, Some(ORIGIN)), ("*", Some("*")), ("https://app.example.com,https://b.example.com", None)]
+    {
+        let app = Stack::sqlite_memory()
+            .with_setting("LARDER_CORS_ORIGINS", setting)
+            .with_setting("LARDER_BASE_PATH", "/id")
+            .with_setting("LARDER_CONNECTIONS_PER_ADDRESS", "8")
+            .start();
+        let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\norigin: {ORIGIN}\r\n\r\n");
+        let send = |wire: &str| send_raw(app.address, wire.as_bytes()).unwrap();
+        let close = |wire: String| wire.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
+        let beside = send(&close(ask("/livez"))).expect(404);
+        let own = if setting == "*" { "*" } else { ORIGIN };
+        assert_eq!(beside.header("access-control-allow-origin"), Some(own));
+        let long = ask(&format!("/{}", "x".repeat(70_000)));
+        let many = ask("/livez").replacen("\r\n\r\n", &format!("\r\n{}\r\n", "x: y\r\n".repeat(200)), 1);
+        let check = |answer: Answer, status: u16| {
+            let answer = answer.expect(status);
+            let exposed = headers(&answer, "access-control-expose-headers");
+            assert_eq!(answer.header("access-control-allow-origin"), of_known, "{setting}: {status}");
+            let has_id = exposed.contains(&"x-request-id".to_owned());
+            assert_eq!(
+                has_id && exposed.contains(&"retry-after".to_owned()),
+                of_known.is_some(),
+                "{exposed:?}"
+            );
+        };
+        check(send(&long), 431);
+        check(send(&many), 431);
+        let mut held = Vec::new();
+        let mut last = None;
+        crate::support::eventually("one address has all that it may have", || {
+            held.push(std::net::TcpStream::connect(app.address).unwrap());
+            let answer = send(&close(ask("/id/livez")));
+            let is_full = answer.status == 503;
+            last = Some(answer);
+            is_full
+        });
+        check(last.unwrap(), 503);
+        drop(held);
+    }
 }
 
 fn without_the_setting_no_origin_is_allowed(app: &TestApp) {
@@ -92,6 +147,11 @@ fn a_body_is_decoded_or_refused(app: &TestApp) {
     let body = br#"{"bio": "compressed"}"#;
     assert_eq!(send("gzip", gzip(body, &["-c"])).expect(200).json()["bio"], "compressed");
     send("identity", body.to_vec()).expect(200);
+    // Names of encodings have no case, and `x-gzip` is the old name of `gzip`.
+    for name in ["GZIP", "Gzip", "x-gzip", "X-GZip"] {
+        assert_eq!(send(name, gzip(body, &["-c"])).expect(200).json()["bio"], "compressed", "{name}");
+    }
+    send("Identity", body.to_vec()).expect(200);
     for encoding in ["br", "zstd", "gzip, gzip", "nonsense"] {
         let refused = send(encoding, body.to_vec());
         assert_eq!(refused.header("accept-encoding"), Some("gzip"), "{encoding}");
@@ -187,7 +247,11 @@ fn a_request_that_cannot_be_parsed_is_refused_with_a_problem(app: &TestApp) {
         refused(garbage, 400, "request_unparsable");
     }
     let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(70_000));
-    refused(&long, 414, "uri_too_long");
+    refused(&long, 431, "head_too_large");
+    let fits = format!("GET /livez?{} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "x".repeat(30_000));
+    assert_eq!(send_raw(app.address, fits.as_bytes()).unwrap().status, 200);
+    let header = "x".repeat(33 << 10);
+    refused(&format!("GET /livez HTTP/1.1\r\nhost: a\r\nx: {header}\r\n\r\n"), 431, "head_too_large");
     let many = "x: y\r\n".repeat(200);
     refused(&format!("GET /livez HTTP/1.1\r\nhost: a\r\n{many}\r\n"), 431, "head_too_large");
     // Also behind a good request on the same connection.

@@ -195,3 +195,58 @@ fn each_class_has_the_ttl_of_the_documents() {
         assert!(shown.starts_with(&format!("class {class} {seconds} s (")), "{preset}: {shown}");
     }
 }
+
+/// Kubernetes sets variables for each service of a namespace, and some have the names of settings.
+#[test]
+fn what_kubernetes_sets_is_unset_and_a_mistyped_name_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |settings: &[(&str, &str)]| config(folder.path(), &["config"], settings);
+    let injected = [
+        ("REDIS_SERVICE_HOST", "10.0.0.5"),
+        ("REDIS_SERVICE_PORT", "6379"),
+        ("REDIS_PORT", "tcp://10.0.0.5:6379"),
+        ("REDIS_PORT_6379_TCP_ADDR", "10.0.0.5"),
+        ("DATABASE_PORT", "tcp://10.0.0.7:5432"),
+        ("LARDER_PORT", "tcp://10.0.0.6:80"),
+        ("LARDER_API_PORT", "tcp://10.0.0.8:80"),
+        ("LARDER_API_SERVICE_PORT_HTTP", "80"),
+    ];
+    let (code, printed) = config(&injected);
+    assert_eq!(code, Some(0), "{printed}");
+    assert_eq!(line(&printed, "REDIS_URL"), "REDIS_URL none: memory alone (default)");
+    assert!(!printed.contains("did you mean"), "{printed}");
+    let (code, printed) = config(&[&injected[..], &[("REDIS_HOST", "cache")]].concat());
+    assert_eq!((code, line(&printed, "REDIS_PORT")), (Some(0), "REDIS_PORT 6379 (default)".to_owned()));
+
+    let mistyped = format!("postgres://larder:{SECRET}@db/larder");
+    let (code, printed) = config(&[("DATABASE_ULR", &mistyped)]);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("DATABASE_ULR") && printed.contains("DATABASE_URL is not set"), "{printed}");
+    let both = [("DATABASE_URL", "sqlite://x.db"), ("DATABASE_ULR", &mistyped), ("REDIS_ULR", "redis://x")];
+    let (code, printed) = config(&both);
+    assert_eq!(code, Some(0), "{printed}");
+    for (name, near) in [("DATABASE_ULR", "DATABASE_URL"), ("REDIS_ULR", "REDIS_URL")] {
+        assert!(printed.contains(&format!("{name} is no setting; did you mean {near}?")), "{printed}");
+    }
+    assert_eq!(config(&[("LARDER_PORT", "8080")]).0, Some(1));
+}
+
+#[test]
+fn a_file_with_the_password_of_the_mail_server_is_named_if_others_can_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let path = file.to_str().unwrap();
+    let settings = [
+        ("LARDER_MAIL_URL", "smtp://larder@127.0.0.1:2525"),
+        ("LARDER_MAIL_FROM", "no-reply@example.com"),
+        ("LARDER_MAIL_PASSWORD_FILE", path),
+    ];
+    for (mode, is_named) in [(0o600, false), (0o640, true), (0o604, true)] {
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let (code, printed) = config(folder.path(), &["config"], &settings);
+        assert_eq!(code, Some(0), "{printed}");
+        let says = printed.contains("others can read this file, which holds a secret");
+        assert_eq!(says, is_named, "{mode:o}: {printed}");
+    }
+}

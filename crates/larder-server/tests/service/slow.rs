@@ -3,6 +3,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
@@ -10,6 +12,7 @@ use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::hashing::resident_kib;
 use crate::support::app::{PASSWORD, Stack, TestApp};
 use crate::support::eventually;
 
@@ -244,3 +247,53 @@ fn a_stopping_service_is_unready_first_and_accepts_for_a_while() {
 }
 
 const READYZ: &[u8] = b"GET /readyz HTTP/1.1\r\nhost: larder\r\nconnection: close\r\n\r\n";
+
+/// The clients of large bodies that do not end hold a bounded memory together. The others are refused meanwhile, and small
+/// bodies are not.
+#[test]
+fn bodies_that_wait_hold_a_bounded_memory() {
+    const BODY: usize = 1 << 20;
+    const CLIENTS: usize = 40;
+    let app = Stack::sqlite_memory()
+        .with_setting("LARDER_BODY_MEMORY", "4194304")
+        .with_setting("LARDER_BODY_TIMEOUT", "6")
+        .start();
+    let ann = app.user("ann");
+    let head = format!(
+        "PATCH /api/v1/users/me HTTP/1.1\r\nhost: larder\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {BODY}\r\n\r\n",
+        ann.token.as_deref().unwrap()
+    );
+    // One byte is missing.
+    let part = [head.as_bytes(), b"{\"bio\": \"", "a".repeat(BODY - 11).as_bytes()].concat();
+    let before = resident_kib(&app);
+    let are_sent = Barrier::new(CLIENTS + 1);
+    let answers: Vec<_> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut stream = connect(app.address);
+                    let _ = stream.write_all(&part);
+                    are_sent.wait();
+                    status(&mut stream, b"")
+                })
+            })
+            .collect();
+        are_sent.wait();
+        let grown = resident_kib(&app).saturating_sub(before);
+        assert!(grown < 24 * 1024, "{grown} KiB for {CLIENTS} bodies of 1 MiB");
+        assert_eq!(app.again("ann").validate(), 200, "what is small is answered, from the same address");
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    let (late, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(status, _)| *status == 408);
+    assert!((1..=2).contains(&late.len()), "{} were taken", late.len());
+    for (status, answer) in &refused {
+        assert_eq!(*status, 503, "{answer}");
+        assert!(answer.contains("bodies_full") && answer.contains("retry-after: 1"), "{answer}");
+    }
+    // The memory is given back.
+    for _ in 0..3 {
+        let long = json!({ "bio": "a", "full_name": " ".repeat(BODY / 2) });
+        assert_ne!(ann.patch("/api/v1/users/me", &long).status, 503);
+    }
+}

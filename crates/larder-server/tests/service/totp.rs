@@ -7,6 +7,7 @@ use totp_rs::{Builder, Secret, Totp};
 
 use crate::support::app::{ADMIN_PASSWORD, PASSWORD, Stack, TestApp, on_both_databases};
 use crate::support::client::{Answer, Client};
+use crate::support::eventually;
 use crate::support::larder::Larder;
 
 /// The authenticator application on the user's telephone.
@@ -80,6 +81,11 @@ fn a_second_factor_is_required_and_no_code_is_accepted_twice(app: &TestApp) {
     login(app, "ann", json!({ "totp_code": next, "recovery_code": codes[1] }))
         .complains_about(422, &["recovery_code"]);
     assert_eq!(state(&ann), json!({ "enabled": true, "recovery_codes": 9 }));
+    let admin = app.admin();
+    eventually("the login with the password alone has an entry of its own", || {
+        let log = admin.get("/api/v1/audit?action=login.code_missing").expect(200).json();
+        log["items"][0]["target_id"] == json!(ann.id)
+    });
 
     let remove = |more: Value| {
         let mut body = json!({ "password": PASSWORD });

@@ -180,7 +180,7 @@ async fn one_lock_order(bed: &Bed) {
                 }
                 5 => {
                     let asked = [ListedId::Id(other), ListedId::Id(user)];
-                    drop(tx(&store).await.set_active_of(&asked, round % 2 == 1, |_| true).await.unwrap());
+                    drop(tx(&store).await.set_active_of(&asked, round % 2 == 1, |_, _| true).await.unwrap());
                 }
                 3 if round == 6 => drop(tx(&store).await.delete_user(user, None).await.unwrap()),
                 _ => open_and_rotate(&store, user, &format!("{number} {round}")).await,

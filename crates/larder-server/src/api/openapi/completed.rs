@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use serde_json::Value;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::{Content, OpenApi as Document, RefOr, Required, Server};
@@ -31,6 +32,7 @@ pub(super) fn completed(mut document: Document, base: &str) -> Document {
                 _ => needs,
             });
             describe(operation);
+            identify(operation);
             if let Some(RefOr::T(body)) = &mut operation.request_body {
                 may_be_missing(body);
             }
@@ -109,6 +111,17 @@ fn describe(operation: &mut Operation) {
             let status = status.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
             let reason = status.and_then(|status| status.canonical_reason()).unwrap_or("An answer");
             reason.clone_into(&mut response.description);
+        }
+    }
+}
+
+/// Describes the id of the request, which every answer has.
+fn identify(operation: &mut Operation) {
+    let about = "The id of the request, as in the log: the one that the request had, if it is usable, else a new one.";
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            let header = HeaderBuilder::new().description(Some(about)).build();
+            response.headers.insert("X-Request-Id".to_owned(), RefOr::T(header));
         }
     }
 }

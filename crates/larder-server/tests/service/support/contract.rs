@@ -11,8 +11,16 @@ use crate::support::client::Answer;
 static DOCUMENT: OnceLock<Value> = OnceLock::new();
 
 /// The headers that a client uses.
-const HEADERS: [&str; 7] =
-    ["etag", "cache-status", "cache-invalidation", "location", "retry-after", "link", "www-authenticate"];
+const HEADERS: [&str; 8] = [
+    "etag",
+    "cache-status",
+    "cache-invalidation",
+    "location",
+    "retry-after",
+    "link",
+    "www-authenticate",
+    "x-request-id",
+];
 
 /// Fails the test if the document does not describe this answer to `method` on `path`.
 #[track_caller]
