@@ -95,7 +95,7 @@ fn show(took: Duration) -> String {
     }
 }
 
-/// A command in the workspace's folder, without a terminal for questions.
+/// A command in the workspace's folder. Its standard input is empty, so that it cannot wait for an answer.
 pub(crate) fn command(root: &Path, program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(args).current_dir(root).stdin(Stdio::null());

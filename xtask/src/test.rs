@@ -28,7 +28,8 @@ pub(crate) struct Options {
 /// them with a separate command, because cargo builds all packages of one command with the features that any of them
 /// asks for.
 const PROOFS: [&str; 2] = ["larder-proof", "larder-schedules"];
-/// The models call larder's decisions millions of times. Its own tests compile three times as long if it is optimized.
+/// The models call larder's decisions millions of times, so the proofs build larder with optimization. The other tests
+/// build it without, because the optimization triples their compile time.
 const PROOFS_CONFIG: &str = "profile.dev.package.larder.opt-level=1";
 
 /// Runs all steps. The steps that fail fastest come first.

@@ -1,5 +1,5 @@
-//! Measures what larder costs and gains. Nothing here is part of the product, which is built with the features with
-//! which it ships.
+//! Measures what larder costs and gains. Nothing here is part of the product. The product is measured with the features
+//! with which it ships.
 
 pub mod bench;
 mod cost;

@@ -37,7 +37,8 @@ pub const CACHE_INVALIDATION: HeaderName = HeaderName::from_static("cache-invali
 pub fn cache_status<V>(answer: &Answer<V>) -> HeaderValue {
     let fresh = fresh_status(answer);
     let Some(stale_by) = answer.stale_by else { return fresh };
-    // RFC 9211: the remaining freshness in seconds, negative if the answer is stale. Rounded up, so that it is not zero.
+    // RFC 9211: `ttl` is the remaining freshness in seconds, negative if the answer is stale. The number is rounded up,
+    // so that it is never zero.
     let seconds = stale_by.as_millis().div_ceil(1_000).max(1);
     let text = fresh.to_str().map(|fresh| format!("{fresh}; ttl=-{seconds}"));
     text.ok().and_then(|text| HeaderValue::from_str(&text).ok()).unwrap_or(fresh)

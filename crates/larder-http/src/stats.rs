@@ -21,11 +21,11 @@ use serde::Serialize;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Lookups {
-    /// Look-ups that a tier answered, or a load that another read of this process had begun.
+    /// Look-ups that a tier answered, or that joined a load which another read of this process had begun.
     pub hits: u64,
-    /// Look-ups that the loader answered.
+    /// Look-ups that waited for their loader, or had no loader and found nothing.
     pub misses: u64,
-    /// Hits as a percentage of all look-ups, with two decimals; 0 if there are no look-ups.
+    /// Hits as a percentage of all look-ups, rounded to two decimals; 0 if there are no look-ups.
     pub hit_rate_percent: f64,
     /// Hits and misses together.
     pub total_lookups: u64,

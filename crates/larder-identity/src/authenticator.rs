@@ -81,7 +81,7 @@ impl fmt::Debug for Authenticator {
     }
 }
 
-/// Escapes a label for a URI: an e-mail address may hold any character but control characters.
+/// Escapes a label for a URI. It is needed because an e-mail address may have any character except control characters.
 fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
     let encoded = text.bytes().map(|byte| match plain(byte) {

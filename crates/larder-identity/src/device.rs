@@ -34,7 +34,8 @@ impl Devices {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
     }
 
-    /// The proof for a device that has just logged in and was not known.
+    /// Makes the proof for a device that has just logged in and was not known: a new random id, authenticated together
+    /// with the user's id.
     pub fn issue(&self, user: Uuid) -> String {
         let mut bytes = [user.into_bytes(), Uuid::new_v4().into_bytes()].concat();
         let tag = hmac::sign(&self.0, &bytes);

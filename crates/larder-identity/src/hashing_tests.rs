@@ -41,8 +41,8 @@ async fn hashes_of_other_software_and_costs_are_compared() {
     assert_eq!(kept, [COST.0 as usize], "one hasher's memory, and never more than ours needs");
 }
 
-/// Each of these hashes is one of the password at a low cost, with one parameter over its bound. The last one would
-/// take 4 GiB.
+/// In each of these hashes one parameter is over its bound. The first two are hashes of the password at a low cost, so
+/// they would match if they were computed. The computation of the last one would take 4 GiB.
 #[tokio::test]
 async fn a_hash_over_the_bound_is_never_computed() {
     let password = Password::parse("correct horse").unwrap();

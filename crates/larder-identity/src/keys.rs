@@ -22,12 +22,12 @@ use crate::failure::Failure;
 
 const ALGORITHM: &str = "EdDSA";
 
-/// The age at which keys in memory are read again.
+/// If the keys in memory are older than this, they are read again.
 const KEYS_AGE: Duration = Duration::from_secs(60);
 
-/// The age at which keys in memory are read again before one of them signs. So at most for this long after an emergency
-/// rotation a token is signed with a key that the rotation deleted. A token is issued with writes to the same database,
-/// so one more read costs little.
+/// If the keys in memory are older than this, they are read again before one of them signs. So for at most this long
+/// after an emergency rotation, an instance still signs with a key that the rotation deleted. One more read costs
+/// little, because issuing a token also writes to the same database.
 const SIGNING_AGE: Duration = Duration::from_secs(1);
 
 /// How long a new key is published before it signs. Every instance publishes the key within 60 s (`KEYS_AGE`). Clients
@@ -254,17 +254,18 @@ impl<S: KeyStore> KeyRing<S> {
         present.verifying(kid).is_some()
     }
 
-    /// The keys, with the key of this name among them if it exists.
+    /// The keys, among them the key of this name if it exists: if it is not in memory, the keys are read again.
     pub(crate) async fn with(&self, kid: &str) -> Arc<Keys> {
         let keys = self.recent().await;
-        // A name that is no UUID cannot be a key of this service, so it causes no read.
+        // A name that is no UUID cannot be that of a key of this service, so it causes no read.
         if keys.verifying.contains_key(kid) || Uuid::try_parse(kid).is_err() {
             return keys;
         }
         self.read_again().await
     }
 
-    /// The keys as they were after this call began. If the database does not answer, those in memory.
+    /// The keys as a read of the store returned them that began after this call. If the database does not answer, the
+    /// keys in memory.
     pub async fn read_again(&self) -> Arc<Keys> {
         let asked = Instant::now();
         let mut last = self.reading.lock().await;

@@ -1,9 +1,9 @@
 //! Limits on failed attempts: per address, per account and address, and per account from all addresses.
 //!
-//! An attempt takes one unit from each budget before any work is done, so concurrent attempts cannot exceed a budget
-//! together. An attempt that succeeds gives its units back, so only failures cost; [`Purpose::Register`] and
-//! [`Purpose::Mail`] are the exceptions. Whether the account exists makes no difference. All budgets are in this
-//! process's memory.
+//! An attempt takes one unit from each of its budgets before any work is done, so concurrent attempts cannot exceed a
+//! budget together. An attempt that succeeds gives its units back, so only failures cost units. The exceptions are
+//! [`Purpose::Register`] and [`Purpose::Mail`]: there a success costs units too. Whether the account exists makes no
+//! difference. All budgets are in this process's memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,14 +23,14 @@ use uuid::Uuid;
 
 use crate::network::block;
 
-/// How long it takes until the used-up budget of an address is full again.
+/// The time in which a used-up budget of an address becomes full again.
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
-/// How long it takes until the used-up budget of an account is full again.
+/// The time in which a used-up budget of an account becomes full again.
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// An account's budget for all addresses together is this many times its budget for one address.
 const ADDRESSES: u32 = 10;
-/// How many mails may be sent to one address in [`ACCOUNT_PERIOD`]. It is small because strangers can ask for them. If a
-/// another client uses them up, the owner of the address has a mail that works.
+/// How many mails may be sent to one address in [`ACCOUNT_PERIOD`]. It is small, because any client can ask for a mail
+/// to any address. If another client uses this budget up, the owner of the address has received mails that work.
 const MAILS: u32 = 3;
 /// The most keys for which one table keeps budgets, at some 100 bytes each.
 const KEPT: usize = 100_000;
@@ -60,7 +60,8 @@ pub struct TooMany {
     pub retry_after: Duration,
 }
 
-/// The key of a budget: a salted hash of an address or account, so that a dump of memory does not disclose these.
+/// The key of a budget: a salted hash of an address or account, so that a dump of memory shows no address and no
+/// account.
 type Digest = [u8; 32];
 
 /// What an attempt from an address is for; each purpose has a budget of its own.
@@ -98,7 +99,8 @@ impl Attempt {
         }
     }
 
-    /// Gives the units back, and remembers that this account logs in from this address.
+    /// Gives the units back. If the attempt is one of [`Limits::account`], also remembers that this account logs in
+    /// from this address.
     pub fn succeeded(self) {
         if let Some((known, pair)) = &self.known {
             known.insert(*pair, ());
@@ -154,7 +156,7 @@ impl Limits {
         }
     }
 
-    /// An attempt from an address that concerns no particular account.
+    /// An attempt for `purpose` from an address. It takes from the budget of the address alone.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -163,9 +165,9 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
     }
 
-    /// An attempt to log in to this account; the caller takes one from the address first. `account` is the user's id,
-    /// so that all names of a user share one budget. If no user has the name that the client sent, `account` is that
-    /// name.
+    /// An attempt to log in to this account. The caller first calls [`Limits::from_address`] and combines the two.
+    /// `account` is the user's id, so that all names of a user share one budget. If no user has the name that the
+    /// client sent, `account` is that name.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -181,7 +183,7 @@ impl Limits {
     }
 
     /// An attempt to log in from a device that the account is known to use. Only this device's own failures count, so
-    /// no other client can lock it out, from any address.
+    /// no other client can lock the device out, from any address.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -190,7 +192,7 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.pairs, key)?], known: None })
     }
 
-    /// An attempt at the second factor, after the right password. A known device has a budget of its own.
+    /// An attempt at the second factor at a login, after the right password. A known device has a budget of its own.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -209,6 +211,17 @@ impl Limits {
         let key = self.digest(&[b"confirm", session.as_bytes()]);
         let attempt = self.from_address(Purpose::Confirm, address)?;
         Ok(attempt.and(Attempt { taken: vec![taken(&self.codes, key)?], known: None }))
+    }
+
+    /// An attempt to confirm an action with a code of the second factor, in this session, after the right password. Each
+    /// session has a budget of its own, apart from that of logins. So a client that knows the password, and has no session,
+    /// cannot keep the owner's sessions from confirming.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn confirm_code(&self, session: Uuid) -> Result<Attempt, TooMany> {
+        let key = self.digest(&[b"confirm code", session.as_bytes()]);
+        Ok(Attempt { taken: vec![taken(&self.codes, key)?], known: None })
     }
 
     /// A mail to this e-mail address, which a client at `address` asks for. The caller drops the attempt, because each
@@ -277,7 +290,7 @@ struct Spent(Arc<Mutex<HashMap<Digest, Nanos>>>);
 
 impl Spent {
     /// One lock for each table of budgets: it is held for one map operation, never across an `await`. A poisoned lock
-    /// is used as it is, as each operation leaves the map valid.
+    /// is used as it is, because a panic leaves the map valid.
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Nanos>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,8 +11,8 @@ use crate::invalid::Invalid;
 const CHARS: std::ops::RangeInclusive<usize> = 10..=256;
 
 /// The passwords that are refused, one a line, in the form in which they are compared: NFKC, lower case, at least 10
-/// characters. A line that begins with `#` is a comment, and says where the others come from. The list is compiled in;
-/// there is no setting.
+/// characters. A line that begins with `#` is a comment; the comments say where the passwords come from. The list is
+/// compiled in, and no setting changes it.
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     let lines = include_str!("common_passwords.txt").lines();
     lines.filter(|line| !line.starts_with('#')).collect()
@@ -24,7 +24,7 @@ static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 pub struct Password {
     /// The password in Unicode's form NFKC, because two keyboards may send the same letter as different characters.
     normal: String,
-    /// The password as it was sent, if that differs: earlier releases hashed this form.
+    /// The password as it was sent, if it differs from `normal`: earlier releases hashed this form.
     sent: Option<String>,
 }
 
@@ -72,8 +72,8 @@ impl Password {
         &self.normal
     }
 
-    /// The password as it was sent, if that differs, to compare it with hashes of earlier releases and of other
-    /// systems.
+    /// The password as it was sent, if that differs from [`Password::expose`]. It is compared with hashes of earlier
+    /// releases and of other systems.
     pub(crate) fn expose_sent(&self) -> Option<&str> {
         self.sent.as_deref()
     }

@@ -1,5 +1,5 @@
-//! Refresh tokens: random, stored as hashes. A token that was used a moment ago still returns its successor, so that a
-//! client that lost the answer can repeat its request.
+//! Refresh tokens: random, stored as hashes. If a client uses a token again a moment after the first use, it gets the
+//! same successor again, so that a client that lost the first answer can repeat its request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -38,7 +38,7 @@ impl RefreshToken {
         Ok(sealing(previous).seal(Subject::RefreshToken, self.text.as_bytes())?.0)
     }
 
-    /// The token that was sealed for `previous`; `None` if it was sealed for another one.
+    /// The token that was sealed for `previous`; `None` if it was sealed for another token or is malformed.
     pub fn opened(previous: &str, sealed: &str) -> Option<Self> {
         let opened = sealing(previous).open(Subject::RefreshToken, &SealedSecret(sealed.to_owned())).ok()?;
         String::from_utf8(opened).ok().map(Self::of)
@@ -58,8 +58,8 @@ pub fn token_hash(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Encryption with a key that is derived from `previous`. That token has 256 random bits, so the derivation need not be
-/// slow.
+/// Encryption with a key that is derived from `previous`. The token `previous` has 256 random bits, so the derivation
+/// need not be slow.
 fn sealing(previous: &str) -> Sealing {
     let key = SecretKey::derived("larder refresh", previous.as_bytes());
     Sealing::new(&SecretKeys { current: Some(key), other: None })

@@ -74,18 +74,18 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// Encrypts and decrypts with these keys. Without a key, secrets are stored in base64.
+    /// Encrypts and decrypts with these keys. Without a key, secrets are stored in base64, unencrypted.
     pub fn new(keys: &SecretKeys) -> Self {
         Self { keys: keys.current.iter().chain(&keys.other).cloned().collect() }
     }
 
-    /// Whether there is a key. Without one, secrets are stored as they are.
+    /// Whether there is a key. Without one, secrets are stored unencrypted.
     pub fn has_key(&self) -> bool {
         !self.keys.is_empty()
     }
 
-    /// The new form of a stored secret, sealed with the first key. `None` if the first key sealed it already, if there
-    /// is no key, or if it is malformed.
+    /// The new form of a stored secret, sealed with the first key. `None` if the stored form stays as it is: the first
+    /// key sealed it already, it is plain and there is no key, or it is malformed.
     ///
     /// # Errors
     /// No key opens it; the message names the setting.
@@ -164,7 +164,7 @@ fn opened_with(key: &SecretKey, subject: Subject<'_>, stored: &SealedSecret) -> 
     Some(secret)
 }
 
-/// Whether `stored` has one of the two forms that this service writes: encrypted or plain.
+/// Whether `stored` has one of the two forms that [`Sealing::seal`] writes: encrypted or plain.
 fn is_shaped(stored: &SealedSecret) -> bool {
     let sealed = stored.0.strip_prefix(SEALED).and_then(|sealed| STANDARD.decode(sealed).ok());
     let plain = stored.0.strip_prefix(PLAIN).and_then(|plain| STANDARD.decode(plain).ok());

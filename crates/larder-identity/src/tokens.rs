@@ -17,12 +17,13 @@ use crate::keys::{ACCESS_TTL, KeyRing, KeyStore};
 
 /// The audience of the tokens, unless the service names another.
 pub const AUDIENCE: &str = "larder";
-/// The claim `client_id` of the tokens: RFC 9068 requires it, and the service issues tokens to users, not to registered
-/// clients.
+/// The claim `client_id` of the tokens. RFC 9068 requires it; it is constant, because the service issues tokens to
+/// users and not to registered clients.
 const CLIENT: &str = "larder";
-/// RFC 9068: marks an access token, so that no other JWT of this service is accepted as one.
+/// The type in the header, from RFC 9068: it marks an access token, so that no other JWT of this service is accepted as
+/// one.
 const TYPE: &str = "at+jwt";
-/// How much the clock of another instance may be ahead.
+/// How far the clock of the instance that issued a token may be ahead of this instance's clock.
 const SKEW: Duration = Duration::from_secs(60);
 /// The longest token; a longer text is refused before it is decoded.
 const TOKEN_BYTES: usize = 2048;
@@ -140,7 +141,7 @@ where
     /// token, as long as the same key signs.
     ///
     /// # Errors
-    /// It cannot be signed.
+    /// The token cannot be signed.
     pub async fn issue(
         &self,
         sub: U,
@@ -162,9 +163,9 @@ where
         Ok((token, Duration::from_secs(exp.saturating_sub(iat))))
     }
 
-    /// The claims of a token, if one of this service's keys signed it, its audience and issuer are right, it has not
-    /// expired, and its life is no longer than one that this service gives. The caller checks whether its session still
-    /// exists.
+    /// The claims of a token, if it is valid: one of this service's keys signed it, its audience and issuer are right,
+    /// it has not expired, and its life is no longer than the service gives. The caller checks whether the session of
+    /// the token still exists.
     pub async fn verify(&self, token: &str) -> Option<Claims<U>> {
         if token.len() > TOKEN_BYTES {
             return None;
@@ -194,8 +195,8 @@ where
     }
 }
 
-/// Whether a token's life is one that [`Tokens::issue`] gives. So a thief of a key can sign no token that lives longer,
-/// and none that begins later.
+/// Whether a token's life is one that [`Tokens::issue`] gives: it is at most [`ACCESS_TTL`] long, and begins at most
+/// [`SKEW`] in the future. So a thief of a key cannot sign a token that lives longer or begins later.
 fn lives_as_issued<U>(claims: &Claims<U>) -> bool {
     let is_issued = claims.iat <= seconds(SystemTime::now() + SKEW);
     is_issued && claims.exp.checked_sub(claims.iat).is_some_and(|life| life <= ACCESS_TTL.as_secs())

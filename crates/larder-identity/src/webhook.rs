@@ -39,7 +39,7 @@ impl WebhookSecret {
         }
     }
 
-    /// The value of the header `webhook-signature`: of the message's id, of the time in seconds since 1970, and of the
+    /// The value of the header `webhook-signature`. It signs the message's id, the time in seconds since 1970, and the
     /// body.
     pub fn signature(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
         let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();

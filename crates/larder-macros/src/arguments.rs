@@ -18,7 +18,7 @@ pub(crate) enum Argument {
 }
 
 impl Argument {
-    /// Checks the argument, and takes the `mut` of its pattern: the load's clone gets it.
+    /// Checks the argument, and moves the `mut` of its pattern from the function to the load's clone.
     pub(crate) fn take(argument: &mut FnArg) -> Result<Self, Error> {
         let typed = match argument {
             FnArg::Receiver(receiver) => return checked_receiver(receiver),
@@ -59,7 +59,7 @@ impl Argument {
         }
     }
 
-    /// Binds an owned form, for a load that begins.
+    /// The statement that makes an owned form of the argument. It runs in the caller's task, when a load begins.
     pub(crate) fn clone_for_load(&self, root: &Ident) -> TokenStream {
         match self {
             Argument::Receiver(receiver) => {
@@ -80,7 +80,8 @@ impl Argument {
         }
     }
 
-    /// Binds what the body uses, in the load.
+    /// The statement that runs in the load and gives the body the argument in its declared type. Empty if the owned
+    /// form has that type already.
     pub(crate) fn bind(&self) -> TokenStream {
         match self {
             Argument::Receiver(receiver) => {
@@ -130,7 +131,7 @@ fn self_name() -> Ident {
     Ident::new(SELF, Span::call_site())
 }
 
-/// The tokens with the load's name for `self`. A path that begins with `self::` stays.
+/// The tokens of the body, with the load's name in place of `self`. A path that begins with `self::` stays.
 pub(crate) fn rename_self(tokens: TokenStream) -> TokenStream {
     let mut renamed = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
@@ -157,7 +158,7 @@ pub(crate) fn rename_self(tokens: TokenStream) -> TokenStream {
     renamed
 }
 
-/// Where the type borrows: a `&`, or a lifetime other than `'static`.
+/// The first place where the type borrows: a `&`, or a lifetime other than `'static`.
 pub(crate) fn find_borrow(ty: TokenStream) -> Option<Span> {
     let mut tokens = ty.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -181,7 +182,7 @@ pub(crate) fn find_borrow(ty: TokenStream) -> Option<Span> {
     None
 }
 
-/// Where the type is an `impl Trait`.
+/// The first `impl` in the type.
 pub(crate) fn find_impl(ty: TokenStream) -> Option<Span> {
     ty.into_iter().find_map(|token| match token {
         TokenTree::Ident(name) if name == "impl" => Some(name.span()),
@@ -190,7 +191,8 @@ pub(crate) fn find_impl(ty: TokenStream) -> Option<Span> {
     })
 }
 
-/// A tuple of references, so that the arguments stay usable. One argument is the key itself.
+/// The key of a function without the option `key`. It is a tuple of references, so that the arguments stay usable; a
+/// single argument is the key itself.
 pub(crate) fn default_key(names: &[&Ident]) -> TokenStream {
     match names {
         [] => quote!(()),

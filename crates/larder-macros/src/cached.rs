@@ -8,7 +8,7 @@ use syn::{Error, GenericParam, ItemFn, ReturnType, Type, parse2};
 use crate::arguments::{Argument, default_key, find_borrow, find_impl, rename_self};
 use crate::options::Options;
 
-/// How many keys a tuple can have that is a key.
+/// The most keys in a tuple that is itself a key.
 const KEY_PARTS_MAX: usize = 6;
 
 pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<TokenStream, Error> {
@@ -82,7 +82,8 @@ fn kept<T>(result: Result<T, Error>, errors: &mut Vec<Error>) -> Option<T> {
     result.map_err(|error| errors.push(error)).ok()
 }
 
-/// A function that exists once for each type, or constant, has one class for all of them.
+/// The error for a function with parameters for types or constants: the functions of all types would share one class's
+/// entries.
 fn generics(function: &ItemFn) -> Option<Error> {
     let is_refused = |generic: &&GenericParam| !matches!(generic, GenericParam::Lifetime(_));
     let generic = function.sig.generics.params.iter().find(is_refused)?;
@@ -109,7 +110,7 @@ fn returned(function: &ItemFn) -> Result<Type, Error> {
     }
 }
 
-/// The expression of the key.
+/// The expression of the key: the option `key`, or the arguments without those of `skip`.
 fn key(options: &Options, arguments: &[Argument], function: &ItemFn) -> Result<TokenStream, Error> {
     let names: Vec<&Ident> = arguments.iter().filter_map(Argument::name).collect();
     if let Some(unknown) = options.skip.iter().find(|skipped| !names.contains(skipped)) {

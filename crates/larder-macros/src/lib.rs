@@ -24,7 +24,7 @@ pub fn derive_key(input: TokenStream) -> TokenStream {
 /// Options, separated by commas:
 ///
 /// - `class = self.products`: the open class, an expression of type `Class` or `LoadingClass`. Needed.
-/// - `key = (self.tenant, id)`: the entry's key. Default: the arguments; several are a tuple.
+/// - `key = (self.tenant, id)`: the entry's key. Default: the arguments, as a tuple if there are several.
 /// - `skip(trace)`: arguments that are no part of the default key.
 ///
 /// The body runs in a task of the cache, with clones of `self` and of the arguments.
@@ -34,7 +34,7 @@ pub fn cached(options: TokenStream, function: TokenStream) -> TokenStream {
     let expanded = cached::expand(options.into(), function.clone());
     let with_error = |error: Error| {
         let error = error.into_compile_error();
-        // The function stays, so that its callers get no error too.
+        // The function stays in the output, so that its callers do not get errors too.
         quote!(#error #function)
     };
     expanded.unwrap_or_else(with_error).into()

@@ -57,7 +57,8 @@ fn names(option: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>, Error> {
     Ok(names.into_iter().collect())
 }
 
-/// Where to say what other libraries' macros say in the attribute.
+/// The error for an unknown option. If macros of other libraries have it, the error says where larder declares the
+/// same.
 fn belongs_elsewhere(option: &str) -> String {
     let elsewhere = match option {
         "ttl" | "time" | "time_to_live" | "absent_for" | "policy" => {

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Counter,
     /// A value that rises and falls.
     Gauge,
-    /// Quantiles, each with the label `quantile`, with their sum and their count.
+    /// Quantiles, each with the label `quantile`, and the sum and the number of all observations.
     Summary,
 }
 
@@ -56,12 +56,12 @@ pub(crate) struct Family<'a> {
 }
 
 impl Family<'_> {
-    /// Writes a sample of the cache of this name.
+    /// Writes a sample. `cache` is the name of its cache, which becomes a label.
     pub(crate) fn sample(&mut self, cache: Option<&str>, labels: Labels, value: impl Display) {
         self.part("", cache, labels, value);
     }
 
-    /// Writes a sample of a summary's part: `_sum` or `_count`.
+    /// Writes a sample whose name is the family's with `suffix`: `_sum` or `_count` of a summary, else an empty one.
     pub(crate) fn part(&mut self, suffix: &str, cache: Option<&str>, labels: Labels, value: impl Display) {
         if !self.is_begun {
             self.is_begun = true;

@@ -45,11 +45,11 @@ pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
     of_redis(text, caches);
 }
 
-/// Reads one count from those of a class.
+/// Reads one count from the statistics of a class.
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.
-const COUNTS: [(&str, &str, Count); 22] = [
+const COUNTS: [(&str, &str, Count); 25] = [
     (
         "larder_cache_misses_total",
         "Reads that called the loader, or had none and found nothing.",
@@ -133,6 +133,21 @@ const COUNTS: [(&str, &str, Count); 22] = [
         "larder_cache_not_carried_total",
         "Loaded values that were not stored: they are not equal after encoding and decoding.",
         |stats| stats.not_carried,
+    ),
+    (
+        "larder_cache_other_codec_total",
+        "Loaded values that the codec of their class does not carry: another one wrote them.",
+        |stats| stats.other_codec,
+    ),
+    (
+        "larder_cache_expired_total",
+        "Loaded values that were not stored: their load took as long as they may stay.",
+        |stats| stats.expired,
+    ),
+    (
+        "larder_cache_cut_total",
+        "Requests for more than is allowed: a TTL or a version of a loader, the life of a permit.",
+        |stats| stats.ttls_cut + stats.versions_dropped + stats.permits_cut,
     ),
     (
         "larder_cache_too_large_total",

@@ -6,7 +6,8 @@
 //!
 //! # Examples
 //!
-//! An application that has no metrics yet answers with the text and its [`CONTENT_TYPE`]. One that has them appends it:
+//! An application that has no metrics yet answers with the text and its [`CONTENT_TYPE`]. An application that already
+//! has metrics appends the text to its own:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

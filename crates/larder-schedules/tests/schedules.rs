@@ -13,10 +13,10 @@ use larder_schedules::schedules::{
 
 /// Tries 3,000 random schedules, and 3,000 by thread priorities (PCT) at each of two depths.
 ///
-/// An invalidation of all of memory takes many locks, so a random schedule practically never lets it run undivided
-/// between two steps of the other thread (0 of 150,000 tries). PCT with one forced switch (depth 2) does so in
-/// one schedule of about thirty; depth 3 finds what needs two switches, and misses the former in one exploration of
-/// eight.
+/// An invalidation of all of memory takes many locks. A random schedule practically never runs it without interruption
+/// between two steps of the other thread (0 of 150,000 tries). PCT at depth 2, which forces one switch, does so in one
+/// schedule of about thirty. Depth 3 forces two switches, and finds faults that need two; it misses the faults of depth
+/// 2 in one exploration of eight.
 fn explore(scenario: fn(ProtocolRules), rules: ProtocolRules) {
     shuttle::check_random(move || scenario(rules), 3_000);
     for depth in [2, 3] {

@@ -21,8 +21,8 @@ use crate::settings::http::Http;
 use crate::store::error::StoreError;
 
 /// The first and the longest pause between two attempts. Each pause is twice as long as the one before, so that a
-/// database that is restarting is not flooded. A jitter makes it up to 25 % shorter or longer, so at most 3.75 s pass
-/// between two attempts.
+/// database that is restarting is not flooded. A jitter makes each pause up to 25 % shorter or longer, so at most 3.75
+/// s pass between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 
 /// Why the service is not ready: the error of the last attempt; empty before the first has failed. No guard of the

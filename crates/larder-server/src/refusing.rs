@@ -1,5 +1,5 @@
-//! Gives refusals that no route answers with the form that every other refusal has: problem+json. Those of hyper's parser
-//! are replaced here.
+//! Refusals that no route makes get the form of every other refusal here: problem+json. This file replaces the refusals
+//! of hyper's parser.
 //!
 //! hyper answers a request that it cannot parse before any route sees it, with a status and no body. Every answer of
 //! the router has an `X-Request-Id`, so a head without one is hyper's own.
@@ -68,7 +68,7 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(to_http1(refusal(code)))
 }
 
-/// A problem that no route answers with: it has the headers of every answer, and an id of its own.
+/// The answer with a problem that no route makes. It has the headers of every answer, and a request id of its own.
 pub(crate) fn refusal(code: Code) -> Response<String> {
     let id = Uuid::now_v7().to_string();
     // A problem is always JSON.

@@ -24,12 +24,15 @@ use crate::options::{DatabaseOptions, Pooler};
 /// Time-out of a caller that waits for a connection to PostgreSQL.
 pub(crate) const POSTGRES_TIMEOUT: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
-/// Time-out of a caller that waits for a connection. The pragmas below repeat it in milliseconds as `busy_timeout`.
+/// Time-out of a caller that waits for a connection to SQLite. The pragmas below repeat it in milliseconds as
+/// `busy_timeout`.
 const SQLITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a writer on PostgreSQL waits for a row lock: as long as a writer on SQLite waits for the write lock.
+/// How long a writer on PostgreSQL waits in [`Database::lock_row`]: as long as a writer on SQLite waits for the write
+/// lock.
 const ROW_LOCK_TIMEOUT: Duration = SQLITE_TIMEOUT;
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// `recursive_triggers`: without it, SQLite runs no DELETE trigger for a row that `INSERT OR REPLACE` deletes.
 /// `synchronous = FULL`: with NORMAL in WAL mode, a power failure may undo the last commits, and a cache may already
 /// hold their values. `cache_size`: 16 MiB of pages (SQLite's default is 2 MiB), enough for the pages that one search
 /// of 100,000 rows reads.
@@ -52,7 +55,8 @@ impl fmt::Debug for Database {
 struct Shared {
     dialect: Dialect,
     readers: SqlPool,
-    /// On PostgreSQL these are the connections of `readers`, and writers hold at most half of them.
+    /// On PostgreSQL these are the connections of `readers`, and writers hold at most half of them. On SQLite it is one
+    /// other connection.
     writers: SqlPool,
     /// Opens connections that keep one server session, for PostgreSQL's migrations. `None` on SQLite, and if the
     /// options name only a pooler in transaction mode.
@@ -75,9 +79,9 @@ impl Database {
     ///
     /// PostgreSQL: at most [`DatabaseOptions::pool_size`] connections. One is the journal's. Writers use at most half
     /// of the others and readers may use all of them, so writers cannot use up the readers' connections. A caller waits
-    /// up to 2 s for a connection; if the server refuses a new one, it waits for one that another caller returns.
-    /// Writers wait up to 5 s for a lock. If the URL lists several servers, larder tries them in that order and uses
-    /// the first primary. It refuses a standby, even if the URL lists no other server; for standbys see
+    /// up to 2 s for a connection; if the server refuses a new one, the caller waits for one that another caller
+    /// returns. Writers wait up to 5 s for a lock. If the URL lists several servers, larder tries them in that order
+    /// and uses the first primary. It refuses a standby, even if the URL lists no other server; for standbys see
     /// [`Database::replica`].
     ///
     /// SQLite: WAL mode, 4 connections that only read, one that writes, and one of the journal. Each waits up to 5 s
@@ -118,8 +122,9 @@ impl Database {
         Address::parse(url).map(drop)
     }
 
-    /// The files of a SQLite database, and its folder, that others than their owner can read or replace, each with its
-    /// permissions; none for PostgreSQL. This creates the file for its owner alone, but does not change an existing one.
+    /// The files of a SQLite database that other users can read or write, and its folder if other users can replace the
+    /// files in it; each with its permissions. None for PostgreSQL. [`Database::open`] creates a missing file for its
+    /// owner alone, and does not change the permissions of an existing one.
     ///
     /// # Errors
     /// As [`Database::check_url`].
@@ -249,9 +254,9 @@ impl Database {
         }
     }
 
-    /// Checks that a write transaction can begin. Not counted as a statement.
+    /// Checks that a write transaction can begin. Does not count as a statement.
     ///
-    /// Other writers may take longer than 1 s; so if there is no answer by then, the check has not failed.
+    /// If there is no answer within 1 s, the check succeeds: another writer may hold the write lock for longer.
     ///
     /// # Errors
     /// No write transaction can begin.
@@ -290,8 +295,8 @@ async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
     }
 }
 
-/// The error if the options name only a pooler in transaction mode, which could run a migration's statements in several
-/// sessions.
+/// The error if the options name only a pooler in transaction mode. Such a pooler could run a migration's statements in
+/// several sessions.
 fn needs_session() -> Error {
     Error::schema(
         "migrations are pending, and they need a session, which a pooler in transaction mode does not keep: set \

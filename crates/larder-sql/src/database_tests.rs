@@ -189,7 +189,8 @@ async fn postgres_reads_what_is_committed_whatever_its_default() {
     }
 }
 
-/// A connection inside a transaction that no code knows of, as a full disk can leave it: each BEGIN on it fails.
+/// A full disk can leave a connection inside a transaction that larder does not know of. Each BEGIN on such a
+/// connection fails.
 #[tokio::test]
 async fn a_connection_on_which_begin_fails_is_thrown_away() {
     let (_server, database) = sqlite().await;
@@ -207,7 +208,7 @@ async fn a_connection_on_which_begin_fails_is_thrown_away() {
     write.commit().await.unwrap();
 }
 
-/// As after a failed COMMIT, and after a failure by which SQLite has rolled back by itself: the next writer gets another
+/// A COMMIT can fail, and SQLite can roll back by itself after a failure. In both cases the next writer gets another
 /// connection, on which it can write.
 #[tokio::test]
 async fn a_connection_on_which_commit_or_rollback_fails_is_thrown_away() {
@@ -215,7 +216,7 @@ async fn a_connection_on_which_commit_or_rollback_fails_is_thrown_away() {
     for ends_by_commit in [true, false] {
         let mut write = database.begin().await.unwrap();
         sqlx::query("PRAGMA cache_size = 7").execute(write.statement()).await.unwrap();
-        // The transaction ends behind the back of `write`.
+        // `write` does not notice that this ends its transaction.
         sqlx::query("ROLLBACK").execute(write.statement()).await.unwrap();
         match ends_by_commit {
             true => drop(write.commit().await.unwrap_err()),

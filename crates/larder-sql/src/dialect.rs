@@ -2,9 +2,9 @@
 //!
 //! One query serves both databases through sqlx's `Any` driver. The driver's limits, and what to write instead:
 //! - a SQLite column declared BOOLEAN cannot be decoded at all: select `CAST(flag AS INTEGER)` on both;
-//! - PostgreSQL's `SUM` of BIGINT is NUMERIC, which cannot be decoded: `CAST(SUM(n) AS BIGINT)`;
+//! - PostgreSQL's `SUM` of BIGINT is NUMERIC, which cannot be decoded: select `CAST(SUM(n) AS BIGINT)`;
 //! - SQLite's `RETURNING` shows the row as it was before AFTER triggers ran: read the row again after an UPDATE;
-//! - `sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL refuses: write `$1`, `$2` without it.
+//! - `sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL refuses: do not use it, and write `$1`, `$2` by hand.
 
 /// Opens a transaction in which each statement sees all commits before the statement, whatever the server's default
 /// level is.
@@ -35,10 +35,11 @@ impl Dialect {
 
     /// The statement that opens a write transaction.
     ///
-    /// READ COMMITTED: a statement that waited for a lock sees what the lock's last holder committed. Lock time-out 5
-    /// s, as SQLite's `busy_timeout`: without it, a writer would keep its connection for as long as a client in psql
-    /// holds a row. LOCAL: a setting of the session would reach other clients of a pooler. Both statements go to the
-    /// server in one message.
+    /// On PostgreSQL it is two statements, which go to the server in one message:
+    /// - READ COMMITTED, so that a statement that waited for a lock sees what the lock's last holder committed.
+    /// - A lock time-out of 5 s, as SQLite's `busy_timeout`. Without it, a writer would keep its connection for as long
+    ///   as another client, such as psql, holds a row lock. It is LOCAL, because a setting of the session would reach
+    ///   other clients of a pooler.
     pub(crate) fn begin(self) -> &'static str {
         match self {
             Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '5s'",

@@ -13,8 +13,8 @@ use crate::refusal::Refusal;
 pub enum ErrorKind {
     /// The address of the database cannot be used; the text says what is allowed.
     Address(String),
-    /// There is no connection in time, the connection broke, the disk is full, or a deadlock was resolved: a retry may
-    /// help.
+    /// A retry may help: there is no connection in time, the connection broke, the disk is full, or the database ended
+    /// the transaction because of a deadlock.
     Unavailable,
     /// A row with this value exists already.
     Unique {
@@ -23,12 +23,13 @@ pub enum ErrorKind {
     },
     /// A CHECK refused the row.
     Check {
-        /// The constraint's name; on SQLite, if it has no name, its text.
+        /// The constraint's name. On SQLite, if the constraint has no name, it is the text of the CHECK.
         constraint: String,
     },
     /// Another constraint refused the row: a foreign key, NOT NULL or an exclusion.
     Constraint {
-        /// The constraint's name; for NOT NULL, and on SQLite, the database's text, which has no value of the row.
+        /// The constraint's name. For NOT NULL, and on SQLite, it is the database's message instead, which has no value
+        /// of the row.
         constraint: String,
     },
     /// The declaration of a table for the journal is invalid; the text says what is allowed.
@@ -87,6 +88,15 @@ impl Error {
             (is_postgres || error.message().starts_with("no such table"))
                 && error.message().contains("larder_")
         });
+        let is_denied = error.as_database_error().is_some_and(|error| {
+            error.code().is_some_and(|code| code == "42501") && error.message().contains("larder_outbox")
+        });
+        if is_denied {
+            return Self::no_journal(
+                "the role of the transaction may not read larder_outbox, so nothing was committed: \
+                 GRANT SELECT ON larder_outbox TO each role that `SET ROLE` gives a transaction, or RESET ROLE before the commit",
+            );
+        }
         if is_missing {
             return Self::no_journal(
                 "the database has no outbox, or one of an earlier release; a migration of the application has to run what \
@@ -114,7 +124,9 @@ impl fmt::Display for Error {
             ErrorKind::Constraint { constraint } => write!(f, "the database refused the row: {constraint}"),
             ErrorKind::Other if self.lost_a_statement() => f.write_str(
                 "the database does not know a statement that was prepared on this connection: a pooler in transaction \
-                 mode has to be declared, DATABASE_POOLER=transaction",
+                 mode has to be declared: DATABASE_POOLER=transaction for the service, `DatabaseOptions::pooler` for a \
+                 `Database`, and `statement_cache_capacity(0)` (in the URL: statement-cache-capacity=0) for a pool that is \
+                 joined",
             ),
             ErrorKind::Other => f.write_str("the database failed"),
         }
@@ -168,7 +180,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// The error of the database or of the connection that caused a migration's error.
+/// The error of the database, or of the connection, that is behind a migration's error.
 pub(crate) fn cause<'e>(mut error: &'e (dyn StdError + 'static)) -> Option<&'e sqlx::Error> {
     loop {
         match error.downcast_ref() {

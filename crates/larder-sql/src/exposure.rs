@@ -1,22 +1,23 @@
-//! Files that hold secrets, such as a SQLite database with password hashes: they are created for their owner alone, and
-//! [`mode`] says which files others may read.
+//! The permissions of files that hold secrets, such as a SQLite database with password hashes. larder creates a
+//! database file for its owner alone; [`mode`] and [`folder_mode`] find files and folders that other users can read or
+//! change.
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// What SQLite appends to the name of a database for the files beside it.
+/// The suffixes of the two files that SQLite creates beside a database file while the database is open in WAL mode.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
-/// The permissions with which others than its owner can read or write a file; `None` if they cannot, if there is no such
-/// file, and on systems without such permissions.
+/// Returns the permissions of a file if other users than its owner can read or write it. `None` if they cannot, if
+/// there is no such file, or if the system is not Unix.
 pub fn mode(path: &Path) -> Option<u32> {
     permissions(path).filter(|mode| mode & 0o066 != 0)
 }
 
-/// The permissions with which others than its owner can replace the files in a folder. A sticky folder such as `/tmp` does
-/// not let them.
+/// Returns the permissions of a folder if other users than its owner can replace the files in it. `None` as for
+/// [`mode`], and for a folder with the sticky bit, such as `/tmp`: there each user can replace only their own files.
 pub fn folder_mode(path: &Path) -> Option<u32> {
     permissions(path).filter(|mode| mode & 0o022 != 0 && mode & 0o1000 == 0)
 }
@@ -32,8 +33,8 @@ fn permissions(_: &Path) -> Option<u32> {
     None
 }
 
-/// Creates the file of a database, and its folder, unless they exist: with 0600 and 0700. SQLite gives the files beside a
-/// database the permissions of the database.
+/// Creates the file of a database with the permissions 0600, and its missing folders with 0700. What exists stays as it
+/// is. SQLite gives the files beside a database the permissions of the database file.
 pub(crate) fn create(path: &Path) -> io::Result<()> {
     let (mut folders, mut file) = (DirBuilder::new(), OpenOptions::new());
     folders.recursive(true);
@@ -51,7 +52,8 @@ pub(crate) fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The files of a database, and its folder, that others can read or replace.
+/// Returns the files of a database that other users can read or write, and its folder if other users can replace the
+/// files in it; each with its permissions.
 pub(crate) fn of_database(path: &Path) -> Vec<(PathBuf, u32)> {
     let beside = BESIDE.map(|suffix| {
         let mut name = OsString::from(path);

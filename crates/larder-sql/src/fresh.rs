@@ -7,10 +7,10 @@ use sqlx::{Connection, PgConnection, Row};
 
 use crate::error::Error;
 
-/// Asks whether a transaction is open, and whether the server is a standby. If none is open, the server sets
-/// `transaction_timestamp()` and `statement_timestamp()` to the arrival of this message (simple protocol). If an
-/// earlier message opened a transaction, `transaction_timestamp()` is older, even if only BEGIN has run. A transaction
-/// that has written has an id.
+/// Asks whether a transaction is open, and whether the server is a standby. If no transaction is open, the server sets
+/// both `transaction_timestamp()` and `statement_timestamp()` to the arrival of this message (simple protocol), so they
+/// are equal. If an earlier message opened a transaction, `transaction_timestamp()` is older, even if only BEGIN has
+/// run. A transaction that has written also has an id.
 const ABOUT: &str = "SELECT transaction_timestamp() <> statement_timestamp()
         OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
     pg_is_in_recovery() AS is_standby";
@@ -50,8 +50,8 @@ impl CheckedConnection for SqliteConnection {
         if self.is_in_transaction() {
             return Ok(Some(OPEN));
         }
-        // DEFERRED takes no lock and no snapshot, and SQLite refuses it within a transaction. `begin_with` of the
-        // driver rolls back if this future is dropped before its end.
+        // Find an open transaction by trying to open one: SQLite refuses that within a transaction. DEFERRED takes no
+        // lock and no snapshot. The driver's `begin_with` rolls back if this future is dropped before its end.
         match self.begin_with("BEGIN DEFERRED").await {
             Ok(transaction) => transaction.rollback().await.map(|()| None),
             Err(sqlx::Error::Database(error)) if error.message().contains("within a transaction") => {
@@ -64,8 +64,9 @@ impl CheckedConnection for SqliteConnection {
 
 /// Checks a connection for a loader that does not read through a [`Database`](crate::database::Database). If the
 /// connection is inside a transaction, or leads to a PostgreSQL standby, the load is [spoiled](larder::loading::spoil):
-/// its value goes to the caller and is not stored. An open transaction may show changes that are rolled back later;
-/// under REPEATABLE READ, and always on SQLite, it shows an old state of the database.
+/// its value goes to the caller and is not stored. The reason is that an open transaction may show its own changes,
+/// which it may roll back later. Under REPEATABLE READ, and always on SQLite, it also shows an old state of the
+/// database.
 ///
 /// Inside a load it costs one message to the server, outside a load nothing. Call it for each statement, because the
 /// connection's user may open a transaction in between.

@@ -1,5 +1,5 @@
-//! What the last inspection of a database's journals found. `journal::completeness` inspects; write transactions
-//! compare their tables with the result before they commit.
+//! What the last inspection of a database's journals found. `journal::completeness` inspects. When a write transaction
+//! reads its touches before its commit, it compares the present facts with the inspected ones.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -63,7 +63,7 @@ impl fmt::Display for Defect {
 #[derive(Clone, Debug)]
 pub(crate) struct Inspection {
     pub(crate) defects: Vec<Defect>,
-    /// Why changes touch more than necessary: triggers that name columns which do not exist touch everything.
+    /// Why changes touch more than necessary: a trigger that names a column which does not exist touches everything.
     pub(crate) imprecisions: Vec<String>,
     /// What a write transaction compares before its commit: on PostgreSQL the facts about each relation, as JSON; on
     /// SQLite the version of the schema.
@@ -73,7 +73,8 @@ pub(crate) struct Inspection {
 /// The last inspection of a database's journals, for its write transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Completeness(
-    /// Each poll replaces the state, and each write transaction reads it. No task holds the lock across an await.
+    /// Each poll replaces the state, and each write transaction reads it. No task holds the lock across an await, so a
+    /// blocking mutex is enough.
     Mutex<State>,
 );
 
@@ -105,7 +106,8 @@ impl<T> Default for Fault<T> {
 }
 
 impl<T: fmt::Display> Fault<T> {
-    /// Logs one line when an episode begins and one when it ends. `effect` says what the fault causes meanwhile.
+    /// Replaces the reasons. Logs one line when the fault begins and one when it ends. `effect` says what the fault
+    /// causes meanwhile.
     fn replace(&mut self, reasons: Vec<T>, effect: &str) {
         self.reasons = reasons;
         if self.reasons.is_empty() {
@@ -176,7 +178,7 @@ impl Completeness {
         self.lock().facts.clone()
     }
 
-    /// Ignores poisoning: the state is consistent between any two statements, so also after a panic.
+    /// Ignores poisoning, because a panic between any two statements leaves the state consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,14 +1,15 @@
 //! PostgreSQL and SQLite for larder: fresh autocommit reads, a single writer on SQLite, migrations, and the journal.
 //!
-//! One set of SQL strings with `$1` placeholders serves both databases through sqlx's `Any` driver; where the dialects
-//! differ, a method of [`dialect::Dialect`] has both forms. `Any` supports TEXT, BIGINT and (as a parameter) BOOLEAN, so
-//! schemas that are read through [`Database`] use only those types: [`dialect`] lists the pitfalls. An application that
-//! reads and writes through a pool of its own uses every type: see [`SqlJournal::join`].
+//! One set of SQL strings with `$1` placeholders serves both databases through sqlx's `Any` driver. Where the dialects
+//! differ, a method of [`dialect::Dialect`] returns the form of each. `Any` supports TEXT, BIGINT and (as a parameter)
+//! BOOLEAN, so a schema that is read through [`Database`] uses only these types; [`dialect`] lists the limits of `Any`.
+//! An application that reads and writes through a pool of its own can use every type: see [`SqlJournal::join`].
 //!
-//! [`journal`] makes the database record what each change touches, whichever program makes the change.
+//! [`journal`] makes the database record which cache entries each change makes invalid, whichever program makes the
+//! change.
 //!
-//! SQLite needs the feature `sqlite`. For TLS to PostgreSQL, turn on one of sqlx's `tls-…` features in your own
-//! dependency on it.
+//! SQLite needs the feature `sqlite`. For TLS to PostgreSQL, depend on sqlx in your own crate and turn on one of its
+//! `tls-…` features.
 
 #![warn(missing_debug_implementations)]
 

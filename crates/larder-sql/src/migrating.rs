@@ -62,10 +62,15 @@ impl Database {
     /// pending, a role without the right to create is enough.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`](crate::error::ErrorKind::Schema) if an applied migration has changed since; if a later
-    /// program migrated the database and the database does not say that this program can run on it; if tables of the
-    /// same names belong to another application; if migrations are pending and the role may not apply them, or the only
-    /// connection is a pooler in transaction mode. Else the database's error.
+    /// [`ErrorKind::Schema`](crate::error::ErrorKind::Schema) in these cases:
+    /// - An applied migration has changed since, is not known to this program, or failed half-way.
+    /// - A later program migrated the database, and the database does not say that this program can run on it.
+    /// - Tables that the migrations would create exist already and belong to another application.
+    /// - Migrations are pending, and the role may not apply them, or the only address leads through a pooler in
+    ///   transaction mode.
+    /// - The role may not read the tables of the migrations.
+    ///
+    /// Else the database's error.
     pub async fn migrate(&self, migrations: Migrations) -> Result<MigrationOutcome, Error> {
         let migrator = match self.dialect() {
             Dialect::Postgres => migrations.postgres,
@@ -80,8 +85,8 @@ impl Database {
         }
         if present.applied.is_empty()
             && let Err(foreign) = self.refuse_foreign_tables(migrator).await
-            // If another process has created the tables meanwhile, `_sqlx_migrations` has a row too: a migration
-            // commits its tables and its row together.
+            // Another process may have migrated meanwhile, so that the tables are not foreign. Then `_sqlx_migrations`
+            // has a row: a migration commits its tables and its row together.
             && self.present().await?.applied.is_empty()
         {
             return Err(foreign);
@@ -134,7 +139,8 @@ impl Database {
     async fn refuse_foreign_tables(&self, migrator: &Migrator) -> Result<(), Error> {
         let mut foreign = Vec::new();
         for name in tables_of(migrator) {
-            // Look only in the schema where CREATE TABLE would create it; the same name in another schema is allowed.
+            // Look only in the schema in which CREATE TABLE would create the table; the same name in another schema is
+            // allowed.
             let is_there = match self.dialect() {
                 Dialect::Postgres => {
                     let query = "SELECT CAST(COUNT(*) AS BIGINT) AS is_there FROM pg_class
@@ -173,8 +179,8 @@ impl Database {
         migrator.set_ignore_missing(true);
         let failed = |error| Error::from(sqlx::Error::from(error));
         match self.session()? {
-            // sqlx holds an advisory lock while it migrates, and a second process waits for that lock without a limit.
-            // So use a new connection: its end releases the lock, whether the migrations succeed or not.
+            // Use a new connection, because its end releases the advisory lock that sqlx holds while it migrates,
+            // whether the migrations succeed or not. A second process waits for that lock without a limit.
             Some(source) => {
                 let mut connection = self.fresh(source).await?;
                 let ran = migrator.run(connection.driver()).await.map_err(failed);

@@ -32,7 +32,7 @@ pub struct DatabaseOptions {
     pub(crate) direct_url: Option<String>,
     pub(crate) pooler: Pooler,
     pub(crate) pool_size: u32,
-    /// Whose present options each new connection has. `None`: the URL's.
+    /// The pool whose present options each new connection gets. `None`: the options of the URL.
     pub(crate) like: Option<PgPool>,
 }
 

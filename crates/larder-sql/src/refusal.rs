@@ -24,7 +24,7 @@ pub(crate) enum RefusalKind {
     Settled,
 }
 
-/// SQLite's code for a file that is something else.
+/// SQLite's code for a file that is no database.
 const NOT_SQLITE: &str = "26";
 
 impl Refusal {
@@ -51,7 +51,7 @@ impl Refusal {
             sqlx::Error::Tls(error) => {
                 Self { text: format!("{host}: no TLS: {error}"), kind: RefusalKind::Settled }
             }
-            // The driver's text may quote a part of the URL.
+            // Leave the driver's text out: it may quote a part of the URL, which can have a password.
             sqlx::Error::Configuration(_) => {
                 Self { text: format!("{host}: the URL cannot be used"), kind: RefusalKind::Settled }
             }

@@ -150,7 +150,8 @@ impl Replica {
         self.primary.read_connection().await
     }
 
-    /// How many reads went to the primary because the standby was late, away, or not of this primary.
+    /// How many reads went to the primary because the standby was late, away, or not of this primary, or failed the
+    /// query. Reads in the 1 s after such a case count too.
     pub fn fallbacks(&self) -> u64 {
         self.shared.fallbacks.load(Ordering::Relaxed)
     }

@@ -42,9 +42,10 @@ impl Database {
     }
 
     /// As [`Database::begin`], for a transaction that first locks one row in the database. `row` is any name that the
-    /// application gives to that row. On PostgreSQL, this process's writers of one row queue for its row lock before
-    /// they take a connection, and wait for it up to 5 s: at most one of them holds a connection, so a contended row
-    /// does not use up the pool. On SQLite all writers queue for the one write connection.
+    /// application gives to that row. On PostgreSQL, this process's writers of one row queue, for up to 5 s, for a lock
+    /// in memory before they take a connection. So at most one of them holds a connection, and a contended row does not
+    /// use up the pool. This lock does not replace the database's: lock the row there with
+    /// [`WriteTransaction::locking`]. On SQLite all writers queue for the one write connection.
     ///
     /// A task that holds one row lock must not wait for a second one: two such tasks could deadlock.
     ///
@@ -74,7 +75,7 @@ impl WriteTransaction {
         &self.database
     }
 
-    /// `select` with its rows locked until the transaction ends.
+    /// The statement `select`, which also locks its rows until the transaction ends.
     pub fn locking(&self, select: &'static str) -> AssertSqlSafe<String> {
         AssertSqlSafe(format!("{select}{}", self.dialect().for_update()))
     }

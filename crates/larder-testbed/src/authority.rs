@@ -41,14 +41,14 @@ impl Authority {
         self.folder.path().join("authority.pem")
     }
 
-    /// Issues a certificate for a server under this host name.
+    /// Issues a certificate for a server under this host name, or for a client of this name.
     ///
     /// # Errors
     ///
     /// If openssl fails.
     pub fn issue(&self, host: &str) -> Result<Issued> {
         let extensions = format!(
-            "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:{host}\n"
+            "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=DNS:{host}\n"
         );
         self.make(host, host, &extensions, Some(("authority.pem", "authority.key")))
     }

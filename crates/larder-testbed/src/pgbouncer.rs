@@ -34,7 +34,8 @@ pub struct PgBouncer {
 impl PgBouncer {
     /// Starts a PgBouncer in front of `server`, with at most `connections` to each of its databases.
     ///
-    /// It ignores only the startup parameter `extra_float_digits`, which sqlx sends.
+    /// PgBouncer refuses clients that send an unknown startup parameter. This one ignores only `extra_float_digits`,
+    /// which sqlx sends.
     ///
     /// # Errors
     ///

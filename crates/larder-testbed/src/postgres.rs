@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::account::Account;
+use crate::authority::Authority;
 use crate::ports::{boot_on, free_port};
 use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
@@ -88,6 +90,40 @@ impl Postgres {
         }
         init(folder.path(), account.as_ref())?;
         Self::on(folder, account, settings)
+    }
+
+    /// As [`start`](Self::start), with TLS: its certificate is for `localhost`. `postgres` needs no TLS; each other user
+    /// needs a certificate of `authority` that has the user's name.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start) and [`Authority::issue`].
+    pub fn start_with_tls(authority: &Authority) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("larder-postgres-").tempdir()?;
+        let account = Account::for_servers()?;
+        if let Some(account) = &account {
+            account.own(folder.path())?;
+        }
+        init(folder.path(), account.as_ref())?;
+        let issued = authority.issue("localhost")?;
+        let files = [("ca", authority.certificate()), ("server", issued.certificate), ("key", issued.key)];
+        let mut settings = vec!["ssl=on".to_owned()];
+        for ((name, from), setting) in files.into_iter().zip(["ssl_ca_file", "ssl_cert_file", "ssl_key_file"])
+        {
+            let file = folder.path().join(name);
+            fs::copy(from, &file)?;
+            // PostgreSQL refuses a key that others may read.
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+            if let Some(account) = &account {
+                account.own(&file)?;
+            }
+            settings.push(format!("{setting}={}", file.display()));
+        }
+        let access =
+            "local all all trust\nhost all postgres 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 cert\n";
+        fs::write(folder.path().join("data/pg_hba.conf"), access)?;
+        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+        Self::on(folder, account, &settings)
     }
 
     /// Starts a server on the data in `folder`.

@@ -52,7 +52,7 @@ enum Way {
 /// The instant at which bytes came, and the bytes; no bytes mean the end of the connection.
 type Parcel = (Instant, Vec<u8>);
 
-/// The most parcels that one direction buffers. Then the sender waits, as in TCP.
+/// The most parcels that one direction buffers. While the buffer is full, the sender waits, as with TCP.
 const ON_THEIR_WAY: usize = 64;
 
 impl Mode {
@@ -178,7 +178,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Connects a client's connection with a new one to the server.
+/// Opens a connection to the server for a client's connection, and forwards the bytes of both.
 fn link(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let (target, mode) = {
         let state = shared.lock();

@@ -19,17 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The server, a program of aiosmtpd. Its arguments are the port, the folder, and `tls`, `auth` or both.
 const SERVER: &str = include_str!("smtp_server.py");
 
-/// `openssl req` takes these, so that the certificate is one of a server and not of an authority.
+/// The configuration for `openssl req`, which makes the certificate one of a server and not of an authority.
 const CERTIFICATE: &str = "[req]\ndistinguished_name=name\nx509_extensions=server\nprompt=no\n[name]\nCN=localhost\n\
                            [server]\nbasicConstraints=critical,CA:FALSE\n\
                            subjectAltName=DNS:localhost,IP:127.0.0.1\n";
 
-/// What the server needs of its clients.
+/// What the server requires of its clients.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SmtpOptions {
-    /// It offers STARTTLS and takes no mail without it.
+    /// The server offers STARTTLS, and takes no mail without TLS.
     pub tls: bool,
-    /// It takes no mail without the user `larder` and the password `a mail password`.
+    /// The server takes no mail before a login as `larder` with the password `a mail password`.
     pub auth: bool,
 }
 
@@ -59,7 +59,7 @@ impl SmtpServer {
     /// As [`start`](Self::start), or if another process has the port.
     pub fn start_on(port: u16, options: SmtpOptions) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-smtp-").tempdir()?;
-        // The interpreter that Debian's package is for: one on the PATH may not find it.
+        // Use the interpreter beside aiosmtpd: another python3 on the PATH may not find Debian's package.
         let python = find(Program::Aiosmtpd)?.with_file_name("python3");
         let (script, log) = (folder.path().join("server.py"), folder.path().join("log"));
         fs::write(&script, SERVER)?;

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Aging {
     /// From this share of the TTL on, a read refreshes the entry.
     pub refresh_ahead: Option<f64>,
-    /// The factor β of XFetch: the larger, the earlier entries are refreshed.
+    /// The factor β of XFetch, which refreshes entries at random times before their TTL ends: the larger β is, the
+    /// earlier.
     pub early_refresh: Option<f64>,
     /// How long after its TTL an entry is served while it is refreshed.
     pub stale_while_revalidate: Duration,

@@ -22,7 +22,7 @@ pub(crate) struct Batch {
     pub(crate) everything: bool,
 }
 
-/// An invalidation for which Redis has to be searched.
+/// What a search through the keys of Redis has to find, so that it can be unlinked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sweep<'a> {
     /// Every entry whose text matches the pattern.
@@ -60,7 +60,7 @@ impl Batch {
         self.keys.iter().cloned().chain(self.tags.iter().map(TagKey::to_bytes)).collect()
     }
 
-    /// The parts for which Redis has to be searched.
+    /// The parts that Redis can find only by a search through its keys.
     pub(crate) fn sweeps(&self) -> Vec<Sweep<'_>> {
         if self.everything {
             return vec![Sweep::Everything];

@@ -23,14 +23,17 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Opens after `failures` loads in a row have failed, on this instance, for five seconds. `failures` is at least 1.
+    /// Opens after `failures` calls of a loader in a row have failed, on this instance, for five seconds. `failures` is at
+    /// least 1. A call for several keys counts once: it has failed if it returned an error, panicked, took longer than the
+    /// load time-out, or has an [error](crate::Loaded::failed) for each of its keys. A [`put`](crate::Class::put) calls no
+    /// loader, so it neither counts nor is refused.
     #[must_use]
     pub fn after(failures: u32) -> Self {
         Breaker { failures, pause: Duration::from_secs(5) }
     }
 
-    /// How long no load begins: 1 ms to an hour. After that one load is tried: if it succeeds, loads begin again;
-    /// otherwise another pause follows. Default: 5 s.
+    /// How long no load begins: 1 ms to an hour. After that one call of a loader is tried, for one key or several: if it
+    /// succeeds, loads begin again; otherwise another pause follows. Default: 5 s.
     #[must_use]
     pub fn pause(self, pause: Duration) -> Self {
         Breaker { pause, ..self }
@@ -53,7 +56,7 @@ impl Breaker {
 #[derive(Debug, Default)]
 pub(crate) struct BreakerState {
     breaker: Option<Breaker>,
-    /// The loads that failed since the last one that succeeded.
+    /// The calls of a loader that failed since the last one that succeeded.
     failed: AtomicU32,
     /// No load begins before this instant, in nanoseconds.
     open_until: AtomicU64,
@@ -64,7 +67,7 @@ impl BreakerState {
         BreakerState { breaker, ..BreakerState::default() }
     }
 
-    /// Whether a load may begin now. Of the loads at the end of a pause, one may.
+    /// Whether a call of a loader may go on now. Of the calls at the end of a pause, one may.
     pub(crate) fn may_load(&self, clock: &Clock) -> bool {
         let Some(breaker) = self.breaker else { return true };
         if self.failed.load(Ordering::Relaxed) < breaker.failures {

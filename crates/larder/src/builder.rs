@@ -138,8 +138,9 @@ impl Builder {
         return false;
     }
 
-    /// How much memory the entries of this process take, with all that belongs to them: decoded values, keys, tags,
-    /// and free room of collections. A larger entry than 1/32 of it is not kept: `Stats::no_room`. Default: 64 MiB.
+    /// The budget: how much memory the entries of this process may take, with all that belongs to them: decoded values,
+    /// keys, tags, and free room of collections. An entry that is larger than 1/32 of the budget is not kept;
+    /// [`Stats::no_room`](crate::stats::Stats::no_room) counts it. Default: 64 MiB.
     pub fn memory_bytes(self, memory_bytes: u64) -> Self {
         Builder { memory_bytes, ..self }
     }
@@ -172,10 +173,10 @@ impl Builder {
     }
 
     /// How long one request may wait for Redis, all its round trips together: 1 ms to 10 s. A request is a read, a read
-    /// of several keys, a put or the draw of a permit. When its budget is spent, it goes on as if there were no Redis: it
-    /// calls its loader, and [`Stats::budgets_spent`](crate::stats::Stats::budgets_spent) counts it. A wait for another
-    /// instance's load is not on the budget. Invalidations, those of a put included, have none: they are promises, and
-    /// keep [`redis_timeout`](Builder::redis_timeout). Default: 50 ms.
+    /// of several keys, a put or the draw of a permit. When its budget is spent, the request goes on as if there were
+    /// no Redis: it calls its loader, and [`Stats::budgets_spent`](crate::stats::Stats::budgets_spent) counts it. A
+    /// wait for another instance's load does not use up the budget. Invalidations, those of a put included, have no
+    /// budget, because they are promises; only [`redis_timeout`](Builder::redis_timeout) limits them. Default: 50 ms.
     ///
     /// # Examples
     ///
@@ -262,8 +263,8 @@ impl Builder {
         Builder { rules, ..self }
     }
 
-    /// Builds the cache; needs a tokio runtime. With Redis or a journal, `build` waits up to 1 s until that can be
-    /// used. If Redis is away, `build` succeeds and reads go to their loaders until Redis answers.
+    /// Builds the cache; needs a tokio runtime. With Redis or a journal, `build` waits up to 1 s until Redis or the
+    /// journal can be used. If Redis is away, `build` succeeds and reads go to their loaders until Redis answers.
     ///
     /// # Errors
     ///

@@ -51,8 +51,9 @@ impl Cache {
     }
 
     /// What this cache does from now on, on this instance: hits, misses, loads, invalidations and more, in their order.
-    /// A subscriber that is more than 4,096 events behind gets [`Event::Missed`](crate::Event::Missed); it delays no
-    /// read. While there is no subscriber, events cost a hit one relaxed load of a counter.
+    /// A subscriber delays no read: if it is more than 4,096 events behind, it gets
+    /// [`Event::Missed`](crate::Event::Missed). While there is no subscriber, each hit costs one relaxed load of a
+    /// counter more.
     ///
     /// # Examples
     ///
@@ -77,8 +78,8 @@ impl Cache {
         self.engine.events.subscribe()
     }
 
-    /// As [`Cache::events`], without [`Event::Hit`](crate::Event::Hit): of a busy cache, hits are most events. Hits cost
-    /// nothing for such a subscriber, and do not overwrite what it has not received yet.
+    /// As [`Cache::events`], without [`Event::Hit`](crate::Event::Hit), because most events of a busy cache are hits.
+    /// For such a subscriber, hits cost nothing, and they do not overwrite events that it has not received yet.
     pub fn events_without_hits(&self) -> Events {
         self.engine.events.subscribe_without_hits()
     }
@@ -111,6 +112,30 @@ impl Cache {
     /// [budget](crate::Builder::memory_bytes).
     pub fn memory_bytes(&self) -> u64 {
         self.engine.local.weight_bytes()
+    }
+
+    /// Runs `request` on one [budget](crate::Builder::redis_budget): all its reads, puts and draws of permits together wait
+    /// for Redis no longer than that, and what is left over goes on without Redis. Put it around the answer to a request
+    /// of HTTP. Without it, each read has a budget of its own.
+    ///
+    /// A task that `request` spawns is no part of it, and a refresh in the background neither. After a wait for another
+    /// instance's load, the budget begins again. A request within a request shares its budget, also one of another cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// let load = || async { Ok::<_, std::io::Error>("sea view".to_owned()) };
+    /// let both = async { Ok::<_, larder::Error>([rooms.get_or_load(&7, load).await?, rooms.get_or_load(&8, load).await?]) };
+    /// assert!(cache.with_redis_budget(both).await?.iter().all(Option::is_some));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn with_redis_budget<T>(&self, request: impl Future<Output = T>) -> T {
+        self.engine.with_budget(request).await
     }
 
     /// The state of the cache at this instant. If the cache is degraded, the report says why and what to do.

@@ -87,7 +87,8 @@ pub(crate) enum Scope {
     Everything,
 }
 
-/// Learns of each invalidation at once, for events. A trait, because what events say is made of causes.
+/// Gets each invalidation at once, to send an event about it. It is a trait, because the module of events imports this
+/// one.
 pub(crate) trait ObservesInvalidations: Send + Sync {
     /// All of `batch` is invalidated.
     fn invalidated(&self, batch: &Batch, cause: Cause);

@@ -18,9 +18,11 @@ pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 /// The wire format of a class's values in Redis. Memory keeps the decoded value, not its bytes.
 ///
 /// A codec carries a value if the value is equal after encoding and decoding. The cache checks this for each value
-/// before it stores one. If the decoded value differs, the caller gets the loaded value, no tier stores it, an error is
-/// logged, and [`not_carried`](crate::stats::Stats::not_carried) counts it. The check also runs without Redis, so a
-/// test on memory alone finds such a value.
+/// before it stores one. A value that the class's codec does not carry is written by MessagePack or, if that does not
+/// carry it either, by postcard; [`other_codec`](crate::stats::Stats::other_codec) counts it, and it is logged. If none of
+/// them carries it, the caller gets the loaded value, no tier stores it, an error is logged, and
+/// [`not_carried`](crate::stats::Stats::not_carried) counts it. The check also runs without Redis, so a test on memory
+/// alone finds such a value.
 ///
 /// # Examples
 ///
@@ -60,6 +62,26 @@ impl Codec {
             Codec::Raw => 3,
         }
     }
+
+    /// The codecs that write the values of a class whose codec is this, in the order in which they are tried. Its readers
+    /// accept the entries of all of them.
+    fn tried(self) -> &'static [Codec] {
+        match self {
+            Codec::MessagePack => &[Codec::MessagePack, Codec::Postcard],
+            Codec::Postcard => &[Codec::Postcard, Codec::MessagePack],
+            Codec::Json => &[Codec::Json, Codec::MessagePack, Codec::Postcard],
+            Codec::Raw => &[Codec::Raw],
+        }
+    }
+
+    /// The numbers of the codecs whose entries a class with this codec reads.
+    pub(crate) fn readable_ids(self) -> &'static [u8] {
+        match self {
+            Codec::MessagePack | Codec::Postcard => &[0, 2],
+            Codec::Json => &[0, 1, 2],
+            Codec::Raw => &[3],
+        }
+    }
 }
 
 /// Why a codec did not write or read a value.
@@ -90,6 +112,8 @@ pub(crate) enum CodecError {
 /// A value that can be stored: its bytes, and the value that they decode to.
 pub(crate) struct EncodedValue {
     pub(crate) payload: Vec<u8>,
+    /// The codec that wrote `payload`.
+    pub(crate) codec: Codec,
     pub(crate) digest: u64,
     /// The value that `payload` decodes to. Every reader gets it, also the reader that loaded, so that all get equal
     /// values.
@@ -137,8 +161,7 @@ impl Coder {
         self.codec
     }
 
-    /// Encodes `value` and verifies that it decodes to an equal value. Comparing bytes would not be enough: a codec
-    /// that omits field names can decode bytes into the wrong fields and encode these wrong fields to the same bytes.
+    /// Encodes `value` by the first codec that carries it. If none does, returns the error of the class's codec.
     pub(crate) fn encode_verified(
         &self,
         value: &AnyValue,
@@ -146,25 +169,51 @@ impl Coder {
     ) -> Result<EncodedValue, CodecError> {
         // The digest comes first, because it refuses a value that is nested too deep for a recursive decoder.
         let digest = (self.digest)(value)?;
-        let payload = (self.encode)(self.codec, value)?;
+        let mut first_error = None;
+        for codec in self.codec.tried() {
+            match self.encode_by(*codec, value, digest, max_bytes) {
+                Ok(encoded) => return Ok(encoded),
+                // Another codec may write fewer bytes, but the limit is for the codec of the class.
+                Err(error @ CodecError::TooLarge { .. }) => return Err(error),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.unwrap_or(CodecError::Changed))
+    }
+
+    /// Encodes `value` and verifies that it decodes to an equal value. Comparing bytes would not be enough: a codec
+    /// that omits field names can decode bytes into the wrong fields and encode these wrong fields to the same bytes.
+    fn encode_by(
+        &self,
+        codec: Codec,
+        value: &AnyValue,
+        digest: u64,
+        max_bytes: usize,
+    ) -> Result<EncodedValue, CodecError> {
+        let payload = (self.encode)(codec, value)?;
         if payload.len() > max_bytes {
             return Err(CodecError::TooLarge { bytes: payload.len() });
         }
-        let value = (self.decode)(self.codec, &payload)?;
+        let value = (self.decode)(codec, &payload)?;
         if (self.digest)(&value.value)? != digest {
             return Err(CodecError::Changed);
         }
-        Ok(EncodedValue { payload, digest, value })
+        Ok(EncodedValue { payload, codec, digest, value })
     }
 
-    /// Decodes `payload`, which this or another instance encoded from a value with this `digest`.
+    /// Decodes `payload`, which this or another instance encoded, by the codec with this number, from a value with this
+    /// `digest`.
     pub(crate) fn decode(
         &self,
+        codec_id: u8,
         payload: &[u8],
         digest: u64,
         rules: ProtocolRules,
     ) -> Result<DecodedValue, CodecError> {
-        let value = (self.decode)(self.codec, payload)?;
+        // `after_read` has passed over the entries of other codecs.
+        let codec =
+            self.codec.tried().iter().find(|codec| codec.id() == codec_id).ok_or(CodecError::Shape)?;
+        let value = (self.decode)(*codec, payload)?;
         if rules.keeps(ProtocolRule::ComparesDigests) && (self.digest)(&value.value)? != digest {
             return Err(CodecError::Shape);
         }

@@ -4,12 +4,12 @@
 //! decompression, which each hit in Redis pays for. zstd would need a C compiler for every adopter.
 //!
 //! A compressed payload is the length of the value (4 bytes, little-endian), then one LZ4 block. A reader decides from
-//! the length alone whether it decompresses, before it allocates: at most the class's largest value, and at most what
-//! LZ4 can make of the block. So a bomb costs nothing.
+//! the length alone, before it allocates, whether it decompresses: the length must be at most the class's largest
+//! value, and at most what LZ4 can make of the block. So a small block that says it is a huge value costs nothing.
 
 use lz4_flex::block::{DecompressError, compress_prepend_size, decompress, uncompressed_size};
 
-/// LZ4 encodes at most 255 bytes in one byte.
+/// One byte of a block becomes at most 255 bytes of the value.
 const RATIO_MAX: usize = 255;
 
 /// Why a payload was not decompressed.
@@ -33,7 +33,7 @@ pub(crate) fn compressed(payload: &[u8]) -> Option<Vec<u8>> {
     (compressed.len() < payload.len()).then_some(compressed)
 }
 
-/// The payload that `compressed` made smaller, if it has at most `most` bytes.
+/// Decompresses what [`compressed`] returned. Fails if the value has more than `most` bytes.
 pub(crate) fn decompressed(compressed: &[u8], most: usize) -> Result<Vec<u8>, CompressionError> {
     let (says, block) = uncompressed_size(compressed)?;
     if says > most {

@@ -14,8 +14,8 @@ use crate::event_sender::EventSender;
 use crate::events::Event;
 use crate::health::{Reason, Trouble, TroubleCount};
 
-/// An episode ends when there has been no trouble for this long. A Redis whose memory is nearly full refuses one write
-/// and accepts the next: without this period each refusal would be an episode of its own.
+/// An episode is a period of troubles; it ends when there has been no trouble for this long. A Redis whose memory is
+/// nearly full refuses one write and accepts the next: without this period each refusal would be an episode of its own.
 const CALM_PERIOD: Duration = Duration::from_secs(2);
 
 pub(crate) struct Condition {
@@ -37,6 +37,7 @@ struct Episode {
     began: Tick,
     /// The troubles that were logged in this episode.
     troubles: Vec<Trouble>,
+    /// Since when there has been no trouble; `None` while there is one.
     calm_since: Option<Tick>,
 }
 
@@ -51,7 +52,7 @@ impl Condition {
         }
     }
 
-    /// Also sends an event for each line that it logs.
+    /// Makes this condition also send an event for each line that it logs.
     pub(crate) fn reporting_to(self, events: Arc<EventSender>) -> Self {
         Condition { events: Some(events), ..self }
     }

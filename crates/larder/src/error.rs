@@ -55,7 +55,10 @@ pub struct Error {
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// The error of a load of several keys, as each of their loads gets it.
+/// As [`BoxError`], for an error that several readers get.
+pub(crate) type SharedError = Arc<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Wraps the error of a load of several keys, so that [`Error::load`] can return it for each of the keys.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct SharedLoadError(pub(crate) Error);
@@ -63,12 +66,12 @@ pub(crate) struct SharedLoadError(pub(crate) Error);
 struct Inner {
     kind: ErrorKind,
     context: String,
-    source: Option<BoxError>,
+    source: Option<SharedError>,
 }
 
 impl Error {
     fn new(kind: ErrorKind, context: String, source: Option<BoxError>) -> Self {
-        Error { inner: Arc::new(Inner { kind, context, source }) }
+        Error { inner: Arc::new(Inner { kind, context, source: source.map(SharedError::from) }) }
     }
 
     pub(crate) fn config(context: String) -> Self {
@@ -83,10 +86,14 @@ impl Error {
     pub(crate) fn load(class: &str, source: BoxError) -> Self {
         match source.downcast::<SharedLoadError>() {
             Ok(shared) => shared.0,
-            Err(source) => {
-                Error::new(ErrorKind::Load, format!("loading an entry of class `{class}`"), Some(source))
-            }
+            Err(source) => Error::load_failed(class, source.into()),
         }
+    }
+
+    /// As [`Error::load`], for the error of one key of several.
+    pub(crate) fn load_failed(class: &str, source: SharedError) -> Self {
+        let context = format!("loading an entry of class `{class}`");
+        Error { inner: Arc::new(Inner { kind: ErrorKind::Load, context, source: Some(source) }) }
     }
 
     pub(crate) fn load_timeout(class: &str, limit: Duration) -> Self {

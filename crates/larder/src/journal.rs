@@ -222,8 +222,8 @@ pub trait Journal: Any + Send + Sync {
     /// Since when the database that answered last has had the `system` of its [`DatabaseId`], if that can change: for
     /// example since the start of its server. Instances that have not noticed a change can still use Redis under the
     /// former identity. Therefore a Redis that was not certified for the new identity is not used for one staleness
-    /// bound after this instant, or, if instances with a journal have used the namespace before, after this process
-    /// noticed the identity. Default: `None`; the identity never changes.
+    /// bound. This time begins at the returned instant; if instances with a journal have used the namespace before, it
+    /// begins when this process notices the identity. Default: `None`; the identity never changes.
     fn identity_since(&self) -> Option<Instant> {
         None
     }
@@ -317,7 +317,7 @@ pub struct JournalFault {
     pub since: SystemTime,
 }
 
-/// How many episodes of each fault a journal had. An episode ends when the fault does.
+/// How many episodes of each fault a journal had. An episode begins and ends with the fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultEpisodes {
     /// Changes could be missing.

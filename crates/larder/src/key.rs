@@ -100,6 +100,7 @@ pub trait Key<K: ?Sized = Self> {
 /// assert_eq!(<(String, u32) as Key>::kinds(), Some(vec![PartKind::Text, PartKind::Number]));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PartKind {
     /// Any text. The column must compare texts by their bytes: otherwise two texts that are equal there are two keys
     /// here.
@@ -108,6 +109,8 @@ pub enum PartKind {
     Number,
     /// `true` or `false`.
     Flag,
+    /// A UUID: 32 lower-case hexadecimal digits in groups of 8, 4, 4, 4 and 12, with hyphens between them.
+    Uuid,
     /// A type of the application that has exactly one text for each value, the same as the database's.
     Canonical,
 }
@@ -170,8 +173,8 @@ impl Namespace {
 
     /// A Redis glob that matches every entry which `pattern` matches, and possibly others.
     pub(crate) fn scan_pattern(&self, pattern: &Pattern) -> String {
-        // In a readable text, a `:` can separate two parts or be inside a part. A key spells the first `:` and the
-        // second `%3A`, so the exact prefix ends before it.
+        // A `:` in a readable text can separate two parts or be inside a part. A key spells the first kind `:` and the
+        // second kind `%3A`. So the glob takes over the pattern only up to the first character that a part encodes.
         let plain: String = pattern.beginning().chars().take_while(|char| is_plain(*char)).collect();
         format!("{}:{plain}*", self.0)
     }
@@ -204,7 +207,7 @@ impl Namespace {
 /// The key of the lease of a load that is to replace the entry under `key`. No entry has such a key: a class's name is
 /// written with `%21` for `!`.
 pub(crate) fn refresh_key(key: &[u8]) -> Bytes {
-    // A namespace contains no `:`.
+    // The first `:` ends the namespace, which contains none.
     let colon = key.iter().position(|byte| *byte == b':').map_or(key.len(), |colon| colon + 1);
     let (namespace, rest) = key.split_at(colon);
     Bytes::from([namespace, b"!", rest].concat())

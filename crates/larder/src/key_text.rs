@@ -1,4 +1,5 @@
-//! Translates the bytes of a key into its class and parts, and what a touch names into a key, a tag or a pattern.
+//! Translates the bytes of a key into its class and parts. Also translates a touch (one item that a change names in the
+//! journal) into a key, a tag or a pattern.
 
 use bytes::Bytes;
 

@@ -37,7 +37,7 @@ key_by_display!(Text, Box::new(SAMPLE_TEXT.to_owned()); String);
 key_by_display!(Flag, Box::new(false); bool);
 key_by_display!(Number, Box::new(0); u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 #[cfg(feature = "uuid")]
-key_by_display!(Canonical, Box::new(uuid::Uuid::nil()); uuid::Uuid);
+key_by_display!(Uuid, Box::new(uuid::Uuid::nil()); uuid::Uuid);
 
 /// The key of a class with one value.
 impl Key for () {

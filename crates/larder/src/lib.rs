@@ -167,7 +167,7 @@ pub use larder_macros::Key;
 /// }
 /// ```
 ///
-/// The value is no value of the class:
+/// This does not compile, because the returned value is not a value of the class:
 ///
 /// ```compile_fail,E0277
 /// #[larder::cached(class = numbers, skip(numbers))]
@@ -176,7 +176,7 @@ pub use larder_macros::Key;
 /// }
 /// ```
 ///
-/// The error cannot be made from an error of the read, such as a time-out:
+/// This does not compile, because the error cannot be made from an error of the read, such as a time-out:
 ///
 /// ```compile_fail,E0277
 /// #[larder::cached(class = names, skip(names))]

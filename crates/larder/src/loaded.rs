@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::codec::AnyValue;
+use crate::error::{BoxError, SharedError};
 
 /// A loader's answer with more than the value. A loader can also return a plain `V`, or an `Option<V>` in which `None`
 /// means that there is no such value.
@@ -38,10 +39,30 @@ pub(crate) enum LoadedKind<V> {
     Value(V),
     Absent,
     Unchanged,
+    Failed(LoadFailure),
 }
 
+/// The error of one key. Clones are equal, and nothing else is.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadFailure(SharedError);
+
+impl LoadFailure {
+    pub(crate) fn into_error(self) -> SharedError {
+        self.0
+    }
+}
+
+impl PartialEq for LoadFailure {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+}
+
+impl Eq for LoadFailure {}
+
 impl<V> Loaded<V> {
-    /// The longest version, in bytes. A longer one is not stored.
+    /// The longest version, in bytes. A longer one is not stored, counted in
+    /// [`versions_dropped`](crate::stats::Stats::versions_dropped) and logged.
     pub const VERSION_BYTES_MAX: usize = 256;
 
     fn of(answer: LoadedKind<V>) -> Self {
@@ -64,6 +85,39 @@ impl<V> Loaded<V> {
         Loaded::of(LoadedKind::Unchanged)
     }
 
+    /// There is no answer, because of `error`. A loader of several keys says so of one of them: this key's readers get the
+    /// error, nothing is stored for it, and the other keys have their answers. For a loader of one key it is the same as
+    /// an `Err`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// use larder::Loaded;
+    ///
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// let ages = cache.class::<str, u8>("ages").open()?;
+    /// let load = |names: Vec<String>| async move {
+    ///     let rows = [("ada".to_owned(), "36"), ("bob".to_owned(), "unknown")];
+    ///     let of = |(name, age): (String, &str)| (name, age.parse().map_or_else(Loaded::failed, Loaded::new));
+    ///     Ok::<_, std::io::Error>(rows.map(of).into_iter().filter(|(name, _)| names.contains(name)).collect::<Vec<_>>())
+    /// };
+    /// let answers = ages.read_many(["ada", "bob"]).or_load(load).await;
+    /// assert_eq!(answers[0].as_ref().unwrap().value.as_deref(), Some(&36));
+    /// assert!(answers[1].as_ref().unwrap_err().load_error::<std::num::ParseIntError>().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let error: BoxError = error.into();
+        Loaded::of(LoadedKind::Failed(LoadFailure(error.into())))
+    }
+
+    pub(crate) fn is_failed(&self) -> bool {
+        matches!(self.answer, LoadedKind::Failed(_))
+    }
+
     /// How long this answer can stay, instead of the class's TTL, which is the most: a longer one is cut to it, counted
     /// in [`ttls_cut`](crate::stats::Stats::ttls_cut) and logged. Zero: the answer is not stored.
     pub fn ttl(self, ttl: Duration) -> Self {
@@ -73,8 +127,7 @@ impl<V> Loaded<V> {
     /// The version of the value, such as an ETag or the number of a revision. The loader gets it with the previous
     /// value. At most [`Loaded::VERSION_BYTES_MAX`] bytes; a longer version is not stored.
     pub fn version(self, version: impl Into<Arc<str>>) -> Self {
-        let version = version.into();
-        Loaded { version: (version.len() <= Self::VERSION_BYTES_MAX).then_some(version), ..self }
+        Loaded { version: Some(version.into()), ..self }
     }
 }
 
@@ -100,7 +153,8 @@ impl<V> fmt::Debug for Previous<V> {
     }
 }
 
-/// What a loader of values of type `V` can return: a `V`, an `Option<V>` or a [`Loaded<V>`].
+/// What a loader of values of type `V` can return: a `V`, an `Option<V>` or a [`Loaded<V>`], or a `Result` of one of these,
+/// whose error is that of its key alone; see [`Loaded::failed`].
 pub trait IntoLoaded<V> {
     /// The answer.
     fn into_loaded(self) -> Loaded<V>;
@@ -124,6 +178,24 @@ impl<V> IntoLoaded<V> for Loaded<V> {
     }
 }
 
+impl<V, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoLoaded<V> for Result<V, E> {
+    fn into_loaded(self) -> Loaded<V> {
+        self.map_or_else(Loaded::failed, Loaded::new)
+    }
+}
+
+impl<V, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoLoaded<V> for Result<Option<V>, E> {
+    fn into_loaded(self) -> Loaded<V> {
+        self.map_or_else(Loaded::failed, IntoLoaded::into_loaded)
+    }
+}
+
+impl<V, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoLoaded<V> for Result<Loaded<V>, E> {
+    fn into_loaded(self) -> Loaded<V> {
+        self.unwrap_or_else(Loaded::failed)
+    }
+}
+
 /// A loader's answer without its type.
 pub(crate) type AnyLoaded = Loaded<AnyValue>;
 
@@ -141,6 +213,7 @@ impl<V: Send + Sync + 'static> Loaded<V> {
             LoadedKind::Value(value) => LoadedKind::Value(Arc::new(value) as AnyValue),
             LoadedKind::Absent => LoadedKind::Absent,
             LoadedKind::Unchanged => LoadedKind::Unchanged,
+            LoadedKind::Failed(failure) => LoadedKind::Failed(failure),
         };
         Loaded { answer, ttl: self.ttl, version: self.version }
     }

@@ -71,7 +71,7 @@ impl Pattern {
     }
 }
 
-/// [`Pattern::parse`] reads this text back.
+/// Writes a text from which [`Pattern::parse`] makes an equal pattern.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let literals: Vec<String> = self.literals.iter().map(|literal| Pattern::literal(literal)).collect();

@@ -13,6 +13,7 @@ use crate::engine::permit::{DrawnPermit, RedeemOutcome};
 use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::key::Key;
 use crate::receipt::{Delivery, Dropped, Receipt};
+use crate::stats::count_nth;
 use crate::values::PutOutcome;
 
 /// The right to put one value; see [`Class::permit`]. Dropping it gives up the right.
@@ -85,11 +86,15 @@ where
         self.permit_for(key, Permit::<V>::LIFE).await
     }
 
-    /// Like [`Class::permit`], for a computation that takes up to `life`, at most [`Permit::LIFE_MAX`]. The value's TTL
+    /// Like [`Class::permit`], for a computation that takes up to `life`, at most [`Permit::LIFE_MAX`]: a longer life is
+    /// cut to it, counted in [`permits_cut`](crate::stats::Stats::permits_cut) and logged. The value's TTL
     /// counts from the draw, so nothing is put if the computation takes longer than the class's TTL.
     pub async fn permit_for<Q: Key<K> + ?Sized>(&self, key: &Q, life: Duration) -> Permit<V> {
-        let entry_ref = self.entry_ref(key);
-        let drawn = self.engine.draw(&self.core, &entry_ref, life.min(Permit::<V>::LIFE_MAX)).await;
+        let (entry_ref, most) = (self.entry_ref(key), Permit::<V>::LIFE_MAX);
+        if life > most && count_nth(&self.core.common.counters.permits_cut).is_power_of_two() {
+            tracing::warn!(class = self.name(), ?life, ?most, "a permit's life is longer than allowed, cut");
+        }
+        let drawn = self.engine.draw(&self.core, &entry_ref, life.min(most)).await;
         Permit { engine: self.engine.clone(), core: self.core.clone(), entry_ref, drawn, types: PhantomData }
     }
 }

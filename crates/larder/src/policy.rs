@@ -11,7 +11,8 @@ pub use crate::breaker::Breaker;
 pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
 /// The staleness bound of a cache that sets none.
 pub(crate) const STALENESS_BOUND: Duration = Duration::from_secs(2);
-/// The longest load time-out that can be set. Until then, readers on all instances wait for one load.
+/// The longest load time-out that can be set. There is a limit, because readers on all instances wait for one load that
+/// long.
 pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The load time-out of a cache that sets none.
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,7 +29,7 @@ pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Abandonment {
-    /// The load ends, and its value is stored for later reads. The default.
+    /// The load runs to its end, and its value is stored for later reads. The default.
     #[default]
     Finish,
     /// The load is stopped, and its lease is released.
@@ -56,10 +57,11 @@ pub enum Consistency {
     Fresh,
 }
 
-/// How long the entries of a class can stay, and when they are refreshed. A TTL limits how long an entry stays; whether
-/// an answer is current depends on invalidations, not on the TTL: each of them ends an aged entry as it ends a fresh one.
+/// How long the entries of a class can stay, and when they are refreshed. A TTL limits how long an entry stays. Whether
+/// an answer is current depends on invalidations, not on the TTL: an invalidation ends an aged entry as it ends a fresh
+/// one.
 ///
-/// The class's read that finds an aged entry refreshes it with its own loader, in the background. Of all instances, one
+/// A read that finds an aged entry refreshes it in the background, with the read's own loader. Of all instances, one
 /// loads. If the load fails, the entry stays, and the next attempt follows after a second at the earliest.
 ///
 /// # Examples
@@ -99,8 +101,8 @@ impl Policy {
     /// The shortest TTL, 1 ms. A class with a shorter one would store nothing, and cannot be opened.
     pub const TTL_MIN: Duration = Duration::from_millis(1);
 
-    /// The longest TTL, 30 days. A class with a longer one cannot be opened. No TTL has to be shorter than what the
-    /// journal keeps: a consumer that was away for longer than that drops everything.
+    /// The longest TTL, 30 days. A class with a longer one cannot be opened. A TTL may be longer than the time for
+    /// which the journal keeps its rows: a consumer that was away for longer than that time drops everything.
     pub const TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
     /// Entries stay for `ttl`, counted from the start of their load. Absent answers are not stored; TTLs have a jitter
@@ -162,7 +164,8 @@ impl Policy {
         self
     }
 
-    /// What is not allowed, and what is; `None` if the policy is allowed.
+    /// The error message of a policy that is not allowed: it says what is wrong and what is allowed. `None` if the
+    /// policy is allowed.
     pub(crate) fn error(&self, is_memory_only: bool) -> Option<String> {
         let (longest, Aging { refresh_ahead, early_refresh, .. }) = (Self::TTL_MAX, self.aging);
         if self.longest() > longest {
@@ -210,7 +213,8 @@ impl Policy {
     }
 
     /// How long this answer can stay, or `None` if it is not stored. `asked` is the TTL that the loader asks for, which
-    /// shortens the class's TTL. `luck` is a random number from 0.0..1.0. Absent answers have no use after their TTL.
+    /// can only shorten the class's TTL. `luck` is a random number from 0.0..1.0. Absent answers are not used after
+    /// their TTL.
     pub(crate) fn residence(&self, is_absent: bool, asked: Option<Duration>, luck: f64) -> Option<Residence> {
         let (ttl, stale_for) = match is_absent {
             true => (self.absent_for?, Duration::ZERO),

@@ -44,13 +44,14 @@ pub enum Placement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotStoredReason {
-    /// An invalidation or another fill reached the key after the load began.
+    /// An invalidation or another fill reached the key after the load began, or a tag got another token.
     Overtaken,
     /// The class's policy stores no absent answers, or nothing at all; or the class is switched off.
     Policy,
-    /// The load took as long as the answer may stay: its TTL, or the staleness bound while nothing reports changes.
+    /// The load took as long as the answer may stay: its TTL, or the staleness bound while neither Redis nor the
+    /// journal reports changes.
     Expired,
-    /// The class's codec does not carry the value; see [`Codec`](crate::codec::Codec).
+    /// No codec carries the value; see [`Codec`](crate::codec::Codec).
     NotCarried,
     /// The encoded value is larger than
     /// [`ClassBuilder::max_value_bytes`](crate::class::ClassBuilder::max_value_bytes) allows, or what is stored beside
@@ -60,8 +61,8 @@ pub enum NotStoredReason {
     NoRoom,
     /// Redis was away, or refused the entry.
     NotTaken,
-    /// Redis did not confirm the entry within what was left of the read's
-    /// [budget](crate::Builder::redis_budget). It may still have stored it.
+    /// Redis did not confirm the entry within what was left of the read's [budget](crate::Builder::redis_budget). Redis
+    /// may still have stored the entry.
     BudgetSpent,
     /// The loader read rows that may never be committed, or may be old; see [`spoil`](crate::loading::spoil). No other
     /// read gets the answer either.

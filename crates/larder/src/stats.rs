@@ -56,25 +56,25 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Answered from this process's memory.
+    /// Reads that were answered from this process's memory.
     memory_hits,
     /// Of the memory hits: answered while Redis or the journal was away, by a copy younger than the staleness bound.
     outage_hits,
-    /// Answered from Redis.
+    /// Reads that were answered from Redis.
     redis_hits,
     /// Of the hits in memory and Redis: the answer was that there is no such value.
     absent_hits,
-    /// Read again because another read filled the entry while this one tried to get the lease.
+    /// Reads that looked again, because another read had filled the entry while they tried to get the lease.
     late_hits,
     /// Followers: reads that got the result of another read of this process.
     joins,
-    /// Waited for the end of a flight that had begun too early to be joined, and then looked again.
+    /// Reads that waited for the end of a flight that had begun too early to be joined, and then looked again.
     passed_flights,
     /// Waits for another instance's load, after each of which the read looked again. One read can wait several times.
     lease_waits,
-    /// Loaded without the lease, because another instance's load took longer than the load time-out.
+    /// Reads that loaded without the lease, because another instance's load took longer than the load time-out.
     lease_waits_in_vain,
-    /// Called the loader, alone or with other keys.
+    /// Loads of one key, alone or together with other keys.
     loads,
     /// Calls of a loader for several keys at once. Each of its keys counts in `loads`. Not counted as reads.
     batches,
@@ -84,7 +84,8 @@ counts! {
     get_misses,
     /// Loads that failed or timed out.
     load_failures,
-    /// Reads that got no answer within their soft time-out. Their loads went on.
+    /// Reads that got no answer within their soft time-out. A load that had begun went on, unless its class
+    /// [stops](crate::policy::Abandonment::Stop) loads that no read waits for.
     soft_timeouts,
     /// Loads whose value was not stored because the load was spoiled: it ran inside an open transaction, or on a
     /// standby.
@@ -100,8 +101,8 @@ counts! {
     puts,
     /// Values that were put by a permit. Not counted as reads.
     puts_permitted,
-    /// Values that were computed under a permit and not put: an invalidation voided it, another value came first, or
-    /// the permit expired. Not counted as reads.
+    /// Values that were computed under a permit and not put: an invalidation voided the permit, another value came
+    /// first, or the permit expired. Not counted as reads.
     puts_refused,
     /// Reads that bypassed the tiers: caching is off, or the read ran inside a load.
     bypasses,
@@ -110,8 +111,10 @@ counts! {
     /// Entries in Redis that cannot be opened as an entry of this class and key: damaged, forged, copied, or written by
     /// a type of another shape. Each is a miss.
     broken_frames,
-    /// Loaded values that the class's codec does not carry: served, and not stored.
+    /// Loaded values that no [codec](crate::codec::Codec) carries: served, and not stored.
     not_carried,
+    /// Loaded values that the class's codec does not carry: another one wrote them.
+    other_codec,
     /// Loaded values that are larger than the class allows: served, and not stored.
     too_large,
     /// Of the hits in memory and Redis: the TTL of the answer had ended; see
@@ -129,6 +132,13 @@ counts! {
     breaker_refusals,
     /// Answers whose loader asked for a longer TTL than the class's.
     ttls_cut,
+    /// Answers whose loader named a version of more than
+    /// [`VERSION_BYTES_MAX`](crate::Loaded::VERSION_BYTES_MAX) bytes. Their values were stored without it.
+    versions_dropped,
+    /// Permits that were drawn for longer than [`LIFE_MAX`](crate::permit::Permit::LIFE_MAX). Not counted as reads.
+    permits_cut,
+    /// Loaded values that were not stored, because their load took as long as they may stay.
+    expired,
     /// Answers, loaded or from Redis, that memory did not keep, because one entry may take at most 1/32 of the
     /// [memory budget](crate::Builder::memory_bytes).
     no_room,

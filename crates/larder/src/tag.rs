@@ -28,8 +28,8 @@ pub struct Tag {
 struct Group {
     /// The group's name is the first `name_bytes` bytes of the tag's text.
     name_bytes: usize,
-    /// [`Key::kinds`] of the key in the tag. A function, because only opening a class needs the kinds, and each read
-    /// makes tags.
+    /// [`Key::kinds`] of the key in the tag. It is a function and not a value, because each read makes tags, and only
+    /// the opening of a class needs the kinds.
     kinds: fn() -> Option<Vec<PartKind>>,
 }
 
@@ -85,11 +85,11 @@ pub trait IntoTagKey<M> {
     fn kinds() -> Option<Vec<PartKind>>;
 }
 
-/// Marks that [`tag`] got the key itself.
+/// The `M` of [`IntoTagKey`] for a key that is passed by value.
 #[derive(Debug)]
 pub struct ByValue(());
 
-/// Marks that [`tag`] got a reference to the key.
+/// The `M` of [`IntoTagKey`] for a key that is passed by reference.
 #[derive(Debug)]
 pub struct ByReference(());
 

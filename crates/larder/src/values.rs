@@ -1,6 +1,5 @@
 //! Values that no loader returns: the application puts, looks up and invalidates them.
 
-use std::future::ready;
 use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,7 +10,6 @@ use crate::codec::AnyValue;
 use crate::engine::{Loading, ReadOptions, ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
-use crate::loaded::Loaded;
 use crate::pattern::Pattern;
 use crate::policy::Consistency;
 use crate::receipt::{Delivery, Receipt};
@@ -29,7 +27,7 @@ pub struct PutOutcome {
     pub receipt: Receipt,
     /// Whether the value was stored, if only in this process. It is not stored if an invalidation or another put came in between, the class is
     /// switched off, its policy stores nothing, its permit is void or expired, the put runs inside a load, or the value
-    /// is too large or not carried by its codec.
+    /// is too large or carried by no codec.
     pub is_stored: bool,
 }
 
@@ -109,7 +107,7 @@ where
         let begin_load = |_| -> Loading {
             count(&core.common.counters.puts);
             was_asked = true;
-            Box::pin(ready(Ok(Loaded::new(value.clone()))))
+            Loading::put(value.clone())
         };
         // A fresh read joins no flight that began before now. It skips memory, where the invalidation has removed this
         // key.

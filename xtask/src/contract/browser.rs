@@ -1,4 +1,5 @@
-//! Chromium with a page of an allowed origin and with one of another: what the service's headers make of it.
+//! Opens a page of an allowed origin and a page of another origin in Chromium, and checks what the service's headers
+//! let each page do.
 
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -63,7 +64,7 @@ pub(super) fn check(root: &Path, folder: &Path) -> Result<()> {
         ensure!(shown.contains(PASSED), "the page at port {port} (allowed: {may}) shows:\n{shown}");
         println!("  allowed: {may}: {PASSED}");
     }
-    // A script cannot see a 304: the browser answers it with the body that it has.
+    // A script cannot see a 304, because the browser gives it the stored answer. So look for them in the service's log.
     let log = fs::read_to_string(larder.log())?;
     let revalidated = log.lines().filter(|line| line.contains("status=304")).count();
     ensure!(revalidated > 0, "Chromium revalidated no answer; see {}", larder.log().display());

@@ -1,5 +1,5 @@
-//! Tools that others wrote, against the document and the running service: linters, generators of clients, and libraries
-//! with which resource servers verify access tokens.
+//! Runs tools that others wrote against the OpenAPI document and the running service: linters, generators of clients,
+//! and libraries with which resource servers verify access tokens.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -65,7 +65,7 @@ pub(super) fn typed(folder: &Path, python: &Path, larder: &Larder) -> Result<()>
     let generate = ["generate", "--path", "openapi.json", "--config", "typed.yaml"];
     let generator = python.join("openapi-python-client");
     let mut generate = command(folder, &generator.to_string_lossy(), &generate);
-    // It formats what it made with ruff, and warns if it finds none.
+    // The generator formats its output with ruff, and warns if ruff is not on the PATH.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([python.to_owned()].into_iter().chain(std::env::split_paths(&path)))?;
     generate.args(["--output-path", "client", "--meta", "none", "--fail-on-warning"]).env("PATH", path);
@@ -77,7 +77,7 @@ pub(super) fn typed(folder: &Path, python: &Path, larder: &Larder) -> Result<()>
 /// Verifies access tokens as resource servers in Python do.
 pub(super) fn resource_in_python(folder: &Path, python: &Path, larder: &Larder) -> Result<()> {
     let script = python.join("python");
-    // Authlib warns that EdDSA has a newer name (RFC 9864), and of its own internals.
+    // Ignore warnings: Authlib warns that EdDSA has a newer name (RFC 9864), and about its own internals.
     resource(folder, &script.to_string_lossy(), &["-W", "ignore", "resource.py"], larder)
 }
 
@@ -89,7 +89,7 @@ pub(super) fn dialects(folder: &Path, python: &Path, larder: &Larder) -> Result<
 
 /// Verifies access tokens as resource servers in JavaScript do.
 pub(super) fn resource_in_javascript(folder: &Path, node: &Path, larder: &Larder) -> Result<()> {
-    // A module imports packages from the folder that it is in.
+    // Copy the module there, because Node looks for packages in the module's folder.
     fs::copy(folder.join("resource.mjs"), node.join("resource.mjs"))?;
     resource(node, "node", &["resource.mjs"], larder)
 }

@@ -16,7 +16,7 @@ use crate::steps::{command, run as run_command};
 pub(super) const ADMIN: [(&str, &str); 2] =
     [("LARDER_ADMIN_EMAIL", "keeper@example.com"), ("LARDER_ADMIN_PASSWORD", "the first of all passwords")];
 
-/// The audience of its tokens.
+/// The audience of the service's tokens.
 pub(super) const AUDIENCE: &str = "https://api.example.com";
 
 /// Time-out of the service's start.
@@ -38,7 +38,7 @@ pub(super) struct Larder {
 }
 
 impl Larder {
-    /// Starts the service on SQLite and memory, with these settings more.
+    /// Starts the service on SQLite and memory, with these additional settings.
     pub(super) fn start_with(root: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         Self::launch(root, folder, false, false, settings)
     }
@@ -80,7 +80,7 @@ impl Larder {
         service.env("RUST_LOG", "debug,sqlx=info,hyper=info").env("RUST_BACKTRACE", "1");
         service.env("LARDER_MAIL_URL", format!("smtp://127.0.0.1:{}", mails.port()));
         service.env("LARDER_MAIL_FROM", "no-reply@larder.example");
-        // No load balancer has to notice the stop.
+        // Stop at once: there is no load balancer that has to notice the stop first.
         service.env("LARDER_STOP_DELAY", "0");
         // Most requests of schemathesis fail. With the default limits, the service would answer 429 after the first
         // few.

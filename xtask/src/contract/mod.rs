@@ -76,8 +76,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let node = fetched(&mut steps, "tools for Node", || tool::node(root));
     let chromium = fetched(&mut steps, "Chromium", || browser::fetch(root));
     let larder = steps.step("a fresh service", || {
-        // The packages and features of `xtask test`: with others, cargo compiles the dependencies again. Only a test has
-        // the features that tests add, and `uncacheable` is a small one.
+        // Build with the packages and features of `xtask test`, because with others cargo compiles the dependencies
+        // again. Tests add features, so the build needs a test; `uncacheable` is a small one.
         let build = product(&["build", "--quiet", "--bin", "larder", "--test", "uncacheable"]);
         run_command(&mut command(root, "cargo", &build))?;
         Larder::start(root, &folder, options.redis, options.postgres)

@@ -15,8 +15,9 @@ use larder_testbed::free_port;
 use crate::setup;
 use crate::steps::{command, run as run_command, succeeds};
 
-/// A proxy: its name and program, the Debian package that has it, its arguments, and its configuration. In the last two,
-/// `{folder}` is its folder, `{port}` its own port and `{larder}` the service's.
+/// A proxy: its name and program, the Debian package that has the program, its arguments, and its configuration. In
+/// arguments and configuration, `{folder}` means the proxy's folder, `{port}` the proxy's port, and `{larder}` the
+/// service's port.
 pub(super) struct Proxy {
     pub(super) name: &'static str,
     program: &'static str,
@@ -33,7 +34,7 @@ pub(super) const PROXIES: [Proxy; 4] = [
         program: "nginx",
         package: "nginx-light",
         arguments: &["-e", "{folder}/log", "-c", "{folder}/config"],
-        // As root, the worker would be a user who may not write into the folder.
+        // If nginx runs as root, it starts its worker by default as a user that may not write into the folder.
         config: "daemon off; user root; pid {folder}/pid;\nevents {}\nhttp {\naccess_log off; \
                  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3; \
                  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;\nserver { listen 127.0.0.1:{port}; \
@@ -44,7 +45,7 @@ pub(super) const PROXIES: [Proxy; 4] = [
         program: "apache2",
         package: "apache2-bin",
         arguments: &["-f", "{folder}/config", "-DFOREGROUND"],
-        // As root, it wants a user for its children.
+        // If Apache runs as root, it needs a user for its children.
         config: "ServerRoot {folder}\nServerName localhost\nPidFile {folder}/pid\nErrorLog {folder}/log\n\
                  Listen 127.0.0.1:{port}\nUser www-data\nGroup www-data\n\
                  LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n\
@@ -58,7 +59,7 @@ pub(super) const PROXIES: [Proxy; 4] = [
         program: "haproxy",
         package: "haproxy",
         arguments: &["-db", "-f", "{folder}/config"],
-        // It has no default time-outs; these are those of Debian's configuration.
+        // HAProxy has no default time-outs. These are the ones of Debian's configuration.
         config: "defaults\n mode http\n timeout connect 5s\n timeout client 50s\n timeout server 50s\n\
                  frontend outside\n bind 127.0.0.1:{port}\n default_backend inside\n\
                  backend inside\n server larder 127.0.0.1:{larder}\n",
@@ -72,11 +73,12 @@ pub(super) const PROXIES: [Proxy; 4] = [
     },
 ];
 
-/// How often each refusal is provoked, by how many clients at once.
+/// How often each refusal is provoked.
 const TRIES: usize = 100;
+/// How many clients provoke refusals at once.
 const CLIENTS: usize = 4;
 
-/// Status, head and size of the body of each refusal.
+/// For each refusal: the expected status, the request's head, and the size of the request's body.
 const REFUSALS: [(u16, &str, usize); 5] = [
     (
         401,
@@ -104,7 +106,8 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An error means that it has ended. Each of these programs ends its children at SIGTERM, and not at SIGKILL.
+        // Send SIGTERM and not SIGKILL, because only then each of these programs ends its children. An error means that
+        // the proxy has ended already.
         let _ = run_command(&mut command(Path::new("/"), "kill", &["-TERM", &self.0.id().to_string()]));
         let _ = self.0.wait();
     }
@@ -145,7 +148,7 @@ impl Proxy {
         for (status, head, length) in REFUSALS {
             refuses(address, status, head, length)?;
         }
-        // Some proxies serve no request for seconds after one that was reset.
+        // After a request whose connection was reset, some proxies serve no request for seconds.
         match answer(address, b"GET /livez HTTP/1.1\r\nhost: larder\r\n\r\n") {
             Some(200) => Ok(()),
             other => bail!("/livez after the refusals: {other:?}"),

@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use crate::setup;
 use crate::steps::{command, run as run_command, succeeds};
 
-/// What checks every operation, in a separate environment: it pins other versions than the tools below.
+/// The tool that checks every operation. It has a separate environment, because it pins other versions than the tools
+/// below.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// What generates a client in Python, what that client imports, and what verifies tokens.
+/// The packages that generate a client in Python, those that the client imports, and those that verify tokens.
 const PYTHON: [&str; 9] = [
     "openapi-python-client==0.29.1",
     "ruff==0.17.6",
@@ -24,7 +25,7 @@ const PYTHON: [&str; 9] = [
     "requests==2.34.2",
 ];
 
-/// What lints the document, what generates types of it, and what verifies tokens.
+/// The packages that lint the document, generate types from it, and verify tokens.
 const NODE: [&str; 7] = [
     "@redocly/cli@2.77.0",
     "@stoplight/spectral-cli@6.16.3",
@@ -63,7 +64,8 @@ pub(super) fn node(root: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The folder of programs of an environment with these packages. Installs it if it is missing or has others.
+/// The folder of programs of an environment with these packages. Installs the environment if it is missing or has other
+/// packages.
 fn python_packages(root: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
     let folder = root.join("target").join(name);
     let programs = folder.join("bin");

@@ -9,10 +9,10 @@ use super::Violation;
 
 const PAGE: &str = "docs/asvs.md";
 
-/// The folder of a file that a row names without one.
+/// The folder of each file that a row names without a folder.
 const FOLDER: &str = "crates/larder-server/tests/service";
 
-/// What a row says in place of a test.
+/// What a row says if it has no test.
 const WITHOUT: &str = "no test";
 
 /// What the page says of a requirement.
@@ -107,7 +107,8 @@ fn requirements(text: &str) -> Vec<(&str, u8)> {
     pairs.collect()
 }
 
-/// What is wrong with the tests of a row: pairs of files and names of their functions.
+/// What is wrong with the cell of a row that names its tests. The cell names a file and then functions in that file,
+/// and may go on with further files.
 fn missing(tests: &str, read: &impl Fn(&str) -> Option<String>) -> Vec<String> {
     if tests == WITHOUT {
         return Vec::new();

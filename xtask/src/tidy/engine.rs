@@ -1,4 +1,4 @@
-//! Rules for the engine: decisions without I/O and clock, and one place that knows Redis.
+//! Rules for the engine: decisions do no I/O and read no clock, and only `remote/` and the builder name Redis.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ const ENGINE: &str = "crates/larder/src";
 /// Code that a pure decision must not contain.
 const IMPURE: [&str; 6] = ["tokio", "redis::", "Instant::now", "SystemTime::now", "async fn", "async move"];
 
-/// Nothing under `protocol/` does I/O or reads a clock: callers do that and pass the results.
+/// No file of `protocol/` does I/O or reads a clock. Its callers do that and pass the results.
 pub(super) fn decisions_are_pure(source: &Source) -> Vec<Violation> {
     let Some(module) = module_of_the_engine(&source.path) else { return Vec::new() };
     if module != "protocol" {

@@ -34,8 +34,8 @@ fn names_a_version(line: &str) -> bool {
 }
 
 /// Every relative link, and every path in backticks that ends in `.rs` or `.sql` or starts with `crates/`, leads to a
-/// file or folder. Links start at the page. A path starts at the workspace, or is the end of the path of exactly one of
-/// `files`. This rule skips code blocks.
+/// file or folder. Links are relative to the page. A path is relative to the workspace, or is the end of the path of
+/// exactly one of `files`. This rule skips code blocks.
 pub(super) fn points_at_what_exists(
     root: &Path,
     page: &Path,
@@ -69,8 +69,8 @@ pub(super) fn points_at_what_exists(
     violations
 }
 
-/// Every Rust name in backticks, such as `LocalTier::get`, is made of words of the sources. A name that was renamed in
-/// the sources is found by this.
+/// Every Rust name in backticks, such as `LocalTier::get`, is made of words of the sources. So this rule finds a name
+/// that was renamed in the sources but not on the page.
 pub(super) fn names_what_exists(page: &Path, text: &str, words: &HashSet<&str>) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -84,7 +84,8 @@ pub(super) fn names_what_exists(page: &Path, text: &str, words: &HashSet<&str>) 
     violations
 }
 
-/// Whether a text in backticks is a Rust name with a letter and, so that prose is left out, `_`, `::` or a capital.
+/// Whether a text in backticks is a Rust name that has `_`, `::` or a capital. Other names are left out, because they
+/// may be prose.
 fn is_name(text: &str) -> bool {
     let is_word = |word: &str| !word.is_empty() && word.chars().all(is_word_letter);
     text.split("::").all(is_word)

@@ -32,6 +32,7 @@ pub(super) struct Module<'a> {
     pub(super) children: HashMap<String, usize>,
     parent: Option<usize>,
     imports: Vec<Import>,
+    /// The names of the items that the module itself defines.
     own: Vec<String>,
 }
 
@@ -49,13 +50,14 @@ pub(super) struct Edge {
 /// Where a path leads.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
-    /// The modules that own a name on the way; the last of them owns what the path means.
+    /// The modules that own a name of the path. The last of them owns the item that the path names.
     pub(super) modules: Vec<usize>,
-    /// The crate of the workspace that it goes to.
+    /// The other crate of the workspace, if the path leads there.
     pub(super) package: Option<String>,
 }
 
-/// An import may name another import. At most this many in a row are followed.
+/// An import may name another import. At most this many in a row are followed, so that imports that name each other
+/// cause no endless loop.
 const MAX_HOPS: usize = 16;
 
 impl<'a> Tree<'a> {
@@ -196,9 +198,9 @@ impl<'a> Tree<'a> {
 #[derive(Clone, Copy)]
 struct Step {
     at: usize,
-    /// Whether the next name is the path's first, which may be a crate's.
+    /// Whether the next name is the path's first, which may be the name of a crate.
     is_first: bool,
-    /// Whether the name may be unknown: a module may have it from a macro.
+    /// Whether the next name may be unknown, because a macro may define it in the module.
     is_lenient: bool,
     hops: usize,
 }

@@ -11,7 +11,7 @@ const ARCHITECTURE: &str = "# Architecture\n\n## Layers\n\n| crate | layer | mod
     | larder-server | dialects | `dialects` |\n| larder-server | API | `api` |\n\
     | larder | verbs | `cache` |\n| larder | engine | `engine` `flight` |\n";
 
-/// Means that the file does not exist.
+/// Used as a file's text: the file does not exist.
 const GONE: &str = "";
 
 const GLOSSARY: &str = "# Glossary\n\n| term | meaning | field's word | code name |\n|---|---|---|---|\n\

@@ -56,7 +56,7 @@ fn undriven(page: &str, report: &Report) -> Vec<Violation> {
     violations
 }
 
-/// The last cell of a row; `None` for a heading, for the rule below it, and for other text.
+/// The last cell of a row; `None` for a heading, for the line of dashes below it, and for other text.
 fn tests_of_row(line: &str) -> Option<&str> {
     let cells = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     let (_, last) = cells.rsplit_once('|')?;

@@ -134,7 +134,8 @@ impl<'a> Pieces<'a> {
         !is_comment
     }
 
-    /// Between two tokens are only white space and plain comments.
+    /// Adds the comments between the previous token and `start`. Between two tokens there are only white space and
+    /// plain comments, so each `/` here begins a comment.
     fn add_comments_until(&mut self, start: usize) {
         while let Some(gap) = self.source.get(self.end..start) {
             let Some(offset) = gap.find('/') else { return };

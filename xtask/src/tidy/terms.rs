@@ -17,7 +17,8 @@ use super::references::{attributes, imports, is_for_tests, needs, strings};
 /// The crate whose public types are terms.
 const ENGINE: &str = "larder";
 
-/// The feature that makes parts of the engine public for the proofs. They are no public API, so they need no term.
+/// The feature that makes parts of the engine public for the proofs. Those parts are no public API, so they need no
+/// term.
 const PROOF: &str = "proof";
 
 /// What the sources define: names, which names are members of which, and what the strings say.

@@ -8,7 +8,8 @@ use super::modules::Tree;
 use super::references::strings;
 use super::source::{Passage, Source};
 
-/// A line, and a word on it in lower case. An empty word marks the end of a sentence.
+/// A line, and a word on it in lower case. An empty word marks the end of a sentence or inline code: no phrase of the
+/// table matches across it.
 type Word = (usize, String);
 
 /// Parts of SQL and of Redis scripts: a text that has one is not a message.
@@ -27,7 +28,7 @@ const COMMANDS: [&str; 12] = [
     "local ",
 ];
 
-/// Finds such words in the comments of a file, test code included.
+/// Finds, in the comments of a file, words that the glossary replaces. Comments of test code are included.
 pub(super) fn find_in_comments(source: &Source, glossary: &Glossary) -> Vec<Violation> {
     let mut blocks: Vec<Vec<(usize, &str)>> = Vec::new();
     for comment in &source.comments {
@@ -44,7 +45,7 @@ pub(super) fn find_in_comments(source: &Source, glossary: &Glossary) -> Vec<Viol
     find(&source.path, &words, glossary)
 }
 
-/// Finds such words in the messages of a crate, test code excluded.
+/// Finds, in the messages of a crate, words that the glossary replaces. Test code is left out.
 pub(super) fn find_in_messages(tree: &Tree, glossary: &Glossary) -> Vec<Violation> {
     let of_module = tree.modules.iter().flat_map(|module| {
         let words: Vec<_> = strings(module.items).iter().filter(is_message).flat_map(message).collect();
@@ -53,7 +54,7 @@ pub(super) fn find_in_messages(tree: &Tree, glossary: &Glossary) -> Vec<Violatio
     of_module.collect()
 }
 
-/// Finds such words in a page, except in the glossary's table of these words.
+/// Finds, in a page, words that the glossary replaces. The glossary's own table of these words is left out.
 pub(super) fn find_in_page(path: &Path, text: &str, glossary: &Glossary) -> Vec<Violation> {
     let is_own = |line| path == Path::new(PAGE) && glossary.lines_of_words.contains(&line);
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
@@ -61,7 +62,8 @@ pub(super) fn find_in_page(path: &Path, text: &str, glossary: &Glossary) -> Vec<
     find(path, &words_of(&lines), glossary)
 }
 
-/// At each place the longest entry of the table counts: `told apart` is not `told`.
+/// Finds the words in order. If several entries of the table begin at a word, the longest counts: `told apart` is not
+/// also `told`.
 fn find(path: &Path, words: &[Word], glossary: &Glossary) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut rest = words;

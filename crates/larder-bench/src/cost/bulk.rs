@@ -12,7 +12,7 @@ use crate::terminal::progress;
 
 const ROWS: usize = 100_000;
 const TURNS: usize = 3;
-/// The largest allowed ratio to the time without the journal's triggers.
+/// The largest allowed ratio of the time with the journal's triggers to the time without them.
 const SLOWER_AT_MOST: f64 = 3.0;
 
 /// The measurements: the seconds without and with triggers for each turn, and the outbox after one change.
@@ -22,7 +22,7 @@ pub(super) struct Bulk {
     bytes: u64,
 }
 
-/// Updates every user of a separate database in each turn.
+/// In each turn, updates every user of a separate database once without and once with the triggers.
 pub(super) async fn measure(server: &PostgresUrl) -> Result<Bulk> {
     let database = Database::fresh(server)?;
     let store = Store::open(&database.url()).await?;

@@ -3,7 +3,7 @@
 
 mod bulk;
 mod outbox;
-mod pass;
+mod poll;
 mod processor;
 mod profile;
 mod writers;
@@ -97,14 +97,14 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     let mut ratios: Vec<f64> = turns.iter().map(|rates| rates[1] / rates[0]).collect();
     ratios.sort_by(f64::total_cmp);
     let ratio = ratios[ratios.len() / 2];
-    let pass = pass::measure(&with).await?;
+    let poll = poll::measure(&with).await?;
     let bulk = bulk::measure(&url).await?;
     let outbox = an_hour(&journalled, &with, rate(1) / 10.0).await?;
-    let kept = ratio >= KEPT_AT_LEAST && pass.is_fast() && bulk.is_fast() && outbox.is_steady();
+    let kept = ratio >= KEPT_AT_LEAST && poll.is_fast() && bulk.is_fast() && outbox.is_steady();
     let summary = format!(
         "write throughput, {} writers, durable {}, {} turns of {TURN:?} each:\n  without a journal {:>7.0}/s\n  \
          with              {:>7.0}/s  journal, relay and pruning\n  ratio             {:>7.2}   median of the turns, \
-         {:.2} to {:.2}; at least {KEPT_AT_LEAST}\n{profile}\n{pass}\n{bulk}\n{outbox}\ncargo xtask bench journal: {}",
+         {:.2} to {:.2}; at least {KEPT_AT_LEAST}\n{profile}\n{poll}\n{bulk}\n{outbox}\ncargo xtask bench journal: {}",
         options.writers,
         options.durable,
         turns.len(),

@@ -20,13 +20,14 @@ const STEADY: f64 = 1.15;
 /// The measured sizes.
 pub(super) struct Outbox {
     rate: f64,
-    /// The most rows and bytes in the first 20 minutes with a full outbox; `end`: in the last 20 minutes.
+    /// The most rows and bytes in the first 20 minutes with a full outbox.
     full: (f64, f64),
+    /// The most rows and bytes in the last 20 minutes.
     end: (f64, f64),
 }
 
-/// Repeats for each simulated minute: inserts a minute's rows, makes every mark a minute older, prunes, and runs vacuum
-/// in place of autovacuum.
+/// Repeats for each simulated minute: inserts the rows of a minute, makes everything in `larder_outbox_marks`, by which
+/// prune knows how old rows are, a minute older, prunes, and runs vacuum in place of autovacuum.
 pub(super) async fn an_hour(database: &Database, store: &Store, rate: f64) -> Result<Outbox> {
     let journal = store.journal(tables()).await?;
     let touched = database.sql("SELECT touched FROM larder_outbox ORDER BY xid DESC LIMIT 1")?;
@@ -34,8 +35,8 @@ pub(super) async fn an_hour(database: &Database, store: &Store, rate: f64) -> Re
     let rows = (rate * 60.0) as u64;
     let mut sizes = Vec::with_capacity(MINUTES);
     for minute in 0..MINUTES {
-        // Insert a thousand rows a transaction: one transaction for each row would take minutes, and is the same for
-        // prune and vacuum.
+        // Insert a thousand rows in each transaction. One transaction for each row would take minutes, and makes no
+        // difference to prune and vacuum.
         for batch in 0..=rows / 1000 {
             let count = (rows - batch * 1000).min(1000);
             database.sql(&format!(

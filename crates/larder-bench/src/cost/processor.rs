@@ -35,6 +35,7 @@ pub(super) struct Reading {
     /// The postmaster's time, which includes that of ended backends such as autovacuum's.
     postmaster: Duration,
     redis: Duration,
+    /// The writers' threads of this process, and its other threads.
     threads: [Duration; 2],
 }
 
@@ -109,7 +110,7 @@ const TICK_MS: u64 = 10;
 
 fn stat(process: u32, field: usize) -> Option<u64> {
     let line = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name in parentheses may contain any character.
+    // The process name is in parentheses and may contain any character, so split after the last `)`.
     line.rsplit_once(") ")?.1.split(' ').nth(field)?.parse().ok()
 }
 

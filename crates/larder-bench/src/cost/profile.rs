@@ -23,8 +23,8 @@ const CONSTANT: usize = 2;
 const TRIGGERS: usize = 3;
 const RELAY: usize = 4;
 const PRUNING: usize = 5;
-/// The retention of rows in the variant with pruning: so short that after the warm-up rows are pruned at the rate at
-/// which they are written.
+/// The retention of rows in the variant with pruning. It is so short that, after the warm-up, rows are pruned as fast
+/// as they are written.
 const KEEP: Duration = Duration::from_secs(1);
 const PRUNING_WARM_UP: Duration = Duration::from_millis(2500);
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -71,7 +71,7 @@ pub(super) async fn measure(
             trigger("cost_empty", variant == EMPTY)?;
             trigger("cost_constant", variant == CONSTANT)?;
             trigger("larder_journal", variant >= TRIGGERS)?;
-            // Remove what the variant before has left, so that it costs this variant nothing.
+            // Remove the rows that the previous variant has left, so that they cost this variant nothing.
             database.sql("VACUUM users")?;
             database.sql("TRUNCATE larder_outbox, larder_outbox_marks")?;
             let relaying = if variant >= RELAY {
@@ -130,7 +130,8 @@ impl fmt::Display for Profile {
         let totals =
             |variant: usize| self.rounds[variant].iter().map(|spent: &[f64; PARTS.len()]| spent.iter().sum());
         row(f, "in all", &|variant| format!("{:.1}", median(totals(variant))))?;
-        // The highest throughput if the processor alone limits it, as a ratio to the variant `none` of the same round.
+        // The throughput that is possible if only the processor limits it, as a ratio to that of the variant `none` in
+        // the same round.
         let ratios =
             |variant: usize| totals(0).zip(totals(variant)).map(|(none, all): (f64, f64)| none / all);
         row(f, "of \"none\" / in all", &|variant| format!("{:.2}", median(ratios(variant))))?;

@@ -69,6 +69,7 @@ impl Writers {
 
     /// Returns how many writes there were, and in which time.
     pub(super) async fn count_for(&self, turn: Duration) -> Result<(u64, Duration)> {
+        // `Relaxed` for both: no other data depends on them, and `writes` is read after the tasks have been joined.
         let (is_over, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let started = Instant::now();
         let mut tasks = Vec::new();
@@ -98,7 +99,8 @@ impl Writers {
 
 impl Drop for Writers {
     fn drop(&mut self) {
-        // A thread of another runtime drops this value, and must not wait for the threads of this runtime.
+        // A task of another runtime drops this value. A plain drop of a runtime waits for its threads, and tokio panics
+        // if a task does that.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -145,7 +145,7 @@ async fn drive(
     })
 }
 
-/// Sends each of these requests once. The players take them in turn.
+/// Sends each of these requests once, so that the cache holds their entries. The players take the requests in turn.
 async fn bring(players: Vec<Player>, calls: Vec<(Ask, Call)>) -> Result<()> {
     let calls = Arc::new(calls);
     let (mut playing, count) = (JoinSet::new(), players.len());

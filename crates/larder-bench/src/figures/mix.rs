@@ -60,7 +60,7 @@ const ALL: u32 = 10_000;
 const LIST_PAGES: [u32; 4] = [1, 1, 2, 3];
 const LEADERBOARD_PAGES: [(u32, u32); 4] = [(10, 0), (10, 0), (10, 10), (25, 0)];
 
-/// The last name of a booking or badge; every name is used once. Relaxed: only uniqueness matters.
+/// The next number that names a booking or badge. Each number is used once. Relaxed: only uniqueness matters.
 static NAMES: AtomicU64 = AtomicU64::new(0);
 
 impl Ask {

@@ -119,7 +119,7 @@ pub(super) async fn measure(stage: &Stage, operation: &Operation, options: &Opti
     Ok(Measured { off, redis, memory })
 }
 
-/// Sends an operation's requests in turn. It repeats them if the answers did not come from the place that the state
+/// Sends an operation's requests in turn. Repeats them all if the answers did not come from the place that `state`
 /// says: at first the tiers are empty, entries expire, and a busy machine may lose its connection to Redis.
 async fn block(
     state: State,
@@ -152,8 +152,8 @@ async fn block(
 }
 
 impl State {
-    /// The counts of the cache. For [`State::Redis`] it leaves out memory-only classes, whose answers never come from
-    /// Redis.
+    /// The counts of the cache. For [`State::Redis`], memory-only classes are left out, because their answers never
+    /// come from Redis.
     fn counts(self, cache: &Cache) -> Stats {
         let declared = cache.declared_classes();
         let is_counted = |name: &str| {

@@ -9,8 +9,8 @@ pub(super) struct TimeClaim {
     pub(super) printed: &'static str,
     /// The time with the document's cache, if the document gives it.
     pub(super) after_ms: Option<f64>,
-    /// The reduction by the cache; if the document has a range, its lower end, because its time with the cache is one
-    /// figure.
+    /// The reduction by the cache. If the document has a range of reductions, this is the lower end, because the
+    /// document gives the time with the cache as one figure.
     pub(super) reduction_percent: f64,
 }
 
@@ -19,7 +19,7 @@ pub(super) struct TimeClaim {
 pub(super) struct ShareClaim {
     /// A short form of the document's text.
     pub(super) printed: &'static str,
-    /// The share; if the document has a range, its upper end.
+    /// The share. If the document has a range, this is its upper end.
     pub(super) percent: f64,
 }
 

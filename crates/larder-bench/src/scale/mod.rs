@@ -108,7 +108,7 @@ async fn measure_all(sizes: &mut [Size], options: &Options) -> Result<Vec<Row>> 
 /// The Markdown table of one database, and whether no figure in it grows too much.
 fn table(name: &str, sizes: &[u64], rows: &[Row]) -> (String, bool) {
     let mut table = format!("| {name}, p50 / p99 in ms |");
-    // Writing to a String cannot fail.
+    // Ignore the results: writing to a String cannot fail.
     for users in sizes {
         let _ = write!(table, " {users} users |");
     }
@@ -120,8 +120,8 @@ fn table(name: &str, sizes: &[u64], rows: &[Row]) -> (String, bool) {
             let _ = write!(table, " {quantiles} |");
         }
         let (smallest, largest) = (measured[0], measured[measured.len() - 1]);
-        // Other load on the machine raises the p99 at every size, which hides growth in the ratio. It hardly raises
-        // p50, so this loop checks both ratios.
+        // Other load on the machine raises the p99 of every size, so the ratio of the p99s hides growth. Such load
+        // hardly raises the p50, so this loop checks both ratios.
         for growth in [largest.p50 / smallest.p50, largest.p99 / smallest.p99] {
             let is_kept = growth < MOST_GROWTH;
             is_flat &= is_kept;

@@ -9,7 +9,7 @@ use larder_server::store::Store;
 
 use crate::site::people::Server;
 
-/// The rank of the user that is logged in.
+/// The path of the request for the rank of the user that is logged in.
 pub(super) const OWN_RANK: &str = "/api/v1/leaderboard/me";
 
 /// A row of the table.

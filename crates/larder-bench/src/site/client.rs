@@ -18,7 +18,7 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     status: u16,
     pub(crate) took: Duration,
-    /// Whether its `Cache-Status` is a hit, or a load that it shared with another request.
+    /// Whether `Cache-Status` says that the answer was a hit, or that the request shared another request's load.
     pub(crate) is_hit: bool,
     pub(crate) body: Vec<u8>,
 }

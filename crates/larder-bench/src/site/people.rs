@@ -38,7 +38,9 @@ impl Server {
         }
     }
 
-    /// Adds `users` users. Their rows are not journalled, because the cache is still empty; all other triggers run.
+    /// Adds `users` users. Their rows need no journal, because the cache is still empty. On PostgreSQL the users are
+    /// not journalled, and only the triggers run that run for replication too. On SQLite all triggers run, and the rows
+    /// of the outbox are deleted afterwards, except the last one.
     pub(crate) fn fill(&self, users: u64) -> Result<()> {
         match self {
             Server::Postgres(_) => {

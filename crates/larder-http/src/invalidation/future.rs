@@ -24,7 +24,7 @@ const ABANDONED_TIMEOUT: Duration = Duration::from_secs(30);
 ///   inner future continue for up to 30 s, because it may still commit, and drops the entries again.
 pub type ResponseFuture<B, E> = Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>>;
 
-/// Awaits `inner`, and runs the invalidation `work` if its answer requires it.
+/// Awaits `inner`. If the status of the answer requires it, runs the invalidation `work` before it returns the answer.
 pub(super) async fn run_to_end<F, B, E>(inner: F, work: PendingInvalidation) -> Result<Response<B>, E>
 where
     F: Future<Output = Result<Response<B>, E>> + Send + 'static,
@@ -38,11 +38,12 @@ where
         Err(_) => Some(InvalidationReason::Failed),
     };
     let Some(reason) = reason else { return answer };
-    // Run it in a task of its own, so that it completes and is logged even if the client disconnects here.
+    // Run the invalidation in a task of its own, so that it completes and is logged even if the client disconnects
+    // here.
     let receipt = tokio::spawn(running.work.clone().run(reason)).await;
     answer.map(|mut response| {
         let receipt = receipt.map_or_else(|_| HeaderValue::from_static("queued"), value);
-        // If the application has set `queued` itself, keep that: it promises less.
+        // If the application has set `queued` itself, keep it: `queued` promises less than `sent`.
         if response.headers().get(&CACHE_INVALIDATION).is_none_or(|said| said != "queued") {
             response.headers_mut().insert(CACHE_INVALIDATION, receipt);
         }
@@ -65,7 +66,8 @@ fn reason(status: StatusCode) -> Option<InvalidationReason> {
     }
 }
 
-/// A running request. If it is dropped before its end, a task runs it to its end and drops its entries.
+/// A running request. If it is dropped before its end, a task continues the request for up to 30 s and drops its
+/// entries. After a panic, the task only drops the entries.
 struct RunningRequest<F: Future + Send + 'static>
 where
     F::Output: Send,
@@ -92,7 +94,7 @@ where
 {
     fn drop(&mut self) {
         let Some(inner) = self.inner.take() else { return };
-        // If there is no runtime, the process is ending, and its memory with it.
+        // Without a runtime no task can run. The process is ending then, and its memory with it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let work = self.work.clone();
         if std::thread::panicking() {

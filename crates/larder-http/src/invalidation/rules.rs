@@ -6,7 +6,7 @@ use http::Method;
 use larder::cache::Cache;
 use regex::{Regex, RegexBuilder};
 
-/// The methods that write. A rule has all of them by default, and cannot have others.
+/// The methods that write. By default a rule has all of them; it cannot have other methods.
 pub const METHODS: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Why a table is refused. The message names the rule, what is wrong and what is allowed.

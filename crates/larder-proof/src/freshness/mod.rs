@@ -1,11 +1,14 @@
-//! Judges recorded reads by recorded writes: how old was each answer, and was that allowed?
+//! Judges recorded reads by recorded writes: computes how old each answer was, and whether that was allowed.
 //!
-//! Versions of one key are committed in their order, so an instant known for one version bounds the others: version 7
-//! was committed before version 8 was known to any process, and did not exist before version 6 was begun. A read
-//! returned version v and began at t. Its staleness is the time from the first instant at which a version after v was
-//! known until t: `staleness = max(0, t - min(known[w] for w > v))`. Only instants before t matter, so reads may be
-//! judged in any order, in O(log n) each, after all writes are known. If an event is missing from the history, a stale
-//! read may look right, but a right read never looks stale.
+//! The versions of one key are committed in their order. So an instant that is recorded for one version also limits its
+//! neighbours: version 7 was committed before any process knew version 8, and did not exist before the write of version
+//! 6 began.
+//!
+//! A read begins at t and returns version v. Its staleness is the time from the first instant at which a later version
+//! than v was known, until t: `staleness = max(0, t - min(known[w] for w > v))`. The judge needs all writes first. Then
+//! it judges the reads in any order, each in O(log n).
+//!
+//! If an event is missing from the history, a stale read may look correct, but a correct read never looks stale.
 
 pub mod tally;
 mod timeline;
@@ -34,8 +37,8 @@ impl Writes {
         }
     }
 
-    /// Sorts the writes, to judge reads by them. No read may miss a write that was committed more than `bound` before
-    /// it.
+    /// Sorts the writes, so that reads can be judged by them. A read breaks the bound if it misses a write that was
+    /// committed more than `bound` before the read began.
     pub fn judge(self, bound: Duration) -> Judge {
         let keys = self.keys.into_iter().map(|(key, events)| (key, KeyWrites::new(events))).collect();
         Judge { keys, bound: u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX) }
@@ -47,11 +50,11 @@ struct KeyWrites {
     /// The events in the order of versions.
     events: Vec<Event>,
     births: Births,
-    /// Commits of all writers.
+    /// When each version was committed, as commits of all writers and polls of the database show it.
     committed: Knowledge,
     /// Acknowledgements that said `sent`.
     sent: Knowledge,
-    /// All acknowledgements of one instance.
+    /// All acknowledgements, by instance; `sent` or not.
     own: BTreeMap<Instance, Knowledge>,
     newest: Version,
 }
@@ -94,17 +97,18 @@ pub struct Judge {
 /// What is wrong with a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anomaly {
-    /// A `fresh` read missed a write acknowledged as sent this long before.
+    /// A `fresh` read missed a write that was acknowledged as sent this long before the read began.
     StaleFresh(Nanos),
-    /// A read missed a write committed this long before, which is more than the bound.
+    /// A read missed a write that was committed this long before the read began, which is more than the bound.
     BeyondBound(Nanos),
-    /// A read missed a write that its own instance had acknowledged this long before.
+    /// A read missed a write that its own instance had acknowledged this long before the read began.
     OwnWriteUnseen(Nanos),
     /// A read ended before the write of the version that it returned had begun.
     FromTheFuture,
     /// A read returned a version that was never written.
     NeverWritten,
-    /// After the quiet time a read still missed a write.
+    /// A read after the quiet time, the end of a run without writes, missed a write that was committed this long
+    /// before.
     OldAfterQuiet(Nanos),
 }
 
@@ -133,7 +137,7 @@ impl fmt::Display for Anomaly {
 /// The verdict on one read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// How old the answer was, against all commits.
+    /// How old the answer was when the read began, compared with all commits.
     pub staleness: Nanos,
     /// What is wrong with the read; usually empty.
     pub anomalies: Vec<Anomaly>,
@@ -147,8 +151,8 @@ impl Judge {
         };
         let version = match event.seen {
             Seen::Version(version) => version,
-            // The value was absent, so the read may have seen any absent version. The newest one that may have existed
-            // is the most lenient choice.
+            // The key had no value, so the read may have seen any absent version. Judge it by the newest one that may
+            // have existed when the read ended: that gives the least staleness.
             Seen::Absent => match youngest_absent(writes.births.newest_by(event.end, writes.newest)) {
                 Some(version) => version,
                 None => return Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] },
@@ -193,7 +197,8 @@ impl Judge {
         self.keys.values().flat_map(|writes| &writes.events)
     }
 
-    /// The events that explain a read: the writes that it returned and missed, up to its end.
+    /// The events that explain a read: the write that it returned and those that it missed, if they began before the
+    /// read ended.
     pub fn around(&self, event: &Event) -> impl Iterator<Item = &Event> {
         let version = version_of(event);
         let events = self.keys.get(&event.key).map_or(&[][..], |writes| &writes.events);

@@ -20,7 +20,7 @@ pub const KINDS: [&str; 6] = [
 ];
 
 /// How many violations the summary explains in full; it only counts the others.
-const TOLD: usize = 3;
+const SHOWN: usize = 3;
 
 /// How many earlier reads of the same key and instance the summary shows with a violation.
 const BEFORE: usize = 4;
@@ -115,16 +115,16 @@ pub struct Tally {
     pub fresh: Strength,
     /// Reads by branch.
     pub branches: BTreeMap<Branch, u64>,
-    /// Reads to which a tier answered that the key has no value.
+    /// Reads that a tier answered, and whose answer was that the key has no value.
     pub absent_hits: u64,
-    /// Reads after the quiet time.
+    /// Reads after the quiet time, the end of a run without writes.
     pub last: u64,
     /// The slowest read, in nanoseconds.
     pub slowest: Nanos,
     /// Violations by kind.
     pub violations: BTreeMap<&'static str, u64>,
     /// The first violations in full, each with the events that explain it.
-    pub told: Vec<String>,
+    pub shown: Vec<String>,
     recent: HashMap<(Instance, Key), Vec<Event>>,
 }
 
@@ -138,14 +138,15 @@ impl Default for Tally {
             last: 0,
             slowest: 0,
             violations: BTreeMap::new(),
-            told: Vec::new(),
+            shown: Vec::new(),
             recent: HashMap::new(),
         }
     }
 }
 
 impl Tally {
-    /// Judges one read and adds the verdict. Reads of one instance must come in their order.
+    /// Judges one read and adds the verdict; ignores other events. Reads of one instance must come in their order,
+    /// because a violation is shown with the reads before it.
     pub fn add(&mut self, judge: &Judge, event: &Event) {
         let What::Read(read) = event.what else { return };
         let verdict = judge.verdict(event, read);
@@ -164,9 +165,9 @@ impl Tally {
         }
         let recent = self.recent.entry((event.instance, event.key)).or_default();
         if let Some(fault) = verdict.anomalies.first()
-            && self.told.len() < TOLD
+            && self.shown.len() < SHOWN
         {
-            self.told.push(tell(judge, event, fault, recent));
+            self.shown.push(shown_text(judge, event, fault, recent));
         }
         if recent.len() == BEFORE {
             recent.remove(0);
@@ -180,7 +181,7 @@ impl Tally {
     }
 }
 
-/// The name of a fault in the summary.
+/// The name of an anomaly in the summary.
 fn kind(anomaly: &Anomaly) -> &'static str {
     match anomaly {
         Anomaly::StaleFresh(_) => "stale `fresh` reads",
@@ -193,7 +194,7 @@ fn kind(anomaly: &Anomaly) -> &'static str {
 }
 
 /// The text of a violation with the events that explain it, in the order of time.
-fn tell(judge: &Judge, event: &Event, fault: &Anomaly, recent: &[Event]) -> String {
+fn shown_text(judge: &Judge, event: &Event, fault: &Anomaly, recent: &[Event]) -> String {
     let mut lines: Vec<(Nanos, String)> = Vec::new();
     let mut line = |at, text| lines.push((at, text));
     for write in judge.around(event).take(12) {
@@ -266,11 +267,11 @@ mod tests {
         assert_eq!(tally.branches[&Branch::Memory], 3);
         assert_eq!(tally.violations(), 1);
         assert_eq!(tally.violations["reads beyond the bound"], 1);
-        let told = &tally.told[0];
+        let shown = &tally.shown[0];
         for part in
             ["5s before", "version 2 committed by 0", "1 reads bounded: version 1, memory, after 5 µs"]
         {
-            assert!(told.contains(part), "{part} in {told}");
+            assert!(shown.contains(part), "{part} in {shown}");
         }
     }
 }

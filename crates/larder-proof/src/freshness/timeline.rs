@@ -2,8 +2,8 @@
 
 use crate::history::{Nanos, Version};
 
-/// When a version, or a later one, was first known. Sorted by version; each instant is the earliest of this and all
-/// later versions.
+/// When each version of one key was first known to exist. A known version proves that all earlier versions exist, so
+/// each point has the earliest instant of its own version and of all later ones. The points are sorted by version.
 #[derive(Default)]
 pub(super) struct Knowledge {
     points: Vec<(Version, Nanos)>,
@@ -20,7 +20,7 @@ impl Knowledge {
         Knowledge { points }
     }
 
-    /// When a later version than this one was first known.
+    /// When a later version than this one was first known; `None` if no later version is recorded.
     pub(super) fn after(&self, version: Version) -> Option<Nanos> {
         let next = self.points.partition_point(|(known, _)| *known <= version);
         self.points.get(next).map(|(_, instant)| *instant)

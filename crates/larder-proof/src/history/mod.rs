@@ -2,7 +2,7 @@
 //!
 //! Instants are nanoseconds of the kernel's exact monotonic clock, which all processes of one machine share. The
 //! recorded `begin` is never after the real one, and the recorded `end` never before the real one. So an imprecise
-//! instant may hide a stale read, but it never makes a right read look stale.
+//! instant may hide a stale read, but it never makes a correct read look stale.
 
 pub mod clock;
 pub mod record;
@@ -90,6 +90,6 @@ pub struct Read {
     pub source: Source,
     /// Whether the read joined another read's flight.
     pub is_shared: bool,
-    /// Whether the read was made after the quiet time at the end of a run, when no answer may be old.
+    /// Whether the read was made after the quiet time, the end of a run without writes. No answer may be old then.
     pub last: bool,
 }

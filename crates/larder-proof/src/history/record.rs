@@ -24,7 +24,8 @@ const FRESH: u8 = 8;
 const JOINED: u8 = 16;
 const LAST: u8 = 32;
 
-/// Appends events to a file; shared by all tasks of an instance.
+/// Appends events to a file; shared by all tasks of an instance. The lock keeps the records of two tasks apart, and is
+/// never held across an await.
 pub struct Recorder {
     file: Mutex<BufWriter<File>>,
 }
@@ -40,15 +41,15 @@ impl Recorder {
         Ok(Recorder { file: Mutex::new(BufWriter::with_capacity(1 << 16, file)) })
     }
 
-    /// Appends one event. Only complete records reach the file, whenever the process is killed.
+    /// Appends one event. A process may be killed at any time: only complete records reach the file.
     ///
     /// # Panics
     ///
     /// If the disk is full: a history with gaps would hide violations.
     pub fn record(&self, event: &Event) {
         self.with(|file| {
-            // Flush before the buffer is full: its size is not a multiple of a record's, so it would flush half a
-            // record.
+            // Flush before a record no longer fits. The capacity is not a multiple of a record's size, and `BufWriter`
+            // does not promise that it never splits what it is given over two writes.
             if file.capacity() - file.buffer().len() < BYTES {
                 file.flush()?;
             }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
 
-/// The number of cores of the smallest machine that runs this.
+/// The number of cores of the smallest machine that runs the models.
 const THREADS: usize = 2;
 
 /// Counts transitions by branch. It is not part of the model's state, because a count must not make two states

@@ -1,8 +1,8 @@
 //! A model of the journal: whether commits leave rows in the outbox, and what each process knows about that.
 //!
 //! It mirrors `SqlJournal::ask` and `WriteTransaction::touched` of larder-sql. A poll reads rows and the attestation in
-//! one snapshot, and inspects afterwards; any step may come between the two. If larder mends a trigger by itself, that
-//! is a [`Catalog::mend`] between them.
+//! one snapshot, and inspects afterwards; any step may come between snapshot and inspection. If larder mends a trigger
+//! by itself, the model has a [`Catalog::mend`] there.
 
 use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 
@@ -111,9 +111,9 @@ pub enum Touched {
     /// The touches of the write's own rows.
     #[default]
     Rows,
-    /// Everything, because its rows may be missing.
+    /// Everything, because rows of the write may be missing.
     Everything,
-    /// Nothing, although it changed something.
+    /// Nothing, although the write changed something.
     Nothing,
 }
 
@@ -125,8 +125,8 @@ pub struct Process {
     inspected: Option<(View, bool)>,
     /// Whether the prepared statement on this process's connection sees no row of the outbox.
     is_blind: bool,
-    /// What larder-sql's `Completeness` has as facts: the catalog at the last inspection; `None` before the first. A write
-    /// of this process compares it with the present catalog.
+    /// The catalog at the last inspection, which larder-sql's `Completeness` keeps as its facts; `None` before the
+    /// first inspection. A write of this process compares these facts with the present catalog.
     facts: Option<View>,
     /// Whether `Completeness` has a defect. A write of this process reads this.
     pub is_incomplete: bool,

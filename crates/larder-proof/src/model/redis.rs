@@ -116,15 +116,16 @@ impl Redis {
 
     /// FILL: sets the entry if the key still holds the lease. Returns whether it did.
     pub fn fill(&mut self, key: &Bytes, token: Token, frame: Bytes) -> bool {
-        let stands = self.keys.get(key) == Some(&token.lease_frame());
-        if stands {
+        let is_held = self.keys.get(key) == Some(&token.lease_frame());
+        if is_held {
             self.set(key, frame);
         }
-        stands
+        is_held
     }
 
-    /// RENEW: `true` if the key still holds the lease, the tags these tokens, and `entry`'s key the frame with this
-    /// fingerprint. If only the lease is there, it is unlinked. A new TTL is a change of the key, which is pushed.
+    /// RENEW: extends the lease and returns `true` if the key still holds the lease, the tags still have these tokens,
+    /// and the key in `entry` still has the frame with that fingerprint. If the key holds the lease and one of the
+    /// others has changed, unlinks the lease. A new TTL is a change of the key, so Redis sends a push.
     pub fn renew(
         &mut self,
         key: &Bytes,

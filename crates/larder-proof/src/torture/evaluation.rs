@@ -28,7 +28,7 @@ pub(super) struct Evaluation {
     pub(super) written: Written,
     /// For each foreign write, the time until the last instance saw it.
     pub(super) lags: Vec<Nanos>,
-    /// By nemesis: for each strike, the time until a tier answered reads of the last instance again.
+    /// By nemesis: for each strike, the time until a tier had answered a read of every instance again.
     pub(super) recoveries: BTreeMap<&'static str, Vec<Nanos>>,
 }
 
@@ -53,7 +53,7 @@ impl Written {
     }
 }
 
-/// The files of recorded reads, and how many bytes of each count.
+/// The files of recorded reads, and for each file the number of bytes to judge.
 pub(super) struct Reads(Vec<(PathBuf, u64)>);
 
 impl Reads {
@@ -64,8 +64,8 @@ impl Reads {
     }
 }
 
-/// Judges `reads` by comparing them with all writes in `folder`. Call it when the files have each version that a read
-/// returned, if only from a poll of the database; otherwise a correct read can count as `NeverWritten`.
+/// Judges `reads` by comparing them with all writes in `folder`. Call it only when each version that a read returned is
+/// in the files, from its write or from a poll of the database. Otherwise a correct read can count as `NeverWritten`.
 pub(super) fn evaluate(
     folder: &Path,
     reads: &Reads,

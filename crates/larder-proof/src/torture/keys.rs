@@ -55,8 +55,8 @@ pub fn all() -> impl Iterator<Item = Key> {
 /// How an instance uses a key for some time.
 ///
 /// A stale copy is visible only until the instance replaces it: a fresh read gives memory a new copy, and a write of
-/// the instance removes the old one. So in each interval an instance does not write some keys and does not read some
-/// with `fresh`. Which keys these are differs by key, instance and interval.
+/// the instance removes the old one. So during each interval, an instance writes only some keys and reads only some
+/// keys with `fresh`. Chance decides for each key, instance and interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Habit {
     /// The instance writes the key.
@@ -65,7 +65,7 @@ pub struct Habit {
     pub reads_fresh: bool,
 }
 
-/// The habit of an instance with a key at an instant. It lasts three times the staleness bound.
+/// The habit of an instance with a key at an instant. Each interval lasts three times the staleness bound.
 pub fn habit(key: Key, instance: Instance, now: Nanos, bound: Duration) -> Habit {
     let stretch = Duration::from_nanos(now).as_millis() / (3 * bound.as_millis()).max(1);
     let seed = u64::from(key) << 48 | u64::from(instance) << 32 | (stretch as u64 & u64::from(u32::MAX));

@@ -17,7 +17,7 @@ use crate::torture::keys::ITEMS;
 use crate::torture::schema::{versions, write};
 
 /// The observers' instance number in the history.
-const NOBODY: Instance = Instance::MAX;
+const NO_INSTANCE: Instance = Instance::MAX;
 
 const POLL: Duration = Duration::from_millis(5);
 
@@ -31,6 +31,7 @@ struct Shared {
     database: Database,
     polled: Recorder,
     foreign: Recorder,
+    /// Whether the writing observer writes. `Relaxed`, because no other data depends on it.
     may_write: AtomicBool,
 }
 
@@ -64,7 +65,7 @@ impl Observers {
         self.shared.may_write.store(may_write, Ordering::Relaxed);
     }
 
-    /// Polls the database once more and flushes all records.
+    /// Polls the database once more, records every version that it finds, and flushes all records.
     pub(super) fn look(&self) -> Result<()> {
         self.runtime.block_on(self.shared.poll(&mut Vec::new()))?;
         self.shared.polled.flush();
@@ -99,7 +100,7 @@ impl Shared {
     }
 
     fn note(&self, recorder: &Recorder, key: Key, seen: Seen, begin: Nanos, end: Nanos, what: What) {
-        recorder.record(&Event { key, seen, instance: NOBODY, begin, end, what });
+        recorder.record(&Event { key, seen, instance: NO_INSTANCE, begin, end, what });
     }
 }
 

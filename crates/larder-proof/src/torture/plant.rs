@@ -19,8 +19,8 @@ const NAIVE: &str = "naive";
 impl Plant {
     /// All faults that the torture can show.
     pub fn all() -> impl Iterator<Item = Plant> {
-        // The torture has no memory-only classes, and no load that is long enough for a renewal. The model and the
-        // schedules show these two faults.
+        // The torture has no memory-only classes, and no load that is long enough for a renewal. The models show these
+        // two faults.
         let shows = |rule: &ProtocolRule| {
             !matches!(rule, ProtocolRule::KeepsUnderAnchor | ProtocolRule::RenewsOnlyItsLease)
         };
@@ -51,7 +51,7 @@ impl Plant {
             Plant::Without(ProtocolRule::UsesOnlyCertified | ProtocolRule::CertifiesAfterReplay) => {
                 "restore-redis"
             }
-            // Another instance's fill must come between a read and its LEASE.
+            // This fault shows only if another instance's fill comes between a read and its LEASE.
             Plant::Without(ProtocolRule::InsertsOnlyTracked) => "slow-link",
             Plant::Without(ProtocolRule::AttestsSilence) => "silence-triggers",
             _ => "none",

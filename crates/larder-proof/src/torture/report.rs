@@ -74,8 +74,8 @@ impl Report {
         report
     }
 
-    /// Whether the run succeeded: every promise was kept and every branch that it has to take was taken; with an
-    /// inserted error, the judge found a violation.
+    /// Whether the run succeeded. A run without an inserted fault succeeds if every promise was kept and every branch
+    /// that it has to take was taken. A run with an inserted fault succeeds if the judge found a violation.
     pub fn is_success(&self) -> bool {
         match self.plant {
             None => self.unkept.is_empty() && self.untaken.is_empty(),
@@ -151,8 +151,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Evaluation { tally, written, lags, recoveries } = &self.evaluation;
-        for told in &tally.told {
-            writeln!(f, "{told}\n")?;
+        for shown in &tally.shown {
+            writeln!(f, "{shown}\n")?;
         }
         let mut line = |name: &str, text: String| writeln!(f, "{name:<34} {text}");
         let branches = Branch::ALL.map(|branch| {

@@ -76,10 +76,11 @@ fn strike(
     Ok(())
 }
 
-/// Waits for the quiet time, then lets the instances read every key once more.
+/// Stops all writes, waits until the quiet time has passed, and then lets the instances read every key once more.
 fn finish(stage: &mut Stage) -> Result<Counts> {
     stage.order_all(Order::Calm)?;
     stage.observers.let_write(false);
+    // The quiet time is longer than the staleness bound, so no answer may be old after it.
     thread::sleep(stage.bound * 2 + Duration::from_millis(500));
     let answers = stage.order_all(Order::ReadAll)?;
     Ok(Counts::sum(&answers))

@@ -30,7 +30,7 @@ const SQLITE_TRIGGER: &str = "
         UPDATE team SET version = version + 1 WHERE id = NEW.team;
     END;";
 
-/// A tag that all lists have, in addition to the name of their class.
+/// A tag that all lists have, in addition to the tag with the name of their class.
 pub(super) const TEAM_TAG: &str = "teams";
 
 /// The declarations for the journal: a change of an item touches its entry in each class of items, and a change of a

@@ -82,7 +82,8 @@ impl Base {
 
     fn prepare(&self, first: Version) -> Result<()> {
         match &self.kind {
-            // A commit must survive a crash of the server, but not of the machine.
+            // A commit must survive a crash of the server, so `synchronous_commit` is on. It need not survive a crash
+            // of the machine, so `fsync` stays off.
             Server::Postgres { database, own: Some(_), .. } => {
                 let name = database.url();
                 let name = name.rsplit('/').next().unwrap_or_default();

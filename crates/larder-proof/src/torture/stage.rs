@@ -76,8 +76,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the neighbours. They use the last proxies. These also follow each promoted Redis, but no nemesis slows
-    /// them down.
+    /// Starts the neighbours. They use the last proxies. These proxies also follow each promoted Redis, but no nemesis
+    /// disturbs them.
     fn start_neighbours(&mut self) -> Result<()> {
         let Some(url) = self.second.as_ref().map(Base::instance_url) else { return Ok(()) };
         // Their history goes to another folder, because the first database's writes do not apply to it.

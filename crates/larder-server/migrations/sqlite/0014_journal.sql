@@ -6,7 +6,7 @@ SELECT 1, "users"."avatar_url", "users"."email", "users"."external_id", "users".
 DROP TRIGGER IF EXISTS "larder_journal_users_inserted";
 CREATE TRIGGER "larder_journal_users_inserted" AFTER INSERT ON "users"
 BEGIN
--- larder 5c294de5559c1a54
+-- larder 7838ed822021958b
 -- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
@@ -15,24 +15,24 @@ BEGIN
         || ',["tag","dashboard_stats"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(NEW."email" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(NEW."username" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(NEW."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(NEW."external_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CASE WHEN typeof(NEW."email") = 'blob' AND length(NEW."email") = 16 THEN hex(NEW."email") ELSE CAST(NEW."email" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CASE WHEN typeof(NEW."username") = 'blob' AND length(NEW."username") = 16 THEN hex(NEW."username") ELSE CAST(NEW."username" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CASE WHEN typeof(NEW."phone") = 'blob' AND length(NEW."phone") = 16 THEN hex(NEW."phone") ELSE CAST(NEW."phone" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CASE WHEN typeof(NEW."external_id") = 'blob' AND length(NEW."external_id") = 16 THEN hex(NEW."external_id") ELSE CAST(NEW."external_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_users_updated";
 CREATE TRIGGER "larder_journal_users_updated" AFTER UPDATE ON "users"
 BEGIN
--- larder 43f198df803758e2
+-- larder 84f7cba566f0ff1f
 -- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
@@ -50,37 +50,37 @@ BEGIN
             OR OLD."id" COLLATE BINARY IS NOT NEW."id" OR typeof(OLD."id") IS NOT typeof(NEW."id")
             OR OLD."is_active" COLLATE BINARY IS NOT NEW."is_active" OR typeof(OLD."is_active") IS NOT typeof(NEW."is_active")
             OR OLD."username" COLLATE BINARY IS NOT NEW."username" OR typeof(OLD."username") IS NOT typeof(NEW."username") THEN ',["tag","recent_achievements"]' ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(OLD."email" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(OLD."username" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(OLD."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(OLD."external_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'user_details', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."email" IS NOT NULL AND (CAST(OLD."email" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."email" AS TEXT)) THEN ',' || json_array('entry', 'user_email', CAST(NEW."email" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."username" IS NOT NULL AND (CAST(OLD."username" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."username" AS TEXT)) THEN ',' || json_array('entry', 'user_username', CAST(NEW."username" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."phone" IS NOT NULL AND (CAST(OLD."phone" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."phone" AS TEXT)) THEN ',' || json_array('entry', 'user_phone', CAST(NEW."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."external_id" IS NOT NULL AND (CAST(OLD."external_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."external_id" AS TEXT)) THEN ',' || json_array('entry', 'user_external', CAST(NEW."external_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'profile', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'preferences', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'languages', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'accessibility', CAST(NEW."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'interests', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CASE WHEN typeof(OLD."email") = 'blob' AND length(OLD."email") = 16 THEN hex(OLD."email") ELSE CAST(OLD."email" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CASE WHEN typeof(OLD."username") = 'blob' AND length(OLD."username") = 16 THEN hex(OLD."username") ELSE CAST(OLD."username" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CASE WHEN typeof(OLD."phone") = 'blob' AND length(OLD."phone") = 16 THEN hex(OLD."phone") ELSE CAST(OLD."phone" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CASE WHEN typeof(OLD."external_id") = 'blob' AND length(OLD."external_id") = 16 THEN hex(OLD."external_id") ELSE CAST(OLD."external_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."email" IS NOT NULL AND (CASE WHEN typeof(OLD."email") = 'blob' AND length(OLD."email") = 16 THEN hex(OLD."email") ELSE CAST(OLD."email" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."email") = 'blob' AND length(NEW."email") = 16 THEN hex(NEW."email") ELSE CAST(NEW."email" AS TEXT) END) THEN ',' || json_array('entry', 'user_email', CASE WHEN typeof(NEW."email") = 'blob' AND length(NEW."email") = 16 THEN hex(NEW."email") ELSE CAST(NEW."email" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."username" IS NOT NULL AND (CASE WHEN typeof(OLD."username") = 'blob' AND length(OLD."username") = 16 THEN hex(OLD."username") ELSE CAST(OLD."username" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."username") = 'blob' AND length(NEW."username") = 16 THEN hex(NEW."username") ELSE CAST(NEW."username" AS TEXT) END) THEN ',' || json_array('entry', 'user_username', CASE WHEN typeof(NEW."username") = 'blob' AND length(NEW."username") = 16 THEN hex(NEW."username") ELSE CAST(NEW."username" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."phone" IS NOT NULL AND (CASE WHEN typeof(OLD."phone") = 'blob' AND length(OLD."phone") = 16 THEN hex(OLD."phone") ELSE CAST(OLD."phone" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."phone") = 'blob' AND length(NEW."phone") = 16 THEN hex(NEW."phone") ELSE CAST(NEW."phone" AS TEXT) END) THEN ',' || json_array('entry', 'user_phone', CASE WHEN typeof(NEW."phone") = 'blob' AND length(NEW."phone") = 16 THEN hex(NEW."phone") ELSE CAST(NEW."phone" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."external_id" IS NOT NULL AND (CASE WHEN typeof(OLD."external_id") = 'blob' AND length(OLD."external_id") = 16 THEN hex(OLD."external_id") ELSE CAST(OLD."external_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."external_id") = 'blob' AND length(NEW."external_id") = 16 THEN hex(NEW."external_id") ELSE CAST(NEW."external_id" AS TEXT) END) THEN ',' || json_array('entry', 'user_external', CASE WHEN typeof(NEW."external_id") = 'blob' AND length(NEW."external_id") = 16 THEN hex(NEW."external_id") ELSE CAST(NEW."external_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'profile', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_users_deleted";
 CREATE TRIGGER "larder_journal_users_deleted" AFTER DELETE ON "users"
 BEGIN
--- larder 7488993a314fdee3
+-- larder 101f2638d898a3a4
 -- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
@@ -89,24 +89,24 @@ BEGIN
         || ',["tag","dashboard_stats"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(OLD."email" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(OLD."username" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(OLD."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(OLD."external_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CASE WHEN typeof(OLD."email") = 'blob' AND length(OLD."email") = 16 THEN hex(OLD."email") ELSE CAST(OLD."email" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CASE WHEN typeof(OLD."username") = 'blob' AND length(OLD."username") = 16 THEN hex(OLD."username") ELSE CAST(OLD."username" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CASE WHEN typeof(OLD."phone") = 'blob' AND length(OLD."phone") = 16 THEN hex(OLD."phone") ELSE CAST(OLD."phone" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CASE WHEN typeof(OLD."external_id") = 'blob' AND length(OLD."external_id") = 16 THEN hex(OLD."external_id") ELSE CAST(OLD."external_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_users_insert_replaces";
 CREATE TRIGGER "larder_journal_users_insert_replaces" BEFORE INSERT ON "users"
 BEGIN
--- larder 6624ce2d18181308
+-- larder bf555e7041dcbf0d
 -- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
@@ -115,19 +115,19 @@ BEGIN
         || ',["tag","dashboard_stats"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(victim."email" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(victim."username" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(victim."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(victim."external_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CASE WHEN typeof(victim."email") = 'blob' AND length(victim."email") = 16 THEN hex(victim."email") ELSE CAST(victim."email" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CASE WHEN typeof(victim."username") = 'blob' AND length(victim."username") = 16 THEN hex(victim."username") ELSE CAST(victim."username" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CASE WHEN typeof(victim."phone") = 'blob' AND length(victim."phone") = 16 THEN hex(victim."phone") ELSE CAST(victim."phone" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CASE WHEN typeof(victim."external_id") = 'blob' AND length(victim."external_id") = 16 THEN hex(victim."external_id") ELSE CAST(victim."external_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "users" AS victim
         WHERE (victim."id" = NEW."id")
             OR (victim."email" = NEW."email")
@@ -145,7 +145,7 @@ CREATE TRIGGER "larder_journal_users_update_replaces" BEFORE UPDATE ON "users"
         OR NEW."external_id" IS NOT OLD."external_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 5ef5a60846b3f679
+-- larder 3c5db994a8c21c2e
 -- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
@@ -154,19 +154,19 @@ BEGIN
         || ',["tag","dashboard_stats"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(victim."email" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(victim."username" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(victim."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(victim."external_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CASE WHEN typeof(victim."email") = 'blob' AND length(victim."email") = 16 THEN hex(victim."email") ELSE CAST(victim."email" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CASE WHEN typeof(victim."username") = 'blob' AND length(victim."username") = 16 THEN hex(victim."username") ELSE CAST(victim."username" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CASE WHEN typeof(victim."phone") = 'blob' AND length(victim."phone") = 16 THEN hex(victim."phone") ELSE CAST(victim."phone" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CASE WHEN typeof(victim."external_id") = 'blob' AND length(victim."external_id") = 16 THEN hex(victim."external_id") ELSE CAST(victim."external_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "users" AS victim
         WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
             OR (NEW."email" IS NOT OLD."email") AND (victim."email" = NEW."email")
@@ -182,44 +182,44 @@ SELECT 1, "credentials"."user_id" FROM "credentials" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_inserted";
 CREATE TRIGGER "larder_journal_credentials_inserted" AFTER INSERT ON "credentials"
 BEGIN
--- larder 15760035852d717a
+-- larder 2371539fd5540e5b
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_updated";
 CREATE TRIGGER "larder_journal_credentials_updated" AFTER UPDATE ON "credentials"
 BEGIN
--- larder c9f947213dd4406a
+-- larder 7d847dc736783035
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_deleted";
 CREATE TRIGGER "larder_journal_credentials_deleted" AFTER DELETE ON "credentials"
 BEGIN
--- larder 48d821b189c1e57d
+-- larder 96ea3c3f9e43e754
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_insert_replaces";
 CREATE TRIGGER "larder_journal_credentials_insert_replaces" BEFORE INSERT ON "credentials"
 BEGIN
--- larder 8725448951f2952b
+-- larder e4cf5cf5adbf012d
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "credentials" AS victim
         WHERE (victim."user_id" = NEW."user_id")
             OR (victim."rowid" = NEW."rowid");
@@ -229,12 +229,12 @@ CREATE TRIGGER "larder_journal_credentials_update_replaces" BEFORE UPDATE ON "cr
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 7fc6aef6934ba502
+-- larder ebd391a8c064dc7c
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "credentials" AS victim
         WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -246,44 +246,44 @@ SELECT 1, "sessions"."id", "sessions"."user_id" FROM "sessions" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_inserted";
 CREATE TRIGGER "larder_journal_sessions_inserted" AFTER INSERT ON "sessions"
 BEGIN
--- larder 82297e7619201548
+-- larder 9f0fcfa79668eca9
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_updated";
 CREATE TRIGGER "larder_journal_sessions_updated" AFTER UPDATE ON "sessions"
 BEGIN
--- larder 5cc7c3cf0965b6ea
+-- larder 7e657635fd06ef2f
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_deleted";
 CREATE TRIGGER "larder_journal_sessions_deleted" AFTER DELETE ON "sessions"
 BEGIN
--- larder 16290f59dc56bc46
+-- larder 6cd76aeab5377dc2
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_insert_replaces";
 CREATE TRIGGER "larder_journal_sessions_insert_replaces" BEFORE INSERT ON "sessions"
 BEGIN
--- larder 4a307ddf48f48f57
+-- larder 1acb01f6bd19be98
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "sessions" AS victim
         WHERE (victim."id" = NEW."id")
             OR (victim."rowid" = NEW."rowid");
@@ -293,12 +293,12 @@ CREATE TRIGGER "larder_journal_sessions_update_replaces" BEFORE UPDATE ON "sessi
     WHEN NEW."id" IS NOT OLD."id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 61ab169e8758805c
+-- larder 00b8198526d997f1
 -- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "sessions" AS victim
         WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -310,40 +310,40 @@ SELECT 1, "preferences"."user_id" FROM "preferences" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_inserted";
 CREATE TRIGGER "larder_journal_preferences_inserted" AFTER INSERT ON "preferences"
 BEGIN
--- larder ec6892e5d52592e0
+-- larder 4ef26bf9c5f7e5d2
 -- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_updated";
 CREATE TRIGGER "larder_journal_preferences_updated" AFTER UPDATE ON "preferences"
 BEGIN
--- larder 61e0a0be17affcf0
+-- larder 8d8a78db0c28393d
 -- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'preferences', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_deleted";
 CREATE TRIGGER "larder_journal_preferences_deleted" AFTER DELETE ON "preferences"
 BEGIN
--- larder 788bed7fcd418ab4
+-- larder 5302d45d18a984a6
 -- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_insert_replaces";
 CREATE TRIGGER "larder_journal_preferences_insert_replaces" BEFORE INSERT ON "preferences"
 BEGIN
--- larder 1f7f1e11b97d492e
+-- larder 16ee19ad2741d25e
 -- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "preferences" AS victim
         WHERE (victim."user_id" = NEW."user_id")
             OR (victim."rowid" = NEW."rowid");
@@ -353,11 +353,11 @@ CREATE TRIGGER "larder_journal_preferences_update_replaces" BEFORE UPDATE ON "pr
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 4f7bd1fd01d9ebfd
+-- larder 8449b69151cf76c8
 -- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "preferences" AS victim
         WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -369,40 +369,40 @@ SELECT 1, "languages"."user_id" FROM "languages" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_languages_inserted";
 CREATE TRIGGER "larder_journal_languages_inserted" AFTER INSERT ON "languages"
 BEGIN
--- larder f15a71f204d9d674
+-- larder fa45e8268370f95b
 -- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_updated";
 CREATE TRIGGER "larder_journal_languages_updated" AFTER UPDATE ON "languages"
 BEGIN
--- larder ec9f68a123266634
+-- larder 127a68d2d3ad5d57
 -- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'languages', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_deleted";
 CREATE TRIGGER "larder_journal_languages_deleted" AFTER DELETE ON "languages"
 BEGIN
--- larder 0b8e7c7087457595
+-- larder 0ed776d502096fb3
 -- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_insert_replaces";
 CREATE TRIGGER "larder_journal_languages_insert_replaces" BEFORE INSERT ON "languages"
 BEGIN
--- larder 324f652a345a5ad0
+-- larder 1ebc5a0806e7748c
 -- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "languages" AS victim
         WHERE (victim."user_id" = NEW."user_id")
             OR (victim."rowid" = NEW."rowid");
@@ -412,11 +412,11 @@ CREATE TRIGGER "larder_journal_languages_update_replaces" BEFORE UPDATE ON "lang
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder c41c0a479df32298
+-- larder c9f191e3f4091f96
 -- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "languages" AS victim
         WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -428,40 +428,40 @@ SELECT 1, "accessibility"."user_id" FROM "accessibility" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_inserted";
 CREATE TRIGGER "larder_journal_accessibility_inserted" AFTER INSERT ON "accessibility"
 BEGIN
--- larder 33c33064cfa13b49
+-- larder 0fde25b1857da0b9
 -- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_updated";
 CREATE TRIGGER "larder_journal_accessibility_updated" AFTER UPDATE ON "accessibility"
 BEGIN
--- larder 81b8529c5017feb6
+-- larder 20673fd1b9505f14
 -- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'accessibility', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_deleted";
 CREATE TRIGGER "larder_journal_accessibility_deleted" AFTER DELETE ON "accessibility"
 BEGIN
--- larder 6729c1cc5fa6728f
+-- larder 855c156f34f67e11
 -- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_insert_replaces";
 CREATE TRIGGER "larder_journal_accessibility_insert_replaces" BEFORE INSERT ON "accessibility"
 BEGIN
--- larder 15f2afc4b84da54d
+-- larder 2f6ebb3ebe60ff63
 -- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "accessibility" AS victim
         WHERE (victim."user_id" = NEW."user_id")
             OR (victim."rowid" = NEW."rowid");
@@ -471,11 +471,11 @@ CREATE TRIGGER "larder_journal_accessibility_update_replaces" BEFORE UPDATE ON "
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 6bb45cb78e98ade0
+-- larder b3697226f0e08ebb
 -- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "accessibility" AS victim
         WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -487,40 +487,40 @@ SELECT 1, "interests"."user_id" FROM "interests" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_interests_inserted";
 CREATE TRIGGER "larder_journal_interests_inserted" AFTER INSERT ON "interests"
 BEGIN
--- larder b8ba2e4977aeb41c
+-- larder b682a45e78ae2bcc
 -- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_updated";
 CREATE TRIGGER "larder_journal_interests_updated" AFTER UPDATE ON "interests"
 BEGIN
--- larder 6ddcc2c2f2b4a581
+-- larder de84c93827bedb2e
 -- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'interests', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_deleted";
 CREATE TRIGGER "larder_journal_interests_deleted" AFTER DELETE ON "interests"
 BEGIN
--- larder a4742744e034efd5
+-- larder 87e6fec3041733f5
 -- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_insert_replaces";
 CREATE TRIGGER "larder_journal_interests_insert_replaces" BEFORE INSERT ON "interests"
 BEGIN
--- larder 33127cb56397c8f7
+-- larder 610415b1060745b1
 -- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "interests" AS victim
         WHERE (victim."user_id" = NEW."user_id")
             OR (victim."rowid" = NEW."rowid");
@@ -530,11 +530,11 @@ CREATE TRIGGER "larder_journal_interests_update_replaces" BEFORE UPDATE ON "inte
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 81168abd436dc60f
+-- larder 39f5736feb7a72a7
 -- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "interests" AS victim
         WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -546,35 +546,35 @@ SELECT 1, "api_keys"."id" FROM "api_keys" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_inserted";
 CREATE TRIGGER "larder_journal_api_keys_inserted" AFTER INSERT ON "api_keys"
 BEGIN
--- larder d0233bde01d80e88
+-- larder c36d679ec5789c3e
 -- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_updated";
 CREATE TRIGGER "larder_journal_api_keys_updated" AFTER UPDATE ON "api_keys"
 BEGIN
--- larder 62d85145cddf1755
+-- larder 85881265888925e3
 -- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(OLD."id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'api_key', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_deleted";
 CREATE TRIGGER "larder_journal_api_keys_deleted" AFTER DELETE ON "api_keys"
 BEGIN
--- larder d7b374a34d1d9ab6
+-- larder 74fc776d3e228e85
 -- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(OLD."id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_insert_replaces";
 CREATE TRIGGER "larder_journal_api_keys_insert_replaces" BEFORE INSERT ON "api_keys"
 BEGIN
--- larder 1a9ca30259fb2433
+-- larder 53e48927035c5087
 -- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "api_keys" AS victim
         WHERE (victim."id" = NEW."id")
             OR (victim."rowid" = NEW."rowid");
@@ -584,10 +584,10 @@ CREATE TRIGGER "larder_journal_api_keys_update_replaces" BEFORE UPDATE ON "api_k
     WHEN NEW."id" IS NOT OLD."id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder a7f39be14b71fb33
+-- larder 56c3eb051ff71ea8
 -- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "api_keys" AS victim
         WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -599,53 +599,53 @@ SELECT 1, "achievements"."badge_type", "achievements"."id", "achievements"."user
 DROP TRIGGER IF EXISTS "larder_journal_achievements_inserted";
 CREATE TRIGGER "larder_journal_achievements_inserted" AFTER INSERT ON "achievements"
 BEGIN
--- larder 750abdaa6c7b9561
+-- larder eb93f95f5acab2d4
 -- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_updated";
 CREATE TRIGGER "larder_journal_achievements_updated" AFTER UPDATE ON "achievements"
 BEGIN
--- larder 92175fe6a1dd4d6a
+-- larder 72b739046c32924e
 -- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'achievements', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'achievement_summary', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'achievement_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'achievements', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'achievement_summary', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'achievement_stats', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_deleted";
 CREATE TRIGGER "larder_journal_achievements_deleted" AFTER DELETE ON "achievements"
 BEGIN
--- larder 1ce65ed832ad096b
+-- larder 117f1733c34ede90
 -- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_insert_replaces";
 CREATE TRIGGER "larder_journal_achievements_insert_replaces" BEFORE INSERT ON "achievements"
 BEGIN
--- larder 8493f64999b3c1d9
+-- larder 073ef57c1d7cbad5
 -- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "achievements" AS victim
         WHERE (victim."id" = NEW."id")
             OR (victim."user_id" = NEW."user_id" AND victim."badge_type" = NEW."badge_type")
@@ -657,14 +657,14 @@ CREATE TRIGGER "larder_journal_achievements_update_replaces" BEFORE UPDATE ON "a
         OR NEW."user_id" IS NOT OLD."user_id" OR NEW."badge_type" IS NOT OLD."badge_type"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 860c721eb314c795
+-- larder 9e3df27c6e1b0fb9
 -- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "achievements" AS victim
         WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
             OR (NEW."user_id" IS NOT OLD."user_id" OR NEW."badge_type" IS NOT OLD."badge_type") AND (victim."user_id" = NEW."user_id" AND victim."badge_type" = NEW."badge_type")
@@ -677,45 +677,45 @@ SELECT 1, "permissions"."permission", "permissions"."user_id" FROM "permissions"
 DROP TRIGGER IF EXISTS "larder_journal_permissions_inserted";
 CREATE TRIGGER "larder_journal_permissions_inserted" AFTER INSERT ON "permissions"
 BEGIN
--- larder 64a601f85b4f7669
+-- larder af65524392d629af
 -- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_updated";
 CREATE TRIGGER "larder_journal_permissions_updated" AFTER UPDATE ON "permissions"
 BEGIN
--- larder 0c65372e9e5c93ce
+-- larder bb2a1652fa5f980b
 -- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'permissions', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'user_details', CAST(NEW."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_deleted";
 CREATE TRIGGER "larder_journal_permissions_deleted" AFTER DELETE ON "permissions"
 BEGIN
--- larder d01a3635951abc31
+-- larder 2c371949fa426b07
 -- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_insert_replaces";
 CREATE TRIGGER "larder_journal_permissions_insert_replaces" BEFORE INSERT ON "permissions"
 BEGIN
--- larder ba6dbd573d3cdbc7
+-- larder cbb96ddc6b74d739
 -- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "permissions" AS victim
         WHERE (victim."user_id" = NEW."user_id" AND victim."permission" = NEW."permission")
             OR (victim."rowid" = NEW."rowid");
@@ -725,12 +725,12 @@ CREATE TRIGGER "larder_journal_permissions_update_replaces" BEFORE UPDATE ON "pe
     WHEN NEW."user_id" IS NOT OLD."user_id" OR NEW."permission" IS NOT OLD."permission"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 41696fafa96af7a8
+-- larder edcb5bb2775dfef7
 -- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "permissions" AS victim
         WHERE (NEW."user_id" IS NOT OLD."user_id" OR NEW."permission" IS NOT OLD."permission") AND (victim."user_id" = NEW."user_id" AND victim."permission" = NEW."permission")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");

@@ -1,6 +1,5 @@
 //! `/api/v1/achievements` and `/api/v1/users/{id}/achievements`: awarding achievements and reading them.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, JsonText, Params, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
@@ -50,12 +50,13 @@ struct AchievementView<'a> {
     badge_type: &'a BadgeType,
     points: i64,
     awarded_at: Timestamp,
-    /// What is stored with it. Only the user itself and those who manage it see this.
+    /// The application's data, which is stored with the achievement. Only the user itself and callers that manage the
+    /// user see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     data: Option<Box<RawValue>>,
-    /// The id of the user that awarded it; `null` if other software did. Only the user itself and those who manage it
-    /// see this.
+    /// The id of the user that awarded the achievement; `null` if other software did. Only the user itself and callers
+    /// that manage the user see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     awarded_by: Option<Option<&'a str>>,
@@ -77,7 +78,7 @@ impl<'a> AchievementView<'a> {
 
 /// Awards an achievement to another user, with its points in the same transaction.
 ///
-/// For those who manage the user, and with the permission `achievements.award`; no caller can award itself.
+/// For callers that manage the user or have the permission `achievements.award`. No caller can award itself.
 #[utoipa::path(
     post,
     path = "/api/v1/achievements/award",
@@ -262,7 +263,7 @@ struct RecentAnswer<'a> {
     items: &'a [RecentAchievement],
 }
 
-/// The newest achievements of all active users, among the newest 1,000 of all.
+/// The newest achievements of active users. Only the newest 1,000 achievements of all users are searched.
 #[utoipa::path(
     get,
     path = "/api/v1/achievements/recent",

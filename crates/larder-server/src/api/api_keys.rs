@@ -1,6 +1,5 @@
 //! `/api/v1/users/{id}/api-keys`: making, listing and deleting API keys.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Json, Target, TargetKey};
@@ -29,13 +29,13 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 /// A key without its secret.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ApiKeyAnswer {
-    /// Its public id: the part of the key that follows `lk_`.
+    /// The key's public id: the part of the key that follows `lk_`.
     id: String,
     name: String,
     scopes: Vec<Scope>,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
-    /// The last day on which it was used, in UTC.
+    /// The last day on which the key was used, in UTC.
     last_used_on: Option<String>,
 }
 
@@ -68,7 +68,8 @@ pub(crate) struct ApiKeyList {
     items: Vec<ApiKeyAnswer>,
 }
 
-/// Makes an API key for the caller, with its password and, if its second factor is on, a code. Only this answer shows it.
+/// Makes an API key for the caller. The caller sends its password and, if its second factor is on, a code. Only this
+/// answer shows the key.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/api-keys",
@@ -127,7 +128,7 @@ pub(crate) async fn list(
     Ok(JsonAnswer(ApiKeyList { items: keys.into_iter().map(shown).collect() }))
 }
 
-/// Deletes an API key. It ends at once on this instance, and within the staleness bound on every other.
+/// Deletes an API key. The key ends at once on this instance, and within the staleness bound on every other.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/api-keys/{key_id}",

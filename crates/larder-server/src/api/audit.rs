@@ -1,6 +1,5 @@
 //! `/api/v1/audit`: the audit log.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -9,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::extract::Params;
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
@@ -48,11 +48,11 @@ impl From<Entry> for AuditEntry {
     }
 }
 
-/// A part of the audit log, newest first.
+/// A page of the audit log, newest first.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AuditList {
     items: Vec<AuditEntry>,
-    /// The cursor of the next part; `null` at the log's end.
+    /// The cursor of the next page; `null` on the last page.
     next_cursor: Option<String>,
 }
 

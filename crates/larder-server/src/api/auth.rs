@@ -1,6 +1,5 @@
 //! `/api/v1/auth`: registering, logging in and out, refreshing and validating tokens, changing the password.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
@@ -12,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Authenticated, Json};
 use crate::api::openapi::answers::{
@@ -120,7 +120,7 @@ pub(crate) async fn login(
     Ok(granted(service.login(LoginBody::parse(body)?, address).await?))
 }
 
-/// Exchanges a refresh token for new tokens; each can be used once.
+/// Exchanges a refresh token for new tokens. Each refresh token can be used once.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/refresh",

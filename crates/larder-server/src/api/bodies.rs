@@ -1,8 +1,8 @@
 //! How many bytes the body of a request may have, and the error of a body that arrives too late.
 //!
 //! Invariant: an operation that needs no credential takes only a small body (default 16 KiB). The limit of an operation
-//! follows from the OpenAPI document, which also has the paths of older systems; so an operation of `api/` has the same
-//! limit under each of its paths.
+//! follows from the OpenAPI document. This document also has the paths of older systems, so an operation of `api/` has
+//! the same limit under each of its paths.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::settings::security::BodyLimits;
 #[error("the body did not arrive in time")]
 pub(crate) struct BodyTooSlow;
 
-/// How the deadline of a body counts. An operation whose body is large switches it: then each piece of the body has to
-/// arrive within the time-out, and not all of the body.
+/// How the time-out of a body counts. At first, the entire body has to arrive within the time-out. If an operation with
+/// a large body calls [`by_piece`](Self::by_piece), each piece of the body has to arrive within it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BodyPace(Arc<AtomicBool>);
 
@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for BodyPace {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // `serving/` adds it to every request.
+        // `serving/` adds a `BodyPace` to every request.
         parts.extensions.get().cloned().ok_or_else(|| Problem::new(Code::Failed))
     }
 }

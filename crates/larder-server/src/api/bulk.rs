@@ -1,6 +1,5 @@
 //! `/api/v1/users/bulk`: many users in one request and one transaction.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -8,6 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::Json;
@@ -38,7 +38,7 @@ pub(crate) struct BulkResult {
 pub(crate) struct BulkAnswer {
     /// How many users were changed.
     changed: usize,
-    /// One for each id, in their order.
+    /// One result for each id, in the order of the ids.
     results: Vec<BulkResult>,
 }
 

@@ -9,7 +9,8 @@ use axum::http::{Extensions, HeaderMap};
 use crate::api::problem::Problem;
 use crate::service::Service;
 
-/// Means every client if a program serves the routes without `ConnectInfo`: together they get one client's budgets.
+/// The address of every client if a program serves the routes without `ConnectInfo`. All clients then share the budgets
+/// of one client.
 const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The client's address: the peer's, or, if the peer is a trusted proxy, the address that its header names.

@@ -1,9 +1,9 @@
-//! What a user may do that has to have a second factor and has none.
+//! Which requests the service admits from a user that must have a second factor and has none.
 
 use axum::extract::MatchedPath;
 use axum::http::request::Parts;
 
-/// To enroll, to see how far that is, and to end.
+/// The operations that set up a second factor, show how far this is, and end the session.
 const OPERATIONS: [&str; 5] = [
     "/api/v1/auth/logout",
     "/api/v1/auth/totp",

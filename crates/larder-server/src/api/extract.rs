@@ -57,7 +57,7 @@ fn require_json(request: &Request) -> Result<(), Problem> {
     if is_json(content_type) { Ok(()) } else { Err(Problem::new(Code::BodyNotSentAsJson)) }
 }
 
-/// Reads a body. `Content-Length` is checked before, so that a client need not send a body that the service refuses.
+/// Reads a body. `Content-Length` is checked first, so that a client need not send a body that the service refuses.
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     let limit = limit(&request)?;
     if declared_bytes(request.headers()).is_some_and(|bytes| !limit.allows(bytes)) {
@@ -109,13 +109,14 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJson {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let is_json = require_json(&request);
-        // Only the body itself says whether there is one: the layer that decodes a body removes its length.
+        // Whether there is a body is known only after it is read, because the layer that decodes a body removes
+        // `Content-Length`.
         let bytes = read(request, state).await?;
         if bytes.is_empty() {
             return Ok(Self(Value::Object(serde_json::Map::new())));
         }
         is_json?;
-        // Some clients write a body that they do not have as `null`.
+        // Some clients send `null` if they have no body.
         let body = parse(&bytes)?.0;
         Ok(Self(if body.is_null() { Value::Object(serde_json::Map::new()) } else { body }))
     }
@@ -330,8 +331,8 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     }
 }
 
-/// The credential in `Authorization: Bearer`, else the one in `X-API-Key`. `Authorization` may have another scheme,
-/// which a proxy in front of the service uses for itself.
+/// The credential in `Authorization: Bearer`, or without it the one in `X-API-Key`. `Authorization` may have another
+/// scheme, which a proxy in front of the service uses for itself.
 fn credential(headers: &HeaderMap) -> Option<&str> {
     let values = headers.get_all(header::AUTHORIZATION).iter();
     let bearer = values.filter_map(|value| bearer(value.to_str().ok()?)).next();

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use axum::Json as JsonAnswer;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -17,6 +16,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::bodies::{BodyPace, is_too_slow};
 use crate::api::client_address::ClientAddress;
@@ -34,7 +34,7 @@ use crate::service::confirming::Proof;
 use crate::service::importing::later;
 use crate::store::importing::{BatchLines, ROWS_PER_BATCH, RowOutcome};
 
-/// The most errors that a report lists; it counts all of them.
+/// The greatest number of errors that a report lists. The report counts all errors.
 const LISTED_ERRORS: usize = 1_000;
 
 /// Every route of this file.
@@ -42,7 +42,8 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))
 }
 
-/// Rows of users, for the OpenAPI document alone. Generated clients stream a file of the format `binary`.
+/// The body of an import, for the OpenAPI document alone. Its format is `binary`, because generated clients stream a
+/// file of this format.
 enum Rows {}
 
 impl ToSchema for Rows {}
@@ -59,7 +60,8 @@ pub(crate) struct ImportParams {
     /// `true`: everything is checked and counted, and nothing is written. Default: `false`.
     #[param(value_type = Option<bool>)]
     dry_run: Option<String>,
-    /// Lines before this one are read and not imported: the line after `committed_lines` of an import that stopped.
+    /// Lines before this one are read and not imported. To continue an import that stopped, send the line after its
+    /// `committed_lines`.
     #[param(value_type = Option<u64>, minimum = 1)]
     from_line: Option<String>,
 }
@@ -69,7 +71,7 @@ pub(crate) struct ImportParams {
 pub(crate) struct ImportError {
     /// The number of the line at which the row begins, from 1.
     line: u64,
-    /// The field, or `line`.
+    /// The field, or `line` if the error concerns the entire line.
     field: String,
     /// What is allowed.
     message: String,
@@ -87,11 +89,11 @@ pub(crate) struct ImportBatch {
 /// What an import did.
 #[derive(Default, Serialize, ToSchema)]
 pub(crate) struct ImportReport {
-    /// Nothing was written.
+    /// Whether this was a dry run, which writes nothing.
     dry_run: bool,
     created: u64,
     updated: u64,
-    /// Users that were as their rows say.
+    /// Users that already were as their rows say.
     unchanged: u64,
     /// Rows of which nothing was written.
     refused: u64,
@@ -182,9 +184,9 @@ impl Import {
     }
 }
 
-/// Imports users: creates those that do not exist, and changes the others. A row is a line of NDJSON or a record of
-/// CSV; `external_id` finds its user, else `id`. A batch of rows is one transaction, and a row that is refused does not
-/// affect the others.
+/// Imports users: creates those that do not exist, and changes those that exist. A row is a line of NDJSON or a record
+/// of CSV. The row's user is the one with its `external_id`, or else the one with its `id`. A batch of rows is one
+/// transaction, and a row that is refused does not affect the others.
 #[utoipa::path(
     post,
     path = "/api/v1/users/import",
@@ -217,7 +219,7 @@ pub(crate) async fn import(
     let began = Instant::now();
     let format = sent_format(&headers)?;
     let (dry_run, from_line) = parsed(&params)?;
-    // A large body takes longer than the time-out of a body; each piece of it has to arrive within it.
+    // A large body may take longer than the time-out of a body, so the time-out counts for each piece.
     pace.by_piece();
     let report = ImportReport { dry_run, committed_lines: from_line - 1, ..ImportReport::default() };
     let limit = service.body_limits().import_bytes;
@@ -302,7 +304,7 @@ words! {
 }
 
 /// Exports the users that the caller manages, in the order of their ids. Needs the caller's password, because the
-/// answer has all their data. It has no password hashes. An import takes what this writes.
+/// answer has all their data. The answer has no password hashes. An import accepts this output.
 #[utoipa::path(
     post,
     path = "/api/v1/users/export",
@@ -347,7 +349,7 @@ pub(crate) async fn export(
         let (users, last) = match page {
             Ok(page) => page,
             Err(error) => {
-                // The error ends the body without its end, so the client knows that it is not complete.
+                // The error breaks the body off, so that the client knows that the export is not complete.
                 tracing::warn!(%error, "an export ended early");
                 return Some((Err(std::io::Error::other(error)), (service, Some(None))));
             }
@@ -356,7 +358,7 @@ pub(crate) async fn export(
         users.iter().for_each(|user| text.extend(written(format, user)));
         Some((Ok(Bytes::from(text)), (service, Some(last))))
     });
-    // The layer that compresses polls a body again after its end, at which an unfused stream panics.
+    // The layer that compresses polls a body again after its end, and `unfold` panics at such a poll.
     let pages = pages.fuse();
     let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()))];
     Ok((media_type, Body::from_stream(pages)).into_response())

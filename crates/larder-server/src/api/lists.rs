@@ -1,6 +1,5 @@
 //! `GET /api/v1/users` and `GET /api/v1/superadmin/users`: lists by page and by cursor.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use larder::class;
@@ -10,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::extract::{Consistency, Params, Strength};
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
@@ -28,7 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(superadmin_list))
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Serialize, ToSchema)]
 struct List<T> {
     items: Vec<T>,
@@ -38,7 +38,7 @@ struct List<T> {
     limit: u32,
     /// How many users the complete list has; `null` for a search, whose results are not counted.
     total: Option<i64>,
-    /// The cursor of the next part; `null` if this is the last.
+    /// The cursor of the next page; `null` on the last page.
     next_cursor: Option<String>,
 }
 

@@ -1,6 +1,5 @@
 //! `/api/v1/users/{id}/preferences`, `/languages`, `/accessibility` and `/interests`.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +8,7 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Strength, Target};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};

@@ -1,7 +1,6 @@
 //! `/api/v1/users/{id}/permissions`: granting and revoking permissions, which let a user do what is otherwise for
 //! admins.
 
-use axum::Json as JsonAnswer;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -12,6 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::codes::Code;
@@ -42,7 +42,7 @@ struct PermissionsAnswer<'a> {
 /// A user's permissions.
 ///
 /// For the user and for those who manage it. The service itself honours `points.write`, `achievements.award`,
-/// `statistics.read` and `audit.read`; others are for the applications that granted them.
+/// `statistics.read` and `audit.read`; other permissions are for the applications that granted them.
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/permissions",
@@ -81,8 +81,8 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
 
 /// Grants a permission.
 ///
-/// For those who manage the user, with their password; only superadmins change their own permissions. A permission that
-/// the user has stays as it was granted.
+/// For callers that manage the user. The caller sends its password. Only superadmins may change their own permissions.
+/// If the user already has the permission, the first grant stays.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",
@@ -117,8 +117,8 @@ pub(crate) async fn grant(
 
 /// Revokes a permission: at once on this instance, and within the staleness bound on every other.
 ///
-/// For those who manage the user; only superadmins change their own permissions. If the user does not have it, that is
-/// no error.
+/// For callers that manage the user. Only superadmins may change their own permissions. If the user does not have the
+/// permission, that is no error.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/permissions/{permission}",

@@ -1,6 +1,5 @@
 //! `/api/v1/users/{id}/points` and `/api/v1/leaderboard`: booking points, ledgers, ranks.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Params, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
@@ -35,7 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(standing))
 }
 
-/// A part of a user's ledger.
+/// A page of a user's ledger.
 #[derive(Serialize, ToSchema)]
 struct LedgerAnswer {
     user_id: UserId,
@@ -43,13 +43,13 @@ struct LedgerAnswer {
     balance: i64,
     /// Newest first.
     items: Vec<LedgerEntry>,
-    /// The cursor of the next part; `null` at the ledger's end.
+    /// The cursor of the next page; `null` on the last page.
     next_cursor: Option<Uuid>,
 }
 
 /// A user's points: the balance and the ledger, newest first.
 ///
-/// For the user, for those who manage it, and with the permission `points.write`.
+/// For the user itself, and for callers that manage the user or have the permission `points.write`.
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/points",
@@ -90,8 +90,8 @@ pub(crate) struct BookedAnswer {
 
 /// Books points for another user.
 ///
-/// For those who manage the user, and with the permission `points.write`; no caller books points for itself. The same
-/// booking under the same key is made once and answered each time; another one under that key is refused.
+/// For callers that manage the user or have the permission `points.write`. No caller books points for itself. The same
+/// booking under the same key is made once and answered each time; another booking under that key is refused.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/points",
@@ -139,7 +139,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
 }
 
-/// A part of the leaderboard.
+/// A page of the leaderboard.
 #[derive(Serialize, ToSchema)]
 struct LeaderboardAnswer<'a> {
     items: &'a [LeaderboardRow],

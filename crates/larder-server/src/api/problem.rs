@@ -31,7 +31,7 @@ pub struct Problem {
 /// The members of the answer that this service adds to those of the crate `problem_details`.
 #[derive(Serialize)]
 struct Extension {
-    /// RFC 9457 defines this member; it is here because the crate accepts no URN.
+    /// RFC 9457 defines this member. It is here because the crate's own member accepts no URN.
     r#type: String,
     code: &'static str,
     /// The id of the request, as in `X-Request-Id`.
@@ -169,7 +169,7 @@ impl IntoResponse for Problem {
         let (retry_after, needed_scope) = (self.retry_after, self.needed_scope);
         let code = self.code;
         let mut response = self.details(correlation::current_id()).into_response();
-        // What records refusals and counts requests reads the code here.
+        // `incidents.rs`, which records refusals, reads the code from the extensions.
         response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
@@ -208,7 +208,8 @@ pub(crate) fn refuse_unknown_encoding(request: &mut Request) -> Result<(), Probl
         (Some(_), Some(_)) => false,
     };
     if request.body().is_end_stream() {
-        // There is nothing to decode, and the layer that decodes would refuse the header without a problem.
+        // An empty body needs no decoding, so its encoding does not matter. The header is removed because the layer
+        // that decodes would still refuse it, and not in problem+json.
         request.headers_mut().remove(header::CONTENT_ENCODING);
     } else if !is_known {
         return Err(Problem::new(Code::BodyEncodingUnknown));

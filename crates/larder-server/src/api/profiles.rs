@@ -1,7 +1,6 @@
 //! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what every user may see of a user, and its complete
 //! profile.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Consistency, Json, Strength, Target};

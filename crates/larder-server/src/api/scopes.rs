@@ -14,8 +14,9 @@ use utoipa::openapi::OpenApi as Document;
 
 use crate::domain::api_key::Scope;
 
-/// The scope of each operation, by path and method; cheap to clone. It is read from the complete OpenAPI document,
-/// which also has the paths of older systems; so an operation of `api/` has the same scope under each of its paths.
+/// The scope of each operation, by path and method; cheap to clone. The scopes are read from the complete OpenAPI
+/// document. This document also has the paths of older systems, so an operation of `api/` has the same scope under each
+/// of its paths.
 #[derive(Clone, Default)]
 pub(crate) struct NeededScopes(Arc<HashMap<String, Vec<(Method, Scope)>>>);
 

@@ -1,6 +1,5 @@
 //! `/api/v1/users/{id}/sessions`: listing and ending sessions.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -10,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Target, TargetSession};
 use crate::api::openapi::answers::{NotFound, Refused};
@@ -30,9 +30,9 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 pub(crate) struct SessionAnswer {
     id: Uuid,
     created_at: Timestamp,
-    /// When it was opened or last refreshed.
+    /// When the session was opened or last refreshed.
     last_used_at: Timestamp,
-    /// When it ends, however often it is refreshed.
+    /// When the session ends, however often it is refreshed.
     expires_at: Timestamp,
     /// Whether this request came in this session.
     current: bool,
@@ -41,7 +41,7 @@ pub(crate) struct SessionAnswer {
 /// The live sessions of a user.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SessionList {
-    /// Those first that were used last.
+    /// The most recently used first.
     items: Vec<SessionAnswer>,
 }
 
@@ -94,7 +94,7 @@ pub(crate) async fn end(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// Ends every session of a user, this one too if it is the caller's. API keys stay.
+/// Ends every session of a user. If the user is the caller, the session of this request ends too. API keys stay.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/sessions",

@@ -1,6 +1,5 @@
 //! `users/statistics`, `dashboard/statistics` and `users/{id}/stats`: figures about users.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use larder::class;
@@ -10,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::extract::{Consistency, Strength, Target};
 use crate::api::openapi::answers::{NotFound, Refused};
 use crate::api::openapi::parameters::UserPath;

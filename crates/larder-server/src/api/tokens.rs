@@ -1,6 +1,5 @@
 //! The keys that verify tokens (RFC 7517), introspection of a token (RFC 7662), and its revocation (RFC 7009).
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::codes::Code;
@@ -67,7 +67,7 @@ pub(crate) async fn jwks(State(service): State<Service>) -> Response {
     ([(header::CONTENT_TYPE, content_type)], JsonAnswer(JwkSet { keys })).into_response()
 }
 
-/// What the service is as an authorization server, as RFC 8414 has it.
+/// The service's metadata as an authorization server (RFC 8414).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ServerMetadata {
     issuer: String,
@@ -113,7 +113,7 @@ pub(crate) async fn discovery(State(service): State<Service>) -> Result<JsonAnsw
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RotatedKey {
     kid: String,
-    /// When it begins to sign; the key set has it from now on.
+    /// When the key begins to sign. The key set has the key from now on.
     signs_from: Timestamp,
 }
 
@@ -139,19 +139,19 @@ pub(crate) async fn rotate(
 #[derive(Serialize, ToSchema, Default)]
 pub(crate) struct Introspection {
     active: bool,
-    /// The user whose token it is.
+    /// The user that owns the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<UserId>,
     /// `access_token`, `refresh_token` or `api_key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
-    /// Its scopes, separated by spaces.
+    /// The token's scopes, separated by spaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    /// When it expires, in seconds since 1970; absent for an API key that does not expire.
+    /// When the token expires, in seconds since 1970; absent for an API key that does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
-    /// When it was issued, in seconds since 1970.
+    /// When the token was issued, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,5 @@
 //! `/api/v1/auth/totp` and `/api/v1/users/{id}/totp`: the second factor.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -10,15 +9,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
-use crate::api::extract::{Json, Target};
+use crate::api::extract::{Json, OptionalJson, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
-use crate::domain::body::{ConfirmBody, EnrollBody, RemoveTotpBody};
+use crate::domain::body::{ConfirmBody, ConfirmationBody, EnrollBody, RemoveTotpBody};
 use crate::service::Service;
 use crate::service::access::Caller;
+use crate::service::confirming::Proof;
 
 /// Every route of this file.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
@@ -153,7 +154,8 @@ pub(crate) async fn remove(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// Turns off the second factor of a user that lost it. For admins.
+/// Turns off the second factor of a user that lost it. For admins; if the user has a role above `user` or a permission,
+/// the caller sends its password and, if its second factor is on, a code.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/totp",
@@ -161,22 +163,27 @@ pub(crate) async fn remove(
     tag = "users",
     security(("bearer" = [])),
     params(UserPath),
+    request_body(content = ConfirmationBody, description = "needed for a user with a role above `user` or a permission"),
     responses(
         (status = 204, description = "the second factor is off", headers(("Cache-Invalidation" = String))),
         NotFound,
-        Refused,
+        Refused, RefusedBody, RefusedTooMany,
     )
 )]
 pub(crate) async fn reset(
     State(service): State<Service>,
     caller: Caller,
     Target(user): Target,
+    ClientAddress(from): ClientAddress,
+    OptionalJson(body): OptionalJson,
 ) -> Result<impl IntoResponse, Problem> {
-    let receipt = service.reset_totp(caller, caller.naming(user)).await?;
+    let ConfirmationBody { confirmation } = ConfirmationBody::parse(body)?;
+    let receipt = service.reset_totp(caller, caller.naming(user), &Proof { confirmation, from }).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// The acknowledgement of a write that touches no cached row: there is nothing to invalidate, so it counts as `sent`.
+/// The header `Cache-Invalidation` for a write that makes no cached entry invalid. There is nothing to invalidate, so
+/// the value is `sent`.
 fn nothing_cached() -> [(axum::http::HeaderName, axum::http::HeaderValue); 1] {
     [(CACHE_INVALIDATION, axum::http::HeaderValue::from_static("sent"))]
 }

@@ -1,6 +1,5 @@
 //! `/api/v1/users`: users, and looking them up.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::{acknowledged, location};
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Consistency, Json, OptionalJson, Strength, Target};
@@ -169,8 +169,9 @@ pub(crate) async fn create(
     Ok((location, changed(StatusCode::CREATED, &user, receipt, caller)).into_response())
 }
 
-/// Changes some fields of a user. A caller that changes its own e-mail address, user name or telephone number, gives a role
-/// above `user` or activates a user that has one, sends its password and, if its second factor is on, a code.
+/// Changes some fields of a user. Some changes need the caller's password and, if its second factor is on, a code: a
+/// change of its own e-mail address, user name or telephone number, the grant of a role above `user`, and the
+/// activation of a user with such a role.
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}",

@@ -23,8 +23,7 @@ pub struct ClassRow {
     pub keys_for: KeysFor,
 }
 
-/// A table whose changed rows touch entries of a class, and which entries they touch. The first field is the name of
-/// the table.
+/// A table whose changes touch entries of a class. The variant says which entries. The first field is the table's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TouchedBy {
     /// A change of a row touches the entry whose key's parts are the values of these columns, in this order.
@@ -44,7 +43,7 @@ impl TouchedBy {
         }
     }
 
-    /// Adds these touches to `table`, the declaration of [the table](Self::table) for the journal.
+    /// Adds these touches to `table`, the journal's declaration of the table that [`table`](Self::table) names.
     pub(super) fn declare(&self, class: &str, table: Table) -> Table {
         match self {
             Self::Entry(_, columns) => table.entry(class, *columns),
@@ -54,8 +53,8 @@ impl TouchedBy {
     }
 }
 
-/// Which callers may learn that an entry of a class exists. The key shows personal data if it contains an e-mail
-/// address or a search term.
+/// Which callers may learn that an entry of a class exists. A key can contain personal data, such as an e-mail address
+/// or a search term.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeysFor {
     /// No caller: the default for a class without `keys_for`.

@@ -1,7 +1,8 @@
 //! The classes of the service, one row each. A row has the type of the key, the type of the value, the loader, the
 //! changes that touch an entry (make it invalid), the TTL, and the callers that may see the keys.
 //!
-//! Do not move an existing row: the triggers in the journal's migrations list the classes in the order of the rows.
+//! Do not move an existing row: the triggers in the journal's migrations list the classes in the order of the rows, and
+//! a test compares both.
 
 use std::time::Duration;
 
@@ -43,8 +44,8 @@ const LEADERBOARD_READS: &[&str] = &["id", "username", "full_name", "avatar_url"
 const RECENT_ACHIEVEMENTS_READ: &[&str] = &["id", "username", "full_name", "avatar_url", "is_active"];
 
 classes! {
-    /// A user. The loader does not read `permissions`, so the touch by this table is not needed; its removal needs a
-    /// new migration of the journal.
+    /// A user. The touch by `permissions` is superfluous, because the loader does not read this table. It stays because
+    /// its removal needs a new migration of the journal.
     user_details: UserId => User {
         load: |store, id| store.user(*id),
         touched_by: [Entry("users", &["id"]), Entry("permissions", &["user_id"])],
@@ -53,7 +54,8 @@ classes! {
         keys_for: Admins,
     }
 
-    /// The state against which a user's tokens are checked.
+    /// The state against which a user's tokens are checked. It decides about rights, so its value is never read from
+    /// Redis.
     auth_state: UserId => AuthState {
         load: |store, id| store.auth_state(*id, Timestamp::now()),
         touched_by: [
@@ -214,7 +216,8 @@ classes! {
         keys_for: Admins,
     }
 
-    /// One page of the leaderboard.
+    /// One page of the leaderboard. The touch by `achievements` is superfluous, because the loader does not read this
+    /// table. It stays because its removal needs a new migration of the journal.
     leaderboard: LeaderboardQuery => Vec<LeaderboardRow> {
         load: |store, query| store.leaderboard(*query),
         touched_by: [AllReading("users", LEADERBOARD_READS), All("achievements")],
@@ -223,8 +226,8 @@ classes! {
         keys_for: Admins,
     }
 
-    /// A user's rank and points. Each entry has the tag `leaderboard`, so a change that touches the leaderboard touches
-    /// it too.
+    /// A user's rank and points. Each entry has the tag `leaderboard`, so a change that touches the leaderboard also
+    /// touches this entry.
     leaderboard_standing: UserId => Standing {
         load: |store, id| store.standing(*id),
         touched_by: [],

@@ -100,7 +100,8 @@ macro_rules! classes {
                     $key: &$key_type,
                     consistency: Consistency,
                 ) -> Result<Answer<$value>, Error> {
-                    // The load belongs to the cache, so it owns what it needs; a hit clones nothing.
+                    // The cache runs a load in a task of its own, so the load owns what it needs. The closure runs only
+                    // on a miss, so a hit clones nothing.
                     let load = || {
                         let ($store, $key) = (self.store.clone(), $key.clone());
                         async move {

@@ -1,5 +1,5 @@
-//! The tables whose triggers write into the journal, and what a change of one of their rows touches. The rows of the
-//! classes declare the touches.
+//! The tables whose triggers write into the journal, and what a change of a row of each table touches. `classes.rs`
+//! declares the touches.
 //!
 //! The migrations `0014_journal.sql` have the triggers as SQL. A test compares them with these declarations.
 
@@ -16,9 +16,9 @@ use crate::store::writing::Recorded;
 
 /// The tables that classes read, each with its unique keys.
 ///
-/// The loaders of the parts of a profile, of the authentication state and of personal statistics also read the user's
-/// row, so a change of a row of `users` touches their entries too. Otherwise, if a program deleted a user with foreign
-/// keys off, these entries would stay: the user's rows in the tables of these classes stay, so no trigger of these
+/// A change of a row of `users` also touches the entries of the parts of a profile, of the authentication state and of
+/// personal statistics, because their loaders read the user's row. Otherwise these entries would stay if a program
+/// deletes a user while foreign keys are off: the user's rows in the other tables stay too, so no trigger of those
 /// tables runs.
 ///
 /// The entries of achievements, permissions and API keys are read from their own tables alone, so only changes of these
@@ -72,8 +72,8 @@ fn text_of(row: &[(&str, String)], column: &str) -> Option<String> {
     row.iter().find(|(name, _)| *name == column).map(|(_, text)| text.clone())
 }
 
-/// What a write touched. This includes what a change of each [`UnchangedRow`] would have touched: such a row already
-/// had the state that the write would give it.
+/// What a write touched. This includes what a change of each [`UnchangedRow`] would have touched. Such a row already
+/// had the state that the write would give it, but the change that gave it this state may be unpublished.
 pub(super) fn touches_of_write(Recorded { touches: recorded, unchanged, .. }: &Recorded) -> Vec<Touch> {
     let repeated = unchanged
         .iter()

@@ -27,8 +27,8 @@ use crate::domain::statistics::Day;
 /// }
 /// ```
 ///
-/// If a type has no kinds (`[]`), the journal cannot name a single entry of the class. Then the row of the class has to
-/// declare a touch of its tag.
+/// If a type has no kinds (`[]`), the journal cannot name a single entry of a class with this key type. The row of such
+/// a class has to declare a touch of all its entries, by the class's tag.
 macro_rules! keys {
     (@kinds) => { None };
     (@kinds $($kind:ident),+) => { Some(vec![$(PartKind::$kind),+]) };

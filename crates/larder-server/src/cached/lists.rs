@@ -22,7 +22,7 @@ pub struct ListPage<T> {
 }
 
 /// Loads a page with several statements. A change that is committed between two of them touches the page. So a page
-/// that mixes the states before and after it is either not stored or is invalidated.
+/// that mixes the data before and after such a change is either not stored or is invalidated.
 pub(super) async fn page(store: &Store, query: &ListQuery) -> Result<ListPage<User>, StoreError> {
     let listed = store.list(query).await?;
     let total = match query.search {

@@ -23,7 +23,7 @@ pub(super) async fn dashboard(store: &Store, day: Day) -> Result<Dashboard, Stor
 }
 
 /// Runs two statements. A change that is committed between them touches the entries that are made from the results. So
-/// an entry that mixes the states before and after it is either not stored or is invalidated.
+/// an entry that mixes the data before and after such a change is either not stored or is invalidated.
 async fn figures(store: &Store, day: Day) -> Result<(Vec<Count>, Vec<SignUps>), StoreError> {
     Ok((store.counts().await?, store.sign_ups(day.before(DAYS - 1), day).await?))
 }

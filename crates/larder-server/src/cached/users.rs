@@ -26,12 +26,13 @@ impl Cached {
             }
         }
         let answer = uncached(self.find_once(by, Consistency::Fresh)).await?;
-        // Even in the database the identifier moved from one user to another between the two statements. So at one
-        // instant no user had it.
+        // Between the two statements, the user that the first one found lost the identifier. The answer is that no user
+        // has it.
         Ok(answer.unwrap_or(Answer { value: None, source: Source::Bypass, is_shared: false, stale_by: None }))
     }
 
-    /// `None` if the user that the id names does not have the identifier.
+    /// Reads each of the two entries once. `None`: the user that the first entry names does not exist or does not have
+    /// the identifier.
     async fn find_once(
         &self,
         by: &Identifier,

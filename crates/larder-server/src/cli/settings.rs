@@ -8,8 +8,8 @@ use crate::cli::logging;
 use crate::settings::Settings;
 use crate::settings::sources::{Effective, Origin, Sources, check_names};
 
-/// Reads the settings from the environment and from a file: `file`, else the one that `LARDER_CONFIG` names. Begins
-/// to log as they say.
+/// Reads the settings from the environment and from a file: `file`, or without it the one that `LARDER_CONFIG` names.
+/// Then starts the log in the format of the settings.
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     check_names(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
     let sources = Sources::new(|name| std::env::var(name).ok());

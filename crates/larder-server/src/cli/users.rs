@@ -31,11 +31,12 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Users {
-    /// Create the users of a file that do not exist, and change the others.
+    /// Create the users of a file that do not exist, and change those that exist.
     ///
-    /// docs/bulk.md describes the file. 1,000 rows are one transaction, and a row that is refused affects no other. Running
-    /// instances see each change through the journal. It may give roles, because it needs no more than the database has.
-    /// Refused rows and the progress are on standard error, the counts on standard output.
+    /// docs/bulk.md describes the file. 1,000 rows are one transaction, and a row that is refused affects no other.
+    /// Running instances see each change through the journal. The file may give roles: a program that can write the
+    /// database could give them anyway. Refused rows and the progress are on standard error, the counts on standard
+    /// output.
     ///
     /// The database has to have its first superadmin, which the first start of `larder serve` makes.
     ///
@@ -238,8 +239,8 @@ impl Import {
     }
 }
 
-/// Whether a row may be written. Roles may be given, because the command needs no right that the database's own does not
-/// have. As over HTTP, no import leaves an installation without its superadmin.
+/// Whether a row may be written. A row may give roles: a program that can write the database could give them anyway. As
+/// over HTTP, no import leaves an installation without its superadmin.
 fn judge(Written { before, after, .. }: Written<'_>) -> Result<(), ValidationErrors> {
     let was_superadmin = before.is_some_and(|user| user.role == Role::Superadmin && user.is_active);
     if was_superadmin && (after.role != Role::Superadmin || !after.is_active) {
@@ -263,7 +264,7 @@ async fn export(store: &Store, format: BulkFormat) -> anyhow::Result<()> {
     let mut output = BufWriter::new(io::stdout().lock());
     let (mut written_users, mut unreadable) = (0, 0);
     let mut put = |bytes: &[u8]| match output.write_all(bytes).and_then(|()| output.flush()) {
-        // The reader needs no more, as in `larder users export | head`.
+        // The reader of the output ended, as in `larder users export | head`. This is no error.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         written => written.map(|()| true).context("standard output cannot be written"),
     };

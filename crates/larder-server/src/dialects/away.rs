@@ -16,7 +16,7 @@ pub(crate) struct Unavailable {
     pub(super) success: bool,
     pub(super) error: &'static str,
     pub(super) cache_available: bool,
-    /// What was done in spite of that.
+    /// What was done although Redis is away.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) detail: Option<&'static str>,

@@ -1,6 +1,5 @@
 //! HireMeBahamas: `/health/cache`.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use larder::cache::Health as CacheHealth;
 use serde::Serialize;
@@ -8,6 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::milliseconds;
 use crate::service::Service;
@@ -31,7 +31,7 @@ pub(crate) struct Health {
     latency_ms: Option<f64>,
     /// The memory that Redis uses, as Redis writes it; while the backend is `memory`, what larder holds in it.
     used_memory: String,
-    /// Beyond what the document prints: why it is `degraded`, and what to do.
+    /// Why the status is `degraded`, and what to do. The older system's document does not have this field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
 }

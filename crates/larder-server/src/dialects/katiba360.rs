@@ -1,6 +1,5 @@
 //! katiba360: a user drops its own cached entries, and an admin the leaderboard and the recent achievements.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -8,6 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::cache::views::Dropped;
 use crate::api::openapi::answers::Refused;

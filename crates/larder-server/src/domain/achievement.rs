@@ -63,11 +63,11 @@ impl AwardData {
         }
     }
 
-    /// The same data as `body`, from which it was parsed, writes them: a [`Value`] holds `1.0` as it holds `1.00`, and
-    /// no number beyond 64 bits.
+    /// The same data in the spelling of `body`, from which it was parsed. The spelling matters for numbers: a [`Value`]
+    /// does not distinguish `1.0` from `1.00`, and holds no number exactly that needs more than 64 bits.
     ///
     /// # Errors
-    /// As it was sent, the value is too large.
+    /// The value is too large in the spelling of `body`.
     pub fn as_sent(self, body: &[u8]) -> Result<Self, Invalid> {
         #[derive(Deserialize)]
         struct Sent<'a> {
@@ -84,7 +84,7 @@ impl AwardData {
 
     /// The JSON object, as it was sent.
     pub fn to_json(&self) -> Box<RawValue> {
-        // Other software may have written what is not JSON.
+        // Other software may have written a text that is not JSON. Such a text is shown as `null`.
         RawValue::from_string(self.0.clone()).unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 }
@@ -102,7 +102,7 @@ pub struct Award {
     pub badge_type: BadgeType,
     /// The application's data.
     pub data: AwardData,
-    /// The points that are booked with it.
+    /// The points that are booked with the achievement.
     pub points: i64,
 }
 
@@ -117,9 +117,9 @@ body! {
         pub user_id: UserRef,
         /// The badge; a user can have each once.
         pub badge_type: BadgeType,
-        /// What is stored with it: an object of at most 4096 bytes of JSON. Default: `{}`.
+        /// The data that is stored with the achievement: an object of at most 4096 bytes of JSON. Default: `{}`.
         pub data: AwardData as OrDefault<Option<AwardData>>,
-        /// Points that are booked with it. Default: 0.
+        /// Points that are booked with the achievement. Default: 0.
         pub points: i64 as OrDefault<Option<AwardPoints>>,
     }
 }
@@ -140,17 +140,17 @@ fn award_points(points: i64) -> Result<i64, Invalid> {
 pub struct Achievement {
     /// The id, a UUID of version 7.
     pub id: Uuid,
-    /// The user who has it.
+    /// The user who has the achievement.
     pub user_id: UserId,
     /// The badge.
     pub badge_type: BadgeType,
     /// The application's data.
     pub data: AwardData,
-    /// The points that were booked with it.
+    /// The points that were booked with the achievement.
     pub points: i64,
-    /// The id of the user who awarded it; `None` if another program did.
+    /// The id of the user who awarded the achievement; `None` if another program did.
     pub awarded_by: Option<String>,
-    /// When it was awarded.
+    /// When the achievement was awarded.
     pub awarded_at: Timestamp,
 }
 

@@ -62,13 +62,13 @@ impl FromStr for ApiKeyId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Reading what its user may read.
+    /// Reading what the key's user may read.
     Read,
-    /// Changing what its user may change.
+    /// Changing what the key's user may change.
     Write,
     /// Introspecting tokens; for keys of admins.
     Introspect,
-    /// Reading `/metrics` and nothing else; for keys of admins. `read` includes it.
+    /// Reading `/metrics` and nothing else; only an admin's key may have it. A key with `read` does not need it.
     Metrics,
 }
 
@@ -170,9 +170,9 @@ pub struct ApiKeyState {
     pub user_id: UserId,
     /// The uses that the key allows.
     pub scopes: Scopes,
-    /// When it was created.
+    /// When the key was created.
     pub created_at: Timestamp,
-    /// When it expires; `None` if it is valid until it is deleted.
+    /// When the key expires; `None` if it is valid until it is deleted.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -156,7 +156,7 @@ impl FromStr for Action {
 pub struct Event {
     /// What was done.
     pub action: Action,
-    /// The user that it concerns, if there is one.
+    /// The user that the event concerns, if there is one.
     pub target: Option<UserId>,
     details: Map<String, Value>,
 }

@@ -60,7 +60,7 @@ body! {
     pub struct PutUserBody {
         /// The change.
         pub patch: UserPatch as Replaced,
-        /// What it repeats.
+        /// The read-only fields that the body repeats.
         pub read_only: ReadOnly as OfUser,
         /// Needed if a caller changes its own e-mail address, user name or telephone number, gives a role above `user`, or
         /// activates a user that has one.
@@ -75,7 +75,7 @@ body! {
     pub struct UpdateUserBody {
         /// The change: a missing field stays, and `null` clears one.
         pub patch: UserPatch as Patched,
-        /// What it repeats.
+        /// The read-only fields that the body repeats.
         pub read_only: ReadOnly as OfUser,
         /// Needed if a caller changes its own e-mail address, user name or telephone number.
         pub confirmation: Confirmation as Confirming,
@@ -99,7 +99,7 @@ body! {
     pub struct PutProfileBody {
         /// The change.
         pub patch: UserPatch as ProfileReplaced,
-        /// What it repeats.
+        /// The read-only fields that the body repeats.
         pub read_only: ReadOnly as OfProfile,
     }
 }

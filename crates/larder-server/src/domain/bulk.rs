@@ -47,7 +47,7 @@ body! {
     pub struct BulkBody {
         /// UUIDs of version 7 and external ids; an id may occur twice.
         pub ids: Vec<ListedId> as List<ListedId, 1, 1000>,
-        /// Needed to activate users with a role above `user`; without it they stay as they are.
+        /// Needed to activate users with a role above `user`. Without it, these users stay as they are.
         pub confirmation: Confirmation as Confirming,
     }
 }

@@ -128,9 +128,9 @@ body! {
     #[schema(Explain)]
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct ExplainBody {
-        /// Its class.
+        /// The class of the entry.
         pub class: String as ClassName,
-        /// The parts of its key, as `cache/keys` shows them.
+        /// The parts of the entry's key, as `cache/keys` shows them.
         pub key: Vec<Option<String>> as List<Part, 1, 16>,
     }
 }

@@ -84,8 +84,8 @@ impl Phone {
         }
     }
 
-    /// Parses the number of a user to find: as [`Phone::parse`], but only the E.164 form is checked, because a number that
-    /// was stored earlier, or by other software, need not pass today's rules.
+    /// Parses the number of a user to find. Unlike [`Phone::parse`], it checks only the E.164 form, because a number
+    /// that was stored earlier, or by other software, need not pass today's rules.
     ///
     /// # Errors
     /// The text is not a `+` and 8 to 15 digits of which the first is not 0.

@@ -1,5 +1,5 @@
-//! Declares the bodies of requests. A body is a JSON object: its fields are parsed one by one and every error is
-//! collected, so that one answer names them all; unknown fields are refused.
+//! Declares the bodies of requests. A body is a JSON object. Its fields are parsed one by one, and every error is
+//! collected, so that one answer names all errors. Unknown fields are refused.
 
 use std::marker::PhantomData;
 
@@ -185,7 +185,7 @@ impl<K: FromJson> Field for NotNull<K> {
     }
 }
 
-/// A field that may be missing: then its value is the default of its type.
+/// A field that may be missing. The value of a missing field is the default of its type.
 pub(crate) struct OrDefault<F>(PhantomData<F>);
 
 impl<T: Default, F: Field<Value = Option<T>>> Field for OrDefault<F> {
@@ -200,7 +200,7 @@ impl<T: Default, F: Field<Value = Option<T>>> Field for OrDefault<F> {
     }
 }
 
-/// The fields of a body that have not been taken yet, and the errors of the others.
+/// The fields of a body that have not been taken yet, and the errors of the fields that have been taken.
 pub(crate) struct Fields {
     rest: Map<String, Value>,
     known: Vec<&'static str>,
@@ -255,7 +255,8 @@ impl Fields {
         }
     }
 
-    /// The value of the one field of several that the body has.
+    /// The value of the only field in `found` that the body has. If the body has none or several, refuses it with the
+    /// error `needed`.
     pub(crate) fn exactly_one<T>(
         &mut self,
         found: impl IntoIterator<Item = Option<T>>,
@@ -280,7 +281,7 @@ impl Fields {
     pub(crate) fn finish<T>(mut self, built: Option<T>) -> Result<T, ValidationErrors> {
         if !self.rest.is_empty() {
             let unknown = Invalid::new(format!("is unknown here; allowed are {}", self.known.join(", ")));
-            // At most as many unknown fields as the answer lists: a body may have 100,000 of them.
+            // A body may have 100,000 unknown fields, so the loop ends after as many as the answer can list.
             for name in self.rest.keys().take(LISTED_FIELDS) {
                 self.errors.add(name, unknown.clone());
             }

@@ -3,20 +3,20 @@
 //! folded too.
 //!
 //! Invariant `letter_by_letter`: the folded form of a text is that of its characters, one after the other. So a
-//! database needs a table of characters and no Unicode library of its own, and a part of a text folds to a part of the
-//! folded text.
+//! database needs only a table of characters, and no Unicode library. A part of a text folds to a part of the folded
+//! text.
 
 use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::canonical_combining_class;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// What is before each word of a folded text. With two characters, one letter at the beginning of a word has the three
-/// characters that an index needs.
+/// The text before each word of a folded text. It has two characters: together with the first letter of a word, these
+/// are the three characters that the index needs to find the word by one letter.
 pub const WORD_BEGINS: &str = "  ";
 
-/// Letters with a stroke, and letters that are written as two where a keyboard lacks them. Unicode does not decompose
-/// them.
+/// Letters that Unicode does not decompose, each with its folded form: letters with a stroke, and letters that are
+/// written as two where a keyboard lacks them.
 const PLAIN: [(char, &str); 11] = [
     ('đ', "d"),
     ('ð', "d"),
@@ -51,7 +51,8 @@ fn push(c: char, folded: &mut String) {
         return;
     }
     let lower = UniCase::unicode(c.nfkd().collect::<String>()).to_folded_case();
-    // Folding the case of a decomposed character may give one that can be decomposed, and the other way round.
+    // Folding the case may give a character that can be decomposed, and decomposing may give a character whose case can
+    // be folded. So both steps are repeated.
     let lower = UniCase::unicode(lower.nfkd().collect::<String>()).to_folded_case();
     for c in lower.nfkd().filter(|c| !is_dropped(*c)) {
         match PLAIN.iter().find(|(letter, _)| *letter == c) {
@@ -63,15 +64,16 @@ fn push(c: char, folded: &mut String) {
     }
 }
 
-/// Whether the character is an accent, or nothing that is seen. The signs of vowels, and those that make another letter
-/// of one, have other classes: without them, words of the scripts of India would be the same.
+/// Whether the character is an accent or invisible. Signs of vowels, and signs that turn a letter into another one, are
+/// kept: without them, different words of the scripts of India would be the same. These signs have other combining
+/// classes than accents.
 fn is_dropped(c: char) -> bool {
     let is_accent = matches!(canonical_combining_class(c), 1 | 10..=36 | 107 | 200..=240);
     is_accent || is_invisible(c)
 }
 
-/// Whether a character is seen neither by itself nor in its neighbours: control and format characters, selectors of a
-/// variant and fillers.
+/// Whether a character is invisible and does not change how its neighbours look: control and format characters,
+/// selectors of a variant and fillers.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c.general_category(), GeneralCategory::Control | GeneralCategory::Format)
         || matches!(

@@ -1,4 +1,4 @@
-//! The folded forms, and that the tables in the migrations have them.
+//! Tests the folded forms, and that the tables in the migrations have the same forms.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -55,7 +55,7 @@ fn folding_again_changes_nothing_but_the_beginnings_of_words() {
 }
 
 /// The characters that the databases look up, as JSON: the code of the character and its folded form. The migrations
-/// compute the others.
+/// compute the forms of all other characters.
 fn table() -> String {
     let mut entries = Vec::new();
     for c in ('\u{1}'..=char::MAX).filter(|c| !('가'..='힣').contains(c)) {
@@ -89,7 +89,7 @@ fn table() -> String {
 }
 
 /// With `LARDER_WRITE_MIGRATIONS=1` the test first writes the table into the migration `0018_search.sql` of each
-/// database. Use this only while no release has the migration: afterwards, a character that Unicode has added needs a
+/// database. Use this only while no release has the migration. Afterwards, a character that Unicode has added needs a
 /// migration of its own, which replaces the table and folds the stored texts again.
 #[test]
 fn the_tables_of_the_databases_are_this_folding() {

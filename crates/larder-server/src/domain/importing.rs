@@ -11,13 +11,14 @@ use crate::domain::identity::UserId;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::json::{from_json, string, text_of};
 use crate::domain::patch::UserPatch;
+use crate::domain::strict::{self, Read};
 use crate::domain::user::User;
 use crate::domain::user_body::Patched;
 
-/// The longest line or record. It bounds the memory of a reader.
+/// The greatest length of a line or record. This limits the memory of a reader.
 pub const LINE_BYTES: usize = 16 << 10;
 
-/// The columns of an export, in their order, and so of an import.
+/// The columns of an export, in their order. An import accepts the same columns.
 pub const COLUMNS: [&str; 19] = [
     "id",
     "external_id",
@@ -42,7 +43,7 @@ pub const COLUMNS: [&str; 19] = [
 
 /// The column that only an import has.
 const PASSWORD_HASH: &str = "password_hash";
-/// What an export has and an import ignores: the database sets them.
+/// The columns that an export has and an import ignores, because the database sets them.
 const IGNORED: [&str; 4] = ["points", "created_at", "updated_at", "version"];
 /// An empty cell of one of these columns counts as missing, because no user is without it.
 const NEVER_NULL: [&str; 6] = ["id", "email", "email_verified", "username", "role", "is_active"];
@@ -97,7 +98,7 @@ fn password_hash(raw: &str) -> Result<String, Invalid> {
 
 /// A line, or a record of CSV, and its user.
 pub struct ReadRow {
-    /// The number of the line at which it begins, from 1.
+    /// The number of the line at which the row begins, from 1.
     pub line: u64,
     /// The user, or what is wrong.
     pub row: Result<ImportRow, ValidationErrors>,
@@ -108,9 +109,9 @@ pub struct RowReader {
     format: BulkFormat,
     /// The bytes of the present line or record, at most `LINE_BYTES`.
     held: Vec<u8>,
-    /// The present line or record is too long, so its bytes are dropped up to its end.
+    /// Whether the present line or record is too long. If so, its bytes are dropped up to its end.
     is_too_long: bool,
-    /// In a quoted cell a line end ends no record.
+    /// Whether the next byte is in a quoted cell, where a line end ends no record.
     is_quoted: bool,
     line: u64,
     begun_at: u64,
@@ -204,8 +205,9 @@ impl RowReader {
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, ValidationErrors> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(object)) => Ok(object),
+    match strict::read(bytes) {
+        Ok(Read { value: Value::Object(object), twice }) if twice.is_empty() => Ok(object),
+        Ok(Read { value: Value::Object(_), twice }) => Err(twice),
         // serde_json's own message is not repeated, because it may quote the line.
         _ => Err(ValidationErrors::one("line", Invalid::new("must be a JSON object in UTF-8"))),
     }
@@ -301,12 +303,12 @@ fn of_cells(header: &[String], cells: Vec<String>) -> Result<Map<String, Value>,
     if errors.is_empty() { Ok(object) } else { Err(errors) }
 }
 
-/// Whether a spreadsheet could run the cell as a formula, apostrophes before it apart.
+/// Whether a spreadsheet could run the cell as a formula, if the apostrophes before it are ignored.
 fn is_formula(cell: &str) -> bool {
     cell.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
-/// A cell that no spreadsheet runs as a formula: with an apostrophe before it. [`disarmed`] is the inverse.
+/// The cell, with an apostrophe before it if a spreadsheet could run it as a formula. [`disarmed`] is the inverse.
 fn armed(cell: &str) -> String {
     if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() }
 }
@@ -316,7 +318,7 @@ fn disarmed(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(cell)
 }
 
-/// What begins a file.
+/// The beginning of a file: the header of CSV; nothing for NDJSON.
 pub fn written_header(format: BulkFormat) -> Vec<u8> {
     match format {
         BulkFormat::Ndjson => Vec::new(),

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 /// The greatest number of fields in one answer, so that a hostile body cannot make the answer large.
 pub(crate) const LISTED_FIELDS: usize = 50;
-const NAME_CHARS: usize = 64;
+/// How much of a field's name an answer shows.
+pub(crate) const NAME_CHARS: usize = 64;
 
 /// The refused fields of a request, in the order of their names, each with its first message; at most
 /// `LISTED_FIELDS`.
@@ -26,10 +27,15 @@ impl ValidationErrors {
 
     /// Adds a field; the first message for a field stays.
     pub fn add(&mut self, field: &str, invalid: Invalid) {
-        if self.0.len() < LISTED_FIELDS {
+        if self.has_room() {
             let name = field.chars().take(NAME_CHARS).collect();
             self.0.entry(name).or_insert_with(|| invalid.message().to_owned());
         }
+    }
+
+    /// Whether a field that is added now would be listed.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.len() < LISTED_FIELDS
     }
 
     /// The parsed value; if parsing failed, its error is added under `field`.

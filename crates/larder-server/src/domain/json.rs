@@ -95,7 +95,8 @@ pub(crate) fn integer_of(value: &Value) -> Result<i64, Invalid> {
     integer.ok_or_else(|| Invalid::new("must be an integer of at most 64 bits"))
 }
 
-/// The integer of a number without a fraction. Beyond 2^53 a parsed number need not be the one that was sent.
+/// The integer of a number without a fraction. A number beyond 2^53 is refused, because the parsed number may differ
+/// from the one that was sent.
 fn exact(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)

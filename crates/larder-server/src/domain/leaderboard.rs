@@ -78,7 +78,7 @@ pub struct LeaderboardRow {
 pub struct Standing {
     /// The user.
     pub user_id: UserId,
-    /// Its points.
+    /// The user's points.
     pub points: i64,
     /// 1 plus the number of active users with more points; `null` for an inactive user, who is not ranked.
     pub rank: Option<i64>,

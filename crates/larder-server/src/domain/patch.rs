@@ -71,8 +71,8 @@ macro_rules! user_patch {
             $(pub $name: <$type as Column>::Change,)+
             /// The fields that no request can change, as far as the request repeats them.
             pub read_only: ReadOnly,
-            /// Whether the request has the complete user, as GET shows it. Then the request may repeat fields that only
-            /// an admin may set.
+            /// Whether the request has the complete user, as GET shows it. If so, the request may repeat fields that
+            /// only an admin may set.
             pub is_complete: bool,
         }
 

@@ -84,9 +84,9 @@ impl Rights {
 pub struct Grant {
     /// The permission.
     pub permission: Permission,
-    /// The id of the user who granted it; `null` if another program did.
+    /// The id of the user who granted the permission; `null` if another program did.
     pub granted_by: Option<String>,
-    /// When it was granted.
+    /// When the permission was granted.
     pub granted_at: Timestamp,
 }
 

@@ -84,8 +84,8 @@ body! {
         pub amount: Amount,
         /// Why the points are booked.
         pub reason: Reason,
-        /// Names this booking: if it is sent again, it is answered but not made again. Or send it in the header
-        /// `Idempotency-Key`.
+        /// Names this booking. If the booking is sent again under this key, it is answered but not made again. The key
+        /// may be sent in the header `Idempotency-Key` instead.
         pub idempotency_key: IdempotencyKey as KeyOrHeader,
     }
 }
@@ -136,17 +136,17 @@ impl Field for KeyOrHeader {
 pub struct LedgerEntry {
     /// The id, a UUID of version 7.
     pub id: Uuid,
-    /// The user whose points they are.
+    /// The user whose balance the entry changed.
     pub user_id: UserId,
     /// The number of points; a negative number took points away.
     pub amount: i64,
     /// The reason.
     pub reason: String,
-    /// The idempotency key under which it was booked.
+    /// The idempotency key of the booking.
     pub idempotency_key: IdempotencyKey,
-    /// The id of the user who booked it; `null` if another program did.
+    /// The id of the user who made the booking; `null` if another program did.
     pub actor_id: Option<String>,
-    /// When it was booked.
+    /// When the booking was made.
     pub created_at: Timestamp,
 }
 

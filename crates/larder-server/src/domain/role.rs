@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::invalid::Invalid;
 use crate::domain::json::{component, from_json, text_of};
 
-/// A role. A later role may do everything that an earlier one may.
+/// A role. Roles are ordered: a higher one may do everything that a lower one may.
 #[derive(
     Debug,
     Clone,
@@ -34,10 +34,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// All, in their order.
+    /// All roles, in ascending order.
     pub const ALL: [Self; 3] = [Self::User, Self::Admin, Self::Superadmin];
 
-    /// Its name in JSON and in the database.
+    /// The name of the role in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",

@@ -12,8 +12,9 @@ const MOST_CHARS: usize = 100;
 /// texts.
 const CHARS_ANYWHERE: usize = 3;
 
-/// A term of 1 to 100 characters, [folded]. If one or two characters are left, it finds users if a word of the
-/// name, the user name or the e-mail address begins with them; three or more find users that have them anywhere.
+/// A term of 1 to 100 characters, [folded]. If one or two characters are left, the term finds the users whose name,
+/// user name or e-mail address has a word that begins with them. If three or more are left, it finds the users that
+/// have them anywhere in these texts.
 ///
 /// `Debug` hides the term, because it may be a person's name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ impl SearchTerm {
         let folded = folded(text);
         match folded.trim().chars().count() {
             0 => Err(Invalid::new("holds no visible character; accents alone find nothing")),
-            // A letter that is a word has the beginning of one already.
+            // The folded form of a letter that is a word by itself already begins with `WORD_BEGINS`.
             _ if folded.chars().count() >= CHARS_ANYWHERE => Ok(Self(folded)),
             _ => Ok(Self(format!("{WORD_BEGINS}{folded}"))),
         }

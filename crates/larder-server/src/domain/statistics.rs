@@ -210,9 +210,10 @@ pub struct PersonalStats {
 /// What decides how long a session lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionLife {
-    /// When it was opened or last refreshed, as of the load: a refresh touches no cached entry.
+    /// When the session was opened or last refreshed, as of the load. A later refresh does not invalidate the cached
+    /// entry.
     pub last_used_at: Timestamp,
-    /// When it ends, however often it is refreshed.
+    /// When the session ends, however often it is refreshed.
     pub expires_at: Timestamp,
 }
 
@@ -227,8 +228,8 @@ pub fn live_sessions(sessions: &[SessionLife], now: Timestamp, idle: Duration) -
     sessions.iter().filter(|session| session.is_live(now, idle)).count()
 }
 
-/// Whether a session counts as idle at `now` that could have been refreshed since it was loaded, at most `age` ago. A
-/// session that was idle at the load can never be refreshed.
+/// Whether one of these sessions, which were loaded at most `age` ago, counts as idle at `now` but may have been
+/// refreshed since the load. A session that was idle at the load can never be refreshed.
 pub fn may_be_refreshed(sessions: &[SessionLife], now: Timestamp, idle: Duration, age: Duration) -> bool {
     let loaded = now.before(age);
     sessions.iter().any(|session| session.is_live(loaded, idle) && session.last_used_at.after(idle) <= now)

@@ -2,12 +2,12 @@
 //! one program has checked could mean something else to another.
 
 use std::cell::RefCell;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Deserializer, Map, Number, Value};
 
-use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::invalid::{Invalid, NAME_CHARS, ValidationErrors};
 
 /// What was read from a text of JSON.
 pub(crate) struct Read {
@@ -47,10 +47,50 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+impl Path<'_> {
+    /// The first characters of the path. Only as much of it is spelled out.
+    fn begin(&self, chars: usize) -> String {
+        let mut begin = Begin { text: String::new(), left: chars };
+        // The error is that nothing is left: the rest of the path is not wanted.
+        let _ = write!(begin, "{self}");
+        begin.text
+    }
+}
+
+/// A text that takes so many characters more. Then its writer gets an error and stops.
+struct Begin {
+    text: String,
+    left: usize,
+}
+
+impl fmt::Write for Begin {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for c in part.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            self.text.push(c);
+        }
+        Ok(())
+    }
+}
+
 /// Reads one value, and notes the keys that its objects have twice.
 struct Node<'a> {
     path: &'a Path<'a>,
     twice: &'a RefCell<ValidationErrors>,
+}
+
+impl Node<'_> {
+    /// A body may have a key 100,000 times, and a path of its own length: so what is noted once costs as much as the
+    /// answer shows of it, and what the answer does not list costs nothing.
+    fn note_twice(&self, path: &Path<'_>) {
+        let mut twice = self.twice.borrow_mut();
+        if twice.has_room() {
+            twice.add(
+                &path.begin(NAME_CHARS),
+                Invalid::new("is in its object twice; each key is allowed once"),
+            );
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -112,8 +152,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         while let Some(name) = object.next_key::<String>()? {
             let path = Path::Field(self.path, &name);
             if fields.contains_key(&name) {
-                let twice = Invalid::new("is in its object twice; each key is allowed once");
-                self.twice.borrow_mut().add(&path.to_string(), twice);
+                self.note_twice(&path);
             }
             let value = object.next_value_seed(Node { path: &path, twice: self.twice })?;
             fields.insert(name, value);
@@ -139,6 +178,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::invalid::LISTED_FIELDS;
 
     #[test]
     fn a_key_twice_is_named_at_any_depth() {
@@ -148,6 +188,27 @@ mod tests {
         let names: Vec<_> = read.twice.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a", "b.c[1].d", "b.c[1].e"]);
         assert_eq!(read.value["b"], json!({ "c": [0, { "d": null, "e": 2 }] }));
+    }
+
+    #[test]
+    fn keys_that_occur_many_times_cost_no_more_than_their_text() {
+        let long = "x".repeat(500_000);
+        let pairs = |name: &str| format!("\"{name}\":1,").repeat(80_000) + "\"end\":1";
+        let wide: String = (0..20_000).map(|n| format!("\"{n}\":1,\"{n}\":1,")).collect();
+        let deep = ("{\"a\":".repeat(100) + "{" + &pairs("b") + "}") + &"}".repeat(100);
+        for (text, named, first) in [
+            (format!("{{\"{long}\":{{{}}}}}", pairs("a")), 1, &long[..64]),
+            (format!("{{\"{long}\":[0,{{{wide}\"end\":1}}]}}"), 1, &long[..64]),
+            (format!("{{{wide}\"end\":1}}"), LISTED_FIELDS, "0"),
+            (deep, 1, &"a.".repeat(32)),
+        ] {
+            let begun = std::time::Instant::now();
+            let read = read(text.as_bytes()).unwrap();
+            let took = begun.elapsed();
+            let names: Vec<_> = read.twice.iter().map(|(name, _)| name).collect();
+            assert_eq!((names.len(), names[0]), (named, first));
+            assert!(took < std::time::Duration::from_secs(2), "{took:?} for {} bytes", text.len());
+        }
     }
 
     #[test]

@@ -90,8 +90,8 @@ pub type Bio = Prose<2000>;
 /// A user's experience, at most 4,000 characters.
 pub type Experience = Prose<4000>;
 
-/// One line of text of 1 to `MAX` characters, of which one is visible. A control character, a character that changes the
-/// direction of the text around it, and a combining mark without a letter before it are not allowed.
+/// One line of text of 1 to `MAX` characters, of which at least one is visible. A control character, a character that
+/// changes the direction of the text around it, and a combining mark without a letter before it are not allowed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Line<const MAX: usize>(String);
@@ -163,7 +163,7 @@ fn bounded(raw: &str, max_chars: usize, allowed: fn(char) -> bool) -> Result<Str
     if text.chars().any(|c| is_control(c) && !allowed(c)) {
         return Err(Invalid::new("holds a control character, which is not allowed"));
     }
-    // Such a character in a name would turn the text that a page shows after the name.
+    // Such a character in a name would change the direction of the text that a page shows after the name.
     if text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
         return Err(Invalid::new(
             "holds a character that changes the direction of the text, which is not allowed",
@@ -193,9 +193,9 @@ fn has_lone_mark(text: &str) -> bool {
     before.zip(text.chars()).any(|(before, c)| is_mark(c) && before.is_whitespace())
 }
 
-/// The text of an identifier, the same for each kind and in every request: without white space and characters of no width
-/// at its ends, which copying adds, and with the letters and digits of full width, which East Asian keyboards send, as
-/// ASCII. What other characters look like is not converted: each kind refuses them.
+/// Prepares the text of an identifier, in the same way for each kind and in every request. White space and characters
+/// of no width at its ends are removed, because copying adds them. Letters and digits of full width, which East Asian
+/// keyboards send, become ASCII. Other characters that only look like ASCII are not converted: each kind refuses them.
 pub(crate) fn identifier(raw: &str) -> String {
     let text =
         raw.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}'));

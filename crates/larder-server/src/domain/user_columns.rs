@@ -15,9 +15,9 @@ pub(crate) enum SetBy {
 /// Passes the columns to another macro: `with_user_columns!(statement)` is `statement! { external_id: …; email: …; …
 /// }`.
 ///
-/// The order of the rows is the order of the fields in JSON and in cached entries. A new row may be anywhere: to a
-/// release without it, the cached entries of this release are misses, wherever it is. Do not move an existing row,
-/// because that has the same cost and no use.
+/// The order of the rows is the order of the fields in JSON and in cached entries. A new row may be anywhere. Wherever
+/// it is, a release without the row cannot read the cached entries of this release, and treats them as misses. Do not
+/// move an existing row, because that has the same cost and no use.
 ///
 /// A type is written with its module, so that a macro which needs the types imports modules only. The group that sets
 /// the column follows, and then, if they apply, these marks in this order:

@@ -1,4 +1,5 @@
-//! The queue of mails: bounded, off the path of requests, with retries while the token lives.
+//! A bounded queue of mails. They are sent in the background, and an attempt that fails is repeated while the token of
+//! the mail is valid.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +34,7 @@ pub struct Mailer(Arc<Shared>);
 struct Shared {
     transport: Transport,
     settings: MailSettings,
-    /// One permit for each mail that is under way.
+    /// Each mail that is under way holds one permit.
     room: Arc<Semaphore>,
     preparations: Semaphore,
     attempts: Semaphore,
@@ -107,7 +108,7 @@ impl Mailer {
         };
         let mailer = self.clone();
         tokio::spawn(async move {
-            // Dropped at the end of this task, also after a panic.
+            // The permit is returned when the task ends, also after a panic.
             let _place = place;
             let prepared = match mailer.0.preparations.acquire().await {
                 Ok(_permit) => prepare.await,
@@ -127,7 +128,7 @@ impl Mailer {
         let error = loop {
             let error = match self.attempt(mail, &message).await {
                 Ok(()) => {
-                    // Relaxed: the count orders nothing else. So do the counts below.
+                    // Relaxed: the count orders nothing else. The same is true of every other count in this file.
                     shared.sent.fetch_add(1, Ordering::Relaxed);
                     tracing::info!(%user_id, purpose, "a mail was sent");
                     return;
@@ -157,6 +158,7 @@ impl Mailer {
         let stopped = || SendError::Permanent("the service stops".to_owned());
         let mut stopping = self.0.stopping.subscribe();
         let permit = tokio::select! {
+            // Biased: once the stop is requested, no attempt begins.
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => return Err(stopped()),
             permit = self.0.attempts.acquire() => permit,

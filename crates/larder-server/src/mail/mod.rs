@@ -1,7 +1,8 @@
 //! Sends mails with tokens, over SMTP or through a webhook of the application.
 //!
 //! Invariants:
-//! - no request waits for a mail, and a fault of a mail fails no request: a mail without room is dropped and counted;
+//! - no request waits for a mail, and a fault of a mail fails no request: a mail for which the queue has no room is
+//!   dropped and counted;
 //! - no mail is sent after its token has expired;
 //! - no log line has an e-mail address, a token or a server's text: a mail is logged by the id of its user.
 

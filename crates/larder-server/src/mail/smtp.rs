@@ -14,12 +14,12 @@ use crate::mail::{Mail, SendError};
 /// The time-out of one command of SMTP; without it a server that hangs would keep its place among the attempts.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a mail server is reached. The `Debug` form of the credentials shows neither of them.
+/// How a mail server is reached. The `Debug` form of the credentials shows neither the user name nor the password.
 #[derive(Debug, Clone)]
 pub struct SmtpSettings {
     /// The server's name or address.
     pub host: String,
-    /// Its port.
+    /// The server's port.
     pub port: u16,
     /// How the connection is encrypted.
     pub encryption: Encryption,
@@ -34,7 +34,7 @@ pub struct SmtpSettings {
 pub enum Encryption {
     /// From its first byte.
     Tls,
-    /// By STARTTLS. Without it nothing is sent.
+    /// By STARTTLS. If the server does not offer it, nothing is sent.
     StartTls,
     /// Not at all.
     None,

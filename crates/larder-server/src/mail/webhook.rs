@@ -38,7 +38,7 @@ pub(super) struct Webhook {
     client: HttpClient,
 }
 
-/// Only an https URL needs the certificates of the system.
+/// The client that the scheme of the URL needs: only an https URL needs the certificates of the system.
 enum HttpClient {
     Plain(Client<HttpConnector, Full<Bytes>>),
     Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),

@@ -91,7 +91,8 @@ impl tower::Service<Request> for Surrounded {
         };
         let shared = self.shared.clone();
         Box::pin(async move {
-            let answering = origin.clone().scope(answering);
+            // Its reads of the cache, of the caller's state among them, wait for a slow Redis on one budget.
+            let answering = shared.service.cache().with_redis_budget(origin.clone().scope(answering));
             // The state that a panic could leave half changed is behind locks, which are taken over from a thread that
             // panicked, or belongs to this request.
             let answer = match AssertUnwindSafe(answering).catch_unwind().await {

@@ -1,5 +1,5 @@
-//! What happens to a request before the router looks its route up, in one function: ids, the prefix of paths,
-//! cross-origin requests, and the slash at the end of a path.
+//! The steps of a request before the router looks up its route: ids, the prefix of paths, cross-origin requests, and
+//! the slash at the end of a path.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -37,7 +37,7 @@ struct Entry {
     cors: Option<CorsLayer>,
     /// The prefix of all paths; empty if there is none.
     base: String,
-    /// The path outside of the prefix at which an issuer with a path has its discovery document.
+    /// The path of the discovery document outside of the prefix; `None` if the issuer has no path.
     discovery: Option<String>,
     templates: Templates,
     stage: Option<Stage>,
@@ -47,7 +47,8 @@ impl Routes {
     /// The routes of `router`, with the prefix of paths and the CORS origins of `http`.
     pub(super) fn new(router: Router, http: &Http, templates: Templates, discovery: Option<String>) -> Self {
         Self(Arc::new(Entry {
-            // The state makes services of the fallbacks and their layers once; without one, each request would.
+            // `with_state` turns the fallbacks and their layers into services once. Without this call, each request
+            // would do that again.
             router: router.with_state(()),
             cors: cors::layer(&http.cors_origins),
             base: http.base_path.clone(),
@@ -76,8 +77,8 @@ impl Routes {
     }
 }
 
-/// The answer to a HEAD: the header of this answer alone. hyper leaves the body of HTTP/1.1 out, and sends that of HTTP/2,
-/// for which a client resets the stream.
+/// The answer to a HEAD: the headers of this answer, without its body. Over HTTP/1.1, hyper itself leaves the body out.
+/// Over HTTP/2, hyper would send the body, and a client would reset the stream.
 pub(crate) fn without_body(mut answer: Response) -> Response {
     let length = answer.body().size_hint().exact().filter(|length| *length > 0);
     if let Some(length) = length {
@@ -90,7 +91,8 @@ impl Entry {
     /// Answers a request that has its ids: takes the prefix off its path.
     async fn answer(&self, mut request: Request) -> Response {
         if request.extensions().get::<OriginalUri>().is_none() {
-            // A router sets it too, but to the path without the prefix, with which no link leads back here.
+            // The links in answers need the path that the client sent. The router would set `OriginalUri` too, but only
+            // after the prefix is removed.
             let sent = OriginalUri(request.uri().clone());
             request.extensions_mut().insert(sent);
         }
@@ -117,8 +119,9 @@ impl Entry {
 
     /// Answers a path in the form that the router knows.
     ///
-    /// If the router knows a path only without the slash at its end, it serves that path. If it knows a path only with a
-    /// slash, it redirects, as Django's `APPEND_SLASH` does: the paths of that system are the only ones with a slash.
+    /// If the router knows a path only without the slash at its end, it serves that path. If it knows a path only with
+    /// a slash, it redirects, as Django's `APPEND_SLASH` does: only the paths of it360acad, which used Django, end with
+    /// a slash.
     async fn answer_form(&self, mut request: Request) -> Response {
         match self.templates.known_form(request.uri()) {
             None => {}

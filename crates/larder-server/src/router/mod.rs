@@ -35,8 +35,8 @@ const COMPRESSED_BYTES: u64 = 1024;
 /// The routes of a service, with the prefix and the CORS origins of `http`.
 ///
 /// A program that serves them itself turns them into axum's [`Router`] and adds the address of each client as
-/// `ConnectInfo<SocketAddr>`, as axum's `into_make_service_with_connect_info` does and [`crate::app::serve`] too. Without
-/// it, all clients count as one: they share the budgets of a single address, and the audit log has 0.0.0.0.
+/// `ConnectInfo<SocketAddr>`, as axum's `into_make_service_with_connect_info` and [`crate::app::serve`] do. Without it,
+/// all clients count as one: they share the budgets of a single address, and the audit log has 0.0.0.0.
 pub fn routes(service: Service, http: &Http) -> Routes {
     let requests = Requests::new();
     let (router, document) = described(requests.clone()).split_for_parts();

@@ -64,6 +64,15 @@ impl Caller {
         self.id == user.id || self.manages(user.role)
     }
 
+    /// Whether the caller may learn that `by` names `user`. E-mail addresses and telephone numbers are hidden from callers
+    /// that do not see all of the user: a filter on one that a user fulfils, or not, would confirm a guess.
+    pub fn may_match(&self, user: &User, by: &Identifier) -> bool {
+        match by {
+            Identifier::Email(_) | Identifier::Phone(_) => self.may_see_all_of(user),
+            Identifier::Id(_) | Identifier::External(_) | Identifier::Username(_) => true,
+        }
+    }
+
     /// Whether the caller manages users of this role. An admin manages every user except superadmins; a superadmin
     /// manages every user.
     fn manages(&self, role: Role) -> bool {

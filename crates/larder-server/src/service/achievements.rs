@@ -43,8 +43,8 @@ impl Service {
         }
     }
 
-    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
-    /// checks them again.
+    /// Returns `None` if the user's row changed after the rights were checked. In that case, [`Service::award`] checks
+    /// them again.
     async fn award_as_judged(
         &self,
         caller: Caller,

@@ -1,5 +1,5 @@
-//! API keys. A key is shown once, when it is created. Its hash is never cached, and a key is invalid as soon as it is
-//! deleted.
+//! API keys. A key is shown once, when it is created. Its hash is never cached. A deleted key is invalid at once on the
+//! instance that deleted it, and within the staleness bound on every other.
 
 use std::net::IpAddr;
 
@@ -75,7 +75,8 @@ impl Service {
         Ok((caller, state))
     }
 
-    /// Stores the day of a use in the background, for each key at most once a day per process.
+    /// Stores the day of a use in the background. The process remembers the last noted day of `NOTED_USES` keys, and
+    /// writes at most once a day for each of them.
     fn note_use(&self, id: ApiKeyId) {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         if self.noted_uses.get(&id) == Some(today) {

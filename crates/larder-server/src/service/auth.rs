@@ -50,7 +50,7 @@ pub struct Grant {
 
 impl Service {
     /// The caller that a token authenticates, if the token's session is live and its epoch equals the user's present
-    /// epoch (a counter that each change of the password raises).
+    /// epoch (a counter that each change of the password and each deactivation raises).
     ///
     /// # Errors
     /// [`ServiceError::Refused`], and errors of the database.
@@ -147,9 +147,9 @@ impl Service {
         granted
     }
 
-    /// Adds the account's budget to the attempt `first`, for a device that this user has not logged in on. If the
-    /// device `is_known_elsewhere` (to another user), `first` took from the device's budget, so this function also
-    /// takes from the address's budget.
+    /// Makes the attempt `first` take from the account's budget too. The caller of this function has found that the
+    /// user has not logged in on this device before. If the device `is_known_elsewhere` (to another user), `first` took
+    /// from the device's budget and not from the address's, so this function also takes from the address's budget.
     fn attempt_as_unknown(
         &self,
         first: Attempt,
@@ -192,8 +192,8 @@ impl Service {
     ) -> Result<(), ServiceError> {
         if Passwords::is_outdated(&login.password_hash) {
             let hash = match self.passwords.of_client(from).hash(password).await {
-                // The login may have spent a code that the user has only once, so it does not fail for this. A later
-                // login replaces the hash.
+                // A full queue does not fail the login, because the login may have spent a code that can be used only
+                // once. A later login replaces the hash.
                 Err(HashingError::Busy) => return Ok(()),
                 hashed => hashed?,
             };
@@ -217,7 +217,7 @@ impl Service {
             let new = NewSession { id: sid, user_id, epoch, token_hash: &hash, now, expires_at, most };
             match tx.open_session(new).await? {
                 Opened::Done { .. } => Ok(()),
-                // The password changed during its comparison.
+                // Since the password was compared, it was changed, or the user was deactivated or deleted.
                 Opened::Outdated => Err(ServiceError::Refused(Refusal::LoginWrong)),
             }
         });
@@ -228,9 +228,9 @@ impl Service {
     }
 
     /// Exchanges a refresh token for new tokens of the same session. If the token was used within the grace period
-    /// before this call, and the new one is unused, the answer has the same new refresh token again: two tabs of a
-    /// browser may send one token at the same time. Any other second use ends the session, because a thief may have the
-    /// token.
+    /// before this call, and the refresh token that replaced it is unused, the answer has that refresh token again: two
+    /// tabs of a browser may send one token at the same time. Any other second use ends the session, because a thief
+    /// may have the token.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and errors of the database.

@@ -16,7 +16,7 @@ use crate::store::bulk_activity::BulkOutcome;
 impl Service {
     /// Activates or deactivates every listed user that the caller manages, in one transaction. The caller must be an
     /// admin. Returns one outcome per listed id; one user's refusal does not affect the others. Users with a role above
-    /// `user` are activated only if the caller confirms it with its password.
+    /// `user` or a permission are activated only if the caller confirms it with its password.
     ///
     /// # Errors
     /// [`ServiceError::Refused`] if the caller is no admin, or if what confirms the request is wrong;
@@ -35,8 +35,8 @@ impl Service {
             self.confirm(caller, &Proof { confirmation, from }).await?;
         }
         self.write(caller.actor(), move |tx| async move {
-            let may_change = |user: &User| {
-                let gives = is_active && user.role > Role::User;
+            let may_change = |user: &User, has_permission: bool| {
+                let gives = is_active && (user.role > Role::User || has_permission);
                 caller.check_change(user).is_ok() && (!gives || may_give)
             };
             let outcomes = tx.set_active_of(&ids, is_active, may_change).await?;

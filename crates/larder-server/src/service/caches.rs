@@ -84,7 +84,8 @@ impl Service {
     /// [`ServiceError::Refused`] if only superadmins may know of the entry, [`ServiceError::Invalid`] if no class can
     /// have that name.
     pub async fn explain(&self, caller: Caller, entry: &Touch) -> Result<Explanation, ServiceError> {
-        // This call comes before the check of rights, because it refuses a name that no class can have.
+        // `explain` runs before the check of rights: a name that no class can have is an invalid request, not a missing
+        // right.
         let explanation = self.cache.explain(entry).await.map_err(|error| refused("class", error))?;
         match may_know(caller, entry) {
             true => Ok(explanation),
@@ -152,8 +153,8 @@ impl Service {
         receipt
     }
 
-    /// The touches of everything that is cached of the user with this id or external id. If there is no such user: the
-    /// touches of what may be cached under that id.
+    /// The touches that invalidate everything that is cached of the user with this id or external id. If there is no
+    /// such user, they invalidate what may be cached under that id.
     async fn touches_of_named(&self, id: &str) -> Result<Vec<Touch>, ServiceError> {
         let named = match (UserId::parse(id), ExternalId::parse(id)) {
             (Ok(id), _) => Some(Identifier::Id(id)),

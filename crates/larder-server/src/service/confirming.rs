@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use larder_identity::hashing::HashingError;
 use larder_identity::limits::Attempt;
+use uuid::Uuid;
 
 use crate::domain::body::Confirmation;
 use crate::domain::identity::{Identifier, UserId};
@@ -32,22 +33,24 @@ impl Service {
     /// [`ServiceError::Refused`] if the caller uses an API key, or if the password or the needed code is missing or
     /// wrong; [`ServiceError::TooMany`], and errors of the database.
     pub(crate) async fn confirm(&self, caller: Caller, proof: &Proof) -> Result<(), ServiceError> {
-        caller.session()?;
+        let session = caller.session()?;
         let Confirmation { current_password, factor } = &proof.confirmation;
         let needed = ServiceError::Refused(Refusal::PasswordNeeded);
         self.confirmed_by_password(caller, current_password.as_ref().ok_or(needed)?, proof.from).await?;
-        self.confirm_factor(caller.id, factor.clone()).await
+        self.confirm_factor(session, caller.id, factor.clone()).await
     }
 
-    /// Checks the code if the user has a second factor. The caller of this function has checked the password.
+    /// Checks the code that came in a session of the user, if the user has a second factor. The caller of this function
+    /// has checked the password.
     pub(crate) async fn confirm_factor(
         &self,
+        session: Uuid,
         user_id: UserId,
         factor: Option<SecondFactor>,
     ) -> Result<(), ServiceError> {
         let Some(row) = self.present_totp(user_id).await? else { return Ok(()) };
         let factor = factor.ok_or(ServiceError::Refused(Refusal::CodeNeeded))?;
-        let attempt = self.limits.code(user_id.as_uuid(), None)?;
+        let attempt = self.limits.confirm_code(session)?;
         if !self.spend(user_id, &row, factor).await? {
             return Err(ServiceError::Refused(Refusal::CodeWrong));
         }

@@ -3,7 +3,6 @@
 use larder::receipt::{Delivery, Receipt};
 
 use crate::domain::audit::{Action, Event};
-use crate::domain::identity::UserId;
 use crate::domain::importing::{BulkFormat, ImportRow};
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::role::Role;
@@ -16,7 +15,7 @@ use crate::service::refusal::Refusal;
 use crate::store::importing::{BatchLines, RowOutcome, Written};
 
 impl Service {
-    /// Checks that the caller may import users. It is checked again for each batch.
+    /// Checks that the caller may import users. The check is repeated for each batch.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], and errors of the database.
@@ -24,7 +23,7 @@ impl Service {
         self.present(caller).await?.check_admin()
     }
 
-    /// Imports a batch in one transaction. It runs to its end even if the client disconnects.
+    /// Imports a batch in one transaction. The transaction runs to its end even if the client disconnects.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], and errors of the database; then nothing of the batch is written.
@@ -78,8 +77,8 @@ impl Service {
     pub async fn export_page(
         &self,
         caller: Caller,
-        after: Option<UserId>,
-    ) -> Result<(Vec<User>, Option<UserId>), ServiceError> {
+        after: Option<String>,
+    ) -> Result<(Vec<User>, Option<String>), ServiceError> {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
         let page = self.store.users_after(after).await?;
@@ -88,9 +87,9 @@ impl Service {
     }
 }
 
-/// Whether the caller may write this.
+/// Checks that the caller may write this row.
 fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
-    let Written { before, after, gives_password } = written;
+    let Written { before, after, gives_password, has_permission } = written;
     let refused =
         |field: &str, refusal: Refusal| Err(ValidationErrors::one(field, Invalid::new(refusal.text())));
     let is_allowed = |field, checked: Result<(), ServiceError>| match checked {
@@ -116,6 +115,9 @@ fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
         gives_no_right("role", after.role)?;
     }
     if after.is_active && !before.is_active {
+        if has_permission {
+            return refused("is_active", Refusal::PasswordNeeded);
+        }
         gives_no_right("is_active", after.role)?;
     }
     let was_superadmin = before.role == Role::Superadmin && before.is_active;
@@ -129,13 +131,13 @@ fn judge(caller: Caller, written: Written<'_>) -> Result<(), ValidationErrors> {
         return Ok(());
     }
     // This change alters the login of the caller, or of a user with rights. So it also requires the caller's password.
-    match before.id == caller.id {
+    match before.id == caller.id || has_permission {
         true => refused("id", Refusal::PasswordNeeded),
         false => gives_no_right("id", before.role),
     }
 }
 
-/// The acknowledgement of several writes: queued if one of them is.
+/// The receipt that acknowledges both writes: if one of them is queued, a queued one.
 pub fn later(one: Option<Receipt>, other: Receipt) -> Receipt {
     match one {
         Some(one) if one.delivery() == Delivery::Queued => one,

@@ -41,7 +41,8 @@ struct Incident {
 pub struct Incidents(Mutex<HashMap<Incident, i64>>);
 
 impl Incidents {
-    /// Counts an event. Returns whether it is the first since the last write, so that a write has to follow.
+    /// Counts an event. Returns whether it is the first event since the last write; if so, the caller has to schedule
+    /// the next write.
     fn count(&self, incident: Incident) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = counts.is_empty();

@@ -22,7 +22,8 @@ use crate::service::access::Caller;
 use crate::service::error::{ListError, ServiceError};
 use crate::service::refusal::Refusal;
 
-/// The greatest age of a cached value, which is the greatest TTL.
+/// The greatest age of a cached value with session times, by the default TTLs. If a setting raises such a TTL above
+/// this, an older value can show a session as idle that was refreshed since.
 const AGE: Duration = Duration::from_secs(3600);
 
 impl Service {
@@ -31,8 +32,9 @@ impl Service {
         live_sessions(sessions, Timestamp::now(), self.sessions.idle)
     }
 
-    /// Whether a session that a cached value shows as idle may have been refreshed: then only the database knows. A
-    /// refresh, which every client makes each quarter of an hour, touches no cached value.
+    /// Whether one of these sessions, which a cached value shows as idle, may have been refreshed since the load. If
+    /// so, the value has to be read from the database: a refresh invalidates no cached value, because every client
+    /// makes one each quarter of an hour.
     fn is_unsure(&self, sessions: &[SessionLife]) -> bool {
         may_be_refreshed(sessions, Timestamp::now(), self.sessions.idle, AGE)
     }

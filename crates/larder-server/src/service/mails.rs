@@ -36,7 +36,7 @@ impl Service {
         self.mailer.clone().ok_or(ServiceError::MailUnset)
     }
 
-    /// Sends a token to this address if an active user has it. The answer is the same if no user has it.
+    /// If an active user has this address, sends a token to it. The answer is the same if no user has the address.
     ///
     /// # Errors
     /// [`ServiceError::MailUnset`], and [`ServiceError::TooMany`].

@@ -58,7 +58,8 @@ use crate::settings::sessions::SessionSettings;
 use crate::store::Store;
 use crate::store::writing::Writer;
 
-/// For how many API keys one process remembers the last noted use, with about 50 bytes each.
+/// For how many API keys one process remembers the last noted use, with about 50 bytes each. The use of a forgotten key
+/// is noted again.
 const NOTED_USES: usize = 10_000;
 
 /// The service. A clone is one `Arc`, because every request clones the service more than once.

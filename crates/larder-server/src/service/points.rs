@@ -54,7 +54,7 @@ impl Service {
         }
     }
 
-    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
+    /// Returns `None` if the user's row changed after the rights were checked. In that case, [`Service::book_points`]
     /// checks them again.
     async fn book_as_judged(
         &self,

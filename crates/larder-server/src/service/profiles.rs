@@ -84,7 +84,7 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// Changes a part if its state fulfils `expected`.
+    /// Changes a part if its state, the digest of its value, fulfils `expected`.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and errors of the
@@ -108,7 +108,7 @@ impl Service {
         }
     }
 
-    /// Returns `None` if the user's row changed after the rights were checked. Then the function that called this one
+    /// Returns `None` if the user's row changed after the rights were checked. In that case, [`Service::update_part`]
     /// checks them again.
     async fn update_part_as_judged<P: CachedPart>(
         &self,

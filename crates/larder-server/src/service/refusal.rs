@@ -17,7 +17,7 @@ pub enum RefusalKind {
 /// One row for each refusal: variant, kind, code, text.
 macro_rules! refusals {
     ($($variant:ident: $kind:ident, $code:literal, $text:literal;)+) => {
-        /// A refusal. Its code is stable: clients distinguish refusals of one kind by it.
+        /// A refusal. Its code is stable: clients distinguish refusals of one kind by their codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each variant has its text")]
         pub enum Refusal {
@@ -28,7 +28,7 @@ macro_rules! refusals {
             /// All refusals, in the order of their declaration.
             pub const ALL: &[Refusal] = &[$(Refusal::$variant),+];
 
-            /// The kind of its reason.
+            /// The kind of the refusal's reason.
             pub fn kind(self) -> RefusalKind {
                 match self {
                     $(Refusal::$variant => RefusalKind::$kind,)+

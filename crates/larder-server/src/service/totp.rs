@@ -20,6 +20,7 @@ use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
 use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
+use crate::service::confirming::Proof;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::settings::security::SecondFactorRequired;
@@ -129,19 +130,26 @@ impl Service {
         factor: Option<SecondFactor>,
         from: IpAddr,
     ) -> Result<Receipt, ServiceError> {
+        let session = caller.session()?;
         self.confirmed_by_password(caller, password, from).await?;
         if self.store.totp(caller.id).await?.is_none() {
             return Err(ServiceError::Refused(Refusal::SecondFactorAbsent));
         }
-        self.confirm_factor(caller.id, factor).await?;
+        self.confirm_factor(session, caller.id, factor).await?;
         self.delete_totp(caller, caller.id).await
     }
 
-    /// Turns off the second factor of another user, who has lost it.
+    /// Turns off the second factor of another user, who has lost it. If that user has rights, the caller confirms it with
+    /// its password: otherwise the thief of an admin's token could weaken the logins of all other admins.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and errors of the database.
-    pub async fn reset_totp(&self, caller: Caller, named: Identifier) -> Result<Receipt, ServiceError> {
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::TooMany`], and errors of the database.
+    pub async fn reset_totp(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        proof: &Proof,
+    ) -> Result<Receipt, ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
         caller.check_admin()?;
@@ -149,6 +157,9 @@ impl Service {
         caller.check_manage(target.role)?;
         if target.id == caller.id {
             return Err(ServiceError::Refused(Refusal::OwnSecondFactor));
+        }
+        if self.has_rights(&target).await? {
+            self.confirm(caller, proof).await?;
         }
         tracing::info!(user = %target.id, by = %caller.id, "second factor reset");
         self.delete_totp(caller, target.id).await

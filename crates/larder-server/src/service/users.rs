@@ -36,9 +36,9 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// The user that a caller looks up. Only admins may learn which user has an e-mail address or a telephone number.
-    /// For any other caller, such a look-up reads only the caller's own row. So neither the answer nor its duration
-    /// discloses whether another user has the address or number.
+    /// The user that a caller looks up. Only those who manage a user may learn that it has an e-mail address or a
+    /// telephone number. For a caller that is no admin, such a look-up reads only the caller's own row. So neither the
+    /// answer nor its duration discloses whether another user has the address or number.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and errors of the database.
@@ -49,7 +49,9 @@ impl Service {
         consistency: Consistency,
     ) -> Result<Answer<User>, ServiceError> {
         let (Identifier::Email(_) | Identifier::Phone(_), Role::User) = (by, caller.role) else {
-            return self.find(by, consistency).await;
+            let found = self.find(by, consistency).await?;
+            let may_match = found.value.as_deref().is_some_and(|user| caller.may_match(user, by));
+            return if may_match { Ok(found) } else { Err(ServiceError::NotFound) };
         };
         let own = self.find(&Identifier::Id(caller.id), consistency).await?;
         let is_own = own.value.as_deref().is_some_and(|user| user.has(by));
@@ -106,8 +108,8 @@ impl Service {
     }
 
     /// Changes a user if its version is as `expected`. A caller confirms with its password that it changes the e-mail
-    /// address, user name or telephone number of itself or of a user with a role above `user`, gives such a role, or
-    /// activates a user that has one.
+    /// address, user name or telephone number of itself or of a user with rights, gives a role above `user`, or activates
+    /// a user with rights.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
@@ -143,13 +145,15 @@ impl Service {
             let (is_own, changes_name) = (target.id == caller.id, patch.changes_name_of(&target));
             // A reset of the password goes to the e-mail address, so a caller that sets a privileged user's address
             // could then log in as that user.
-            let takes_over = changes_name && (is_own || target.role > Role::User);
+            let takes_over = changes_name && (is_own || self.has_rights(&target).await?);
+            let gives_rights = gives_role(&patch, &target)
+                || (patch.is_active == Some(true) && !target.is_active && self.has_rights(&target).await?);
             // A password that this change does not need proves that the caller may set the e-mail address: then mails
             // that reset a password go there.
             let proves = patch.email.is_some()
                 && proof.confirmation.current_password.is_some()
                 && caller.session().is_ok();
-            if (takes_over || proves || gives_rights(&patch, &target)) && !is_confirmed {
+            if (takes_over || proves || gives_rights) && !is_confirmed {
                 // The attempt takes from the budget first, and `confirm` spends the second-factor code afterwards. A
                 // code is valid once, so an answer of 429 must not spend it.
                 let guess = match is_own && changes_name && caller.role == Role::User {
@@ -198,8 +202,8 @@ impl Service {
         Ok(user.map(|user| (user, receipt)))
     }
 
-    /// Deletes a user if its version is as `expected`. A caller that deletes itself confirms the deletion with its
-    /// password.
+    /// Deletes a user if its version is as `expected`. A caller that deletes itself, or a user with rights, confirms the
+    /// deletion with its password.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`],
@@ -217,7 +221,7 @@ impl Service {
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named).await?;
             check_version(&target, expected)?;
-            if target.id == caller.id && !is_confirmed {
+            if !is_confirmed && (target.id == caller.id || self.has_rights(&target).await?) {
                 self.confirm(caller, &proof).await?;
                 is_confirmed = true;
             }
@@ -254,6 +258,13 @@ impl Service {
         Ok(target)
     }
 
+    /// Whether the user has a role above `user`, or a permission. Both are read from the database. What such a user may
+    /// do is worth stealing, so the caller proves its password before it changes the user's login, deletes or activates
+    /// it. A permission that is granted after this check was granted after the change too.
+    pub(crate) async fn has_rights(&self, user: &User) -> Result<bool, ServiceError> {
+        Ok(user.role > Role::User || self.store.has_permission(user.id).await?)
+    }
+
     /// The user, read from the database. The rights to change the user are checked against this row.
     pub(crate) async fn found_now(&self, named: &Identifier) -> Result<User, ServiceError> {
         self.store.user_to_judge(named).await?.ok_or(ServiceError::NotFound)
@@ -284,9 +295,7 @@ fn as_judged(target: &User, is_conditional: bool) -> Expected<'_> {
     if is_conditional { Expected::Version(target.version) } else { Expected::Judged(target) }
 }
 
-/// Whether the change gives a role above `user`, or activates a user that has one.
-fn gives_rights(patch: &UserPatch, target: &User) -> bool {
-    let gives = patch.role.is_some_and(|role| role != target.role && role > Role::User);
-    let activates = patch.is_active == Some(true) && !target.is_active;
-    gives || (activates && patch.role.unwrap_or(target.role).max(target.role) > Role::User)
+/// Whether the change gives a role above `user`.
+fn gives_role(patch: &UserPatch, target: &User) -> bool {
+    patch.role.is_some_and(|role| role != target.role && role > Role::User)
 }

@@ -36,8 +36,8 @@ impl Default for Warming {
 }
 
 impl Warming {
-    /// Starts a read, returns at once, and says whether there was a free slot. The read's result and its error are
-    /// ignored: a later read of the same entry returns the error to its caller.
+    /// Starts `read` in the background if a slot is free, and returns whether it did. It never waits. The result is
+    /// ignored; a later read of the same entry returns its error to its own caller.
     pub fn soon(&self, read: impl Future<Output = ()> + Send + 'static) -> bool {
         let Ok(slot) = self.0.slots.clone().try_acquire_owned() else {
             return false;

@@ -27,8 +27,8 @@ pub struct ConnectionSettings {
     /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). The limit does not
     /// apply to the address of a trusted proxy, because all clients behind the proxy share that address. Default 256.
     pub max_per_address: u32,
-    /// `LARDER_STREAMS_PER_CONNECTION`: the most requests at once on one HTTP/2 connection. Each also counts as a
-    /// connection does against the two limits above. Default 100.
+    /// `LARDER_STREAMS_PER_CONNECTION`: the most requests at once on one HTTP/2 connection. Each of them also counts
+    /// like one connection against `max` and `max_per_address`. Default 100.
     pub streams: u32,
     /// `LARDER_HEAD_TIMEOUT`: the time from the first byte of a request to the end of its headers; for the first
     /// request, from the opening of the connection. Default 15 s.

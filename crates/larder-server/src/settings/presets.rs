@@ -3,11 +3,11 @@
 /// Values that replace the defaults; a value that is set wins over the preset's.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Preset {
-    /// Its name in `LARDER_PRESET`.
+    /// The preset's name in `LARDER_PRESET`.
     pub name: &'static str,
-    /// Its namespace; `None` leaves the default.
+    /// The preset's namespace; `None` leaves the default.
     pub namespace: Option<&'static str>,
-    /// Its times to live in seconds, by variable.
+    /// The preset's times to live in seconds, by variable.
     pub ttls: &'static [(&'static str, u64)],
 }
 

@@ -28,7 +28,7 @@ pub struct RedisSettings {
     pub pool_size: u32,
     /// `REDIS_POOL_TIMEOUT`: how long introspection waits for one of these connections. Default 5 s.
     pub pool_timeout: Duration,
-    /// `LARDER_REDIS_BUDGET`: how long one read of the cache waits for Redis in total. Default 50 ms.
+    /// `LARDER_REDIS_BUDGET`: how long one request waits for Redis in total. Default 50 ms.
     pub budget: Duration,
 }
 

@@ -19,8 +19,8 @@ use crate::settings::sources::{Origin, Sources};
 #[derive(Debug, Clone, Default)]
 pub struct Security {
     /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys that encrypt signing keys and second factors, and
-    /// authenticate the entries in Redis. Default: none. Then signing keys and second factors are stored unencrypted,
-    /// and a secret from the database authenticates the entries.
+    /// authenticate the entries in Redis. Default: none. Without a key, signing keys and second factors are stored
+    /// unencrypted, and a secret from the database authenticates the entries.
     pub secret_keys: SecretKeys,
     /// `LARDER_FAILURES_PER_ADDRESS` and `LARDER_FAILURES_PER_ACCOUNT`: how many failed attempts are allowed.
     pub limits: FailureLimits,
@@ -44,7 +44,7 @@ pub struct Security {
 /// Who has to have a second factor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SecondFactorRequired {
-    /// It is each user's choice.
+    /// No user must have one; each user decides.
     #[default]
     None,
     /// Users with a role above `user`.

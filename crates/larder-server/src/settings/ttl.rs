@@ -19,8 +19,8 @@ fn variables() -> BTreeSet<&'static str> {
     CLASSES.iter().flat_map(|row| row.variables.iter().copied()).chain([GENERAL]).collect()
 }
 
-/// The policy of every class. Its time to live comes from the most specific variable that is set, else from the most
-/// specific one of the preset, else it is the class's own default.
+/// Reads the policy of every class. The time to live of a class comes from its most specific variable that is set. If
+/// none is set, it comes from the most specific variable in the preset, and without one from the class's row.
 pub(super) fn read(sources: &Sources) -> Result<Policies, BadSetting> {
     // A bad value is refused even if a more specific variable wins over it.
     for name in variables() {

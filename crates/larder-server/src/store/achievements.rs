@@ -43,7 +43,7 @@ pub enum Awarded {
 
 impl Writer {
     /// Awards an achievement to a user whose role still is `judged`, the role by which the caller's rights were
-    /// checked. Triggers of the database book its points.
+    /// checked. Triggers of the database book the achievement's points.
     ///
     /// # Errors
     /// Errors of the database.

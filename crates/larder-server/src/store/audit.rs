@@ -36,8 +36,8 @@ pub struct Entry {
     pub details: serde_json::Value,
 }
 
-/// For PostgreSQL and for SQLite: a query for the triggers that refuse every change of a written entry, and their names
-/// in the migrations.
+/// First for PostgreSQL, then for SQLite: a query that finds the triggers that refuse every change of a written entry,
+/// and the names that the migrations give these triggers.
 const GUARDS: [(&str, &[&str]); 2] = [
     (
         "SELECT CAST(tgname AS TEXT) AS name FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid

@@ -12,6 +12,7 @@ use crate::domain::user::User;
 use crate::store::changes::{is_active_superadmin, others_remain};
 use crate::store::error::StoreError;
 use crate::store::odd_rows;
+use crate::store::permissions::having;
 use crate::store::placeholders;
 use crate::store::row::{self, select_user};
 use crate::store::unchanged::UnchangedRow;
@@ -31,7 +32,8 @@ pub struct BulkOutcome {
 
 impl Writer {
     /// Activates or deactivates the users in `asked` that `may_change` allows, in one transaction. Returns one outcome
-    /// per entry, in the order of `asked`. `may_change` checks each row after the row is locked. Deactivation ends the
+    /// per entry, in the order of `asked`. `may_change` checks each row after the row is locked, and gets whether the user
+    /// has a permission. Deactivation ends the
     /// user's tokens.
     ///
     /// # Errors
@@ -40,11 +42,12 @@ impl Writer {
         &self,
         asked: &[ListedId],
         is_active: bool,
-        may_change: impl Fn(&User) -> bool + Send,
+        may_change: impl Fn(&User, bool) -> bool + Send,
     ) -> Result<Vec<BulkOutcome>, StoreError> {
         let mut write = self.begin().await?;
         let ids = ids(&mut write, asked).await?;
         let users = locked(&mut write, &ids).await?;
+        let with_permission = having(&mut write, "permissions", &ids).await?;
         let by_external: BTreeMap<_, _> =
             users.values().filter_map(|user| Some((user.external_id.as_ref()?.as_str(), user))).collect();
         let outcomes = asked.iter().map(|asked| {
@@ -55,7 +58,7 @@ impl Writer {
             };
             let outcome = match user {
                 None => Outcome::NotFound,
-                Some(user) if !may_change(user) => Outcome::Forbidden,
+                Some(user) if !may_change(user, with_permission.contains(&user.id)) => Outcome::Forbidden,
                 Some(user) if user.is_active == is_active => Outcome::Already,
                 Some(_) => Outcome::Changed,
             };

@@ -25,12 +25,12 @@ pub enum Expected<'a> {
     Judged(&'a User),
 }
 
-/// Whether the caller of a change has sent its password, beside its token.
+/// Whether the caller of a change has sent its password in addition to its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proven {
     /// The caller sent its password and, if it has a second factor, a code.
     Yes,
-    /// The caller did not.
+    /// The caller did not send its password.
     No,
 }
 
@@ -118,8 +118,8 @@ impl Writer {
         Ok(Some(user))
     }
 
-    /// Changes a user if its row is as expected. Deactivation ends the user's tokens and sessions. A new e-mail address
-    /// is unproven.
+    /// Changes a user if the user's row is as expected. Deactivation ends the user's tokens and sessions. A new e-mail
+    /// address becomes unproven: no mail to it can reset the password.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or errors of the database.
@@ -184,7 +184,7 @@ impl Writer {
         self.update_user(id, &UserPatch::active(is_active), None).await
     }
 
-    /// Deletes a user, its password and its sessions, if its row is as expected.
+    /// Deletes a user, its password and its sessions, if the user's row is as expected.
     ///
     /// # Errors
     /// Errors of the database.
@@ -223,8 +223,10 @@ async fn insert(
     Ok(user)
 }
 
-/// Notes in the user's credentials whether its e-mail address is unproven, if the change is about the address. A user
-/// without a password has no credentials, and needs no note. Returns whether a row was changed.
+/// Stores in the user's credentials whether its e-mail address is unproven, that is, was set without the caller's
+/// password. Without such a proof, a change marks the address only if it sets another one; with a proof, every change
+/// that sets the address removes the mark. A user without a password has no credentials and needs no mark. Returns
+/// whether a row was changed.
 pub(super) async fn mark_email(
     write: &mut WriteTransaction,
     before: &User,
@@ -244,8 +246,8 @@ pub(super) async fn mark_email(
     Ok(query.execute(write.statement()).await?.rows_affected() > 0)
 }
 
-/// The audit events of a change, where `repaired` are fields that could not be read before. Activation and deactivation
-/// get events of their own.
+/// The audit events of a change. `repaired` has the fields that could not be read before the change. Activation and
+/// deactivation get events of their own.
 pub(super) fn update_events(before: &User, after: &User, repaired: &[&'static str]) -> Vec<Event> {
     let mut events = Vec::with_capacity(2);
     let mut fields = before.changed_fields(after);

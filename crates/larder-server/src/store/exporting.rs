@@ -2,7 +2,6 @@
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::domain::identity::UserId;
 use crate::domain::user::User;
 use crate::store::error::StoreError;
 use crate::store::row::{self, select_user};
@@ -18,8 +17,8 @@ pub struct UserPage {
     pub users: Vec<User>,
     /// How many rows cannot be read; the log names them.
     pub unreadable: usize,
-    /// The id of the last row; `None`: there are no more rows.
-    pub last: Option<UserId>,
+    /// The id of the last row, as it is in the database; `None`: there are no more rows.
+    pub last: Option<String>,
 }
 
 impl Store {
@@ -27,15 +26,14 @@ impl Store {
     ///
     /// # Errors
     /// Errors of the database.
-    pub async fn users_after(&self, after: Option<UserId>) -> Result<UserPage, StoreError> {
+    pub async fn users_after(&self, after: Option<String>) -> Result<UserPage, StoreError> {
         let select = select_user!("WHERE users.id > $1 ORDER BY users.id LIMIT");
         let query = sqlx::query(AssertSqlSafe(format!("{select} {USERS_PER_PAGE}")));
-        // Each id is greater than the empty text.
-        let query = query.bind(after.map(|id| id.to_string()).unwrap_or_default());
+        // Without `after`, the page begins after the empty text, which is less than every id.
+        let query = query.bind(after.unwrap_or_default());
         let rows = query.fetch_all(self.database.read()).await?;
-        // The last row's id leads to the next page, so it has to be readable even if the rest of the row is not.
-        let last = rows.last().map(|row| row.try_get::<String, _>("id")).transpose()?;
-        let last = last.and_then(|id| UserId::parse(&id).ok());
+        // The next page begins after the last row's id, as a text: the export goes on even if this row cannot be read.
+        let last = rows.last().map(|row| row.try_get("id")).transpose()?;
         let users = odd_rows::readable("users", "id", &rows, row::user)?;
         Ok(UserPage { unreadable: rows.len() - users.len(), users, last })
     }

@@ -1,8 +1,8 @@
 //! Creates and changes many users in one transaction: a batch of an import.
 //!
-//! The transaction locks the users that exist in the order of their ids, then all counts, and then writes. A value that
-//! is taken is found by a query before the write, so that one row does not fail its batch. If another transaction takes
-//! a value in between, the batch fails and is tried again.
+//! The transaction locks the users that exist in the order of their ids, then all counts, and then writes. Before the
+//! write, a query finds the values that other users already have, so that a row with such a value is refused and does
+//! not fail its batch. If another transaction takes a value after this query, the batch fails and is tried again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::changes::{Proven, lock_counts, mark_email, update_events};
 use crate::store::error::StoreError;
+use crate::store::permissions::having;
 use crate::store::row::{self, AsRead, select_user};
 use crate::store::writing::Writer;
 use crate::store::{bulk, placeholders};
@@ -30,14 +31,14 @@ const VALUES_PER_STATEMENT: usize = 100;
 /// The most attempts at one batch. An attempt fails if another transaction takes a unique value of the batch first.
 const TRIES: usize = 3;
 
-/// What became of a row.
+/// The result of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowOutcome {
     /// A user was created.
     Created,
     /// A user was changed.
     Updated,
-    /// The user is as the row says.
+    /// The user already was as the row says.
     Unchanged,
     /// Nothing was written for the row.
     Refused(ValidationErrors),
@@ -46,16 +47,16 @@ pub enum RowOutcome {
 /// The lines of a batch, for the audit log.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLines {
-    /// Its first line.
+    /// The first line of the batch.
     pub first: u64,
-    /// The line at which its last row begins.
+    /// The line at which the last row of the batch begins.
     pub last: u64,
 }
 
 /// The columns of which no two users have the same value.
 const UNIQUE: [&str; 5] = ["id", "external_id", "email", "username", "phone"];
 
-/// The values of [`UNIQUE`] of a user.
+/// A user's values in the columns of [`UNIQUE`].
 fn unique_values(user: &User) -> [Option<String>; 5] {
     [
         Some(user.id.to_string()),
@@ -66,18 +67,20 @@ fn unique_values(user: &User) -> [Option<String>; 5] {
     ]
 }
 
-/// For each of [`UNIQUE`], the user that has a value.
+/// For each column of [`UNIQUE`], the user that has each value.
 type Owners = [HashMap<String, UserId>; 5];
 
 /// What a row would write, for the check of the caller's rights.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
-    /// The user before, if it exists.
+    /// The user before the write, if it exists.
     pub before: Option<&'a User>,
-    /// The user afterwards.
+    /// The user after the write.
     pub after: &'a User,
     /// Whether the user gets its first password.
     pub gives_password: bool,
+    /// Whether the user has a permission.
+    pub has_permission: bool,
 }
 
 /// Says whether the caller may write a row.
@@ -85,7 +88,14 @@ pub trait Judge: Fn(Written<'_>) -> Result<(), ValidationErrors> + Send + Sync {
 
 impl<F: Fn(Written<'_>) -> Result<(), ValidationErrors> + Send + Sync> Judge for F {}
 
-/// A user to write, and whether its row gives it a hash.
+/// What a user has besides its fields, and what its row gives it.
+#[derive(Clone, Copy)]
+struct Account {
+    gives_password: bool,
+    has_permission: bool,
+}
+
+/// A user to write, and the password hash that its row gives it, if any.
 struct Planned<'a> {
     before: Option<&'a User>,
     after: User,
@@ -93,8 +103,8 @@ struct Planned<'a> {
 }
 
 impl Writer {
-    /// Creates the users of these rows that do not exist, and changes the others, in one transaction. `judge` says
-    /// whether the caller may write a row. If `is_dry`, nothing is committed.
+    /// Creates the users of these rows that do not exist, and changes those that exist, in one transaction. `judge`
+    /// says whether the caller may write a row. If `is_dry`, nothing is committed.
     ///
     /// # Errors
     /// Errors of the database; then nothing is written.
@@ -127,7 +137,9 @@ impl Writer {
         let found: Vec<_> = rows.iter().map(|row| owner_of(row, &owners)).collect();
         let ids: BTreeSet<_> = found.iter().flatten().copied().collect();
         let users = locked(&mut write, &ids).await?;
-        let with_password = with_password(&mut write, &ids).await?;
+        // An import changes no password.
+        let with_password = having(&mut write, "credentials", &ids).await?;
+        let with_permission = having(&mut write, "permissions", &ids).await?;
 
         let mut now = Timestamp::now();
         let (mut planned, mut outcomes, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
@@ -135,13 +147,17 @@ impl Writer {
             now = now.after(Duration::from_micros(1));
             let before = match found.map(|id| users.get(&id)) {
                 None => None,
-                // The user was deleted, or its ids moved, before its row was locked.
+                // Before its row was locked, the user was deleted. `Taken` makes `import_users` try the batch again.
                 Some(None) => return Err(StoreError::Taken { field: "external_id".to_owned() }),
                 Some(Some(read)) => Some(read),
             };
             let has_password = found.is_some_and(|id| with_password.contains(&id));
             let hash = row.password_hash.as_deref().filter(|_| !has_password);
-            let outcome = plan(row, before, now, &owners, hash.is_some(), judge).and_then(|after| {
+            let account = Account {
+                gives_password: hash.is_some(),
+                has_permission: found.is_some_and(|id| with_permission.contains(&id)),
+            };
+            let outcome = plan(row, before, now, &owners, account, judge).and_then(|after| {
                 if found.is_some_and(|id| !seen.insert(id)) {
                     let invalid = Invalid::new("names a user that an earlier line of this batch changes");
                     return Err(ValidationErrors::one("id", invalid));
@@ -184,20 +200,20 @@ impl Writer {
     }
 }
 
-/// The user that a row means: the one with its external id, else the one with its id.
+/// The user that a row refers to: the user with the row's external id, or else the user with the row's id.
 fn owner_of(row: &ImportRow, owners: &Owners) -> Option<UserId> {
     let by_external = row.external_id().and_then(|external| owners[1].get(external.as_str()));
     let by_id = || row.id.and_then(|id| owners[0].get(&id.to_string()));
     by_external.or_else(by_id).copied()
 }
 
-/// The user after the row, or what is wrong with the row.
+/// The user as the row would leave it, or what is wrong with the row.
 fn plan(
     row: &ImportRow,
     before: Option<&AsRead>,
     now: Timestamp,
     owners: &Owners,
-    gives_password: bool,
+    Account { gives_password, has_permission }: Account,
     judge: &impl Judge,
 ) -> Result<User, ValidationErrors> {
     let mut after = match before {
@@ -224,7 +240,8 @@ fn plan(
     };
     let is_same_address = before.is_none_or(|read| read.user.email == after.email);
     after.email_verified = row.email_verified.unwrap_or(after.email_verified && is_same_address);
-    judge(Written { before: before.map(|read| &read.user), after: &after, gives_password })?;
+    let before_user = before.map(|read| &read.user);
+    judge(Written { before: before_user, after: &after, gives_password, has_permission })?;
     let mut errors = ValidationErrors::default();
     for ((column, value), owners) in UNIQUE.iter().zip(unique_values(&after)).zip(owners) {
         let owner = value.and_then(|value| owners.get(&value));
@@ -243,7 +260,7 @@ fn claim(owners: &mut Owners, after: &User) {
     }
 }
 
-/// The users that have a unique value of these rows.
+/// For each column of [`UNIQUE`], the users that already have a value of these rows.
 async fn owners(write: &mut WriteTransaction, rows: &[ImportRow]) -> Result<Owners, StoreError> {
     let mut owners = Owners::default();
     for (index, owners) in owners.iter_mut().enumerate() {
@@ -261,9 +278,9 @@ async fn owners(write: &mut WriteTransaction, rows: &[ImportRow]) -> Result<Owne
     Ok(owners)
 }
 
-/// Those of the rows' ids that deleted users had. The audit log has every deletion by the service and is never changed.
-/// This is read after `owners`: a user that was not there any more has its line in the log. A user that other software
-/// deletes has none.
+/// The ids of these rows that deleted users had. The audit log has an entry for every deletion by the service; a
+/// deletion by other software has none. The log is read after `owners`, so it has the entry of each user that the
+/// service deleted before `owners` was read.
 async fn deleted(
     write: &mut WriteTransaction,
     rows: &[ImportRow],
@@ -301,7 +318,8 @@ fn value_of(row: &ImportRow, index: usize) -> Option<String> {
     }
 }
 
-/// Locks these users in the order of their ids, in which every transaction locks several users.
+/// Locks these users in the order of their ids. Every transaction that locks several users uses this order, so two
+/// transactions cannot deadlock.
 async fn locked(
     write: &mut WriteTransaction,
     ids: &BTreeSet<UserId>,
@@ -319,25 +337,6 @@ async fn locked(
         }
     }
     Ok(users)
-}
-
-/// Those of the users that have a password: an import changes none.
-async fn with_password(
-    write: &mut WriteTransaction,
-    ids: &BTreeSet<UserId>,
-) -> Result<BTreeSet<UserId>, StoreError> {
-    let mut found = BTreeSet::new();
-    let ids: Vec<_> = ids.iter().collect();
-    for ids in ids.chunks(VALUES_PER_STATEMENT) {
-        let list = placeholders::rows(1, ids.len());
-        let query =
-            sqlx::query(AssertSqlSafe(format!("SELECT user_id FROM credentials WHERE user_id IN {list}")));
-        let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
-        for row in query.fetch_all(write.statement()).await? {
-            found.insert(row::user_id(&row, "user_id")?);
-        }
-    }
-    Ok(found)
 }
 
 async fn apply(write: &mut WriteTransaction, planned: &[Planned<'_>]) -> Result<(), StoreError> {

@@ -40,9 +40,9 @@ impl Store {
     /// # Errors
     /// Errors of the database.
     pub async fn leaderboard(&self, part: LeaderboardQuery) -> Result<Vec<LeaderboardRow>, StoreError> {
-        // The rows before the page are read from the index alone. Only the page's first row takes its
-        // rank from `points_counts`, because it may share its rank with rows before the page. The other ranks follow from
-        // it.
+        // The rows before the page are read from the index alone. Only the page's first row takes its rank from
+        // `points_counts`, because it may share its rank with rows before the page. The ranks of the other rows follow
+        // from the first one.
         let rows = sqlx::query(concat!(
             "SELECT page.id, username, full_name, avatar_url, page.points,
                     CASE WHEN page.place = 1 THEN ",

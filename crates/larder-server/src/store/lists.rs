@@ -112,7 +112,7 @@ fn is_filled_up(list: &ListQuery, rows: &[Option<User>]) -> bool {
     matches!(list.position, Position::Cursor(_)) || window.all(Option::is_none)
 }
 
-/// How many more rows the page needs, to replace rows that cannot be read.
+/// How many of the rows cannot be read, if the page needs later rows in their place; otherwise 0.
 fn missing(list: &ListQuery, rows: &[Option<User>]) -> usize {
     let users = rows.iter().flatten().count();
     let is_short = users <= list.limit.get() as usize && is_filled_up(list, rows);
@@ -134,8 +134,8 @@ fn cut(list: &ListQuery, mut rows: Vec<Option<User>>) -> Listed {
 }
 
 /// Adds one SELECT of `columns` for each role and status of the list, from its cursor on, joined by UNION ALL. The
-/// caller adds an ORDER BY and a LIMIT; `most` is that limit and its OFFSET together. Then the database merges the
-/// results of the SELECTs, and reads each index range only as far as the page needs.
+/// caller adds an ORDER BY and a LIMIT; `most` is that limit and its OFFSET together. With these clauses, the database
+/// merges the results of the SELECTs and reads each index range only as far as the page needs.
 pub(super) fn runs(sql: &mut Sql, dialect: Dialect, list: &ListQuery, columns: &str, most: i64) {
     let after = after(sql, list);
     let (before, behind) = match dialect {

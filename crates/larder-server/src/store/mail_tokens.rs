@@ -1,4 +1,4 @@
-//! Tokens that are sent by mail: made, and used once.
+//! Stores the tokens that are sent by mail. Each token can be used once.
 //!
 //! A token is valid while its user is active and has the e-mail address and the epoch that it had when the token was
 //! made. Both are compared for equality in the statement that deletes the token.
@@ -17,21 +17,21 @@ use crate::store::row;
 use crate::store::writing::Writer;
 use crate::store::{Store, passwords, sessions};
 
-/// How many valid tokens of one kind a user has; the oldest are removed. More than one, so that another client that
-/// asks for another mail does not make the first one useless.
+/// The greatest number of tokens of one kind that a user has; older tokens are deleted. The number is greater than 1,
+/// so that a second request for a mail does not make the token of the first mail invalid.
 const KEPT: i64 = 5;
 
 /// A token to store. It cannot be serialised.
 pub struct NewMailToken<'a> {
     /// The user.
     pub user_id: UserId,
-    /// What it allows.
+    /// What the token allows.
     pub purpose: MailPurpose,
     /// SHA-256 of the token.
     pub hash: &'a str,
-    /// When it is made.
+    /// When the token is made.
     pub now: Timestamp,
-    /// When it expires.
+    /// When the token expires.
     pub expires_at: Timestamp,
 }
 
@@ -40,7 +40,7 @@ pub struct NewMailToken<'a> {
 pub struct MailTokenOwner {
     /// The user.
     pub user_id: UserId,
-    /// Its e-mail address.
+    /// The user's e-mail address.
     pub email: Email,
 }
 
@@ -80,9 +80,9 @@ impl Store {
 }
 
 impl Writer {
-    /// Stores a token. Returns the address to which it has to be sent; `None`: there is no such active user, it has
-    /// confirmed its address already, or the token would reset the password and the address is unproven. The audit log
-    /// has the last case.
+    /// Stores a token. Returns the address to which the token has to be sent. `None`: no token is stored, because there
+    /// is no such active user, the user has confirmed its address already, or the token would reset the password and
+    /// the address is unproven (was set without a password). Only in the last case, the audit log gets an entry.
     ///
     /// # Errors
     /// Errors of the database.
@@ -166,16 +166,17 @@ impl Writer {
     }
 }
 
-/// Whether the user's present e-mail address was set without a password. The lock on the user's row, which the caller
-/// of this function holds, orders this with each change of the address.
+/// Whether the user's present e-mail address was set without a password. The caller of this function holds the lock on
+/// the user's row, so no other transaction changes the address meanwhile.
 async fn is_unproven(write: &mut WriteTransaction, user: &User) -> Result<bool, StoreError> {
     let query = sqlx::query("SELECT user_id FROM credentials WHERE user_id = $1 AND unproven_email = $2");
     let query = query.bind(user.id.to_string()).bind(user.email.as_str());
     Ok(query.fetch_optional(write.statement()).await?.is_some())
 }
 
-/// Locks the user's row, and deletes the token and all others of its purpose. `None`: the token is not valid. The lock
-/// orders this with each change of the address, the password and the status, and with a second use of the token.
+/// Locks the user's row, and deletes the token and all others of its purpose. `None`: the token is not valid. Until the
+/// commit, the lock keeps other transactions from changing the user's address, password or status, and from using the
+/// token a second time.
 async fn use_token(
     write: &mut WriteTransaction,
     id: UserId,

@@ -1,6 +1,7 @@
 //! The service's data in its database, behind one type for PostgreSQL and SQLite.
 //!
-//! Each read is one autocommit statement with a snapshot of its own, so a cache may load through it. Invariants:
+//! Each read is one autocommit statement with a snapshot of its own. So a cache may store its value. A value that is
+//! read in an open transaction may come from an old snapshot, and must not be cached. Invariants:
 //! - `one_lock_order`: transactions lock users (several in the order of their ids), then the parts of their profiles,
 //!   then credentials, then sessions, then refresh tokens, then second factors and API keys, then tokens of mails, then
 //!   the tables of points, and the counts last. A transaction that creates many users locks the counts of users first.
@@ -94,8 +95,7 @@ impl Store {
         Ok((Self { database }, migrated))
     }
 
-    /// A store on this database. It does not migrate the schema, and serves the checks of the declarations of tables
-    /// and classes.
+    /// A store on this database, for the checks of the declared tables and classes. It does not migrate the schema.
     pub(crate) fn looking_at(database: &Database) -> Self {
         Self { database: database.clone() }
     }

@@ -74,7 +74,7 @@ fn note(table: &'static str, id: Option<&str>, column: &str) {
     }
 }
 
-/// Names a user in the log, once an hour, whose password hash is never compared.
+/// Logs, at most once an hour, that this user's password hash is never compared.
 pub(super) fn note_hash(user: UserId) {
     if is_due(&format!("credentials {user} password_hash"), Instant::now()) {
         tracing::warn!(

@@ -38,12 +38,13 @@ impl Origin {
         PRESENT.scope(self, serving).await
     }
 
-    /// The origin of the request that this task serves; `None` for a command line and for background work.
+    /// The origin of the request that this task serves; `None` for a command line, and for background work that runs
+    /// without [`Origin::scope`].
     pub fn present() -> Option<Arc<Self>> {
         PRESENT.try_with(Arc::clone).ok()
     }
 
-    /// The event, to which this adds the address and the API key.
+    /// Adds the client's address and the API key to the event.
     pub(super) fn on(&self, event: Event) -> Event {
         let event = event.text("address", self.address.to_canonical().to_string());
         match self.key.get() {

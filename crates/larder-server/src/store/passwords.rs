@@ -1,4 +1,4 @@
-//! Password hashes: read at login, always from the database, and changed.
+//! Reads password hashes for logins, always from the database, and changes them.
 
 use std::fmt;
 

@@ -1,6 +1,9 @@
 //! Grants, revokes and reads permissions.
 
-use sqlx::Row;
+use std::collections::BTreeSet;
+
+use larder_sql::write::WriteTransaction;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::domain::audit::{Action, Event};
 use crate::domain::identity::UserId;
@@ -10,12 +13,16 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::odd_rows;
+use crate::store::placeholders;
 use crate::store::row;
 use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
 /// The greatest number of permissions of one user. It has a limit because each request compares all of them.
 pub const MOST_PERMISSIONS: i64 = 100;
+
+/// The greatest number of values in one query: SQLite finds each `$n` by a search through the list of all parameters.
+const VALUES_PER_STATEMENT: usize = 100;
 
 /// The result of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +62,39 @@ impl Store {
             })
         })?)
     }
+}
+
+impl Store {
+    /// Whether the user has any permission.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn has_permission(&self, user_id: UserId) -> Result<bool, StoreError> {
+        let query = sqlx::query("SELECT permission FROM permissions WHERE user_id = $1 LIMIT 1");
+        let row = query.bind(user_id.to_string()).fetch_optional(self.database.read()).await?;
+        Ok(row.is_some())
+    }
+}
+
+/// Those of these users that have a row in `table`, which has the column `user_id`. The transaction has locked the users,
+/// as a grant of a permission does first.
+pub(super) async fn having(
+    write: &mut WriteTransaction,
+    table: &'static str,
+    ids: impl IntoIterator<Item = &UserId>,
+) -> Result<BTreeSet<UserId>, StoreError> {
+    let mut found = BTreeSet::new();
+    let ids: Vec<_> = ids.into_iter().collect();
+    for ids in ids.chunks(VALUES_PER_STATEMENT) {
+        let list = placeholders::rows(1, ids.len());
+        let sql = format!("SELECT DISTINCT user_id FROM {table} WHERE user_id IN {list}");
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
+        for row in query.fetch_all(write.statement()).await? {
+            found.insert(row::user_id(&row, "user_id")?);
+        }
+    }
+    Ok(found)
 }
 
 impl Writer {

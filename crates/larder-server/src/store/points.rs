@@ -166,7 +166,7 @@ impl Store {
     }
 }
 
-/// Whether this booking would make an entry with the same user, amount, reason and actor as `entry`. Then the request
+/// Whether this booking would make an entry with the same user, amount, reason and actor as `entry`. If so, the request
 /// repeats an earlier one.
 fn is_same(entry: &LedgerEntry, user_id: UserId, booking: &Booking, actor: UserId) -> bool {
     entry.user_id == user_id

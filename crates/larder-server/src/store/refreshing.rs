@@ -3,7 +3,8 @@
 //! Invariants:
 //! - `one_current_token`: at most one of a session's tokens is unused, and exactly one rotation uses it;
 //! - `reuse_ends_the_family`: a token that is used a second time ends its session, whether its user or a thief sent it.
-//!   Exception: for the grace period after its use, the token before the current one returns the current one again.
+//!   Exception: within the grace period after its first use, the token before the current one can be used again, and
+//!   the answer is the current token.
 
 use std::time::Duration;
 

@@ -36,7 +36,7 @@ macro_rules! user_columns {
     () => {
         $crate::domain::user_columns::with_user_columns!($crate::store::row::user_columns)
     };
-    // The driver cannot read a BOOLEAN of SQLite.
+    // The driver cannot read a BOOLEAN of SQLite, so a BOOLEAN is read as an integer.
     (@ $name:ident bool) => {
         concat!(", CAST(", stringify!($name), " AS INTEGER) AS ", stringify!($name))
     };
@@ -90,7 +90,7 @@ struct Reading<'r> {
 }
 
 impl Reading<'_> {
-    /// The value, or `None` if it cannot be read; then its column is recorded.
+    /// The value. If it cannot be read, records its column and returns `None`.
     fn keep<T, E>(&mut self, column: &'static str, value: Result<T, E>) -> Option<T> {
         if value.is_err() {
             self.unreadable.push(column);
@@ -128,7 +128,7 @@ impl<T: Text> StoredColumn for T {
     }
 }
 
-/// A JSON list of texts.
+/// The column has a JSON list of texts.
 impl StoredColumn for Skills {
     fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>> {
         let skills = serde_json::to_string(self).map_err(|error| sqlx::Error::Encode(error.into()))?;
@@ -137,7 +137,7 @@ impl StoredColumn for Skills {
 
     fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self> {
         let text = reading.row.try_get::<Option<String>, _>(column);
-        // The schema allows no NULL.
+        // The schema allows no NULL, so a NULL is not recorded as unreadable.
         let Some(Some(text)) = reading.keep(column, text) else {
             return Ok(Self::default());
         };
@@ -165,8 +165,8 @@ impl StoredColumn for bool {
     }
 }
 
-/// Declares how the editable columns are bound and read. The row `bio: …` is bound by `user.bio.bind(query)` and read
-/// by `bio: StoredColumn::read(reading, "bio")?`.
+/// Declares how the editable columns are bound and read. For the column `bio`, it generates `user.bio.bind(query)` and
+/// `bio: StoredColumn::read(reading, "bio")?`.
 macro_rules! user_row {
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
         /// The columns of a user that a change may write, in the order of [`bind_editable`].
@@ -178,8 +178,8 @@ macro_rules! user_row {
             Ok(query)
         }
 
-        /// Reads a row of [`select_user`]. Only the columns that decide on rights and the numbers must be readable: the
-        /// id, the role, the status, the points, the times and the version.
+        /// Reads a row of [`select_user`]. The id, the role, the status, the points, the times and the version must be
+        /// readable. Any other column that cannot be read becomes empty and is recorded.
         pub(crate) fn as_read(row: &AnyRow) -> Result<AsRead, sqlx::Error> {
             let mut reading = Reading { row, unreadable: Vec::new() };
             let user = User {
@@ -303,7 +303,7 @@ mod tests {
 
         let postgres = Database::fresh(&Postgres::shared().unwrap()).unwrap();
         Store::open(&postgres.url()).await.unwrap();
-        // The columns of the search are computed.
+        // `attgenerated` is not empty for the columns of the search, which PostgreSQL computes from the others.
         const STORED: &str = "SELECT attname FROM pg_attribute WHERE attrelid = 'users'::regclass
             AND attnum > 0 AND NOT attisdropped AND attgenerated = ''";
         let stored = postgres.sql(STORED).unwrap();

@@ -2,7 +2,7 @@
 //! second method uses the index of the searched columns, which serves a rare term.
 //!
 //! Both compare the folded term with folded columns: `search_text` and `search_email` on PostgreSQL, the table
-//! `user_texts` on SQLite. The database keeps them for every writer.
+//! `user_texts` on SQLite. The database computes these columns for every writer.
 //!
 //! Invariants:
 //! - `one_order`: both methods return the same users in the same order, newest first, so one page may come from the
@@ -25,8 +25,8 @@ use crate::store::sql::Sql;
 /// How many of the newest users are searched first on PostgreSQL. With a lower number this search costs less, but more
 /// terms need the second method.
 const NEWEST_ON_POSTGRES: i64 = 4000;
-/// The same number on SQLite, which reads these rows more slowly and is meant for fewer users. With 1,000, the index
-/// would search terms that 2 % of all users have, and that search costs three times as much with 100,000 users as with
+/// The same number on SQLite, which reads these rows more slowly and is meant for fewer users. With 1,000, a term that
+/// 2 % of all users have would need the index, and that search costs three times as much with 100,000 users as with
 /// 10,000.
 const NEWEST_ON_SQLITE: i64 = 2000;
 impl Store {
@@ -130,9 +130,9 @@ fn contains_on_postgres(audience: Role, term: &str) -> String {
     format!("{}{}", contains("search_text"), or_email(audience, &contains("search_email")))
 }
 
-/// A text that contains the term contains every three successive characters (gram) of the term. The index finds the
-/// users that have all of them, and a comparison with the term confirms each. The index condition is alone on its side
-/// of the AND: elsewhere PostgreSQL would compute the grams again for each row.
+/// A text that contains the term contains each gram of the term, that is, each three successive characters. The index
+/// finds the users that have all of them, and a comparison with the term confirms each. One side of the AND has only
+/// the condition for the index. If it also had the comparison, PostgreSQL would compute the grams again for each row.
 fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     let term = sql.bind_text(term.as_str());
     let grams = |mark: &str| {
@@ -142,7 +142,8 @@ fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     format!("({}{email}) AND ({})", grams(""), contains_on_postgres(audience, &term))
 }
 
-/// The users that SQLite's index finds by name, user name or address, and the condition that keeps the permitted ones.
+/// The users that SQLite's index finds by name, user name or address, and the condition that keeps those that the
+/// readers may find.
 fn by_match(sql: &mut Sql, audience: Role, term: &SearchTerm) -> (String, String) {
     // A string of FTS5. Only the quote has a meaning in it, so the quote is doubled.
     let quoted = format!("\"{}\"", term.as_str().replace('"', "\"\""));

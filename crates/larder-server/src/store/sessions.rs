@@ -1,4 +1,4 @@
-//! Sessions: opened, listed and ended.
+//! Opens, lists and ends sessions.
 //!
 //! Invariant `at_most_so_many_live`: if a new session exceeds the limit, the least recently used sessions end. A
 //! session is used when it is opened and when its refresh token rotates.
@@ -29,7 +29,7 @@ pub(super) use last_used;
 /// A session to open.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSession<'a> {
-    /// Its id, which is the `sid` of its tokens.
+    /// The session's id, which is the `sid` of its tokens.
     pub id: Uuid,
     /// The user.
     pub user_id: UserId,
@@ -39,7 +39,7 @@ pub struct NewSession<'a> {
     pub token_hash: &'a str,
     /// The present time.
     pub now: Timestamp,
-    /// When it expires; rotation does not prolong it.
+    /// When the session expires; rotation does not prolong it.
     pub expires_at: Timestamp,
     /// How many live sessions the user may have, the new one included.
     pub most: u32,
@@ -48,13 +48,13 @@ pub struct NewSession<'a> {
 /// A live session, as its user sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionRow {
-    /// Its id.
+    /// The session's id.
     pub id: Uuid,
-    /// When it was opened.
+    /// When the session was opened.
     pub created_at: Timestamp,
-    /// When it was opened or last refreshed.
+    /// When the session was opened or last refreshed.
     pub last_used_at: Timestamp,
-    /// When it ends, however often it is refreshed.
+    /// When the session ends, however often it is refreshed.
     pub expires_at: Timestamp,
 }
 
@@ -186,7 +186,7 @@ impl Store {
             " AS last_used_at FROM sessions
              WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 AND ",
             last_used!(),
-            " >= $3 ORDER BY last_used_at DESC, id DESC"
+            " > $3 ORDER BY last_used_at DESC, id DESC"
         ));
         let query = query.bind(user_id.to_string()).bind(now.as_micros()).bind(used_since.as_micros());
         let rows = query.fetch_all(self.database.read()).await?;

@@ -1,4 +1,4 @@
-//! Second factors and their recovery codes: read at login, always from the database; each code can be used once.
+//! Second factors and their recovery codes. They are always read from the database, and each code can be used once.
 
 use larder_identity::sealing::SealedSecret;
 use larder_sql::write::WriteTransaction;
@@ -48,7 +48,7 @@ impl Store {
         Ok(row.map(read).transpose().map_err(|error: sqlx::Error| error)?)
     }
 
-    /// Every secret, for the check at the start.
+    /// Every secret. When the service starts, it checks that it can open each of them.
     ///
     /// # Errors
     /// Errors of the database.

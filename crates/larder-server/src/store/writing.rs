@@ -1,5 +1,5 @@
-//! The only way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and publishes what it
-//! touched.
+//! The only way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and then publishes which
+//! entries and tags the change touched (made invalid).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -82,7 +82,8 @@ impl Recorder {
     /// Records what a transaction touched. The transaction calls this just before its commit.
     ///
     /// # Errors
-    /// [`StoreError::Published`] if the writer outlived its closure: then the publication has happened already.
+    /// [`StoreError::Published`] if the writer outlived its closure. In that case, the publication has happened
+    /// already.
     fn before_commit(&self, touches: Vec<Touch>) -> Result<(), StoreError> {
         let mut recording = self.lock();
         if recording.is_published {
@@ -140,7 +141,7 @@ impl Store {
 }
 
 impl Writer {
-    /// The store to which it writes, for reads of committed data.
+    /// The store to which this writer writes, for reads of committed data.
     pub fn store(&self) -> &Store {
         &self.store
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, on_both_databases};
-use crate::support::client::Request;
+use crate::support::client::{Client, Request};
 
 fn names(list: &Value) -> Vec<String> {
     let items = list.as_array().unwrap_or_else(|| panic!("no array: {list}"));
@@ -165,6 +165,42 @@ fn lists_are_ordered_searched_and_filtered_as_django_does(app: &TestApp) {
     admin.get("/api/users/?page=1&cursor=x").complains_about(422, &["cursor"]);
 }
 
+/// Each pair of filters, in both orders: a filter on hidden data would be an oracle beside one that finds the user.
+fn no_pair_of_filters_confirms_hidden_data(app: &TestApp) {
+    let admin = app.admin();
+    let body = json!({ "email": "bob@example.com", "username": "bob", "phone": "+12425550123", "external_id": "b7" });
+    let id = admin.post("/api/users/", &body).expect(201).field("id");
+    let boss = json!({ "phone": "+12425550177", "current_password": admin.password });
+    admin.patch("/api/v1/users/me", &boss).expect(200);
+    let (ann, helper) = (app.user("ann"), app.user_with_role("helper", "admin"));
+    let list = |by: &Client, query: &str| names(&by.get(&format!("/api/users/?{query}")).expect(200).json());
+    let pairs = |by: &Client, shown: &[String], hidden: [&str; 2]| {
+        let mut found = Vec::new();
+        for (shown, hidden) in shown.iter().flat_map(|shown| hidden.map(|hidden| (shown, hidden))) {
+            assert_eq!(list(by, shown).len(), 1, "{shown}");
+            for query in [format!("{shown}&{hidden}"), format!("{hidden}&{shown}"), hidden.to_owned()] {
+                found.extend(list(by, &query));
+                found.extend(list(by, &format!("{query}&search=example")));
+                let page = by.get(&format!("/api/users/?page=1&{query}")).expect(200).json();
+                found.extend(names(&page["results"]));
+            }
+        }
+        found
+    };
+    let of_bob = [format!("id={id}"), "external_id=b7".to_owned(), "username=bob".to_owned()];
+    let hidden = ["email=bob@example.com", "phone=%2B12425550123"];
+    assert_eq!(pairs(&ann, &of_bob, hidden), Vec::<String>::new(), "a user sees neither");
+    assert!(pairs(&helper, &of_bob, hidden).len() >= 18, "an admin sees both");
+    // The data of superadmins are hidden from admins.
+    let of_boss = [format!("id={}", admin.id), "username=admin".to_owned()];
+    let hidden = ["email=boss@example.com", "phone=%2B12425550177"];
+    assert_eq!(pairs(&helper, &of_boss, hidden), Vec::<String>::new());
+    for by in [json!({ "email": "boss@example.com" }), json!({ "phone": "+12425550177" })] {
+        helper.lookup(&by).expect(404);
+        assert_eq!(admin.lookup(&by).expect(200).field("username"), "admin");
+    }
+}
+
 fn a_path_without_its_slash_is_redirected(app: &TestApp) {
     let admin = app.admin();
     for (method, status) in [("GET", 301), ("HEAD", 301), ("POST", 308), ("OPTIONS", 308)] {
@@ -182,6 +218,7 @@ fn a_path_without_its_slash_is_redirected(app: &TestApp) {
 on_both_databases!(
     lists_have_pages_as_django_numbers_them,
     lists_are_ordered_searched_and_filtered_as_django_does,
+    no_pair_of_filters_confirms_hidden_data,
     a_path_without_its_slash_is_redirected,
     users_are_an_array_and_each_has_a_path_with_a_slash,
     an_array_of_more_than_a_thousand_continues_behind_a_link,

@@ -52,6 +52,7 @@ mod outages;
 mod passwords;
 mod permissions;
 mod points;
+mod privileged;
 mod profiles;
 mod put_back;
 mod reassigned;

@@ -141,6 +141,26 @@ fn code_guesses_are_limited_and_an_admin_removes_a_lost_second_factor(app: &Test
     admin.post("/api/v1/auth/totp/enroll", &body).expect(200);
 }
 
+/// The right password and wrong codes at the login do not keep the owner's sessions from confirming, nor one session
+/// another one.
+fn guesses_of_codes_elsewhere_leave_a_session_its_own(app: &TestApp) {
+    let ann = app.user("ann");
+    let other = app.again("ann");
+    let (_, codes) = enabled(&ann);
+    let wrong = |number: usize| json!({ "totp_code": format!("{number:06}") });
+    let guess = |number| login(app, "ann", wrong(number)).status;
+    assert!((0..12).map(guess).any(|status| status == 429));
+    let guess = |number: usize| {
+        let mut body = other.confirmed(&json!({ "name": "ci" }));
+        body["totp_code"] = format!("{number:06}").into();
+        other.post("/api/v1/users/me/api-keys", &body).status
+    };
+    let statuses: Vec<_> = (0..12).map(guess).collect();
+    assert!(statuses.starts_with(&[403; 9]) && statuses.ends_with(&[429]), "{statuses:?}");
+    let key = json!({ "name": "ci", "recovery_code": codes[0] });
+    ann.make_key(&key).expect(201);
+}
+
 const KEY: &str = "c2VjcmV0IGtleSBmb3IgdGhlIHRlc3RzIG9mIFRPVFA=";
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRoZSB0ZXN0cyBvZiBUT1Q=";
 
@@ -247,4 +267,5 @@ on_both_databases!(
     a_second_factor_is_required_and_no_code_is_accepted_twice,
     one_code_sent_many_times_at_once_is_accepted_once,
     code_guesses_are_limited_and_an_admin_removes_a_lost_second_factor,
+    guesses_of_codes_elsewhere_leave_a_session_its_own,
 );

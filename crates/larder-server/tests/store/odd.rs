@@ -30,6 +30,7 @@ contract!(
     the_schema_accepts_readable_values,
     an_unreadable_user_fails_no_other_user,
     lists_continue_past_unreadable_users,
+    an_export_continues_past_a_row_with_an_unreadable_id,
     replacing_an_unreadable_part_repairs_it,
     unreadable_rows_of_a_user_fail_no_other_rows,
 );
@@ -279,6 +280,15 @@ async fn replacing_an_unreadable_part_repairs_it(bed: &Bed) {
     );
     assert_eq!(bed.store.part::<Interests>(ann.id).await.unwrap(), Some(none));
     assert_eq!(bed.store.full_profile(ann.id).await.unwrap().unwrap().languages.languages.len(), 1);
+}
+
+async fn an_export_continues_past_a_row_with_an_unreadable_id(bed: &Bed) {
+    let ann = bed.user("ann").await;
+    bed.user("bob").await;
+    smuggle(bed, &format!("UPDATE users SET id = '{NO_UUID}' WHERE username = 'bob'"));
+    let page = bed.store.users_after(None).await.unwrap();
+    assert_eq!((page.users, page.unreadable, page.last.as_deref()), (vec![ann], 1, Some(NO_UUID)));
+    assert_eq!(bed.store.users_after(page.last).await.unwrap().last, None);
 }
 
 async fn unreadable_rows_of_a_user_fail_no_other_rows(bed: &Bed) {

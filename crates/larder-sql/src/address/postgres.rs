@@ -51,11 +51,17 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
 
 /// The URL of what a pool connects to now. sqlx's own URL leaves out the session's options, among them the search path, and
 /// sqlx panics if the host is a socket or an IPv6 address, or the user's name has a character of URLs.
-pub(crate) fn url_like(pool: &PgPool) -> String {
+///
+/// # Errors
+/// A URL cannot carry a certificate or a key as PEM text. The text never repeats it.
+pub(crate) fn url_like(pool: &PgPool) -> Result<String, Error> {
     let options = pool.connect_options();
     let plain = PgConnectOptions::clone(&options).username("named-below").host("localhost");
     let mut url = plain.to_url_lossy();
     url.set_path("");
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let pairs: Vec<_> = pairs.into_iter().map(certificate_as_path).collect::<Result<_, _>>()?;
+    url.query_pairs_mut().clear().extend_pairs(pairs);
     let socket = options.get_socket().map(|socket| socket.display().to_string());
     let host = socket.as_deref().unwrap_or_else(|| options.get_host());
     let named = [
@@ -67,7 +73,22 @@ pub(crate) fn url_like(pool: &PgPool) -> String {
     ];
     let named = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
     url.query_pairs_mut().extend_pairs(named);
-    url.into()
+    Ok(url.into())
+}
+
+/// A parameter as sqlx reads it: sqlx writes the file of a certificate or of a key as `file: /path`, and reads the path
+/// alone.
+fn certificate_as_path((name, value): (String, String)) -> Result<(String, String), Error> {
+    if !["sslrootcert", "sslcert", "sslkey"].contains(&name.as_str()) {
+        return Ok((name, value));
+    }
+    match value.strip_prefix("file: ") {
+        Some(path) => Ok((name, path.to_owned())),
+        None => Err(Error::address(format!(
+            "the pool has its {name} as PEM text, which the journal's own connections cannot take over; give the pool the \
+             path of a file (`ssl_root_cert`, `ssl_client_cert`, `ssl_client_key`, or {name}=/path in the URL)"
+        ))),
+    }
 }
 
 /// The name of a host in messages.

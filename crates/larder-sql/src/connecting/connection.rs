@@ -44,6 +44,8 @@ pub struct SqlConnection {
     mode: StatementMode,
     /// The SQL that opens the transaction around a single statement.
     frame: Cow<'static, str>,
+    /// Whether `frame` has a time-out, so that every statement needs it.
+    is_limited: bool,
     /// Whether a statement runs. Stays true if the statement's future was dropped before its end, or if the connection
     /// broke.
     is_busy: bool,
@@ -65,6 +67,7 @@ impl SqlConnection {
             inner,
             mode,
             frame: Cow::Borrowed(frame),
+            is_limited: false,
             is_busy: false,
             is_open: false,
             is_spent: false,
@@ -72,19 +75,12 @@ impl SqlConnection {
         }
     }
 
-    /// Sets the server's time-out for each statement of this connection.
-    ///
-    /// # Errors
-    /// An error of the server.
-    pub(crate) async fn limit_statements(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
-        let millis = limit.as_millis();
-        if self.mode == StatementMode::Direct {
-            // A session's setting is safe here: this connection never returns to a pool.
-            let set = AssertSqlSafe(format!("SET statement_timeout = {millis}"));
-            return self.inner.execute(set).await.map(drop);
-        }
-        self.frame = format!("{}; SET LOCAL statement_timeout = {millis}", self.frame).into();
-        Ok(())
+    /// Gives each later statement of this connection this time-out of the server. Each then runs within a transaction of
+    /// its own, because a setting of the session would reach other clients if a pooler is in front of the server: a
+    /// pooler that keeps prepared statements need not be declared.
+    pub(crate) fn limit_statements(&mut self, limit: Duration) {
+        self.frame = format!("{}; SET LOCAL statement_timeout = {}", self.frame, limit.as_millis()).into();
+        self.is_limited = true;
     }
 
     /// Opens a transaction with `begin`.
@@ -230,10 +226,11 @@ impl SqlConnection {
 
     fn frame_of(&self, statement: &Statement, frame: BeginSql) -> Option<Cow<'static, str>> {
         // A statement without parameters is one message, which the server runs as one transaction.
-        if self.is_open || statement.arguments.is_none() {
+        if self.is_open || statement.arguments.is_none() && !self.is_limited {
             return None;
         }
-        let of_mode = || (self.mode != StatementMode::Direct).then(|| self.frame.clone());
+        let is_framed = self.mode != StatementMode::Direct || self.is_limited;
+        let of_mode = || is_framed.then(|| self.frame.clone());
         frame.map(Cow::Borrowed).or_else(of_mode)
     }
 

@@ -12,8 +12,8 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::refusal::Refusal;
 
-/// Asks a new PostgreSQL connection whether it leads to a standby, and for its default isolation level. One round trip;
-/// the query has no parameter, so no statement is prepared for it.
+/// Asks a new PostgreSQL connection two things in one round trip: whether it leads to a standby, and its default
+/// isolation level. The query has no parameter, so the driver does not prepare it.
 const ABOUT: &str = "SELECT CAST(pg_is_in_recovery() AS TEXT) AS recovery,
     current_setting('default_transaction_isolation') AS isolation";
 
@@ -42,7 +42,7 @@ struct Host {
 }
 
 impl Connector {
-    /// Connects to the file at `url` and runs these pragmas on each connection.
+    /// A connector to the file at `url` that runs `pragmas` on each new connection.
     pub(crate) fn sqlite(url: &str, pragmas: &'static [&'static str]) -> Result<Self, Error> {
         let options = url.parse().map_err(Error::from)?;
         Ok(Self {
@@ -56,7 +56,7 @@ impl Connector {
         })
     }
 
-    /// Connects to the servers of `address`.
+    /// A connector to the servers of `address`.
     pub(crate) fn postgres(address: &PostgresAddress, has_transaction_pooler: bool) -> Result<Self, Error> {
         let host = |(name, url): &(String, String)| {
             Ok(Host { name: name.clone(), options: url.parse().map_err(Error::from)? })
@@ -72,7 +72,7 @@ impl Connector {
         })
     }
 
-    /// Connects as `pool` does now.
+    /// Each new connection gets the options that `pool` has at that moment.
     pub(crate) fn like(self, pool: Option<PgPool>) -> Self {
         Self { like: pool, ..self }
     }
@@ -105,7 +105,8 @@ impl Connector {
 
     async fn connect_to(&self, host: &Host) -> Result<SqlConnection, Refusal> {
         let refused = |error| Refusal::of(&host.name, &error);
-        let present = self.like.as_ref().map(|pool| url_like(pool).parse()).transpose().map_err(refused)?;
+        let parsed = |pool| url_like(pool).map_err(|error| sqlx::Error::Tls(error.into()))?.parse();
+        let present = self.like.as_ref().map(parsed).transpose().map_err(refused)?;
         let options = present.as_ref().unwrap_or(&host.options);
         let mut connection = AnyConnection::connect_with(options).await.map_err(refused)?;
         let mode = match self.dialect {
@@ -123,8 +124,8 @@ impl Connector {
                 }
                 match text("isolation")?.as_str() {
                     _ if self.has_transaction_pooler => StatementMode::Pooled,
-                    // Under a stricter level, statements can fail with serialization errors. A setting of the session
-                    // would reach other clients of a pooler, so each statement sets its own level.
+                    // Under a stricter default, statements can fail with serialization errors, so `InTransaction` sets
+                    // the level for each statement. A setting of the session could reach other clients of a pooler.
                     "read committed" => StatementMode::Direct,
                     _ => StatementMode::InTransaction,
                 }

@@ -6,7 +6,8 @@
 const WORDS: [&str; 3] = ["BEGIN", "START", "SAVEPOINT"];
 
 /// Whether one of the statements of `sql` begins with one of [`WORDS`]. It does not parse SQL: if `sql` has a `;` or a
-/// comment inside a string, the answer may be a wrong `true`, which costs one ROLLBACK. `false` is always right.
+/// comment inside a string, the answer may be a wrong `true`. That costs one ROLLBACK; and if a loader runs a further
+/// statement on the connection, its load is not stored. `false` is always right.
 pub(super) fn opens_transaction(sql: &str) -> bool {
     sql.split(';').any(|statement| {
         let word = without_comments(statement);
@@ -29,8 +30,8 @@ fn without_comments(mut statement: &str) -> &str {
     }
 }
 
-/// Whether `sql` has a comment and a word of [`WORDS`]. Then [`opens_transaction`] may miss the word: it splits a
-/// comment that contains a `;`, and does not know that PostgreSQL's comments can be nested.
+/// Whether `sql` has a comment, and one of [`WORDS`] anywhere. For such SQL, [`opens_transaction`] cannot rely on its
+/// split into statements: a comment may contain a `;`, and PostgreSQL's comments can be nested.
 fn is_unclear(sql: &str) -> bool {
     let has_comment = sql.contains("--") || sql.contains("/*");
     has_comment && {

@@ -2,10 +2,11 @@
 //!
 //! Invariants:
 //! - `clean_idle`: an idle connection is in no transaction, and no statement of an earlier user runs on it;
-//! - `room_to_read`: if the server grants at least two connections, callers of a share (a clone by `SqlPool::sharing`,
-//!   such as that of the writers) hold at most half of them;
-//! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns,
-//!   and fails only after the complete wait, or at once if the refusal will not pass by itself.
+//! - `room_to_read`: if the server grants at least two connections, the callers of a share hold at most half of them,
+//!   so the others are free for readers. A share is a clone by `SqlPool::sharing`; the writers use one;
+//! - `own_before_none`: while the server refuses new connections, a caller waits for a connection that another caller
+//!   returns. It fails when its wait is over, or at once if the refusal has a permanent cause, such as a wrong
+//!   password.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -19,21 +20,22 @@ use crate::connecting::connection::{BeginSql, SqlConnection};
 use crate::connecting::connector::Connector;
 use crate::refusal::{Refusal, RefusalKind};
 
-/// If a connection was idle for longer, the pool pings it before it lends it: the server may have restarted meanwhile.
+/// The pool pings a connection that was idle for longer than this before it lends it, because the server may have
+/// restarted meanwhile.
 pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// Time-out of that ping, of the clean-up of an unfinished statement, and of a close: a half-open connection would
-/// block here for hours.
+/// Time-out of a ping, of a clean-up (an unfinished statement, an open transaction), and of a close: a half-open
+/// connection would block each of them for hours.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pool closes a connection that was idle for longer, so that after a busy hour the server has its connections
-/// back.
+/// back. It looks for such connections only when a caller asks for one.
 const IDLE_MAX: Duration = Duration::from_secs(600);
-/// The pool closes an older connection, so that it finds a new server behind the host's name, and so that the server's
-/// caches for each connection stay small.
+/// When a connection older than this is returned, the pool closes it. So the pool follows a host name that now leads to
+/// another server, and the server's caches for each connection stay small.
 const AGE_MAX: Duration = Duration::from_secs(1800);
 /// The first and the longest pause before the pool asks the server again for a connection (exponential back-off).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
-/// After the server said that it is full, the pool asks it for no connection for this time, if the pool has connections
-/// that callers may return.
+/// For this time after the server said that it is full, the pool asks it for no connection. The exception is a pool
+/// without any connection: there no caller could return one.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// A pool of connections. It is an executor for single autocommitted statements. Clones share the connections.
@@ -74,7 +76,8 @@ struct State {
     is_closed: bool,
     /// The number of callers of a share that hold a connection or are about to get one.
     sharing: usize,
-    /// How many connections were open when the server last said that it is full; `None` if it has not said so.
+    /// How many connections this pool had open when the server last said that it is full. `None` if the server has not
+    /// said so, or has granted more connections since.
     granted: Option<usize>,
     /// The server's last refusal, and when it came; `None` after the server gave a connection.
     refused: Option<(Instant, Refusal)>,
@@ -113,7 +116,7 @@ impl SqlPool {
     ///
     /// # Errors
     /// If there is no connection in time: the server's last refusal, or [`sqlx::Error::PoolTimedOut`] if there was
-    /// none. It fails at once if the refusal will not pass by itself soon, or if the pool is closed.
+    /// none. It fails at once if the refusal has a permanent cause, or if the pool is closed.
     pub(crate) async fn acquire(&self) -> Result<PooledConnection, sqlx::Error> {
         match tokio::time::timeout(self.core.wait, self.obtain()).await {
             Ok(obtained) => obtained,
@@ -153,7 +156,8 @@ impl SqlPool {
 
     async fn obtain(&self) -> Result<PooledConnection, sqlx::Error> {
         let closed = |_| sqlx::Error::PoolClosed;
-        // The share first: a caller that waits for its share must not hold a permit that a reader could use.
+        // Take the permit of the share before that of `room`: so at most as many callers of this clone hold permits of
+        // `room` as its share allows, and the others are free for readers.
         let share = match &self.share {
             Some(share) => Some(share.clone().acquire_owned().await.map_err(closed)?),
             None => None,
@@ -200,7 +204,7 @@ impl Core {
             }
             match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
                 Ok(Ok(())) => return Some(connection),
-                // The connection is broken. The caller gets the next idle connection, or a new one.
+                // The connection is broken, so try the next idle one.
                 _ => drop(connection),
             }
         }
@@ -250,7 +254,7 @@ impl Core {
                     return ShareSlot(self.clone());
                 }
             }
-            // Also look again after a pause: `connect` clears the known number without a notification.
+            // Also look again after a pause: `connect` may clear `granted` without a notification.
             tokio::select! {
                 () = shared => {}
                 () = tokio::time::sleep(PAUSES.1) => {}
@@ -263,7 +267,7 @@ impl Core {
         PooledConnection { connection: Some(connection), core: self.clone(), permits: Some(permits) }
     }
 
-    /// Takes back a connection that is clean; `None` if the connection was broken.
+    /// Ends a loan. `connection` must be clean; `None` if the connection was broken or detached.
     fn take_back(&self, connection: Option<SqlConnection>) {
         {
             let mut state = self.lock();
@@ -288,7 +292,8 @@ impl State {
     }
 }
 
-/// The permits that a loan holds beside the connection. They are released after the connection is returned.
+/// The permits that a loan holds beside the connection. They are released after the connection is returned, so that the
+/// caller that gets them finds it.
 struct ConnectionPermits {
     _part: Option<(ShareSlot, OwnedSemaphorePermit)>,
     _room: OwnedSemaphorePermit,
@@ -351,7 +356,8 @@ impl Drop for PooledConnection {
                     drop(permits);
                 });
             }
-            // Without a runtime the pool cannot clean a connection, so it closes one that is not clean.
+            // A clean connection returns at once. Without a runtime the pool cannot clean a connection, so it closes
+            // one that is not clean.
             (connection, _) => {
                 self.core.take_back(connection.filter(SqlConnection::is_clean));
                 drop(permits);

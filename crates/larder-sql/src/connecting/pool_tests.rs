@@ -112,7 +112,7 @@ async fn clean_idle() {
         assert!(tokio::time::timeout(Duration::from_millis(100), given_up).await.is_err());
         let mut answer = number(&pool).await;
         if answer.is_err() {
-            // The clean-up may take as long as a caller waits.
+            // The clean-up may take as long as a caller waits (2 s), so the first caller may have timed out.
             answer = number(&pool).await;
         }
         assert_eq!(answer.unwrap(), 7);
@@ -198,7 +198,8 @@ async fn a_standby_behind_a_pooler_is_refused_at_each_statement() {
     let Address::Postgres(address) = Address::parse(&standby.url().database("postgres")).unwrap() else {
         panic!("no PostgreSQL");
     };
-    // With `or_standby` the connection is opened as if the pooler still led to the primary.
+    // `or_standby` skips the check at the opening of the connection, as if the pooler had led to the primary at that
+    // time.
     let source = Connector::postgres(&address, true).unwrap().or_standby();
     let error = number(&SqlPool::new(source, 2, WAIT)).await.unwrap_err();
     assert!(error.to_string().contains("the server behind the pooler is a standby in recovery"), "{error}");

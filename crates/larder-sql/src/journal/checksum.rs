@@ -16,7 +16,7 @@ pub(super) fn has_valid_checksum(text: &str) -> bool {
     rest.split_once('\n').is_some_and(|(checksum, body)| checksum == digest(body))
 }
 
-/// Sixteen hexadecimal digits: enough against mistakes, not against an attacker.
+/// Returns 16 hexadecimal digits. They detect a change by mistake, and not one by an attacker.
 fn digest(body: &str) -> String {
     Sha256::digest(body.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }

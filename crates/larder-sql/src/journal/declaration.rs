@@ -11,13 +11,13 @@ const READING: &str = "tag_reading";
 /// One item: its kind, its name and its columns.
 type Item = (String, String, Vec<String>);
 
-/// The comment, with the end of its line. Names have no quotes and no control characters, so it is one line.
+/// Returns the comment with a line end. Names have no quotes and no control characters, so the comment is one line.
 pub(super) fn comment(table: &Table, dialect: Dialect) -> String {
     format!("{MARK}{}\n", serde_json::json!(items(table, dialect)))
 }
 
-/// What `table` declares and the trigger with this text does not journal, in words. If the trigger has no comment,
-/// because an older release made it, it counts as one that journals nothing.
+/// Describes each item that `table` declares and the trigger with the text `trigger` does not journal. A trigger
+/// without the comment, which an older release made, counts as one that journals nothing.
 pub(super) fn missing(table: &Table, dialect: Dialect, trigger: &str) -> Vec<String> {
     let comment = trigger.lines().find_map(|line| line.strip_prefix(MARK));
     let found: Vec<Item> = comment.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
@@ -26,8 +26,8 @@ pub(super) fn missing(table: &Table, dialect: Dialect, trigger: &str) -> Vec<Str
     items(table, dialect).into_iter().filter(is_missing).map(say).collect()
 }
 
-/// Whether a trigger that journals `found` also journals `item`. It may touch the tag at more changes than `item`
-/// declares.
+/// Whether a trigger that journals `found` also journals `item`. The trigger may touch a tag at more changes than
+/// `item` declares: it then invalidates too much and never too little.
 fn covers(found: &Item, item: &Item) -> bool {
     let is_wider = match (found.0.as_str(), item.0.as_str()) {
         ("tag", READING) => true,
@@ -46,8 +46,8 @@ fn items(table: &Table, dialect: Dialect) -> Vec<Item> {
         None => ("tag".to_owned(), tag.name.clone(), Vec::new()),
         Some(columns) => (READING.to_owned(), tag.name.clone(), columns.into_iter().cloned().collect()),
     });
-    // PostgreSQL's triggers use a unique key only for a tag that reads some columns, and the item of that tag lists the
-    // key's columns.
+    // Only on SQLite is a unique key an item of its own. PostgreSQL's triggers use a unique key only for a tag that
+    // reads some columns, and the item of that tag already lists the key's columns.
     let keys = table.unique.iter().filter(|_| dialect == Dialect::Sqlite);
     let keys = keys.map(|columns| ("unique".to_owned(), String::new(), columns.clone()));
     by_columns.chain(tags).chain(keys).collect()

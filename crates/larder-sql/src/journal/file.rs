@@ -12,13 +12,18 @@ use crate::error::Error;
 /// The identity of the file that `connection` has open: device, inode number, creation time, and the boot id of the
 /// system.
 ///
-/// Processes that share a SQLite file run on one kernel, because the file's lock and its `-shm` work on one kernel
-/// only. So they all see the same identity. Two files differ in at least one of the four parts: on one system in device
-/// or inode number, or, if the number of a deleted file was used again, in the creation time; on two systems in the
-/// random id that each kernel takes at boot, so a snapshot of a disk, started on another system, is another database
-/// too. If two processes over one file disagree, each has its own keys in Redis, and a fresh read of one sees a write
-/// of the other only within the staleness bound. A reboot changes the identity, so all keys in Redis are new and have
-/// to be filled again.
+/// Processes that share a SQLite file run on one kernel, because the file's lock and its shared memory (`-shm`) work on
+/// one kernel only. So all these processes see the same identity.
+///
+/// Two files differ in at least one of the four parts:
+/// - On one system they differ in device or inode number. If the inode number of a deleted file was used again, they
+///   differ in the creation time.
+/// - On two systems they differ in the boot id, which each kernel draws at random. So a snapshot of a disk that is
+///   started on another system is another database.
+///
+/// If two processes over one file saw different identities, each would have its own keys in Redis, and a fresh read of
+/// one would see a write of the other only within the staleness bound. A reboot changes the identity, so all keys in
+/// Redis are new and have to be filled again.
 pub(super) async fn identity(connection: &mut SqlConnection) -> Result<String, Error> {
     let list = sqlx::query("PRAGMA database_list").fetch_all(&mut *connection).await?;
     let main = list.iter().find(|row| row.try_get::<String, _>("name").is_ok_and(|name| name == "main"));
@@ -28,8 +33,13 @@ pub(super) async fn identity(connection: &mut SqlConnection) -> Result<String, E
     Ok(format!("{}-{}", place(Path::new(&file)), boot.trim()))
 }
 
-/// Device, inode number and creation time of `file`. If the system does not report a part, it is empty. The id that the
-/// file contains (`larder_identity`) still distinguishes databases that were created separately.
+/// Whether two paths are of one file, now.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || place(one) == place(other) && !place(one).is_empty()
+}
+
+/// Device, inode number and creation time of `file`. A part that the system does not report is empty. Even then the id
+/// in the file (`larder_identity`) distinguishes databases that were created separately.
 fn place(file: &Path) -> String {
     let Ok(about) = fs::metadata(file) else { return String::new() };
     let born = about.created().ok().and_then(|born: SystemTime| born.duration_since(UNIX_EPOCH).ok());

@@ -7,16 +7,16 @@ use larder::journal::DatabaseId;
 
 use crate::journal::query::JournalAnswer;
 
-/// The identity of the database in the last answer, and since when the database has had it; `None` on SQLite, where the
-/// identity has no age.
+/// The identity of the database in the last answer, and since when the database has had it. `None` before the first
+/// answer, and on SQLite, where the identity has no age.
 ///
 /// No task holds the lock across an await, so a blocking mutex is enough.
 #[derive(Default)]
 pub(super) struct IdentityAge(Mutex<Option<(DatabaseId, Instant)>>);
 
 impl IdentityAge {
-    /// Reads the age only when the identity is new: if the server's clock is set back later, the database does not
-    /// become younger.
+    /// Notes an answer. It uses the answer's age only if the identity is new: so if the server's clock is set back
+    /// later, the identity does not become younger.
     pub(super) fn note(&self, answer: &JournalAnswer) {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if named.as_ref().is_none_or(|(database, _)| *database != answer.database) {
@@ -25,8 +25,8 @@ impl IdentityAge {
         }
     }
 
-    /// Whether the last answer came from another system than `system`. In an answer, the system's text ends with `:`
-    /// and the server's start time; in `system` it does not.
+    /// Whether the last answer came from another system than `system`; `false` before the first answer. The text of the
+    /// system in an answer has a suffix that `system` does not have: `:` and the server's start time.
     pub(super) fn is_other(&self, system: &str) -> bool {
         let named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |database: &DatabaseId| {

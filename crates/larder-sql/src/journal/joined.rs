@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::journal::sqlite;
 use crate::journal::table::names;
 use crate::journal::touched::OwnChanges;
-use crate::journal::{OutboxRow, SqlJournal, Table, postgres};
+use crate::journal::{OutboxRow, OwnRows, SqlJournal, Table, postgres};
 use crate::options::{DatabaseOptions, POOL_SIZE_MIN, Pooler};
 
 /// Which tables the names mean: their oids, with the identity of the server.
@@ -21,6 +21,9 @@ const PLACES: &str = "SELECT CAST(system_identifier AS TEXT) || ' ' || (
         SELECT string_agg(COALESCE(CAST(CAST(to_regclass(name) AS OID) AS TEXT), '-'), ' ' ORDER BY nth)
         FROM unnest(string_to_array($1, E'\\x01')) WITH ORDINALITY AS named (name, nth))
     FROM pg_control_system()";
+
+const OTHER_DATABASE: &str = "the transaction is on another database than the journal of the cache, so nothing was \
+    committed; use a pool of the database that `SqlJournal::join` was given";
 
 /// A pool of the application, for [`SqlJournal::join`].
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +96,7 @@ pub trait CommitExt {
     /// # Errors
     /// An error before the commit rolls the transaction back: a violated constraint, or
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`, the database has
-    /// no outbox, or the transaction is on another PostgreSQL database than the journal. After an error of the commit
+    /// no outbox, or the transaction is on another database than the journal. After an error of the commit
     /// itself it is unknown whether the changes were committed.
     fn commit(
         &self,
@@ -154,7 +157,7 @@ impl SqlJournal {
         let pool = pool.into();
         let options = match pool {
             ApplicationPool::Postgres(pool) => {
-                let url = url_like(pool);
+                let url = url_like(pool)?;
                 // sqlx cannot use named statements behind a pooler in transaction mode, so this is how its pool is set.
                 let is_pooled = url.contains("statement-cache-capacity=0&");
                 let pooler = if is_pooled { Pooler::Transaction } else { Pooler::None };
@@ -162,7 +165,13 @@ impl SqlJournal {
             }
             #[cfg(feature = "sqlite")]
             ApplicationPool::Sqlite(pool) => {
-                DatabaseOptions::new(format!("sqlite://{}", pool.connect_options().get_filename().display()))
+                // A database in memory has a name too, such as `file:sqlx-in-memory-0`, which would become a file.
+                let file: String = sqlx::query_scalar(sqlite::FILE).fetch_one(pool).await?;
+                let url = match file.as_str() {
+                    "" => "sqlite::memory:".to_owned(),
+                    _ => format!("sqlite://{}", pool.connect_options().get_filename().display()),
+                };
+                DatabaseOptions::new(url)
             }
         };
         let database = Database::open(&options.pool_size(POOL_SIZE_MIN)).await?;
@@ -179,7 +188,11 @@ impl SqlJournal {
     async fn check_places(&self, pool: &PgPool) -> Result<(), Error> {
         let names = format!("larder_outbox\u{1}{}", names(&self.tables));
         let of_pool = sqlx::query_scalar(PLACES).bind(&names).persistent(false);
-        let of_pool: String = of_pool.fetch_one(pool).await?;
+        // In a transaction: a pooler could send the preparation and the execution of a statement without a name to two
+        // servers.
+        let mut transaction = pool.begin().await?;
+        let of_pool: String = of_pool.fetch_one(&mut *transaction).await?;
+        transaction.rollback().await?;
         let own: String = sqlx::query_scalar(PLACES).bind(&names).fetch_one(self.database.readers()).await?;
         if of_pool == own {
             return Ok(());
@@ -196,15 +209,30 @@ impl SqlJournal {
         let completeness = self.database.completeness();
         match transaction {
             ApplicationTransaction::Postgres(mut transaction) => {
-                let own = OwnChanges::new(completeness, self.own_rows_postgres(&mut transaction).await?);
+                let own = self.own_postgres(&mut transaction).await?;
+                let changed = own.changed()?;
                 transaction.commit().await?;
-                Ok(own)
+                let (OwnRows::Known(_), Some(xid)) = (&changed, &own.unread) else {
+                    return Ok(OwnChanges::new(completeness, changed));
+                };
+                // The transaction is committed, so an error must not hide that: everything is invalidated instead.
+                Ok(match self.rows_of_change(&own, xid).await {
+                    Ok(rows) => OwnChanges::new(completeness, OwnRows::Known(rows)),
+                    Err(error) => {
+                        tracing::warn!(%error, "the rows of a SERIALIZABLE transaction cannot be read, so everything is invalidated");
+                        OwnChanges::everything()
+                    }
+                })
             }
             #[cfg(feature = "sqlite")]
             ApplicationTransaction::Sqlite(mut transaction) => {
-                let before = sqlite::last_row(&self.database).await?;
-                let own = sqlx::query_as(sqlite::OWN).bind(before);
-                let rows = own.fetch_all(&mut *transaction).await.map_err(Error::of_outbox)?;
+                let last = sqlite::last_row(&self.database).await?;
+                let own = sqlx::query_as(sqlite::OWN).bind(last.id);
+                let rows: Vec<sqlite::OwnRow> =
+                    own.fetch_all(&mut *transaction).await.map_err(Error::of_outbox)?;
+                if rows.first().is_some_and(|row| !row.is_of_file(&last.file)) {
+                    return Err(Error::no_journal(OTHER_DATABASE));
+                }
                 let own = OwnChanges::new(completeness, sqlite::own_rows(completeness, rows));
                 transaction.commit().await?;
                 Ok(own)
@@ -212,24 +240,28 @@ impl SqlJournal {
         }
     }
 
-    async fn own_rows_postgres(
+    async fn own_postgres(
         &self,
         transaction: &mut Transaction<'_, Postgres>,
-    ) -> Result<Option<Vec<OutboxRow>>, Error> {
+    ) -> Result<postgres::OwnRow, Error> {
         let facts = postgres::facts(self.database.completeness());
         // Not persistent: behind a pooler in transaction mode, a named statement may belong to another connection.
-        let own = || sqlx::query_as(postgres::OWN).bind(facts.clone()).persistent(false);
-        let mut rows = own().fetch_all(&mut **transaction).await.map_err(Error::of_outbox)?;
-        if postgres::system(&rows).is_some_and(|system| self.identity_age.is_other(system)) {
-            return Err(Error::no_journal(
-                "the transaction is on another database than the journal of the cache, so nothing was committed; use a pool \
-                 of the database that `SqlJournal::join` was given",
-            ));
+        let own =
+            || sqlx::query_as::<_, postgres::OwnRow>(postgres::OWN).bind(facts.clone()).persistent(false);
+        let row = own().fetch_one(&mut **transaction).await.map_err(Error::of_outbox)?;
+        if self.identity_age.is_other(&row.system) {
+            return Err(Error::no_journal(OTHER_DATABASE));
         }
-        if let Some(run) = postgres::run_deferred(&rows) {
-            sqlx::query(run).persistent(false).execute(&mut **transaction).await?;
-            rows = own().fetch_all(&mut **transaction).await.map_err(Error::of_outbox)?;
-        }
-        postgres::own_rows(rows)
+        let Some(run) = row.run_deferred() else { return Ok(row) };
+        sqlx::query(run).persistent(false).execute(&mut **transaction).await?;
+        own().fetch_one(&mut **transaction).await.map_err(Error::of_outbox)
+    }
+
+    /// The outbox rows of a committed transaction, read on a connection of the journal.
+    async fn rows_of_change(&self, own: &postgres::OwnRow, xid: &str) -> Result<Vec<OutboxRow>, Error> {
+        let lines = sqlx::query_scalar(postgres::OF_CHANGE).bind(xid);
+        let lines: Option<String> =
+            lines.fetch_one(self.database.readers()).await.map_err(Error::of_outbox)?;
+        own.rows(lines.as_deref())
     }
 }

@@ -26,7 +26,8 @@ impl SqlJournal {
         let applied = async {
             let mut transaction = self.database.begin_write().await?;
             if self.database.dialect() == Dialect::Postgres {
-                // A short time-out: writers of the table queue behind this transaction while it waits for its lock.
+                // A short time-out: while this transaction waits for the table's lock, writers of the table queue
+                // behind it.
                 transaction.execute("SET LOCAL lock_timeout = '50ms'").await?;
             }
             transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(remedy))).await?;

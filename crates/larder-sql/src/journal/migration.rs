@@ -48,10 +48,12 @@ END $migration$;
 INSERT INTO larder_outbox (touched) VALUES ('[]');
 ";
 
-/// The text of `larder_outbox_covers`. The function returns whether an outbox row of this transaction already touches
-/// the complete table. It inserts that row once it has counted [`BULK_ROWS`](postgres_triggers::BULK_ROWS) calls for
-/// the table. The count and the row's place are settings of the transaction. A session can forge them without harm: a
-/// wrong count only inserts the row sooner or later, and the function reads the row at the place and compares it.
+/// The text of `larder_outbox_covers`, which keeps the outbox short during bulk changes. The function returns whether
+/// an outbox row of this transaction already touches the complete table: then the trigger that calls it inserts no
+/// further row. The function inserts that row itself once it has counted [`BULK_ROWS`](postgres_triggers::BULK_ROWS)
+/// calls for the table. The count and the row's place are settings of the transaction. A session can forge them without
+/// harm: because of a wrong count the row is only inserted earlier or later, and the function reads the row at the
+/// place and compares it.
 const COVERS: &str = "\
 DECLARE
     setting CONSTANT pg_catalog.text := pg_catalog.concat('larder.bulk_', relation);
@@ -85,7 +87,7 @@ END ";
 /// The text of `larder_outbox_kept`, the trigger function that guards the outbox. If a program changes or deletes rows
 /// that pruning would keep, a consumer may not have seen them, so the function inserts a row that touches everything.
 /// Pruning itself deletes only rows below the floor of the applied marks, and rows that came with a dump from another
-/// server.
+/// server; for these rows the function inserts nothing.
 const KEPT: &str = "\
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
@@ -210,8 +212,9 @@ CREATE TABLE IF NOT EXISTS larder_identity (
 INSERT INTO larder_identity (id) SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM larder_identity);
 ";
 
-/// The SQL of the outbox and of the triggers of `tables`. It creates what is missing and replaces the triggers, so each
-/// change of the declarations is a new migration with this SQL of all tables. It may run again with the same tables.
+/// The SQL of the outbox and of the triggers of `tables`. It creates what is missing and replaces the triggers. So for
+/// each change of the declarations, add a new migration with this SQL for all tables. The SQL may run again with the
+/// same tables.
 ///
 /// # Errors
 /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for names that cannot be used.
@@ -250,9 +253,10 @@ pub fn triggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
     Ok(sql.join("\n"))
 }
 
-/// The SQL that drops the triggers of `tables`, for tables that no class reads. Deploy the release without these tables
-/// first: for an instance that still declares one of them, this SQL makes the journal incomplete, and that instance
-/// serves nothing that it could not keep current.
+/// The SQL that drops the triggers of `tables`, for tables that no class reads any more. First deploy the release that
+/// no longer declares these tables. For an instance that still declares one of them, this SQL makes the journal
+/// incomplete: its polls fail, and within the staleness bound it stops using Redis and the copies that Redis or the
+/// journal guards.
 ///
 /// # Errors
 /// As [`triggers`].

@@ -1,7 +1,9 @@
-//! The journal: the database's own record of what each change touches, whichever program makes the change.
+//! The journal: the database's own record of what each change touches, whichever program makes the change. A change
+//! *touches* the cache entries and tags that it makes invalid.
 //!
-//! An application declares its [`Table`]s and puts the SQL of [`migration`] into its migrations. After that, triggers
-//! append to an outbox and [`SqlJournal`] reads it. See `docs/journal.md`.
+//! An application declares its [`Table`]s and puts the SQL of [`migration`] into its migrations. From then on, triggers
+//! write the touches of each change into a table, the outbox, and [`SqlJournal`] reads that table. See
+//! `docs/journal.md`.
 
 mod checksum;
 pub(crate) mod completeness;
@@ -20,6 +22,7 @@ mod sqlite_triggers;
 mod state;
 mod table;
 mod touched;
+mod uuid_text;
 mod verifying;
 
 use std::fmt;
@@ -37,7 +40,7 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::completeness::{Attestation, Inspection};
 use crate::journal::identity_age::IdentityAge;
-use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow};
+use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow, OwnRows};
 use crate::journal::state::{JournalConnection, LastInspection, State};
 
 pub use crate::journal::completeness::Defect;
@@ -45,8 +48,8 @@ pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction, Commit
 pub use crate::journal::migration::{migration, triggers, untriggers};
 pub use crate::journal::table::Table;
 
-/// How long rows are kept. It bounds how long all consumers may be away before they drop everything; no entry's TTL
-/// depends on it.
+/// How long rows of the outbox are kept. A consumer that was away for longer drops everything. No entry's TTL depends
+/// on this time.
 const RETENTION: Duration = Duration::from_mins(61);
 /// The most rows that a poll reports one by one, unless [`SqlJournal::limit`] sets another number.
 const ROWS_MAX: usize = 10_000;
@@ -59,8 +62,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 const PRUNE_BATCH_ROWS: i64 = 1000;
 /// The most DELETE statements of one prune; the next prune continues.
 const PRUNE_STATEMENTS: usize = 100;
-/// Prunes take at most this many marks in one retention time, however often they run. A mark is an instant and a floor:
-/// at that instant, every row below the floor was there.
+/// Prunes take at most this many marks in one retention time, however often they run. A mark has an instant and a
+/// floor: at that instant, every row below the floor was committed. So once the mark is as old as the retention time,
+/// these rows are at least as old, and a prune may delete them.
 const MARKS: u32 = 64;
 
 /// The journal of a database in which the SQL of [`migration()`] has created the outbox.
@@ -92,8 +96,8 @@ pub struct SqlJournal {
     tables: Arc<[Table]>,
     keep: Duration,
     limit: usize,
-    /// Only for a proof: if an answer has no rows, the journal reports "nothing changed" without comparing
-    /// attestations.
+    /// Only for a proof: the journal does not compare attestations, so it takes an answer without rows for "nothing
+    /// changed".
     trusts_silence: bool,
     /// Whether the journal applies harmless remedies without an operator.
     mends: bool,
@@ -166,7 +170,7 @@ impl SqlJournal {
         let (_, attested) = self.ask_on(&mut own, None).await?;
         let inspected = self.inspect_on(&mut own, attested).await?;
         let defects = inspected.inspection.defects.clone();
-        // If the role's view has changed, keep the last inspection: the next poll compares with it and closes its
+        // If `role_view` has changed, keep the last inspection: by it the next poll finds the change and closes its
         // connection.
         let has_same_view = |last: &LastInspection| last.attested.role_view == inspected.attested.role_view;
         if state.inspected.as_ref().is_none_or(has_same_view) {
@@ -178,7 +182,8 @@ impl SqlJournal {
         Ok(defects)
     }
 
-    /// The defects that the last inspection found. [`SqlJournal::inspect`] inspects now.
+    /// The defects that the last inspection found, and those that write transactions have noted since.
+    /// [`SqlJournal::inspect`] inspects now.
     pub fn defects(&self) -> Vec<Defect> {
         self.database.completeness().defects()
     }
@@ -197,8 +202,8 @@ impl SqlJournal {
         Self { limit: rows, ..self }
     }
 
-    /// Removes the rule that an answer without rows needs an attestation, so that a proof can show that it detects the
-    /// stale reads that follow.
+    /// Removes the rule that an answer without rows needs an attestation. A proof removes it to show that the proof
+    /// detects the stale reads that follow.
     #[cfg(feature = "proof")]
     #[doc(hidden)]
     #[must_use]
@@ -220,7 +225,7 @@ impl SqlJournal {
         if self.database.dialect() == Dialect::Postgres {
             // A consumer stops waiting after a time-out and polls again, so the server must also stop the old
             // statement.
-            connection.limit_statements(STATEMENT_TIMEOUT).await?;
+            connection.limit_statements(STATEMENT_TIMEOUT);
         }
         let file = match self.database.dialect() {
             Dialect::Postgres => String::new(),
@@ -245,8 +250,8 @@ impl SqlJournal {
         }
     }
 
-    /// Runs one poll. It inspects if the attestation differs from that of the last inspection, and every 5 s while
-    /// there are defects, because a remedy may have failed on a lock.
+    /// Runs one poll. It inspects if the attestation differs from that of the last inspection. While there are defects,
+    /// it also inspects every 5 s, because a remedy may have failed on a lock.
     ///
     /// If a poll finds a defect or sees no row of the outbox, it closes its connection: PostgreSQL keeps the plan of a
     /// statement that it prepared under row security, and hides rows with that plan even after the role gets the right
@@ -260,10 +265,14 @@ impl SqlJournal {
         if !self.trusts_silence {
             let is_inspected = state.inspected.as_ref().is_some_and(|last| last.is_good_for(&attested));
             if !is_inspected {
-                state.inspected = Some(self.inspect_on(&mut own, attested).await?);
+                let mut last = self.inspect_on(&mut own, attested).await?;
+                // The types of key columns may have changed since `Builder::build` and `verify` looked at them.
+                let wrong = self.wrong_columns_on(&mut own.connection).await?;
+                last.inspection.defects.extend(wrong.into_iter().map(Defect::new));
+                state.inspected = Some(last);
             }
-            // Replace a defect that a write transaction may have noted since the last poll: this poll has compared the
-            // attestation.
+            // A write transaction may have noted a defect since the last poll. Replace it by the result of the
+            // inspection, which is valid now: this poll has compared the attestation.
             let inspection = state.inspected.as_ref().map(|last| &last.inspection);
             inspection.into_iter().for_each(|inspection| self.database.completeness().set(inspection));
             let defects: Vec<_> =

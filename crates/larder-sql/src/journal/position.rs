@@ -3,8 +3,9 @@
 //! Invariant `position_is_durable`: a position on PostgreSQL covers no transaction number that the server can assign
 //! again after a crash. A crash may lose the numbers of rolled-back transactions, and the server then assigns them
 //! again. A position taken from the snapshot alone would cover those numbers, so their later commits would be missed.
-//! So a position ends at the last committed row, whose commit is on disk, or at the floor of a mark: the transaction
-//! that committed the mark has a higher number than the floor, so the server assigns no lower number again.
+//! So a position ends at one of two points: at the last committed row, whose commit is on disk, or at the floor of a
+//! mark. The transaction that committed the mark has a higher number than the floor, so the server assigns no number
+//! below the floor again.
 
 use std::fmt;
 
@@ -47,7 +48,8 @@ impl Snapshot {
     }
 
     /// Whether a consumer at this position can continue in a database whose snapshot is `now` and whose rows below
-    /// `floor` may have been pruned.
+    /// `floor` may have been pruned. The consumer cannot if the position is later than `now`, for example because the
+    /// database was restored, or if rows that it has not read may be gone.
     pub(super) fn can_go_on(&self, now: &Snapshot, floor: u64) -> bool {
         self.xmax <= now.xmax && self.xmin() <= now.xmin() && self.xmin() >= floor
     }

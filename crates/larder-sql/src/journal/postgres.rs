@@ -11,11 +11,12 @@ use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::SqlPool;
 use crate::error::Error;
 use crate::inspected::Completeness;
-use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation, is_silent};
+use crate::journal::completeness::facts::{is_restructured, is_silent};
+use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation};
 use crate::journal::completeness::{self, Attestation};
 use crate::journal::position::{self, Snapshot};
 use crate::journal::{
-    JournalAnswer, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
+    JournalAnswer, JournalQuery, MARKS, OutboxRow, OwnRows, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
 };
 
 /// The columns of [`identity`], from `pg_control_system()`. The oid is included because a database that was dropped and
@@ -78,21 +79,37 @@ const SINCE: &str = concat!(
     ) AS fresh"
 );
 
-/// The outbox rows of the transaction that runs this query. If there are none, the result is one row with NULL for
-/// `xid` and `touched`. `_if_assigned`, because the query must not give a number to a transaction that only reads.
-/// `deferrable`: the names of the constraint triggers that can run at COMMIT, and so add rows after this statement.
+/// What the transaction that runs this query has changed: one row. `lines` has its outbox rows, as in [`SINCE`]; NULL if
+/// there are none. `_if_assigned`, because the query must not give a number to a transaction that only reads.
+/// `deferrable`: the names of the constraint triggers that can run at COMMIT, and so add rows after this statement. Those
+/// of schemas without USAGE are left out: the transaction may not name them.
+///
+/// A SERIALIZABLE transaction reads no row of the outbox. All transactions insert at the same end of its index, so
+/// PostgreSQL would find that two overlapping ones read and write the same, and would roll one back. [`OF_CHANGE`] reads
+/// their rows after the commit. CASE evaluates the subquery, and so reads the table, only if its condition holds.
 pub(super) const OWN: &str = concat!(
     "SELECT ",
     identity!(),
     ", CAST(",
     is_silent!(),
-    " AS INTEGER) AS is_silent,
+    " AS INTEGER) AS is_silent, CAST(",
+    is_restructured!(),
+    " AS INTEGER) AS is_restructured,
     (SELECT string_agg(DISTINCT quote_ident(nspname) || '.' || quote_ident(conname), ', ')
         FROM pg_constraint JOIN pg_namespace ON pg_namespace.oid = connamespace
-        WHERE contype = 't' AND condeferrable) AS deferrable,
-    CAST(own.xid AS TEXT) AS xid, own.touched AS touched
-    FROM pg_control_system() LEFT JOIN larder_outbox AS own ON own.xid = pg_current_xact_id_if_assigned()"
+        WHERE contype = 't' AND condeferrable AND has_schema_privilege(pg_namespace.oid, 'USAGE')) AS deferrable,
+    CASE WHEN current_setting('transaction_isolation') = 'serializable' THEN
+        CAST(pg_current_xact_id_if_assigned() AS TEXT) END AS unread,
+    CASE WHEN current_setting('transaction_isolation') <> 'serializable' THEN (
+        SELECT string_agg(CAST(xid AS TEXT) || ' ' || replace(touched, E'\n', ' '), E'\n') FROM larder_outbox
+        WHERE xid = pg_current_xact_id_if_assigned()) END AS lines
+    FROM pg_control_system()"
 );
+
+/// The outbox rows of the committed transaction `$1`, as in [`SINCE`].
+pub(super) const OF_CHANGE: &str = "
+    SELECT string_agg(CAST(xid AS TEXT) || ' ' || replace(touched, E'\n', ' '), E'\n') FROM larder_outbox
+    WHERE xid = CAST(CAST($1 AS TEXT) AS XID8)";
 
 /// Takes a mark: the time, and a floor below which every transaction has ended. Times are those of the server's clock,
 /// so the clocks of processes do not matter. If that clock jumps ahead, rows are pruned too early; positions below the
@@ -201,15 +218,18 @@ fn change(database: &DatabaseId, xid: &str) -> String {
     format!("{database}/{xid}")
 }
 
-/// A row of [`OWN`].
+/// The row of [`OWN`].
 #[derive(sqlx::FromRow)]
 pub(super) struct OwnRow {
-    system: String,
+    /// The system of the server on which the statement ran.
+    pub(super) system: String,
     timeline: Option<String>,
     is_silent: i32,
+    is_restructured: i32,
     deferrable: Option<String>,
-    xid: Option<String>,
-    touched: Option<String>,
+    /// The number of a SERIALIZABLE transaction that has one. Its rows are to be read after its commit.
+    pub(super) unread: Option<String>,
+    lines: Option<String>,
 }
 
 /// The inspected facts in the form that [`OWN`] needs.
@@ -217,32 +237,32 @@ pub(super) fn facts(completeness: &Completeness) -> String {
     completeness.facts().unwrap_or_else(|| "{}".to_owned())
 }
 
-/// The statement that runs the constraint triggers which this transaction may have deferred to its COMMIT. Run [`OWN`]
-/// again after it. It does not name foreign keys and unique keys: a trigger may rely on their deferral, and they change
-/// no row.
-pub(super) fn run_deferred(rows: &[OwnRow]) -> Option<AssertSqlSafe<String>> {
-    let names = rows.first()?.deferrable.as_ref()?;
-    // PostgreSQL has quoted the names.
-    Some(AssertSqlSafe(format!("SET CONSTRAINTS {names} IMMEDIATE")))
-}
-
-/// The system of the server on which [`OWN`] ran.
-pub(super) fn system(rows: &[OwnRow]) -> Option<&str> {
-    rows.first().map(|row| row.system.as_str())
-}
-
-/// The outbox rows of the transaction that ran [`OWN`]; `None` if it changed rows that the journal may not have.
-pub(super) fn own_rows(rows: Vec<OwnRow>) -> Result<Option<Vec<OutboxRow>>, Error> {
-    let Some(first) = rows.first() else { return Ok(Some(Vec::new())) };
-    if first.is_silent != 0 {
-        return Ok(None);
+impl OwnRow {
+    /// The statement that runs the constraint triggers which this transaction may have deferred to its COMMIT. Run
+    /// [`OWN`] again after it. It does not name foreign keys and unique keys: a trigger may rely on their deferral, and
+    /// they change no row.
+    pub(super) fn run_deferred(&self) -> Option<AssertSqlSafe<String>> {
+        let names = self.deferrable.as_ref()?;
+        // PostgreSQL has quoted the names.
+        Some(AssertSqlSafe(format!("SET CONSTRAINTS {names} IMMEDIATE")))
     }
-    let database = identity_of(first.system.clone(), first.timeline.clone())?;
-    let own = rows.into_iter().filter_map(|OwnRow { xid, touched, .. }| {
-        let touched = touched?.replace('\n', " ").into_bytes();
-        Some(OutboxRow { change: change(&database, &xid?), touched })
-    });
-    Ok(Some(own.collect()))
+
+    /// What the transaction changed, without the [unread](Self::unread) rows.
+    pub(super) fn changed(&self) -> Result<OwnRows, Error> {
+        if self.is_silent != 0 {
+            return Ok(OwnRows::Silent);
+        }
+        if self.is_restructured != 0 {
+            return Ok(OwnRows::Everything);
+        }
+        self.rows(self.lines.as_deref()).map(OwnRows::Known)
+    }
+
+    /// The outbox rows of these lines.
+    pub(super) fn rows(&self, lines: Option<&str>) -> Result<Vec<OutboxRow>, Error> {
+        let database = identity_of(self.system.clone(), self.timeline.clone())?;
+        Ok(outbox_rows(&database, lines.unwrap_or_default()))
+    }
 }
 
 fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {

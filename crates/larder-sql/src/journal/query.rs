@@ -16,7 +16,7 @@ pub(super) struct JournalQuery<'a> {
 }
 
 impl JournalQuery<'_> {
-    /// Whether a consumer can continue from the position `then` while the journal attests `attestation`.
+    /// Whether a consumer can continue from the position `then` if the attestation is now `attestation`.
     pub(super) fn is_attested(&self, then: &position::Parts<'_>, attestation: &str) -> bool {
         self.trusts_silence || then.attestation == attestation
     }
@@ -41,4 +41,14 @@ pub(super) struct OutboxRow {
     pub(super) change: String,
     /// The touches as JSON. Bytes, because SQLite also stores invalid UTF-8 as TEXT.
     pub(super) touched: Vec<u8>,
+}
+
+/// What a transaction has changed, before its commit.
+pub(super) enum OwnRows {
+    /// Its rows of the outbox.
+    Known(Vec<OutboxRow>),
+    /// It changed what rows a table has without firing a trigger. The journal stays complete.
+    Everything,
+    /// It changed rows that the journal may not have.
+    Silent,
 }

@@ -12,10 +12,11 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::inspected::Completeness;
 use crate::journal::completeness::Attestation;
+use crate::journal::file;
 use crate::journal::position::{self, OutboxPosition};
 use crate::journal::state::{JournalConnection, LastAnswer};
 use crate::journal::{
-    JournalAnswer, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
+    JournalAnswer, JournalQuery, MARKS, OutboxRow, OwnRows, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
 };
 
 /// One statement, because one statement reads one snapshot. Pruning deletes the lowest rows first, so if a position's
@@ -28,11 +29,24 @@ const SINCE: &str = "
     FROM (SELECT id, stamp FROM larder_outbox ORDER BY id DESC LIMIT 1) AS last
     LEFT JOIN (SELECT id, stamp, touched FROM larder_outbox WHERE id > $1 ORDER BY id LIMIT $3) AS fresh";
 
-/// The outbox rows with an id above `$1`, each with the version of the schema. If there are none, the result is one row
-/// with the version and NULLs.
-pub(super) const OWN: &str = "
-    SELECT schema_version, id AS fresh_id, stamp AS fresh_stamp, CAST(touched AS BLOB) AS touched
-    FROM pragma_schema_version LEFT JOIN larder_outbox ON id > $1 ORDER BY id";
+/// The file of the connection that asks.
+macro_rules! file {
+    () => {
+        "(SELECT file FROM pragma_database_list WHERE name = 'main') AS file"
+    };
+}
+
+/// As [`OwnRow::file`]; empty if the database is in memory.
+pub(super) const FILE: &str = concat!("SELECT ", file!());
+
+/// The outbox rows with an id above `$1`, each with the version of the schema and the file. If there are none, the result
+/// is one row with these two and NULLs.
+pub(super) const OWN: &str = concat!(
+    "SELECT schema_version, ",
+    file!(),
+    ", id AS fresh_id, stamp AS fresh_stamp, CAST(touched AS BLOB) AS touched
+    FROM pragma_schema_version LEFT JOIN larder_outbox ON id > $1 ORDER BY id"
+);
 
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
 
@@ -110,30 +124,45 @@ fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
 #[derive(sqlx::FromRow)]
 pub(super) struct OwnRow {
     schema_version: i64,
+    file: Option<String>,
     fresh_id: Option<i64>,
     fresh_stamp: Option<i64>,
     touched: Option<Vec<u8>>,
 }
 
-/// The id of the outbox's last row that a reader sees. While a transaction holds the write lock, no other writer can
-/// commit, so all rows with a higher id are the transaction's own.
-pub(super) async fn last_row(database: &Database) -> Result<i64, Error> {
-    let query = sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM larder_outbox");
-    query.fetch_one(database.readers()).await.map_err(Error::of_outbox)
+impl OwnRow {
+    /// Whether the transaction is on this file. The ids of another file's outbox are unrelated to those of this one.
+    pub(super) fn is_of_file(&self, file: &str) -> bool {
+        self.file.as_deref().is_some_and(|own| file::is_same(own.as_ref(), file.as_ref()))
+    }
 }
 
-/// As [`postgres::own_rows`](super::postgres::own_rows). If the transaction has no outbox row, `rows` is one row with
-/// NULLs.
-pub(super) fn own_rows(completeness: &Completeness, rows: Vec<OwnRow>) -> Option<Vec<OutboxRow>> {
-    let version = rows.first()?.schema_version.to_string();
-    if completeness.facts().is_some_and(|facts| facts != version) {
-        return None;
+/// The outbox's last row that a reader sees.
+#[derive(sqlx::FromRow)]
+pub(super) struct LastRow {
+    /// While a transaction holds the write lock, no other writer can commit, so all rows with a higher id are the
+    /// transaction's own.
+    pub(super) id: i64,
+    pub(super) file: String,
+}
+
+pub(super) async fn last_row(database: &Database) -> Result<LastRow, Error> {
+    const LAST: &str = concat!("SELECT COALESCE(MAX(id), 0) AS id, ", file!(), " FROM larder_outbox");
+    sqlx::query_as(LAST).fetch_one(database.readers()).await.map_err(Error::of_outbox)
+}
+
+/// What the transaction changed. If it has no outbox row, `rows` is one row with NULLs. If the schema has another version
+/// than the inspected one, triggers may be missing.
+pub(super) fn own_rows(completeness: &Completeness, rows: Vec<OwnRow>) -> OwnRows {
+    let version = rows.first().map(|row| row.schema_version.to_string());
+    if version.is_none() || completeness.facts().is_some_and(|facts| Some(facts) != version) {
+        return OwnRows::Silent;
     }
     let own = rows.into_iter().filter_map(|OwnRow { fresh_id, fresh_stamp, touched, .. }| {
         let row = OutboxPosition { id: fresh_id?, stamp: fresh_stamp? };
         Some(OutboxRow { change: row.to_string(), touched: touched? })
     });
-    Some(own.collect())
+    OwnRows::Known(own.collect())
 }
 
 /// Deletes rows below the floor that is at least `keep` old. The floor is the id that the last row had when the mark

@@ -139,14 +139,23 @@ fn touch(one: &ByColumns, row: Row) -> String {
         columns.iter().map(|column| format!("{name}.{column} IS NOT NULL")).collect();
     if matches!(row, Row::NewWhereItDiffers) {
         // Compare bytes: a collation, which CAST keeps, may treat different texts as equal.
-        let differs = columns.iter().map(|column| {
-            format!("CAST(OLD.{column} AS TEXT) COLLATE BINARY IS NOT CAST(NEW.{column} AS TEXT)")
-        });
+        let differs = columns
+            .iter()
+            .map(|column| format!("{} COLLATE BINARY IS NOT {}", text("OLD", column), text("NEW", column)));
         conditions.push(format!("({})", differs.collect::<Vec<_>>().join(" OR ")));
     }
-    let parts: Vec<_> = columns.iter().map(|column| format!("CAST({name}.{column} AS TEXT)")).collect();
+    let parts: Vec<_> = columns.iter().map(|column| text(name, column)).collect();
     let touch = format!("json_array('{}', '{}', {})", one.kind.word(), one.name, parts.join(", "));
     format!("CASE WHEN {} THEN ',' || {touch} ELSE '' END", conditions.join(" AND "))
+}
+
+/// The SQL expression of a value's text. A BLOB of 16 bytes is a UUID, as sqlx and other libraries bind it: its text is its
+/// hexadecimal digits, which [`spellings`](super::uuid_text::spellings) completes. As characters its bytes would be no text.
+fn text(row: &str, column: &str) -> String {
+    let value = format!("{row}.{column}");
+    format!(
+        "CASE WHEN typeof({value}) = 'blob' AND length({value}) = 16 THEN hex({value}) ELSE CAST({value} AS TEXT) END"
+    )
 }
 
 /// Journals the rows that a REPLACE deletes because they conflict with NEW.

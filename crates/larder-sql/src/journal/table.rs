@@ -6,25 +6,25 @@ use larder::journal::Touch;
 
 use crate::error::Error;
 
-/// PostgreSQL truncates longer identifiers.
+/// The longest name of a column; PostgreSQL truncates longer identifiers.
 const NAME_BYTES: usize = 63;
-/// The name of the trigger function is the table's name after a prefix.
+/// The longest name of a table: the name of its trigger function is the table's name after a prefix.
 const TABLE_BYTES: usize = NAME_BYTES - FUNCTION_PREFIX.len();
 /// The engine's limit for the name of a class.
 const CLASS_BYTES: usize = 128;
 
-/// The prefix of a trigger function's name, before the table's name.
+/// The prefix, before the table's name, of larder's trigger functions on PostgreSQL and triggers on SQLite.
 pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 
-/// Declares what a row of one table touches.
+/// Declares which entries and tags a change of a row of one table touches, that is, makes invalid.
 ///
-/// An UPDATE touches the entries and tags of the row before the change and those of the row after it. An entry, and a
-/// [tag by columns](Table::tag_by), is found by the text of its columns, so these columns should have a type with only
+/// An UPDATE touches the entries and tags of the row before the change and those of the row after it. An entry or a
+/// [tag by columns](Table::tag_by) is found by the texts of its columns, so these columns should have a type with only
 /// one text for each value: text, integers, UUIDs. If one of the columns is NULL, the row touches no entry and no tag
 /// by these columns, because no key can name one.
 ///
-/// Every named column must exist, or the migration fails. It must also be stored: PostgreSQL's triggers do not see the
-/// values of `VIRTUAL` generated columns.
+/// Every named column must exist, or the migration fails. Every named column must also be stored: PostgreSQL's triggers
+/// do not see the values of `VIRTUAL` generated columns.
 ///
 /// # Examples
 ///
@@ -86,8 +86,8 @@ pub(super) struct Tag {
 }
 
 impl Table {
-    /// A table of any schema in the search path, named as the database stores it: PostgreSQL stores an unquoted
-    /// `SalesOrder` as `salesorder`. It touches nothing yet.
+    /// Begins the declaration of the table `name`; it touches nothing yet. The table can be in any schema of the search
+    /// path. Spell its name as the database stores it: PostgreSQL stores an unquoted `SalesOrder` as `salesorder`.
     pub fn new(name: &str) -> Self {
         Table {
             name: name.to_owned(),
@@ -110,8 +110,8 @@ impl Table {
     }
 
     /// A change of a row touches every entry with the tag [`larder::tag`]`(group, …)` of the values of these columns,
-    /// in this order: an UPDATE that moves a row from one group to another touches both. A change that touches the
-    /// complete table touches the tag `group`, which all these entries also have.
+    /// in this order. An UPDATE that changes these values touches the tags of the old and of the new values. A change
+    /// of the complete table, such as TRUNCATE, touches the tag `group`, which all these entries also have.
     ///
     /// # Examples
     ///
@@ -145,17 +145,17 @@ impl Table {
     /// the row. INSERT, DELETE and TRUNCATE always touch it. Name each column that the loaders return, filter by, sort
     /// by or join by: a missing one causes stale answers.
     ///
-    /// On SQLite an `INSERT … ON CONFLICT` that finds a row always touches the tag, because the trigger cannot
-    /// distinguish it from an `INSERT` that replaces the row.
+    /// On SQLite an `INSERT … ON CONFLICT` that conflicts with an existing row always touches the tag: the trigger
+    /// cannot distinguish it from an `INSERT` that replaces the row.
     #[must_use]
     pub fn tag_reading(mut self, tag: &str, columns: impl IntoIterator<Item: AsRef<str>>) -> Self {
         self.tags.push(Tag { name: tag.to_owned(), reads: Some(owned(columns)) });
         self
     }
 
-    /// No two rows have the same values in these columns. Declare the primary key first, then each other unique key,
-    /// because SQLite's `INSERT OR REPLACE` deletes conflicting rows without running their triggers. PostgreSQL needs
-    /// only the first, and only for [`Table::tag_reading`]. Default: none.
+    /// Declares a unique key: no two rows have the same values in these columns. Declare the primary key first, then
+    /// each other one: by these keys the triggers on SQLite find the rows that an `INSERT OR REPLACE` deletes without
+    /// DELETE triggers. PostgreSQL needs only the first, and only for [`Table::tag_reading`]. Default: none.
     #[must_use]
     pub fn unique(mut self, columns: impl IntoIterator<Item: AsRef<str>>) -> Self {
         self.unique.push(owned(columns));
@@ -319,7 +319,7 @@ fn check_columns(table: &str, columns: &[String]) -> Result<(), Error> {
 }
 
 fn check(what: &str, name: &str, most_bytes: usize) -> Result<(), Error> {
-    // The names are also used inside strings of JSON and SQL, and inside the dollar quotes around a function's body.
+    // Names also go, without escapes, into strings of JSON and SQL, and into dollar quotes around a function's body.
     let is_bad = |c: char| c.is_control() || matches!(c, '"' | '\'' | '`' | '\\' | '$');
     if name.is_empty() || name.len() > most_bytes || name.contains(is_bad) {
         return Err(Error::declaration(format!(
@@ -330,8 +330,8 @@ fn check(what: &str, name: &str, most_bytes: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// A name as a quoted SQL identifier. It must have exactly the letter case of the CREATE TABLE. Only for names that
-/// passed [`Table::check`].
+/// Returns a name as a quoted SQL identifier. The name must have the letter case that the database stores. Only for
+/// names that passed [`Table::check`], because it escapes nothing.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }

@@ -7,26 +7,35 @@ use std::hash::{DefaultHasher, Hasher};
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::inspected::Completeness;
-use crate::journal::{OutboxRow, postgres, sqlite};
+use crate::journal::uuid_text::spellings;
+use crate::journal::{OutboxRow, OwnRows, postgres, sqlite};
 use crate::write::WriteTransaction;
 use larder::journal::{Change, ChangeId, Touch, touches_of};
 
 /// The changes that `rows` describe. The rows of one change must be adjacent. `None` if a row cannot be parsed.
 pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
     let of_change = |rows: &[OutboxRow]| {
-        let touches: serde_json::Result<Vec<Vec<Touch>>> =
-            rows.iter().map(|row| serde_json::from_slice(&row.touched)).collect();
+        let touches: serde_json::Result<Vec<Vec<Touch>>> = rows.iter().map(touches_of_row).collect();
         Ok(Change { id: name(rows), touches: touches?.concat() })
     };
     let changes: serde_json::Result<_> = rows.chunk_by(|a, b| a.change == b.change).map(of_change).collect();
     changes.inspect_err(log).ok()
 }
 
+fn touches_of_row(row: &OutboxRow) -> serde_json::Result<Vec<Touch>> {
+    let of_row: Vec<Vec<Option<String>>> = serde_json::from_slice(&row.touched)?;
+    of_row
+        .into_iter()
+        .flat_map(spellings)
+        .map(|words| Touch::try_from(words).map_err(serde::de::Error::custom))
+        .collect()
+}
+
 /// Combines all of `rows` into one change. Instead of an entry it touches the entry's class, and instead of a tag by
 /// columns the tag's group. `None` if a row cannot be parsed, or if there are more than `limit` touches.
 ///
-/// Its id consists of the ids of the first and the last change. No writer stores this id in Redis, so the relay also
-/// invalidates what writers have already invalidated.
+/// The id of the result consists of the ids of the first and the last change. No writer stores such an id in Redis, so
+/// the relay also invalidates what writers have already invalidated.
 pub(super) fn summarize(rows: &[OutboxRow], limit: usize) -> Option<Change> {
     let mut touches = HashSet::new();
     for row in rows {
@@ -76,19 +85,26 @@ pub(super) struct OwnChanges {
 }
 
 impl OwnChanges {
-    /// `rows` are the transaction's outbox rows; `None` if it changed rows that the journal may not have.
-    pub(super) fn new(completeness: &Completeness, rows: Option<Vec<OutboxRow>>) -> Self {
-        let everything = || OwnChanges { touches: vec![Touch::Everything], ids: Vec::new() };
-        let Some(rows) = rows else {
-            completeness.note_silence();
-            return everything();
+    /// Every entry, with no name of a change.
+    pub(super) fn everything() -> Self {
+        OwnChanges { touches: vec![Touch::Everything], ids: Vec::new() }
+    }
+
+    pub(super) fn new(completeness: &Completeness, rows: OwnRows) -> Self {
+        let rows = match rows {
+            OwnRows::Known(rows) => rows,
+            OwnRows::Everything => return Self::everything(),
+            OwnRows::Silent => {
+                completeness.note_silence();
+                return Self::everything();
+            }
         };
         // While the journal has known defects, rows may be missing even if the catalog's facts equal those of the
         // inspection.
         if !completeness.defects().is_empty() {
-            return everything();
+            return Self::everything();
         }
-        let Some(changes) = parse(&rows) else { return everything() };
+        let Some(changes) = parse(&rows) else { return Self::everything() };
         let ids = changes.iter().map(|change| change.id.clone()).collect();
         let mut touches = touches_of(changes);
         touches.sort_unstable();
@@ -98,12 +114,17 @@ impl OwnChanges {
 
 impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
-    /// it right before the commit, which then returns the ids of the changes. It costs one statement. If a PostgreSQL
-    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred,
-    /// so that their changes are among the touches. If such a trigger refuses the transaction, this call fails.
-    /// Deferred foreign keys stay deferred. Returns [`Touch::Everything`] if an outbox row cannot be parsed, or if the
-    /// transaction changed rows that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a
-    /// defect, and the acknowledgement says `queued`.
+    /// it right before the commit, which then returns the ids of the changes.
+    ///
+    /// It costs one statement; on SQLite it costs two. If a PostgreSQL database has deferrable constraint triggers, it
+    /// costs three: it runs the triggers that the transaction has deferred, so that their changes are among the
+    /// touches. If such a trigger refuses the transaction, this call fails. Deferred foreign keys stay deferred.
+    ///
+    /// Returns [`Touch::Everything`] if an outbox row cannot be parsed, while
+    /// [`SqlJournal`](crate::journal::SqlJournal) has a defect, or if the transaction changed rows that the journal may
+    /// not have. In the last case the journal gets a defect, and the receipt says `queued`. It also
+    /// returns that after DDL of PostgreSQL that changes rows without a trigger, such as TRUNCATE of a partition; then the
+    /// receipt says `sent`.
     ///
     /// # Errors
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.
@@ -117,21 +138,21 @@ impl WriteTransaction {
         Ok(touches)
     }
 
-    async fn own_postgres(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
+    async fn own_postgres(&mut self) -> Result<OwnRows, Error> {
         let facts = postgres::facts(self.database().completeness());
-        let own = || sqlx::query_as(postgres::OWN).bind(facts.clone());
-        let mut rows: Vec<postgres::OwnRow> =
-            own().fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
-        if let Some(run) = postgres::run_deferred(&rows) {
+        let own = || sqlx::query_as::<_, postgres::OwnRow>(postgres::OWN).bind(facts.clone());
+        let mut row = own().fetch_one(self.statement()).await.map_err(Error::of_outbox)?;
+        if let Some(run) = row.run_deferred() {
             sqlx::query(run).execute(self.statement()).await?;
-            rows = own().fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
+            row = own().fetch_one(self.statement()).await.map_err(Error::of_outbox)?;
         }
-        postgres::own_rows(rows)
+        // A write transaction is READ COMMITTED, so no row is unread.
+        row.changed()
     }
 
-    async fn own_sqlite(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
-        let before = sqlite::last_row(self.database()).await?;
-        let own = sqlx::query_as(sqlite::OWN).bind(before);
+    async fn own_sqlite(&mut self) -> Result<OwnRows, Error> {
+        let last = sqlite::last_row(self.database()).await?;
+        let own = sqlx::query_as(sqlite::OWN).bind(last.id);
         let rows = own.fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
         Ok(sqlite::own_rows(self.database().completeness(), rows))
     }

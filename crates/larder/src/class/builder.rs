@@ -116,10 +116,10 @@ where
     }
 
     /// How long a read waits for its answer: at least 1 ms, and shorter than the load time-out. After that it gets an
-    /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and a load that has begun goes
-    /// on. It should be longer than the [Redis budget](crate::Builder::redis_budget): a read that leaves before
-    /// Redis answered begins no load. Reads without the tiers (caching is off, or within a load) have no soft time-out.
-    /// Default: a read waits until the load ends.
+    /// error of the kind [`ErrorKind::SoftTimeout`](crate::error::ErrorKind::SoftTimeout), and a load that has begun
+    /// goes on. The soft time-out should be longer than the [Redis budget](crate::Builder::redis_budget), because a
+    /// read that leaves before Redis has answered begins no load. Reads without the tiers (caching is off, or within a
+    /// load) have no soft time-out. Default: a read waits until the load ends.
     ///
     /// # Examples
     ///
@@ -152,8 +152,8 @@ where
     }
 
     /// Which consistency the class's reads have, unless a read chooses its own. With [`Consistency::Fresh`], no read is
-    /// answered from memory: use it for values on which a decision rests that must not be two seconds late. Where memory
-    /// is the only tier, without Redis and in a memory-only class, each such read loads, and
+    /// answered from memory: use it for values that decisions depend on, if values of two seconds ago are too old for
+    /// that. Where memory is the only tier, without Redis and in a memory-only class, each such read loads, and
     /// [`Class::get`](crate::class::Class::get) is always a miss. Default: [`Consistency::Bounded`].
     ///
     /// # Examples
@@ -311,7 +311,7 @@ where
         F: Fn(&V) -> u64 + Send + Sync + 'static,
     {
         let memory_of_type = (Some(TypeId::of::<F>()), std::any::type_name::<F>());
-        // A class's values have its type, so the value of another type does not occur.
+        // All values of a class have the type `V`, so the default, 0, is never used.
         let memory_of = move |value: &AnyValue| value.downcast_ref::<V>().map_or(0, &memory_of);
         ClassBuilder { memory_of: Some(Arc::new(memory_of)), memory_of_type, ..self }
     }
@@ -320,8 +320,8 @@ where
     /// class's own name, which is always a tag.
     ///
     /// `larder_sql`'s `SqlJournal::verify` fails if no row of a declared table touches the tag: a table with
-    /// `.entry("order", …)` touches one entry of the class `order`, and only with `.tag("order")` the tag. If only the
-    /// application invalidates the tag, name it in [`ClassBuilder::by_hand`].
+    /// `.entry("order", …)` touches one entry of the class `order`; it touches the tag only if it also has
+    /// `.tag("order")`. If only the application invalidates the tag, name it in [`ClassBuilder::by_hand`].
     pub fn tagged(mut self, tag: &str) -> Self {
         self.tags.push(tag.to_owned());
         self
@@ -331,8 +331,8 @@ where
     /// or of texts. For equal keys, it must return equal tags on every instance. Default: only the class's own tags.
     ///
     /// `larder_sql`'s `SqlJournal::verify` calls it with [`Key::sample`], and fails if no declared table has the group
-    /// of a tag that it returns; see also [`ClassBuilder::by_hand`]. Of a text that is no [`tag`](crate::tag()), and of
-    /// what it returns only for other keys, `verify` knows nothing.
+    /// of a tag that it returns; see also [`ClassBuilder::by_hand`]. `verify` cannot check a text that is no
+    /// [`tag`](crate::tag()), nor tags that `tags_of` returns only for other keys.
     pub fn tagged_by<F, T>(self, tags_of: F) -> Self
     where
         F: Fn(&K) -> T + Send + Sync + 'static,
@@ -344,8 +344,8 @@ where
     }
 
     /// Names the tags and groups of the class that only the application invalidates, and no change of a declared table:
-    /// `larder_sql`'s `SqlJournal::verify` then looks for no table that touches them. With the class's own name, `verify`
-    /// does not log that no table touches the class. Default: none.
+    /// `larder_sql`'s `SqlJournal::verify` then looks for no table that touches them. If the names include the class's
+    /// own, `verify` also does not log that no table touches the class. Default: none.
     ///
     /// # Examples
     ///

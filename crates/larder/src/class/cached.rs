@@ -1,4 +1,4 @@
-//! What the code of `#[cached]` calls.
+//! The traits and functions that the code from `#[cached]` uses.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::key::Key;
 use crate::loaded::Loaded;
 
 /// What a function with [`#[cached]`](macro@crate::cached) can return, if its class has values of type `V`: a `V`, an
-/// `Option<V>`, or a `Result` of one of them; instead of `V` also `Arc<V>`, which saves a clone at each hit. A `V` by
-/// itself has to be `Clone`. The error of a `Result` has to be made from [`Error`] by `From`, and to convert to
-/// `Box<dyn Error + Send + Sync>`, as `anyhow::Error` and an enum with `#[from] larder::Error` do.
+/// `Option<V>`, or a `Result` of one of them. Instead of `V` it can also have `Arc<V>`, which saves a clone at each
+/// hit; without an `Arc`, `V` has to be `Clone`. The error of a `Result` has to be `From<Error>` (see [`Error`]) and to
+/// convert to `Box<dyn Error + Send + Sync>`, as `anyhow::Error` and an enum with `#[from] larder::Error` do.
 #[diagnostic::on_unimplemented(
     message = "a cached function cannot return `{Self}` if its class has values of type `{V}`",
     note = "allowed are `Result<V, E>`, `Result<Option<V>, E>`, `V` and `Option<V>`, each also with `Arc<V>`",
@@ -27,7 +27,8 @@ pub trait CachedReturn<V>: Sized {
     #[doc(hidden)]
     fn into_loaded(self) -> Result<Option<Arc<V>>, BoxError>;
 
-    /// The answer of the read. `None` if this type cannot say it.
+    /// The answer of the read. `None` if this type cannot express it: an error without a `Result`, or an absent value
+    /// without an `Option`.
     #[doc(hidden)]
     fn from_read(read: Result<Option<Arc<V>>, Error>) -> Option<Self>;
 }
@@ -115,9 +116,9 @@ pub fn load_argument<T: LoadArgument + ?Sized>(argument: &T) -> T::Owned {
 
 /// Reads `key`; `load` begins the body of the cached function, with clones of its arguments.
 ///
-/// If the function's type cannot say what the read returned, the body runs in the caller's task, and its value is not
-/// stored: without a `Result`, each error of the read, such as a load that took too long or panicked, or an open breaker;
-/// without an `Option`, an absent value that another loader of the class found.
+/// If the function's type cannot express what the read returned, the body runs in the caller's task, and its value is
+/// not stored. A type without `Result` cannot express an error of the read: a load that took too long or panicked, or
+/// an open breaker. A type without `Option` cannot express an absent value that another loader of the class found.
 #[doc(hidden)]
 pub async fn read_cached<K, V, Q, R, L, F>(class: &Class<K, V>, key: &Q, load: L) -> R
 where
@@ -130,7 +131,7 @@ where
 {
     let begin_load = |_previous| -> Loading {
         let (core, loading) = (class.core.clone(), load());
-        Box::pin(async move {
+        Loading::of(async move {
             let timing = core.common.load_times.timing();
             let loaded = loading.await.into_loaded()?;
             drop(timing);

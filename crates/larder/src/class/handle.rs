@@ -132,10 +132,9 @@ pub struct Answer<V> {
     pub source: Source,
     /// Whether this read got the answer from another read of this process that was already loading it.
     pub is_shared: bool,
-    /// How long ago the answer's TTL ended: it is served because of the class's
-    /// [`stale_while_revalidate`](crate::policy::Policy::stale_while_revalidate) or
-    /// [`stale_if_error`](crate::policy::Policy::stale_if_error). `None` if the TTL has not ended. In both cases no
-    /// invalidation has reached it.
+    /// How long ago the answer's TTL ended; `None` if it has not ended. An answer after its TTL is served because of
+    /// the class's [`stale_while_revalidate`](crate::policy::Policy::stale_while_revalidate) or
+    /// [`stale_if_error`](crate::policy::Policy::stale_if_error). In both cases no invalidation has reached the entry.
     pub stale_by: Option<Duration>,
 }
 
@@ -166,8 +165,8 @@ where
     /// [`Error::load_error`] gives the error back.
     ///
     /// The load belongs to the cache: its future runs in a task of its own, so it borrows nothing (`Send + 'static`),
-    /// and if this read is dropped, the load goes on. The closure runs in this task, and only if a load is needed, so
-    /// it can borrow what the future gets a clone of:
+    /// and if this read is dropped, the load goes on. The closure `load` runs in the caller's task, and only if a load
+    /// is needed. So it can borrow, and give the future clones:
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -187,7 +186,8 @@ where
     ///
     /// # Errors
     ///
-    /// Only errors of the loader: it failed, it panicked, or it took longer than the load time-out or the soft time-out.
+    /// Only errors of the load: the loader failed, it panicked, or it took longer than the load time-out or the soft
+    /// time-out; or the class's breaker is open.
     pub async fn get_or_load<Q, L, F, T, E>(&self, key: &Q, load: L) -> Result<Option<Arc<V>>, Error>
     where
         Q: Key<K> + ?Sized,
@@ -299,8 +299,8 @@ where
     ///
     /// # Errors
     ///
-    /// Only errors of the loader: it failed, it panicked, or it took longer than the load time-out or the soft time-out;
-    /// or the class's breaker is open.
+    /// Only errors of the load: the loader failed, it panicked, or it took longer than the load time-out or the soft
+    /// time-out; or the class's breaker is open.
     pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
     where
         L: FnOnce() -> F,
@@ -311,9 +311,10 @@ where
         self.or_reload(|_| load()).await
     }
 
-    /// Does as [`ReadBuilder::or_load`], with a loader that gets the value which it is to replace: if an entry has aged,
-    /// see [`Policy`](crate::policy::Policy), and no invalidation has reached it. The loader can then ask its source
-    /// whether that changed, and answer [`Loaded::unchanged`](crate::Loaded::unchanged).
+    /// Does as [`ReadBuilder::or_load`], with a loader that gets the previous value: that of an entry which has aged,
+    /// see [`Policy`](crate::policy::Policy), and which no invalidation has reached; `None` if there is no such entry.
+    /// The loader can ask its source whether the value has changed. If not, it answers
+    /// [`Loaded::unchanged`](crate::Loaded::unchanged).
     ///
     /// # Errors
     ///
@@ -353,7 +354,7 @@ where
         let core = &self.class.core;
         let begin_load = |previous: Option<AnyPrevious>| -> Loading {
             let (core, loading) = (core.clone(), load(previous.and_then(AnyPrevious::typed)));
-            Box::pin(async move {
+            Loading::of(async move {
                 let timing = core.common.load_times.timing();
                 let loaded = loading.await.map_err(Into::into)?;
                 drop(timing);
@@ -363,7 +364,7 @@ where
         self.run(begin_load).await
     }
 
-    /// Reads the value; `begin_load` returns a loading without its type.
+    /// Reads the value. `begin_load` returns the future of the loader, with its types erased.
     pub(super) async fn run(
         self,
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,

@@ -1,12 +1,15 @@
 //! The keys that a class reads most, kept in a file over restarts, so that the next start can warm them.
 //!
 //! ```text
-//! larder hot keys 1                      the version of the format
-//! 8c1fa4e29b0d7733 7                     a checksum of the key, and the key as JSON; the most read one first
+//! larder hot keys 2                      the version of the format
+//! 8c1fa4e29b0d7733 196608 7              a checksum of the rest, the key's count, and the key as JSON; the most read one first
 //! ```
+//!
+//! The counts go on from those of the file, so a process that restarts often keeps the list.
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,15 +20,18 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{MissedTickBehavior, interval};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::key::KeyBuf;
-
-const HEADER: &str = "larder hot keys 1";
+const HEADER: &str = "larder hot keys 2";
 
 /// How many keys are kept.
 const KEYS: usize = 1_000;
 
-/// One read in so many is noted. It keeps the lock of the list out of most hits.
+/// One read in so many is noted, on average. It keeps the lock of the list out of most hits.
 const SAMPLE: u32 = 16;
+
+/// What one noted read adds to a count. A count loses 1/64 each minute, so after 44 minutes half of it is left; a key whose
+/// count is less than [`COUNT_MIN`] leaves the list: one that was noted once, after an hour and a half.
+const NOTED: u64 = 1 << 16;
+const COUNT_MIN: u64 = NOTED / 4;
 
 /// How often the file is written.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
@@ -34,8 +40,8 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
 thread_local! {
-    /// Counts this thread's reads, of all classes.
-    static READS: Cell<u32> = const { Cell::new(0) };
+    /// How many reads of this thread, of all classes, come before the next one that is noted.
+    static SKIPPED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// The most read keys of one class, as JSON.
@@ -45,6 +51,8 @@ pub(super) struct HotKeys {
     before: Vec<String>,
     /// Guards the counts. A read that finds it locked is not noted, so no read waits for it.
     counts: Mutex<Counts>,
+    /// Held while the file is written: two writers of this process have one temporary file.
+    saving: Mutex<()>,
 }
 
 /// The hot keys of a class whose keys have the owned form `O`.
@@ -62,10 +70,11 @@ impl<O> Clone for NotesHot<O> {
 impl<O> NotesHot<O> {
     pub(super) fn open(path: PathBuf, class: &str) -> Self
     where
-        O: Serialize,
+        O: Serialize + DeserializeOwned,
     {
         let encode = |key: &O| serde_json::to_string(key).ok();
-        NotesHot { keys: HotKeys::open(path, class), encode }
+        let is_key = |key: &str| serde_json::from_str::<O>(key).is_ok();
+        NotesHot { keys: HotKeys::open(path, class, is_key), encode }
     }
 
     pub(super) fn keys(&self) -> Arc<HotKeys> {
@@ -73,49 +82,71 @@ impl<O> NotesHot<O> {
     }
 
     /// Notes a read of `key`, if it is one of the sample.
-    pub(super) fn note(&self, spelled: impl FnOnce() -> KeyBuf, key: impl FnOnce() -> O) {
-        let reads = READS.get().wrapping_add(1);
-        READS.set(reads);
-        if reads.is_multiple_of(SAMPLE)
+    pub(super) fn note(&self, key: impl FnOnce() -> O) {
+        if is_sampled()
+            && let Some(key) = (self.encode)(&key())
             && let Ok(mut counts) = self.keys.counts.try_lock()
         {
-            counts.note(spelled(), || (self.encode)(&key()));
+            counts.note(key);
         }
     }
+}
+
+/// Whether this read is one of the sample. The gaps between samples are random, because an application that reads classes
+/// or keys in turns, such as 16 in a page, would otherwise have the same ones noted each time.
+fn is_sampled() -> bool {
+    let skipped = SKIPPED.get();
+    if let Some(left) = skipped.checked_sub(1) {
+        SKIPPED.set(left);
+        return false;
+    }
+    // From 0 to 30, so that a gap is 16 on average.
+    SKIPPED.set(rand::random_range(0..2 * SAMPLE - 1));
+    true
 }
 
 /// Space-Saving (Metwally, Agrawal, El Abbadi, 2005): a new key takes the place and the count of the least read one, so
 /// a key that has more than one in [`KEYS`] of the noted reads is always among them.
 struct Counts {
-    keys: HashMap<KeyBuf, (u64, String)>,
+    /// By the key as JSON.
+    keys: HashMap<String, u64>,
 }
 
 impl Counts {
-    fn note(&mut self, spelled: KeyBuf, key: impl FnOnce() -> Option<String>) {
-        if let Some((count, _)) = self.keys.get_mut(&spelled) {
-            *count += 1;
+    fn note(&mut self, key: String) {
+        if let Some(count) = self.keys.get_mut(&key) {
+            *count = count.saturating_add(NOTED);
             return;
         }
-        let Some(key) = key() else { return };
         let mut count = 0;
         if self.keys.len() >= KEYS {
-            let least = self.keys.iter().min_by_key(|(_, (count, _))| *count);
-            if let Some((least, of_least)) = least.map(|(key, (count, _))| (key.clone(), *count)) {
+            let least = self.keys.iter().min_by_key(|(_, count)| **count);
+            if let Some((least, of_least)) = least.map(|(key, count)| (key.clone(), *count)) {
                 count = of_least;
                 self.keys.remove(&least);
             }
         }
-        self.keys.insert(spelled, (count + 1, key));
+        self.keys.insert(key, count.saturating_add(NOTED));
+    }
+
+    /// Keys that are no longer read leave the list by this.
+    fn decay(&mut self) {
+        self.keys.retain(|_, count| {
+            *count -= *count / 64;
+            *count >= COUNT_MIN
+        });
     }
 }
 
 impl HotKeys {
     /// Reads the file, and writes it each minute as long as a handle of the class exists. A file that is missing or
     /// damaged is no error: what can be read of it is used.
-    fn open(path: PathBuf, class: &str) -> Arc<Self> {
-        let before = read(&path, class);
-        let counts = Mutex::new(Counts { keys: HashMap::new() });
-        let hot = Arc::new(HotKeys { path, before, counts });
+    fn open(path: PathBuf, class: &str, is_key: fn(&str) -> bool) -> Arc<Self> {
+        let lines = read(&path, class);
+        let counts = lines.iter().filter(|(_, key)| is_key(key)).map(|(count, key)| (key.clone(), *count));
+        let counts = Mutex::new(Counts { keys: counts.collect() });
+        let before = lines.into_iter().map(|(_, key)| key).collect();
+        let hot = Arc::new(HotKeys { path, before, counts, saving: Mutex::new(()) });
         tokio::spawn(save_periodically(Arc::downgrade(&hot), class.to_owned()));
         hot
     }
@@ -130,32 +161,37 @@ impl HotKeys {
         keys
     }
 
-    /// Writes the file, in one step: a reader finds the former file or the new one. Blocks. Afterwards each count is
-    /// halved, so that keys which are no longer read leave the list. If no read was noted, the former file stays.
+    /// Writes the file, in one step: a reader finds the former file or the new one. Blocks. If no read was noted, the
+    /// former file stays.
     pub(super) fn save(&self) -> io::Result<()> {
-        let mut keys: Vec<(u64, String)> = {
-            let mut counts = self.lock();
-            let keys = counts.keys.values().cloned().collect();
-            counts.keys.retain(|_, (count, _)| {
-                *count /= 2;
-                *count > 0
-            });
-            keys
-        };
+        let mut keys: Vec<(u64, String)> =
+            self.lock().keys.iter().map(|(key, count)| (*count, key.clone())).collect();
         if keys.is_empty() {
             return Ok(());
         }
         keys.sort_by(|(a, _), (b, _)| b.cmp(a));
         let mut text = format!("{HEADER}\n");
-        for (_, key) in keys {
-            text.push_str(&format!("{:016x} {key}\n", xxh3_64(key.as_bytes())));
+        for (count, key) in keys {
+            let line = format!("{count} {key}");
+            text.push_str(&format!("{:016x} {line}\n", xxh3_64(line.as_bytes())));
         }
-        let beside = self.path.with_extension("new");
-        let mut file = fs::File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        // The data is on the disk before the name leads to it.
-        file.sync_all()?;
-        fs::rename(&beside, &self.path)
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let beside = self.beside();
+        let written = fs::File::create(&beside).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            // The data is on the disk before the name leads to it.
+            file.sync_all()?;
+            fs::rename(&beside, &self.path)
+        });
+        // What is left of a write that failed has no use.
+        written.inspect_err(|_| drop(fs::remove_file(&beside)))
+    }
+
+    /// The name of the temporary file: no file of another class or process, whatever the extensions of the paths are.
+    fn beside(&self) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(format!(".{}.new", std::process::id()));
+        name.into()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -170,6 +206,7 @@ async fn save_periodically(hot: Weak<HotKeys>, class: String) {
     loop {
         ticks.tick().await;
         let Some(hot) = hot.upgrade() else { return };
+        hot.lock().decay();
         let saved = tokio::task::spawn_blocking(move || hot.save()).await;
         if let Ok(Err(error)) = saved {
             tracing::warn!(class, %error, "the file of the class's hot keys is not written");
@@ -177,7 +214,8 @@ async fn save_periodically(hot: Weak<HotKeys>, class: String) {
     }
 }
 
-fn read(path: &Path, class: &str) -> Vec<String> {
+/// The counts and keys of the file.
+fn read(path: &Path, class: &str) -> Vec<(u64, String)> {
     let text = match fs::metadata(path).map(|file| file.len()) {
         Ok(bytes) if bytes <= FILE_BYTES_MAX => fs::read(path),
         Ok(_) => Err(io::Error::other("it is too large")),
@@ -196,7 +234,7 @@ fn read(path: &Path, class: &str) -> Vec<String> {
         return Vec::new();
     };
     let lines: Vec<&str> = lines.lines().take(KEYS).collect();
-    let keys: Vec<String> = lines.iter().filter_map(|line| key_of(line)).collect();
+    let keys: Vec<(u64, String)> = lines.iter().filter_map(|line| count_and_key(line)).collect();
     let damaged = lines.len() - keys.len();
     if damaged > 0 {
         tracing::warn!(
@@ -209,10 +247,11 @@ fn read(path: &Path, class: &str) -> Vec<String> {
     keys
 }
 
-fn key_of(line: &str) -> Option<String> {
-    let (checksum, key) = line.split_once(' ')?;
-    let is_intact = u64::from_str_radix(checksum, 16).ok()? == xxh3_64(key.as_bytes());
-    is_intact.then(|| key.to_owned())
+fn count_and_key(line: &str) -> Option<(u64, String)> {
+    let (checksum, line) = line.split_once(' ')?;
+    let is_intact = u64::from_str_radix(checksum, 16).ok()? == xxh3_64(line.as_bytes());
+    let (count, key) = line.split_once(' ').filter(|_| is_intact)?;
+    Some((count.parse().ok()?, key.to_owned()))
 }
 
 #[cfg(test)]
@@ -221,27 +260,47 @@ mod tests {
 
     use super::*;
 
-    fn note(counts: &mut Counts, key: u32) {
-        counts.note(KeyBuf::from_slice(&key.to_le_bytes()), || Some(key.to_string()));
-    }
-
     #[test]
     fn a_frequent_key_stays_among_many_others() {
         let mut counts = Counts { keys: HashMap::new() };
         for nth in 0..20_000 {
-            note(&mut counts, 1_000 + nth);
+            counts.note((1_000 + nth).to_string());
             if nth % 100 == 0 {
-                note(&mut counts, 7);
+                counts.note("7".to_owned());
             }
         }
         assert_eq!(counts.keys.len(), KEYS);
-        assert!(counts.keys.values().any(|(_, key)| key == "7"));
+        assert!(counts.keys.contains_key("7"));
+    }
+
+    #[test]
+    fn a_key_that_is_no_longer_read_leaves_after_hours_and_not_after_minutes() {
+        let mut counts = Counts { keys: HashMap::new() };
+        counts.note("once".to_owned());
+        (0..1_000).for_each(|_| counts.note("often".to_owned()));
+        (0..60).for_each(|_| counts.decay());
+        assert_eq!(counts.keys.len(), 2, "after an hour");
+        (0..60).for_each(|_| counts.decay());
+        assert_eq!(counts.keys.keys().collect::<Vec<_>>(), ["often"]);
+        (0..8 * 60).for_each(|_| counts.decay());
+        assert!(counts.keys.is_empty(), "after ten hours");
+    }
+
+    /// Reads in turns: with a fixed step, one of the 16 would be every sample.
+    #[test]
+    fn a_sample_has_no_step() {
+        let mut noted = [0_u32; 16];
+        for nth in 0..160_000_usize {
+            noted[nth % 16] += u32::from(is_sampled());
+        }
+        assert!(noted.iter().all(|noted| (300..1_000).contains(noted)), "{noted:?}");
+        assert!((9_000..11_000).contains(&noted.iter().sum::<u32>()), "{noted:?}");
     }
 
     proptest! {
         #[test]
         fn hostile_lines_are_skipped(line in "\\PC{0,60}") {
-            prop_assert_eq!(key_of(&line), None);
+            prop_assert_eq!(count_and_key(&line), None);
         }
     }
 }

@@ -66,7 +66,7 @@ impl<O, V: Send + Sync + 'static> Loader<O, V> {
 }
 
 fn one<V: Send + Sync + 'static>(core: Arc<ClassCore>, loading: BoxedLoad<Loaded<V>>) -> Loading {
-    Box::pin(async move {
+    Loading::of(async move {
         let timing = core.common.load_times.timing();
         let loaded = loading.await?;
         drop(timing);
@@ -266,6 +266,11 @@ where
     K: Key + ToOwned + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
+    /// Whether the loader loads one key at a time.
+    pub(super) fn loads_alone(&self) -> bool {
+        matches!(self.loader, Loader::One(_))
+    }
+
     /// Returns the value of `key`; if no tier has it, the class's loader loads it. See [`Class::get_or_load`].
     ///
     /// # Errors
@@ -369,7 +374,7 @@ where
         let LoadingClass { class, loader, hot } = self.class;
         let key = self.read.key;
         if let Some(hot) = hot {
-            hot.note(|| class.key(key), || key.with_key(K::to_owned));
+            hot.note(|| key.with_key(K::to_owned));
         }
         let missing =
             |previous| MissingKey { spelled: class.key(key), key: key.with_key(K::to_owned), previous };
@@ -390,7 +395,7 @@ where
     pub async fn fetch(self) -> Vec<Result<Answer<V>, Error>> {
         let LoadingClass { class, loader, hot } = self.class;
         if let Some(hot) = hot.as_ref().filter(|_| self.notes) {
-            self.read.keys.iter().for_each(|key| hot.note(|| class.key(key), || key.with_key(K::to_owned)));
+            self.read.keys.iter().for_each(|key| hot.note(|| key.with_key(K::to_owned)));
         }
         self.read.run(|missing| loader.begin_all(&class.core, missing)).await
     }

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
 use crate::class::handle::{Answer, Class};
-use crate::engine::{BATCH_KEYS_MAX, BatchLoad, ClassCore, Loading, ReadOptions};
+use crate::engine::{BATCH_KEYS_MAX, BatchCall, BatchLoad, ClassCore, Loading, ReadOptions};
 use crate::error::{BoxError, Error, SharedLoadError};
 use crate::key::{Key, KeyBuf};
 use crate::loaded::{AnyLoaded, AnyPrevious, IntoLoaded, Loaded};
@@ -39,8 +39,8 @@ where
     /// twice is read once.
     ///
     /// Each key is read as by [`Class::get_or_load`]: it has a flight and a lease of its own, so an invalidation of one
-    /// key does not touch the others. What is shared is the way: one `MGET`, one round trip for the leases, one call of
-    /// the loader. A key that another read or another instance is loading is waited for; if that load gives no answer,
+    /// key does not touch the others. The keys share round trips: one `MGET`, one for the leases, one call of the
+    /// loader. A key that another read or another instance is loading is waited for; if that load gives no answer,
     /// `load` is called once more, for that key. More than 250 keys are read 250 at a time.
     ///
     /// The loader gets owned keys and returns pairs of a key and its value: a `Vec`, a `HashMap`, or whatever iterates
@@ -234,7 +234,10 @@ enum BatchOutcome {
 }
 
 /// One call of a loader for several keys. Whichever of its loadings is polled runs it; if all are dropped, it is dropped.
-pub(super) struct SharedLoad(Shared<BoxFuture<'static, Arc<BatchOutcome>>>);
+pub(super) struct SharedLoad {
+    run: Shared<BoxFuture<'static, Arc<BatchOutcome>>>,
+    call: Arc<BatchCall>,
+}
 
 impl SharedLoad {
     /// `load` is the loader's future; it was called for `asked`.
@@ -244,7 +247,8 @@ impl SharedLoad {
         load: impl Future<Output = Result<Vec<(KeyBuf, Loaded<V>)>, BoxError>> + Send + 'static,
     ) -> Self {
         count(&core.common.counters.batches);
-        let core = core.clone();
+        let (core, call) = (core.clone(), Arc::<BatchCall>::default());
+        let ended = call.clone();
         let run = async move {
             let timed = async {
                 let timing = core.common.load_times.timing();
@@ -254,17 +258,19 @@ impl SharedLoad {
             };
             let (answers, spoiled) = run_load(timed).await;
             let answers = answers.and_then(|answers| check(&asked, answers));
+            ended.end(answers.as_ref().map_or(true, |answers| has_failed(&asked, answers)));
             BatchOutcome::Ended { answers: answers.map_err(|error| Error::load(&core.name, error)), spoiled }
         };
         // Caught, so that only the first panic is reported, and the load of each key then panics in silence.
         let run = AssertUnwindSafe(run.in_current_span()).catch_unwind();
-        SharedLoad(run.map(|ended| Arc::new(ended.unwrap_or(BatchOutcome::Panicked))).boxed().shared())
+        let run = run.map(|ended| Arc::new(ended.unwrap_or(BatchOutcome::Panicked))).boxed().shared();
+        SharedLoad { run, call }
     }
 
     /// The loading of `key`, one of the keys for which the loader was called.
     pub(super) fn loading(&self, key: KeyBuf) -> Loading {
-        let run = self.0.clone();
-        Box::pin(async move {
+        let run = self.run.clone();
+        let load = async move {
             match &*run.await {
                 BatchOutcome::Ended { answers, spoiled } => {
                     // The run has a mark of its own; this marks the load of this key.
@@ -276,7 +282,8 @@ impl SharedLoad {
                 }
                 BatchOutcome::Panicked => resume_unwind(Box::new("the batch's loader panicked")),
             }
-        })
+        };
+        Loading::of_batch(load, &self.call)
     }
 }
 
@@ -297,4 +304,9 @@ fn check<V: Send + Sync + 'static>(
         }
     }
     Ok(checked)
+}
+
+/// Whether the call has failed although it returned: it has an error for each of its keys.
+fn has_failed(asked: &[KeyBuf], answers: &BatchAnswers) -> bool {
+    asked.iter().all(|key| answers.get(key).is_some_and(Loaded::is_failed))
 }

@@ -53,8 +53,8 @@ where
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if
     /// - the name is empty, longer than 128 bytes or contains control characters;
-    /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection, size,
-    ///   time-outs, consistency or tags, or the same [`columns`](ClassBuilder::columns) in another order;
+    /// - the class is already open with other settings, such as another value type, time-out or tag, or the same
+    ///   [`columns`](ClassBuilder::columns) in another order;
     /// - the class is already open with keys of other kinds (`i32` and `str`: `07` would be another entry of the row
     ///   7), or with another key type, if the kinds of both are unknown;
     /// - [`by_hand`](ClassBuilder::by_hand) names a tag that the class does not have;
@@ -119,7 +119,7 @@ where
         }
     }
 
-    /// A cache without Redis needs no secret: no value leaves the process.
+    /// The sealer of the class's entries. A cache without Redis needs no secret, because no value leaves the process.
     fn sealer(&self) -> Result<Sealer, Error> {
         if self.compress_above.is_some() && self.protection == Protection::Sealed {
             return Err(Error::config(format!(
@@ -139,7 +139,7 @@ where
         })
     }
 
-    /// The class's load time-out, if that, its soft time-out and its policy are allowed.
+    /// Checks the policy, the breaker and both time-outs. Returns the load time-out.
     fn checked_load_timeout(&self) -> Result<Duration, Error> {
         let wrong = |what: &str, value: Duration, allowed: String| {
             Error::config(format!("class {:?}: {what} {value:?}: allowed is {allowed}", self.name))
@@ -215,9 +215,8 @@ where
     }
 }
 
-/// The groups of the tags that `tags_of` returns for one sample key, and whether entries may have tags in other groups
-/// or in none: if the key type has no sample, if the closure panics or returns no tag, or if one of its tags has no
-/// group.
+/// Returns the groups of the tags that `tags_of` returns for one sample key. The flag is true if entries may have other
+/// tags: the key type has no sample, the closure panics or returns no tag, or one of its tags has no group.
 fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> (Vec<TagGroup>, bool) {
     // The application's closure may panic for a key that the application never makes. The groups are then unknown.
     let tags = K::sample().and_then(|sample| catch_unwind(AssertUnwindSafe(|| tags_of(&sample))).ok());

@@ -19,6 +19,9 @@ use crate::uncached::is_uncached;
 /// How many keys are read at once. A reader whose key is among them waits for the load of so many.
 const WARM_KEYS: usize = 100;
 
+/// As [`WARM_KEYS`], if the class's loader loads one key: then each of the keys is a call of it.
+const WARM_KEYS_ALONE: usize = 4;
+
 /// How many reads of so many keys run at once, so that most of the database's connections stay free for readers.
 const WARM_READS: usize = 2;
 
@@ -72,7 +75,8 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Reads `keys`, so that their entries are cached before readers ask for them: at the start of a process, or after
-    /// an import. What is cached is not loaded. It reads 100 keys at a time, twice at once. Its loads are those of
+    /// an import. What is cached is not loaded. It reads 100 keys at a time, twice at once; with a loader of one key four
+    /// at a time, so that at most eight loads run at once. Its loads are those of
     /// [`LoadingClass::fetch_many`], so a reader of one of the keys follows the load, and an invalidation during it is
     /// not overtaken. The reads count in the class's [`stats`](crate::class::Class::stats).
     ///
@@ -103,7 +107,8 @@ where
         if !self.core.is_on(&self.engine) || is_uncached() {
             return report;
         }
-        let reads = keys.chunks(WARM_KEYS).map(|keys| {
+        let at_once = if self.loads_alone() { WARM_KEYS_ALONE } else { WARM_KEYS };
+        let reads = keys.chunks(at_once).map(|keys| {
             let mut read = self.read_many(keys);
             read.notes = false;
             read.fetch()

@@ -88,7 +88,9 @@ mod tests {
         let (coder, value) = (Coder::of::<V>(Codec::Raw), Arc::new(value));
         let encoded = coder.encode_verified(&(value.clone() as AnyValue), 100).unwrap();
         assert_eq!(encoded.value.value.downcast_ref::<V>(), Some(&*value));
-        let decoded = coder.decode(&encoded.payload, encoded.digest, ProtocolRules::default()).unwrap();
+        let decoded = coder
+            .decode(Codec::Raw.id(), &encoded.payload, encoded.digest, ProtocolRules::default())
+            .unwrap();
         assert_eq!(decoded.value.downcast_ref::<V>(), Some(&*value));
         assert!(decoded.memory_bytes >= encoded.payload.len() as u64);
         assert!(matches!(
@@ -109,8 +111,14 @@ mod tests {
             Coder::of::<Vec<u8>>(Codec::Raw).encode_verified(&(Arc::new(b"abc".to_vec()) as AnyValue), 100);
         let (payload, digest) = vec.map(|encoded| (encoded.payload, encoded.digest)).unwrap();
         let text = Coder::of::<String>(Codec::Raw);
-        assert!(matches!(text.decode(&payload, digest, ProtocolRules::default()), Err(CodecError::Shape)));
-        assert!(matches!(text.decode(b"\xff", digest, ProtocolRules::default()), Err(CodecError::Text)));
+        assert!(matches!(
+            text.decode(Codec::Raw.id(), &payload, digest, ProtocolRules::default()),
+            Err(CodecError::Shape)
+        ));
+        assert!(matches!(
+            text.decode(Codec::Raw.id(), b"\xff", digest, ProtocolRules::default()),
+            Err(CodecError::Text)
+        ));
         assert!(!Coder::is_raw::<Vec<u16>>() && Coder::is_raw::<Bytes>());
     }
 }

@@ -24,7 +24,7 @@ impl Parts {
         self.buffered += usize::from(std::any::type_name::<V>().contains("::Content<"));
     }
 
-    /// The size of one part. Key and value are aligned to 8 bytes if they are not smaller.
+    /// The size of one part. If key and value together are larger than 8 bytes, they count as aligned to 8 bytes.
     fn bytes(&self) -> usize {
         let both = self.key_bytes + self.value_bytes;
         if both > 8 { both.next_multiple_of(8) } else { both }
@@ -43,8 +43,8 @@ pub(super) fn collection_bytes(name: &str, parts: &Parts) -> u64 {
     if is_table || parts.is_map { table_bytes(parts) } else { array_bytes(parts) }
 }
 
-/// Serde buffers what no field of a struct takes, for the field that has `flatten`. That field is a map whose type is
-/// unknown here: a pair is taken as one and a half parts of the buffer, 48 bytes.
+/// Serde buffers the parts that no other field of a struct takes, for the field that has `flatten`. That field is a map
+/// whose type is unknown here, so each of its pairs counts as one and a half parts of the buffer, 48 bytes.
 pub(super) fn buffered_bytes(parts: &Parts) -> u64 {
     heap_bytes(parts.buffered * parts.value_bytes * 3 / 2)
 }
@@ -75,7 +75,7 @@ fn table_bytes(parts: &Parts) -> u64 {
     heap_bytes((buckets * parts.bytes()).next_multiple_of(16) + buckets + 16)
 }
 
-/// A B-tree whose keys arrived in order: each full node of 11 parts leaves 6 in it and moves one up.
+/// A B-tree whose keys arrived in order. A node with 11 parts is full: its split leaves 6 parts in it and moves one up.
 fn tree_bytes(parts: &Parts) -> u64 {
     let leaf = (11 * parts.bytes() + 12).next_multiple_of(8);
     let (mut nodes, mut moved) = nodes(parts.count);

@@ -1,20 +1,20 @@
 //! Measures the memory that a value takes while serde decodes it. No second walk over the value is needed.
 //!
-//! A [`Metered`] deserializer wraps the codec's own. Serde names it the Rust type of every part: of the elements of a
-//! sequence, of the keys and values of a map, of what a `Box` holds. So sizes include padding, the largest variant of an
-//! enum, and the room that a `Vec` or a hash table keeps free.
+//! A [`Metered`] deserializer wraps the codec's own. Serde calls it with the Rust type of every part: of the elements
+//! of a sequence, of the keys and values of a map, of what a `Box` holds. So sizes include padding, the largest variant
+//! of an enum, and the room that a `Vec` or a hash table keeps free.
 //!
-//! It measures exactly what std's types allocate: `String`, `Vec`, `VecDeque`, `Box`, `Arc`, `HashMap`, `HashSet`,
+//! The sizes are exact for what std's types allocate: `String`, `Vec`, `VecDeque`, `Box`, `Arc`, `HashMap`, `HashSet`,
 //! `BTreeMap`, `BTreeSet`. Limits:
 //! - A type of another crate counts as if a text were a `String`, a sequence a `Vec`, and a map a `HashMap`. A short text
 //!   inside such a type is counted, even if it takes no allocation.
 //! - Parts that serde buffers (`flatten`, `untagged`, internally tagged enums) count as serde's buffer, 32 bytes a part.
 //! - What serde does not decode (`skip`, memory behind a cell that fills later) is not counted.
 //!
-//! A class whose values are such types says their size itself:
+//! If the values of a class have such types, the class can say their size itself:
 //! [`memory_of`](crate::class::ClassBuilder::memory_of).
 //!
-//! It also limits the nesting. Codecs decode recursively, and a stack overflow ends the process.
+//! The deserializer also limits the nesting, because codecs decode recursively, and a stack overflow ends the process.
 
 mod collections;
 mod visitor;
@@ -27,8 +27,8 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Visitor};
 use crate::allocation::{arc_bytes, heap_bytes};
 use crate::deep_size::visitor::{MeteredVisitor, Shape};
 
-/// The deepest nesting that is decoded. The digest refuses less, see `digest`; so only bytes that this cache did not
-/// write reach it.
+/// The deepest nesting that is decoded. The digest refuses values that are nested more than 200 deep, so no value that
+/// this cache wrote reaches this limit; other bytes can.
 const DEPTH_MAX: u16 = 400;
 
 /// Decodes a value. Returns it with the bytes that it takes on the heap, behind its own `size_of`.
@@ -52,17 +52,17 @@ impl Meter {
     }
 }
 
-/// Where a value is decoded.
+/// The place of a value inside the value that is decoded.
 #[derive(Clone, Copy)]
 struct Seat<'m> {
     meter: &'m Meter,
-    /// The number of parts that contain it.
+    /// The number of parts that contain the value.
     depth: u16,
-    /// The pointer that will hold it.
+    /// The pointer that will hold the value.
     pointer: Pointer,
 }
 
-/// The kind of pointer of which a value is the target.
+/// The kind of pointer that holds a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pointer {
     None,
@@ -72,12 +72,13 @@ enum Pointer {
 }
 
 impl Pointer {
-    /// The pointer that `T` is. The name of a type is not guaranteed to stay, so a test compares those used here.
+    /// The kind of pointer that `T` is, by its name. The names of types are not guaranteed, so a test compares those
+    /// that are used here.
     fn of<T>() -> Self {
         Pointer::named(type_name::<T>())
     }
 
-    /// The pointer that an `Option` of it contains.
+    /// The kind of pointer that `T` contains if `T` is an `Option`.
     fn inside_option<T>() -> Self {
         type_name::<T>().strip_prefix("core::option::Option<").map_or(Pointer::None, Pointer::named)
     }
@@ -103,7 +104,7 @@ impl<'m> Seat<'m> {
         Seat { depth: self.depth + 1, pointer, ..self }
     }
 
-    /// Counts the target of the pointer, if this value is one, and refuses a value that is nested too deep.
+    /// If a pointer holds this value, counts the pointer's allocation. Refuses a value that is nested too deep.
     fn enter<V, E: serde::de::Error>(&self) -> Result<(), E> {
         if self.depth > DEPTH_MAX {
             return Err(E::custom(format_args!("the value is nested more than {DEPTH_MAX} deep")));

@@ -1,4 +1,4 @@
-//! The sizes of std's types, compared with what their allocations are.
+//! Compares the measured sizes of std's types with their real allocations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -102,7 +102,7 @@ fn maps_take_their_tables_and_nodes() {
     assert_eq!(owned(&tree)[1], 2 * heap_bytes(104) + heap_bytes(200));
 }
 
-/// Parts of which serde makes a buffer first are counted too, and not much too high.
+/// The parts that serde buffers are counted too, and not much too high.
 #[test]
 fn what_serde_buffers_is_counted() {
     #[derive(Serialize, Deserialize)]

@@ -25,7 +25,7 @@ pub(super) struct MeteredVisitor<'m, V> {
 }
 
 impl<'de, V: Visitor<'de>> MeteredVisitor<'_, V> {
-    /// Counts `bytes` of a text or of bytes, unless the type that takes them owns no memory.
+    /// Counts the `bytes` of a text or of a byte string, unless the type of the value owns no memory.
     fn count_content(&self, bytes: usize) {
         if needs_drop::<V::Value>() {
             self.seat.meter.add(heap_bytes(bytes));
@@ -103,7 +103,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for MeteredVisitor<'_, V> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
         let parts = Parts { announced: access.size_hint(), ..Parts::default() };
-        // The visitor gets a reference, so that the parts can be read after it.
+        // The visitor gets a reference, so that the parts can be read after it has returned.
         let mut access = MeteredAccess { inner: access, seat: self.seat, parts };
         let value = self.inner.visit_seq(&mut access)?;
         if self.shape == Shape::Collection {
@@ -116,7 +116,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for MeteredVisitor<'_, V> {
         let parts = Parts { announced: access.size_hint(), is_map: true, ..Parts::default() };
         let mut access = MeteredAccess { inner: access, seat: self.seat, parts };
         let value = self.inner.visit_map(&mut access)?;
-        // A struct with `flatten` is decoded as a map, and so are others.
+        // A struct with `flatten` is also decoded as a map; serde buffers some of its parts.
         self.seat.meter.add(match self.shape {
             _ if access.parts.buffered > 0 => buffered_bytes(&access.parts),
             Shape::Collection => collection_bytes(type_name::<V::Value>(), &access.parts),
@@ -190,7 +190,7 @@ impl<'de, 'm, A: EnumAccess<'de>> EnumAccess<'de> for MeteredAccess<'m, A> {
     type Variant = MeteredAccess<'m, A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
-        // The name of a variant is not kept.
+        // The seed is passed on as it is: a value does not keep the name of its variant.
         let (name, variant) = self.inner.variant_seed(seed)?;
         Ok((name, MeteredAccess { inner: variant, seat: self.seat, parts: self.parts }))
     }

@@ -11,7 +11,8 @@
 
 use std::time::Duration;
 
-use crate::engine::load::{Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::StoreCondition;
 use crate::engine::plan::{AnchoredRight, LoadBegin, LoadPlan};
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
@@ -20,12 +21,12 @@ use crate::local::outcome::{FlightResult, LoadOutcome};
 use crate::local::permit::LocalPermit;
 use crate::policy::Policy;
 use crate::protocol::frame::{Frame, fingerprint};
+use crate::protocol::lease::Unused;
 use crate::protocol::rules::ProtocolRule;
 use crate::protocol::token::Token;
 use crate::remote::Fault;
 use crate::remote::validity::Epoch;
 use crate::source::NotStoredReason;
-use crate::stats::count;
 
 /// The most attempts of a read to get a tracked anchor. The first read of a key needs two attempts: the first one sets
 /// the anchor, and Redis also reports this SET, which voids the permit of that attempt. If four attempts fail, other
@@ -87,8 +88,8 @@ impl Engine {
         })
     }
 
-    /// Makes sure that an anchor is stored under the key and that its reports reach this process. `None` if other
-    /// programs changed the key during every attempt.
+    /// Makes sure that an anchor is stored under the key, and that Redis reports every change of the key to this
+    /// process. `None` if other programs changed the key during every attempt.
     pub(super) async fn anchor(
         &self,
         class: &ClassCore,
@@ -122,10 +123,9 @@ impl Engine {
                 continue;
             }
             // Any other frame under the key is replaced without being decoded: it is from another release, or forged.
-            let replace = reply.value.as_ref().filter(|_| !is_anchored).map(fingerprint);
-            if replace.is_some() {
-                count(&class.common.counters.passed_over);
-            }
+            let other = reply.value.as_ref().filter(|_| !is_anchored);
+            class.note_unused(&self.redis_key(&entry_ref.key), &Unused::of(other));
+            let replace = other.map(fingerprint);
             self.unlink_broken_tags(class, shared, &reply).await?;
             let frame = Token::random().anchor_frame();
             shared.set_frame(&entry_ref.key, frame, life, replace.as_ref(), &missing).await?;
@@ -142,7 +142,8 @@ impl Engine {
         for (nth, (tag, token)) in (1..).zip(&reply.tags) {
             if let Some(token) = token {
                 let slot = Slot::token(*token, Origin::Guarded);
-                // A token that was overtaken is missing, and the entry that follows is not inserted or not served.
+                // If an invalidation came in between, memory does not get this token. Then the entry that has the tag
+                // is not inserted either, or is not served.
                 let _ = self.local.insert_tracked(&reply.seqs, nth, tag.to_bytes(), slot);
             }
         }

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
 use crate::engine::budget::spend;
-use crate::engine::load::Loading;
+use crate::engine::call::Loading;
 use crate::engine::read::{ReadOptions, ReadOutcome};
 use crate::engine::{ClassCore, Engine, SharedTier, Tags};
 use crate::error::Error;
@@ -125,15 +125,9 @@ impl BatchRequests {
 
     /// The loading of one key, which the loader's next call begins.
     fn loading(&self, load: BatchLoad) -> Loading {
-        let (reply, begun) = oneshot::channel();
+        let (reply, loading) = Loading::awaited();
         lock(&self.loads).push(LoadRequest { load, reply });
-        Box::pin(async move {
-            match begun.await {
-                Ok(loading) => loading.await,
-                // The application's closure panicked. The panic goes on in the caller; here it ends the flight.
-                Err(_) => resume_unwind(Box::new("the call of the batch's loader panicked")),
-            }
-        })
+        loading
     }
 }
 
@@ -250,9 +244,19 @@ impl Engine {
                 }
                 let split = loads.into_iter().map(|LoadRequest { load, reply }| (load, reply));
                 let (loads, replies): (Vec<_>, Vec<_>) = split.unzip();
-                for (reply, loading) in replies.into_iter().zip(begin_loads(loads)) {
+                // The flights of a closure that panics get a panic. If the batch is dropped instead, they have no
+                // outcome, because no load has failed.
+                let begun = catch_unwind(AssertUnwindSafe(|| begin_loads(loads)));
+                let (loadings, panic) = match begun {
+                    Ok(loadings) => (loadings, None),
+                    Err(panic) => (Loading::panicked(replies.len()), Some(panic)),
+                };
+                for (reply, loading) in replies.into_iter().zip(loadings) {
                     // An error means that the load was given up meanwhile.
                     let _ = reply.send(loading);
+                }
+                if let Some(panic) = panic {
+                    resume_unwind(panic);
                 }
             }
         };

@@ -1,9 +1,10 @@
 //! The budget of a request: how long all its work in Redis may take together.
 //!
-//! The work of a request is one future, and its budget belongs to that future's task: each round trip that the request
-//! waits for is taken from it. What no read waits for has no budget: invalidations, which are promises, renewals of
-//! leases, refreshes in the background, and everything that the keeper and the relay send. A wait for another instance's
-//! load is no work in Redis, and after it the budget begins again.
+//! A request runs as one future, and its budget is a task-local value of that future. Each round trip that the request
+//! waits for uses up some of the budget. The following work has none: invalidations, because they are promises, and all
+//! that no read waits for, such as renewals of leases, refreshes in the background, and everything that the keeper and
+//! the relay send. A wait for another instance's load is no work in Redis: after it, the request gets its full budget
+//! again.
 //!
 //! Invariant, checked by the test of the same name:
 //! - `a_request_spends_one_budget`: between two waits for another instance's load, the times in which a request waits for
@@ -31,21 +32,28 @@ struct RedisBudget {
     spending: Mutex<Spending>,
 }
 
-/// The lock guards the three fields together, so that a moment in which two round trips are on their way counts once. It
-/// is held to read or to change them, never across an await.
+/// What a request has spent. One lock guards all fields, so that time during which two round trips are under way counts
+/// once. It is held to read or to change the fields, never across an await.
 struct Spending {
     used: Duration,
-    /// The round trips on their way, and since when there has been at least one.
+    /// How many round trips are under way. Their time after `since` is not yet in `used`.
     under_way: usize,
     since: Instant,
     /// Whether a round trip was cut short or not begun.
     is_spent: bool,
+    /// Whether that was counted.
+    is_noted: bool,
 }
 
 impl RedisBudget {
     fn new(limit: Duration) -> Self {
-        let spending =
-            Spending { used: Duration::ZERO, under_way: 0, since: Instant::now(), is_spent: false };
+        let spending = Spending {
+            used: Duration::ZERO,
+            under_way: 0,
+            since: Instant::now(),
+            is_spent: false,
+            is_noted: false,
+        };
         RedisBudget { limit, spending: Mutex::new(spending) }
     }
 
@@ -53,7 +61,13 @@ impl RedisBudget {
         self.spending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a round trip, and returns what is left for it.
+    /// Whether the budget is spent and this call is the first to learn it.
+    fn is_newly_spent(&self) -> bool {
+        let mut spending = self.lock();
+        spending.is_spent && !std::mem::replace(&mut spending.is_noted, true)
+    }
+
+    /// Begins a round trip. Returns the rest of the budget, and a guard whose drop ends the round trip.
     fn begin(&self) -> (Duration, RoundTrip<'_>) {
         let mut spending = self.lock();
         let now = Instant::now();
@@ -66,7 +80,7 @@ impl RedisBudget {
     }
 }
 
-/// A round trip on its way. It ends also if its read is dropped.
+/// A round trip under way. Its drop ends it, also if the read is dropped.
 struct RoundTrip<'a>(&'a RedisBudget);
 
 impl Drop for RoundTrip<'_> {
@@ -80,8 +94,9 @@ impl Drop for RoundTrip<'_> {
     }
 }
 
-/// Does a round trip that the present request waits for. Returns [`Fault::Spent`] when the budget is spent; if nothing is
-/// left of it, the round trip does not begin. A request that was sent may still be executed, as after a time-out.
+/// Runs a round trip that the present request waits for, on that request's budget. Returns [`Fault::Spent`] if the
+/// budget ends before the answer arrives; if it has ended already, nothing is sent. Redis may still execute a command
+/// that was sent, as after any time-out.
 pub(super) async fn spend<T>(round_trip: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let Ok(budget) = BUDGET.try_with(Arc::clone) else { return round_trip.await };
     let (left, _under_way) = budget.begin();
@@ -95,8 +110,8 @@ pub(super) async fn spend<T>(round_trip: impl Future<Output = Result<T, Fault>>)
     answer
 }
 
-/// Gives the present request its budget again, after a wait for another instance's load. Otherwise the looks during a long
-/// load would spend it, and the request would load beside the other instance although Redis is well.
+/// Gives the present request its full budget again, after a wait for another instance's load. Otherwise the look-ups
+/// during a long load would use up the budget, and this process would run the same load although Redis works.
 pub(super) fn renew() {
     let _ = BUDGET.try_with(|budget| {
         let mut spending = budget.lock();
@@ -104,7 +119,7 @@ pub(super) fn renew() {
     });
 }
 
-/// Runs `work`, which goes on in a task of its own, on the budget of the present request.
+/// Wraps `work`, which will run in a task of its own, so that it uses the budget of the present request.
 pub(super) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let budget = BUDGET.try_with(Arc::clone).ok();
     async move {
@@ -116,22 +131,36 @@ pub(super) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
 }
 
 impl Engine {
-    /// Runs a request on a budget, which it makes if `request` is not a part of another one.
+    /// Runs a request on a budget, which it makes if `request` is not a part of another one. A spent budget counts once,
+    /// for the class that spent it.
     pub(crate) async fn budgeted<T>(&self, class: &ClassCore, request: impl Future<Output = T>) -> T {
-        let Some(shared) = self.shared.as_ref().filter(|_| BUDGET.try_with(|_| ()).is_err()) else {
-            return request.await;
+        let Some(shared) = &self.shared else { return request.await };
+        let (budget, outcome) = match BUDGET.try_with(Arc::clone) {
+            Ok(budget) => (budget, request.await),
+            Err(_) => {
+                let budget = Arc::new(RedisBudget::new(shared.budget));
+                (budget.clone(), BUDGET.scope(budget, request).await)
+            }
         };
-        let budget = Arc::new(RedisBudget::new(shared.budget));
-        let outcome = BUDGET.scope(budget.clone(), request).await;
-        if budget.lock().is_spent {
+        if budget.is_newly_spent() {
             class.note_spent_budget(budget.limit);
         }
         outcome
     }
+
+    /// Runs what an application does for one request on one budget.
+    pub(crate) async fn with_budget<T>(&self, request: impl Future<Output = T>) -> T {
+        match &self.shared {
+            Some(shared) if BUDGET.try_with(|_| ()).is_err() => {
+                BUDGET.scope(Arc::new(RedisBudget::new(shared.budget)), request).await
+            }
+            _ => request.await,
+        }
+    }
 }
 
 impl Fault {
-    /// Why an entry is not stored that Redis did not confirm.
+    /// The reason why an entry counts as not stored, if its write to Redis ended with this fault.
     pub(super) fn not_stored(self) -> NotStoredReason {
         match self {
             Fault::Spent => NotStoredReason::BudgetSpent,
@@ -173,7 +202,7 @@ mod tests {
         let budget = Arc::new(RedisBudget::new(200 * MS));
         let request = async {
             let began = Instant::now();
-            // At the same time, they count once. What comes between round trips does not count.
+            // Round trips at the same time count once. Time between round trips does not count.
             assert_eq!(tokio::join!(takes(40 * MS), takes(40 * MS), takes(30 * MS)).0, Ok(()));
             sleep(300 * MS).await;
             assert!(!budget.lock().is_spent && budget.lock().used < 100 * MS, "{:?}", budget.lock().used);

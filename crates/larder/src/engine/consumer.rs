@@ -1,8 +1,8 @@
 //! Without Redis, this process consumes the journal itself and removes from memory what any commit touched.
 //!
 //! Invariant, checked by the test of the same name:
-//! - `memory_applied_what_its_guard_certifies`: until the granted instant, no copy in memory is older than a snapshot
-//!   of the database that was taken at most the staleness bound earlier.
+//! - `memory_applied_what_its_guard_certifies`: until the granted instant, every copy in memory is at least as new as a
+//!   snapshot of the database that is at most as old as the staleness bound.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,8 @@ pub(crate) struct Consumer {
 }
 
 /// Changes that this process has already applied to its memory, the oldest first. Invariant: a change is in the list
-/// only after it was committed and its touches were removed from memory, so every later copy has seen it.
+/// only after it was committed and its touches were removed from memory, so every copy that is loaded later contains
+/// the change.
 ///
 /// The lock is held for a few statements, and never together with another lock.
 #[derive(Default)]
@@ -50,7 +51,8 @@ impl AppliedChanges {
     }
 
     /// Returns all changes, and removes the first `count` changes from the list. These were committed before this poll
-    /// began, so no later poll reports them, unless this poll fails. Then a later poll removes their entries once more.
+    /// began, so no later poll reports them. Exception: if this poll fails, a later poll reports them, and removes
+    /// their entries once more.
     fn take(&self, count: usize) -> HashSet<ChangeId> {
         let mut changes = self.lock();
         let later: Vec<ChangeId> = changes.range(count..).cloned().collect();

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::select;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::engine::budget::carried;
-use crate::engine::load::{Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::StoreCondition;
 use crate::engine::plan::{FlightStep, LoadBegin, LoadPlan, LoadStart};
 use crate::engine::{ClassCore, Engine, EntryRef};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::events::{Event, MissReason};
 use crate::loaded::AnyPrevious;
 use crate::local::outcome::{FlightReceiver, FlightResult, FlightSender, LoadOutcome};
@@ -48,20 +50,21 @@ impl Engine {
         }
     }
 
-    /// Runs a flight, and returns its result to the read that leads it.
+    /// Runs a flight, and returns its result to the read that leads it. That read waits until the instant for what is no
+    /// part of its answer.
     pub(super) async fn lead(
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
         entry_ref: EntryRef,
         leader: Leader,
-        consistency: Consistency,
+        (consistency, until): (Consistency, Option<Instant>),
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> FlightResult {
         let (plan, previous) = match self.ask_tiers(class, &entry_ref, &leader.receiver).await {
             FlightStep::Served(loaded, aged) => {
                 leader.complete(Ok(loaded.clone()));
                 if let Some(copy) = aged {
-                    self.refresh(class, entry_ref, &copy, begin_load).await;
+                    self.refresh_until(until, class, entry_ref, &copy, begin_load).await;
                 }
                 return Ok(loaded);
             }
@@ -191,7 +194,11 @@ impl LoadTask {
     async fn run(self, loading: Loading) -> FlightResult {
         let LoadTask { engine, class, begin, plan, leader } = self;
         let outcome = engine.run_plan(&class, &begin, plan, loading).await;
-        leader.complete(outcome.clone().map(LoadOutcome::shareable));
+        match &outcome {
+            // The load was given up before its end, so it has no outcome: followers try again.
+            Err(error) if error.kind() == ErrorKind::LoadEnded => drop(leader),
+            _ => leader.complete(outcome.clone().map(LoadOutcome::shareable)),
+        }
         outcome
     }
 }

@@ -1,5 +1,5 @@
-//! Damaged and forged entries, many more than a test could send through Redis: by the decisions and the checks of a
-//! tracked read. Those through Redis are in `crates/larder/tests/cache/forgeries.rs`.
+//! Passes damaged and forged entries to the decisions and the checks of a tracked read: many more than a test could
+//! send through Redis. The tests that send them through Redis are in `crates/larder/tests/cache/forgeries.rs`.
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -55,7 +55,8 @@ impl Record {
 const KEYS: u32 = 1000;
 const ROUNDS: u32 = 50;
 
-/// Not a tracked read's answer: a lease, for which a reader waits, or nothing.
+/// What a tracked read does with a frame: it returns the record, waits for the lease's load, or treats the frame as a
+/// miss.
 enum Read {
     Record(Record),
     Waits,
@@ -85,7 +86,7 @@ impl Bed {
         let core = &self.class.core;
         let value: AnyValue = Arc::new(Record::of(key));
         let storable = core.storable(Some(&value)).unwrap();
-        let (payload, codec) = core.packed(storable.payload);
+        let (payload, codec) = core.packed(storable.payload, storable.codec);
         let header = Header {
             codec,
             class_version: 0,

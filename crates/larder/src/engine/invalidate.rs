@@ -37,7 +37,7 @@ pub(crate) enum InvalidationKind {
     Committed(Vec<ChangeId>),
 }
 
-/// The result of an invalidation.
+/// What an invalidation did; its receipt is made from this.
 pub(crate) struct InvalidationOutcome {
     pub(crate) delivery: Delivery,
     pub(crate) dropped: Dropped,
@@ -165,7 +165,7 @@ impl Engine {
         self.journal.is_some() && !is_journalled
     }
 
-    /// Waits until this process has applied or propagated what the journal contains now, at most
+    /// Waits until this process has applied to memory, or propagated to Redis, what the journal contains now; at most
     /// [`JOURNAL_POLL_TIMEOUT`].
     pub(crate) async fn poll_journal(&self) {
         // Without an answer in time, the next regular poll does it.

@@ -1,21 +1,20 @@
 //! Runs the loader, and stores its value in memory if the flight does not go through Redis.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::select;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
+use crate::engine::call::Loading;
 use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, LoadStart, MemoryRight};
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::error::{BoxError, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::events::{Event, LoadEnd};
 use crate::loaded::{AnyLoaded, AnyPrevious, Loaded, LoadedKind};
 use crate::loading::run_load;
@@ -26,10 +25,7 @@ use crate::protocol::rules::ProtocolRule;
 use crate::protocol::tag::TagToken;
 use crate::remote::Unchanged;
 use crate::source::{NotStoredReason, Placement, Source};
-use crate::stats::count;
-
-/// The future of a loader, with its types erased.
-pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<AnyLoaded, BoxError>> + Send>>;
+use crate::stats::{count, count_nth};
 
 /// The result of a loader.
 pub(crate) struct LoadedValue {
@@ -78,26 +74,34 @@ impl Engine {
         previous: Option<&AnyPrevious>,
         loading: Loading,
     ) -> Result<LoadedValue, Error> {
-        if !class.common.breaker.may_load(&self.clock) {
+        let (began, limit) = (Instant::now(), class.load_timeout);
+        let deadline = (began + limit).into();
+        let Ok(begun) = timeout_at(deadline, loading.begun()).await else {
+            // The batch of the key makes no progress, so its loader was not called and the breaker counts nothing.
+            count(&class.common.counters.loads);
+            count(&class.common.counters.load_failures);
+            return Err(Error::load_timeout(&class.name, limit));
+        };
+        let Some((loading, call)) = begun else { return Err(Error::load_ended()) };
+        if !call.is_admitted(class, &self.clock) {
             count(&class.common.counters.breaker_refusals);
             return Err(Error::breaker_open(&class.name));
         }
         count(&class.common.counters.loads);
-        let (began, limit) = (Instant::now(), class.load_timeout);
         let mut end = LoadNote::new(self, class, key);
         let running = run_load(loading).instrument(end.span.clone());
         // A panic goes on to the read, and the breaker counts it.
-        let panicked = PanicNote(|| class.common.breaker.note_failure(&class.name, self.clock.now()));
-        let loaded = match tokio::time::timeout(limit, running).await {
-            Ok((Ok(loaded), spoiled)) => resolve(loaded, previous)
-                .map(|(value, ttl, version)| LoadedValue {
+        let panicked = PanicNote(|| call.note_end(class, &self.clock, true));
+        let loaded = match timeout_at(deadline, running).await {
+            Ok((Ok(loaded), spoiled)) => {
+                resolve(&class.name, loaded, previous).map(|(value, ttl, version)| LoadedValue {
                     value,
                     is_spoiled: spoiled.inspect(|reason| class.note_spoiled(reason)).is_some(),
                     ttl,
-                    version,
+                    version: version.filter(|version| class.keeps_version(version)),
                     took: began.elapsed(),
                 })
-                .map_err(|error| Error::load(&class.name, error)),
+            }
             Ok((Err(error), _)) => Err(Error::load(&class.name, error)),
             Err(_) => Err(Error::load_timeout(&class.name, limit)),
         };
@@ -108,13 +112,10 @@ impl Engine {
             Err(error) => LoadEnd::Failed(error.kind()),
         });
         drop(end);
-        match &loaded {
-            Ok(_) => class.common.breaker.note_success(&class.name),
-            Err(_) => {
-                count(&class.common.counters.load_failures);
-                class.common.breaker.note_failure(&class.name, self.clock.now());
-            }
+        if loaded.is_err() {
+            count(&class.common.counters.load_failures);
         }
+        call.note_end(class, &self.clock, loaded.is_err());
         loaded
     }
 
@@ -240,7 +241,7 @@ impl Engine {
         let (origin, total) = residence_of(residence.total());
         let life = start.life(residence, total, took);
         if life.ends <= self.clock.now() {
-            return not_kept(value, NotStoredReason::Expired);
+            return not_kept(value, class.note_expired(took));
         }
         let copy = LocalCopy {
             value: value.clone(),
@@ -318,7 +319,7 @@ impl<F: Fn()> Drop for PanicNote<F> {
 /// The loader's value, TTL and version. An unchanged value is the previous one.
 type Resolved = (Option<AnyValue>, Option<Duration>, Option<Arc<str>>);
 
-fn resolve(loaded: AnyLoaded, previous: Option<&AnyPrevious>) -> Result<Resolved, BoxError> {
+fn resolve(class: &str, loaded: AnyLoaded, previous: Option<&AnyPrevious>) -> Result<Resolved, Error> {
     let Loaded { answer, ttl, version } = loaded;
     match (answer, previous) {
         (LoadedKind::Value(value), _) => Ok((Some(value), ttl, version)),
@@ -327,8 +328,9 @@ fn resolve(loaded: AnyLoaded, previous: Option<&AnyPrevious>) -> Result<Resolved
             Ok((Some(previous.value.clone()), ttl, version.or_else(|| previous.version.clone())))
         }
         (LoadedKind::Unchanged, None) => {
-            Err("the loader answered `unchanged`, but it got no previous value".into())
+            Err(Error::load(class, "the loader answered `unchanged`, but it got no previous value".into()))
         }
+        (LoadedKind::Failed(failure), _) => Err(Error::load_failed(class, failure.into_error())),
     }
 }
 
@@ -338,6 +340,23 @@ impl ClassCore {
         if why == NotStoredReason::Overtaken {
             count(&self.common.counters.fills_refused);
         }
+    }
+
+    /// Counts and logs a value that could stay no longer than its load took.
+    pub(super) fn note_expired(&self, took: Duration) -> NotStoredReason {
+        if count_nth(&self.common.counters.expired).is_power_of_two() {
+            tracing::warn!(class = self.name, ?took, "a load took as long as its value may stay, not stored");
+        }
+        NotStoredReason::Expired
+    }
+
+    /// Whether a loader's version is stored. Counts and logs one that is too long.
+    fn keeps_version(&self, version: &str) -> bool {
+        let (bytes, most) = (version.len(), Loaded::<()>::VERSION_BYTES_MAX);
+        if bytes > most && count_nth(&self.common.counters.versions_dropped).is_power_of_two() {
+            tracing::warn!(class = self.name, bytes, most, "a loader's version is too long, not stored");
+        }
+        bytes <= most
     }
 
     /// Counts a spoiled load. The first one of the class is logged.

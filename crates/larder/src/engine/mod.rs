@@ -4,6 +4,7 @@ mod aging;
 mod anchor;
 mod batch_read;
 mod budget;
+mod call;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
@@ -48,15 +49,15 @@ use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
 pub(crate) use batch_read::{BATCH_KEYS_MAX, BatchLoad};
+pub(crate) use call::{BatchCall, Loading};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
-pub(crate) use load::Loading;
 pub(crate) use read::{ReadOptions, ReadOutcome};
 
-/// The state that all classes of one cache share.
+/// What all classes of one cache share.
 pub(crate) struct Engine {
     pub(crate) local: Arc<LocalTier>,
     pub(crate) namespace: Arc<Namespace>,
-    /// `None` without Redis: then memory alone answers, with the same operations.
+    /// The Redis tier. `None` without Redis: then only memory answers.
     pub(crate) shared: Option<SharedTier>,
     /// The validity of the guard, which reports invalidations to memory: the shared tier, or without one the journal's
     /// consumer. `None` if there is neither.
@@ -75,12 +76,13 @@ pub(crate) struct Engine {
     pub(crate) polls: Arc<PollRequests>,
     /// Why entries were invalidated.
     pub(crate) causes: Arc<Causes>,
-    /// Sends what happens to subscribers.
+    /// Sends events to their subscribers.
     pub(crate) events: Arc<EventSender>,
     /// The secrets that authenticate entries in Redis.
     pub(crate) entry_secrets: Option<EntrySecrets>,
     /// Whether caching is on. While it is off, every read calls its loader and nothing is stored; invalidations still
-    /// apply. The switch guards no other data (relaxed order), so a read during the change can see either state.
+    /// apply. No other data depends on the switch, so relaxed order is enough: a read that runs while it is switched
+    /// may see either state.
     pub(crate) is_on: AtomicBool,
 }
 
@@ -91,7 +93,7 @@ pub(crate) struct SharedTier {
     pub(crate) validity: Arc<Validity>,
     /// How long all round trips of one request may take together; see `budget`.
     pub(crate) budget: Duration,
-    /// Why the tier cannot be used fully.
+    /// What is wrong with the tier at present, for the health report.
     pub(crate) condition: Arc<Condition>,
 }
 
@@ -103,7 +105,7 @@ pub(crate) struct Limits {
     pub(crate) load_timeout: Duration,
 }
 
-/// A class without its types.
+/// A class without the types of its keys and values.
 pub(crate) struct ClassCore {
     pub(crate) name: String,
     pub(crate) prefix: ClassPrefix,
@@ -159,20 +161,21 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The longest key of an entry, in bytes as it is spelled in Redis without the database's identity.
+/// The longest key that is cached, in bytes. The key's name in Redis is longer by the database's identity.
 const KEY_BYTES_MAX: usize = 32 << 10;
 
 impl ClassCore {
     fn readable_format(&self, tags: &Tags) -> ReadableFormat {
-        ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
+        let codecs = self.coder.codec().readable_ids();
+        ReadableFormat { codecs, class_version: self.version, tags: tags.len() }
     }
 
     pub(crate) fn is_on(&self, engine: &Engine) -> bool {
         self.common.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
     }
 
-    /// Whether an entry under this key may be in a tier. Redis names keys in reports of invalidations, and of a longer
-    /// name only the beginning would be read.
+    /// Whether an entry under this key may be in a tier. A key that is too long may not: of such a name in Redis's
+    /// reports of invalidations, larder would read only the beginning, and miss the invalidation.
     fn caches(&self, engine: &Engine, key: &[u8]) -> bool {
         self.is_on(engine) && key.len() <= KEY_BYTES_MAX
     }
@@ -251,7 +254,8 @@ impl Engine {
             (None, _) => (Origin::Timed, ttl),
             // The journal's consumer removes every entry that a change touches.
             (Some(_), None) if self.is_guarded() => (Origin::Guarded, ttl),
-            // The guard is not valid, or the guard is Redis, which reports only keys of tracked reads.
+            // The guard is not valid, or the guard is Redis, which reports only keys of tracked reads. So there may be
+            // no report of a change of this copy, and it ends within the staleness bound.
             (Some(_), _) => (Origin::Timed, ttl.min(self.bound_less_resolution())),
         }
     }
@@ -263,8 +267,9 @@ impl Engine {
 }
 
 impl SharedTier {
-    /// If an operation got no answer, ends the tier's validity until a heartbeat succeeds. A spent budget is no such
-    /// sign: Redis may be slow, and its hits may be of use all the same. The heartbeat shows which it is.
+    /// Reacts to a failed operation. If Redis gave no answer, the tier's validity ends until a heartbeat succeeds. If
+    /// only the request's budget was spent, Redis may be slow and still useful: the validity stays, and a heartbeat
+    /// that is sent at once decides.
     fn note(&self, fault: Fault) {
         match fault {
             Fault::Away => self.remote.suspect(),

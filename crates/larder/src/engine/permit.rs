@@ -34,25 +34,26 @@ use crate::source::NotStoredReason;
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
-/// The state recorded when a permit was drawn.
+/// A drawn permit: when it began and ends, and what the put must find unchanged.
 pub(crate) struct DrawnPermit {
     start: LoadStart,
     until: Tick,
     right: PermitBasis,
 }
 
-/// The state that the put must find unchanged.
+/// What the put must find unchanged.
 enum PermitBasis {
     /// There is no valid permit: the class was switched off, or other programs changed the key during every attempt.
     Void,
     /// In Redis, in this epoch: the fingerprint of the frame under the key, and the tags' tokens.
     Redis { epoch: Epoch, existing: Bytes, tags: Vec<TagToken> },
     /// In memory. Without an anchor, `tags` are the tags' tokens. With an anchor, `anchored_until` is the earliest
-    /// instant at which it can expire, and `tags` are the lives of the tags' tokens in memory; see [`AnchoredRight`].
+    /// instant at which the anchor can expire, and `tags` are the lives of the tags' tokens in memory; see
+    /// [`AnchoredRight`].
     Memory { permit: LocalPermit, tags: Vec<TagToken>, anchored_until: Option<Tick> },
 }
 
-/// The result of a put.
+/// Where a put stored its value, or that it was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RedeemOutcome {
     /// Stored in the tier that the class uses.
@@ -124,7 +125,8 @@ impl Engine {
         epoch: Epoch,
         life: Duration,
     ) -> Result<PermitBasis, Fault> {
-        // The load time-out is the limit: after it, the other instance's load has ended, or that instance has stopped.
+        // The draw waits for another instance's load for at most one load time-out: after that, the load has ended, or
+        // its instance has stopped.
         let patience = Instant::now() + class.load_timeout;
         let mut poll_interval = LEASE_POLL_MIN;
         loop {
@@ -145,10 +147,8 @@ impl Engine {
                         continue;
                     }
                     AfterRead::Wait => (None, before),
-                    AfterRead::Acquire { replace, alarm } => {
-                        if let Some(broken) = alarm {
-                            class.note_broken_frame(&broken);
-                        }
+                    AfterRead::Acquire { replace, unused } => {
+                        class.note_unused(&self.redis_key(&entry_ref.key), &unused);
                         (None, replace)
                     }
                 };
@@ -217,11 +217,11 @@ impl Engine {
                     None => self.loaded_residence(total),
                 };
                 self.keep_in_memory(class, start, computed, (tags, residence), |copy| {
-                    // Eviction can remove the tags' tokens without an invalidation; the copy would then never be
-                    // served.
+                    // A tag's token can change without an invalidation, for example if a tracked read after an outage
+                    // inserts the token from Redis. The copy would then never be served.
                     match self.local.tags_are_current(&copy.tags, copy.origin, self.is_guarded()) {
                         true => permit.redeem(copy, ProtocolRule::PutsUnderPermit),
-                        false => Err(NotStoredReason::NoRoom),
+                        false => Err(NotStoredReason::Overtaken),
                     }
                 })
             }
@@ -255,8 +255,8 @@ impl Engine {
         left: Duration,
     ) -> Result<(), NotStoredReason> {
         let put = spend(shared.remote.put(key, existing, &entry.header.tags, entry.encode(), left)).await;
-        // Memory can still hold a copy from an outage, which Redis does not report. Dropping it also makes the next
-        // read ask Redis if the result of the put is unknown.
+        // The copy in memory is dropped for two reasons. It may be from an outage, and then Redis does not report this
+        // put for it. And if it is unknown whether the put succeeded, the next read has to ask Redis.
         self.local.drop_key(key);
         match put {
             // A reply counts only if the tier was usable without a break until it arrived.

@@ -21,14 +21,14 @@ use crate::remote::validity::Epoch;
 
 /// How a flight continues after it has asked the tiers.
 pub(super) enum FlightStep {
-    /// Redis has the entry. If the copy is given, it is to be refreshed.
+    /// Redis has the entry. If there is a copy, the read also begins its refresh.
     Served(LoadOutcome, Option<Arc<LocalCopy>>),
-    /// A load has to run. If it replaces an aged entry, its loader gets that.
+    /// A load has to run. If it replaces an aged entry, its loader gets the previous value.
     Load(LoadPlan, Option<AnyPrevious>),
 }
 
-/// Where the value of a load may be stored. Everything that an invalidation during the load must be able to void is set
-/// before the load begins.
+/// Where the value of a load may be stored. The lease, permit or tokens that an invalidation during the load voids are
+/// set before the load begins.
 pub(super) enum LoadPlan {
     /// In Redis, if this lease is still there.
     Fill(LeaseHold, Vec<TagToken>),
@@ -44,16 +44,17 @@ pub(super) enum LoadPlan {
 
 /// The right to keep a value in memory, without Redis.
 pub(super) enum MemoryRight {
-    /// While the load's own flight is attached.
+    /// While no invalidation has detached the load's own flight.
     Flight,
-    /// While the permit is valid: a refresh has no flight.
+    /// While the permit is valid. A refresh has this right, because it has no flight.
     Permit(LocalPermit),
 }
 
 /// The right to replace an aged entry in Redis. The entry itself is the fence, as for a permit: an invalidation of its
 /// key removes it, and an invalidation of a tag replaces that tag's token.
 pub(super) struct Replacement {
-    /// The lease under the entry's refresh key. It keeps other instances from loading the same, and fences nothing.
+    /// The lease under the entry's refresh key. It only keeps other instances from loading the same value; the put does
+    /// not depend on it.
     pub(super) hold: LeaseHold,
     pub(super) epoch: Epoch,
     /// The fingerprint of the entry.
@@ -61,7 +62,7 @@ pub(super) struct Replacement {
     pub(super) tags: Vec<TagToken>,
 }
 
-/// A load that begins now.
+/// What a load has when it begins.
 pub(super) struct LoadBegin {
     pub(super) entry_ref: EntryRef,
     pub(super) flight: FlightId,
@@ -80,7 +81,7 @@ pub(crate) struct LoadStart {
 }
 
 impl LoadStart {
-    /// The life of the entry, which stays for `total`.
+    /// The life of an entry that stays for `total` and whose load took `took`.
     pub(super) fn life(self, residence: Residence, total: Duration, took: Duration) -> Life {
         let ends = self.at.plus(total);
         let fresh_until = self.at.plus(residence.ttl).min(ends);
@@ -88,7 +89,8 @@ impl LoadStart {
     }
 }
 
-/// The right to keep a value whose load begins now.
+/// The right to keep the value of a load of a memory-only class in memory. It is taken before the load begins; see
+/// `anchor`.
 pub(super) struct AnchoredRight {
     pub(super) permit: LocalPermit,
     /// The tags, each with the life of its token in memory: a random value that ends when the token leaves memory.

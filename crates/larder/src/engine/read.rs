@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::codec::AnyValue;
+use crate::engine::call::Loading;
 use crate::engine::flight::Leader;
-use crate::engine::load::Loading;
 use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
 use crate::error::Error;
 use crate::events::{Event, HitSource, MissReason};
@@ -43,7 +43,7 @@ impl ReadOutcome {
 /// How one read wants to be answered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadOptions {
-    /// `None`: the class's.
+    /// `None`: the consistency of the class.
     pub(crate) consistency: Option<Consistency>,
     /// How long the read waits for an answer of the tiers or of a flight. `None`: until there is one.
     pub(crate) soft_timeout: Option<Duration>,
@@ -61,7 +61,8 @@ impl ReadOptions {
 }
 
 impl Engine {
-    /// Reads `key`. If a load is needed that no other read has begun, calls `begin_load` once, and runs what it returns.
+    /// Reads `key`. If this read has to load the value itself, it calls `begin_load` once and runs the load that
+    /// `begin_load` returns.
     pub(crate) async fn read(
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
@@ -71,7 +72,8 @@ impl Engine {
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<ReadOutcome, Error> {
         if !class.caches(self, key) || is_uncached() {
-            // This load belongs to its reader, so it has no soft time-out, which would end it.
+            // No soft time-out: this future itself runs the load, so a time-out would end the load and not only the
+            // wait.
             count(&class.common.counters.bypasses);
             self.miss(key, MissReason::Bypass);
             let value = self.load(class, key, None, begin_load(None)).await?.value;
@@ -82,7 +84,8 @@ impl Engine {
             if age == Age::Refresh {
                 // Boxed, so that the future of a hit stays small.
                 let entry_ref = EntryRef { key: owned(key), tags: tags() };
-                let refresh = self.refresh(class, entry_ref, &copy, begin_load);
+                let until = options.soft_timeout.map(|limit| Instant::now() + limit);
+                let refresh = self.refresh_until(until, class, entry_ref, &copy, begin_load);
                 Box::pin(self.budgeted(class, refresh)).await;
             }
             return Ok(self.serve_memory(class, key, &copy));
@@ -102,7 +105,8 @@ impl Engine {
         let is_bounded = options.is_bounded(class);
         let may_be_stale = is_bounded && class.policy.aging().is_stale_if_error();
         let known = may_be_stale.then(|| (entry_ref.clone(), self.known_before(&entry_ref)));
-        let answer = self.read_by_flight(class, entry_ref, options.of(class), begin_load);
+        let until = options.soft_timeout.map(|limit| Instant::now() + limit);
+        let answer = self.read_by_flight(class, entry_ref, (options.of(class), until), begin_load);
         let answer = match options.soft_timeout {
             None => answer.await,
             // Dropping `answer` ends this read's wait. The load goes on in its own task.
@@ -119,8 +123,8 @@ impl Engine {
         }
     }
 
-    /// The copy in memory that a read may be answered with, and its age, if an entry of that age `is_wanted`. It takes
-    /// no lock of larder's and does not await.
+    /// Returns the copy in memory that a read may be answered with, and its age. `None` if there is none, or if
+    /// `is_wanted` refuses its age. Takes no shard lock, only a shared lock for each tag, and does not await.
     pub(super) fn find(
         &self,
         class: &ClassCore,
@@ -157,7 +161,8 @@ impl Engine {
         Some(self.serve_memory(class, key, &copy))
     }
 
-    /// Only for a proof that breaks the rule: the copy that memory has before the load.
+    /// Returns `None` in production. In a proof that breaks the rule [`ProtocolRule::ServesStaleOnlyValid`], returns
+    /// the copy that memory has before the load.
     fn known_before(&self, entry_ref: &EntryRef) -> Option<Arc<LocalCopy>> {
         if self.rules.keeps(ProtocolRule::ServesStaleOnlyValid) {
             return None;
@@ -165,8 +170,8 @@ impl Engine {
         self.local.get(&entry_ref.key, self.clock.now(), self.is_guarded())
     }
 
-    /// The entry of a read whose load failed. It is looked up after the failure: an invalidation during the load has
-    /// removed it.
+    /// Looks up the entry that answers a read whose load failed. The look-up comes after the failure: if an
+    /// invalidation removed the entry during the load, the read must not be answered with it.
     async fn last_known(
         &self,
         class: &ClassCore,
@@ -226,7 +231,7 @@ impl Engine {
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
         entry_ref: EntryRef,
-        consistency: Consistency,
+        (consistency, until): (Consistency, Option<Instant>),
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<ReadOutcome, Error> {
         let (arrival, began) = (self.local.next_flight(), self.clock.now());
@@ -238,12 +243,13 @@ impl Engine {
                         self.miss(&entry_ref.key, MissReason::WaitedInVain);
                         return self.load_alone(class, &entry_ref.key, begin_load(None)).await;
                     };
-                    // There is no outcome because the flight was cancelled: this read joins or leads another flight.
+                    // There is no outcome, because the flight was cancelled. This read then joins or leads another
+                    // flight.
                     let Some(outcome) = outcome else { continue };
                     let loaded = outcome?;
                     if loaded.is_spoiled() {
-                        // The load was spoiled. This read loads outside a flight: otherwise, if all loads of the key
-                        // are spoiled, its readers would load one after the other.
+                        // This read loads outside a flight. If it led another flight, and all loads of the key are
+                        // spoiled, the readers of the key would load one after the other.
                         self.miss(&entry_ref.key, MissReason::NotCached);
                         return self.load_alone(class, &entry_ref.key, begin_load(None)).await;
                     }
@@ -261,11 +267,13 @@ impl Engine {
                         return self.load_alone(class, &entry_ref.key, begin_load(None)).await;
                     };
                     count(&class.common.counters.passed_flights);
-                    // An error has no age. Otherwise each read that waited would wait for one more load that fails.
+                    // A bounded read returns the flight's error, however long ago the flight began. Otherwise each read
+                    // that waited would wait for one more load that fails.
                     if let (Consistency::Bounded, Some(Err(error))) = (consistency, outcome) {
                         return Err(error);
                     }
-                    // The flight may have stored its value in memory, and no invalidation has removed it since.
+                    // If the flight stored its value in memory, and no invalidation has removed it since, the read
+                    // returns it.
                     if consistency == Consistency::Bounded
                         && let Some(found) = self.read_memory(class, &entry_ref.key)
                     {
@@ -274,7 +282,7 @@ impl Engine {
                 }
                 JoinDecision::Lead(new) => {
                     let leader = Leader::new(self.local.clone(), entry_ref.key.clone(), new);
-                    let outcome = self.lead(class, entry_ref, leader, consistency, begin_load).await;
+                    let outcome = self.lead(class, entry_ref, leader, (consistency, until), begin_load).await;
                     return outcome.map(ReadOutcome::led);
                 }
             }
@@ -285,8 +293,8 @@ impl Engine {
         self.events.send(|events| Event::Miss { entry: events.entry(key), reason });
     }
 
-    /// Loads without a flight: after the flight time-out, or if the joined load was spoiled. A loader that blocks its
-    /// thread stops the flight's own time-out too, so followers need a time-out of their own.
+    /// Loads without a flight: after the flight time-out, or if the joined load was spoiled. Followers have a time-out
+    /// of their own, because a loader that blocks its thread also stops the flight's own time-out.
     async fn load_alone(
         &self,
         class: &ClassCore,
@@ -299,8 +307,8 @@ impl Engine {
 }
 
 impl ClassCore {
-    /// Longer than any flight takes while its task runs: it waits for another instance, at most one load time-out, and
-    /// then loads, at most another load time-out.
+    /// How long a read waits for a flight. A flight whose task can run takes less: it waits for another instance for at
+    /// most one load time-out, and its own load takes at most one more.
     fn flight_timeout(&self) -> Duration {
         self.load_timeout.saturating_mul(3)
     }

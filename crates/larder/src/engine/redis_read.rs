@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
 use crate::engine::budget::{self, spend};
-use crate::engine::load::{LoadedValue, Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::{LoadedValue, StoreCondition};
 use crate::engine::plan::{FlightStep, LeaseHold, LoadBegin, LoadPlan, LoadStart, Replacement};
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::StorableValue;
@@ -108,12 +109,8 @@ impl Engine {
                 }
             },
             AfterRead::Wait => Ok(Round::Wait),
-            AfterRead::Acquire { replace, alarm } => {
-                match alarm {
-                    Some(broken) => class.note_broken_frame(&broken),
-                    None if replace.is_some() => count(&class.common.counters.passed_over),
-                    None => {}
-                }
+            AfterRead::Acquire { replace, unused } => {
+                class.note_unused(&self.redis_key(&entry_ref.key), &unused);
                 self.acquire(class, entry_ref, shared, epoch, &reply, replace).await
             }
         }
@@ -141,7 +138,11 @@ impl Engine {
                 is_wanted(class.age(&copy, self.clock.now()))
                     .then(|| self.serve_redis(class, &entry_ref.key, &copy, &reply))
             }
-            AfterRead::Wait | AfterRead::Acquire { .. } => None,
+            AfterRead::Wait => None,
+            AfterRead::Acquire { unused, .. } => {
+                class.note_unused(&self.redis_key(&entry_ref.key), &unused);
+                None
+            }
         }
     }
 
@@ -326,11 +327,11 @@ impl Engine {
             return not_kept(value, NotStoredReason::Spoiled);
         }
         let Some(residence) = residence else { return not_kept(value, NotStoredReason::Policy) };
-        let StorableValue { value, payload, digest, .. } = match class.storable(value.as_ref()) {
+        let StorableValue { value, payload, codec, digest, .. } = match class.storable(value.as_ref()) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
-        let (payload, codec) = class.packed(payload);
+        let (payload, codec) = class.packed(payload, codec);
         let header = Header {
             codec,
             class_version: class.version,
@@ -350,7 +351,7 @@ impl Engine {
         // The TTL counts from the start of the load.
         let left = start.at.plus(residence.total()).since(self.clock.now());
         if left < Duration::from_millis(1) {
-            return not_kept(value, NotStoredReason::Expired);
+            return not_kept(value, class.note_expired(took));
         }
         match store(entry, left).await {
             Ok(()) => Ok(LoadOutcome::loaded(value, Placement::Redis, valid_until)),

@@ -9,9 +9,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::engine::load::{Loading, StoreCondition};
+use crate::engine::call::Loading;
+use crate::engine::load::StoreCondition;
 use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, MemoryRight, Replacement};
 use crate::engine::redis_read::Round;
 use crate::engine::reply::Reply;
@@ -29,11 +31,11 @@ use crate::remote::validity::Epoch;
 use crate::remote::{Fault, Mint, Unchanged};
 use crate::stats::count;
 
-/// How long no read of this process begins another refresh of an entry after one has failed, or while another instance
-/// has begun one. Without it, each read would begin a load of a database that does not answer.
+/// How long this process waits before it tries again to refresh an entry, after a refresh failed or because another
+/// instance runs one. Without this pause, each read would begin a load of a database that does not answer.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// No flight has this id, so a load without a flight is attached to none.
+/// An id that no flight has: for a load that runs without a flight.
 const NO_FLIGHT: FlightId = FlightId(0);
 
 impl Engine {
@@ -50,14 +52,14 @@ impl Engine {
         if !class.claim_refresh(copy, self.clock.now()) {
             return;
         }
-        // If this read is dropped here, the claim ends by itself.
+        // If this read is dropped here, the claim ends at the instant that `claim_refresh` has set.
         let Some((plan, previous)) = self.plan_refresh(class, &entry_ref, copy).await else {
             self.retry_later(copy);
             return;
         };
         count(&class.common.counters.refreshes);
         let begin = self.begin(entry_ref, NO_FLIGHT, FlightReceiver::new().0, previous.clone());
-        // `begin_load` is called after the right was taken, because it may already read.
+        // `begin_load` is called after the right was taken, because it may itself already read the database.
         let loading = begin_load(previous);
         let (engine, class, copy) = (self.clone(), class.clone(), copy.clone());
         let task = async move {
@@ -68,6 +70,27 @@ impl Engine {
         };
         // Boxed for the same reason as a flight's load; see `lead`.
         tokio::spawn(Box::pin(task).in_current_span());
+    }
+
+    /// As [`Engine::refresh`], but gives up at the end of the read's soft time-out: the read has its answer already.
+    pub(super) async fn refresh_until(
+        self: &Arc<Self>,
+        until: Option<Instant>,
+        class: &Arc<ClassCore>,
+        entry_ref: EntryRef,
+        copy: &Arc<LocalCopy>,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
+    ) {
+        let refresh = self.refresh(class, entry_ref, copy, begin_load);
+        match until {
+            None => refresh.await,
+            // Only round trips are cut short. Once the load has begun, it has a task of its own.
+            Some(until) => {
+                if timeout_at(until, refresh).await.is_err() {
+                    self.retry_later(copy);
+                }
+            }
+        }
     }
 
     fn retry_later(&self, copy: &LocalCopy) {
@@ -92,7 +115,8 @@ impl Engine {
                 tier.0.note(fault);
                 None
             }),
-            // What is loaded while Redis is away stays for the staleness bound only.
+            // There is no refresh while Redis is away: a value that is loaded now would stay for the staleness bound
+            // only.
             None if self.shared.is_some() => None,
             None => {
                 // The permit is drawn first: an invalidation of a tag between the two statements then voids it.
@@ -115,7 +139,8 @@ impl Engine {
         else {
             return Ok(None);
         };
-        // Another instance may have refreshed the entry already. Then memory has the new one from now on.
+        // Another instance may have refreshed the entry already. In that case `accept_entry` inserts the new entry into
+        // memory.
         let Some(copy) = self.accept_entry(class, entry_ref, shared, &reply, &entry) else { return Ok(None) };
         if class.age(&copy, self.clock.now()) == Age::Fresh {
             return Ok(None);
@@ -127,8 +152,8 @@ impl Engine {
     }
 
     /// Takes the lease of the refresh for the aged entry that a tracked read returned. Returns `Round::Aged` with the
-    /// right to replace the entry, `Round::Wait` if another read is loading its value, or `Round::ReadAgain` if the
-    /// reply has no value.
+    /// right to replace the entry, `Round::Wait` if another read is loading the entry's value, or `Round::ReadAgain` if
+    /// the reply has no value.
     pub(super) async fn acquire_replacement(
         &self,
         entry_ref: &EntryRef,

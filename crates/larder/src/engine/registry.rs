@@ -12,8 +12,8 @@ use crate::stats::Counters;
 use crate::tag::TagGroup;
 use crate::times::Histogram;
 
-/// How a class was declared: the columns by all its handles, the rest by its first one. The declarations of the others
-/// are the same, and their key types spell the same keys.
+/// How a class was declared. `columns` has what all its handles named; the other fields are those of the first handle.
+/// The later handles have equal declarations, and their key types spell the same keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredClass {
     /// The class's name, which is a tag of all its entries.
@@ -28,9 +28,9 @@ pub struct DeclaredClass {
     /// The groups of the tags that entries have because of their keys, as far as a [sample](crate::key::Key::sample) of
     /// the keys shows them.
     pub tag_groups: Vec<TagGroup>,
-    /// Whether entries may have tags because of their keys that are in none of `tag_groups`: the key type has no
-    /// sample, or [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) returned for the sample no tag or
-    /// a tag without a group.
+    /// Whether entries may have tags, because of their keys, that are in none of `tag_groups`. That is so if
+    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) is used and the key type has no sample, or if
+    /// it returned for the sample no tag or a tag without a group.
     pub has_unknown_tags: bool,
     /// Each list of column names behind the key's parts, in the order of the parts; empty if unknown.
     pub columns: Vec<Vec<String>>,
@@ -41,8 +41,8 @@ pub struct DeclaredClass {
 /// How a class was opened. All handles of one name have the same declaration, so each handle can read an entry that
 /// another handle stored, and gives it the same tags.
 pub(crate) struct Declaration {
-    /// The types of the values and of the closure that returns a key's tags. Names are not enough: two types, and two
-    /// closures of one function, can have one name.
+    /// The types of the values, of the closure that returns a key's tags, and of the closure that measures a value's
+    /// memory. Names are not enough: two types, and two closures of one function, can have one name.
     pub(crate) types: [Option<TypeId>; 3],
     /// Each setting by its name, as text.
     pub(crate) parts: Vec<(&'static str, String)>,
@@ -79,10 +79,10 @@ impl Declaration {
         }
     }
 
-    /// Whether the keys of `other` may spell the key of one row in another way: `7` and `07`, or a UUID in upper case.
-    /// Key types with the same kinds of parts, such as `i32` and `i64`, spell it alike, if they have the parts in the same
-    /// order and what `Key::kinds` says of them is true: this believes both. If the kinds are unknown, only the type
-    /// itself does.
+    /// Whether the keys of `other` may spell the key of one row in another way, such as `7` and `07`, or a UUID in
+    /// lower and in upper case. Key types with the same kinds of parts spell it alike, for example `i32` and `i64`.
+    /// This function relies on two things that it cannot check: `Key::kinds` is true, and both types have the parts in
+    /// the same order. If the kinds are unknown, only handles with the same key type spell keys alike.
     fn spells_other_keys(&self, other: &Declaration) -> bool {
         match (&self.shown.kinds, &other.shown.kinds) {
             (None, None) => self.key != other.key,
@@ -91,15 +91,16 @@ impl Declaration {
     }
 }
 
-/// Two lists of the same columns in another order.
+/// Finds a known list and a list that is new and names the same columns in another order.
 fn reordered<'a>(known: &'a [Vec<String>], new: &'a [Vec<String>]) -> Option<(&'a [String], &'a [String])> {
     let sorted = |columns: &[String]| {
         let mut columns = columns.to_vec();
         columns.sort_unstable();
         columns
     };
-    let pairs = known.iter().flat_map(|here| new.iter().map(move |there| (&here[..], &there[..])));
-    pairs.into_iter().find(|(here, there)| here != there && sorted(here) == sorted(there))
+    let new = new.iter().filter(|there| !known.contains(there));
+    let mut pairs = new.flat_map(|there| known.iter().map(move |here| (&here[..], &there[..])));
+    pairs.find(|(here, there)| sorted(here) == sorted(there))
 }
 
 /// The state that all handles of one class's name share. Its parts are independent and guard no other data.

@@ -13,13 +13,13 @@ use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::{Fault, Mint};
 
-/// The shortest life of a tag's token. It is long, because every entry with the tag depends on the token; an entry of
-/// another class with this tag may live longer than this class's.
+/// The shortest life of a tag's token. It is long, because every entry with the tag depends on the token, and entries
+/// of another class with the same tag may live longer than those of this class.
 const TAG_TTL_MIN: Duration = Duration::from_hours(2);
 
 pub(super) struct Reply {
     pub(super) seqs: ShardSeqs,
-    /// The tier's validity before the read was sent.
+    /// Until when the tier was valid, noted before the read was sent.
     pub(super) valid_until: Tick,
     pub(super) value: Option<Bytes>,
     pub(super) tags: Vec<(TagKey, Option<Token>)>,

@@ -27,6 +27,8 @@ pub(super) struct Scripted {
     pub(super) is_away: AtomicBool,
     /// Whether other tasks run before the engine gets a reply.
     pub(super) yields: AtomicBool,
+    /// Whether reads get no reply. It is asked once, after `after_read` ran.
+    pub(super) hangs: AtomicBool,
     pub(super) suspicions: AtomicUsize,
 }
 
@@ -46,6 +48,9 @@ impl Remote for Scripted {
         };
         if let Some(meanwhile) = &mut *self.after_read.lock().unwrap() {
             meanwhile();
+        }
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
         }
         if self.yields.load(Ordering::SeqCst) {
             tokio::task::yield_now().await;
@@ -70,7 +75,7 @@ impl Remote for Scripted {
     }
 
     async fn renew(&self, _: &Bytes, _: Token, _: Unchanged<'_>) -> Result<bool, Fault> {
-        // No load of these tests takes long enough.
+        // No load of these tests takes so long that its lease is renewed.
         Err(Fault::Refused)
     }
 

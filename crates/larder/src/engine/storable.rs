@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
-use crate::codec::{AnyValue, CodecError, DecodedValue};
+use crate::codec::{AnyValue, Codec, CodecError, DecodedValue};
 use crate::compression::{compressed, decompressed};
 use crate::engine::ClassCore;
 use crate::events::Event;
 use crate::local::copy::Footprint;
 use crate::protocol::frame::{Entry, Header};
+use crate::protocol::lease::Unused;
 use crate::protocol::rules::ProtocolRules;
 use crate::source::NotStoredReason;
 use crate::stats::{count, count_nth};
@@ -17,6 +18,8 @@ pub(crate) struct StorableValue {
     /// The value that `payload` decodes to. All readers get this value.
     pub(crate) value: Option<AnyValue>,
     pub(crate) payload: Option<Bytes>,
+    /// The codec that wrote `payload`.
+    pub(crate) codec: Codec,
     pub(crate) digest: u64,
     pub(crate) footprint: Footprint,
 }
@@ -33,22 +36,27 @@ impl ClassCore {
     pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<StorableValue, NotStoredReason> {
         let Some(value) = value else {
             let footprint = Footprint::of_value(0);
-            return Ok(StorableValue { value: None, payload: None, digest: 0, footprint });
+            let codec = self.coder.codec();
+            return Ok(StorableValue { value: None, payload: None, codec, digest: 0, footprint });
         };
         let encoded = match self.coder.encode_verified(value, self.max_value_bytes) {
             Ok(encoded) => encoded,
             Err(CodecError::TooLarge { bytes }) => return Err(self.too_large(bytes)),
             Err(error) => return Err(self.not_carried(&error)),
         };
+        if encoded.codec != self.coder.codec() {
+            self.note_other_codec(encoded.codec);
+        }
         let payload = Some(Bytes::from(encoded.payload));
         let (value, footprint) = self.measured(encoded.value);
-        Ok(StorableValue { value: Some(value), payload, digest: encoded.digest, footprint })
+        let (codec, digest) = (encoded.codec, encoded.digest);
+        Ok(StorableValue { value: Some(value), payload, codec, digest, footprint })
     }
 
     /// The payload as it is written in Redis, and the header's `codec` for it. Each entry says whether it is compressed,
     /// so instances with another threshold read it.
-    pub(crate) fn packed(&self, payload: Option<Bytes>) -> (Option<Bytes>, u8) {
-        let id = self.coder.codec().id();
+    pub(crate) fn packed(&self, payload: Option<Bytes>, codec: Codec) -> (Option<Bytes>, u8) {
+        let id = codec.id();
         let is_long = |payload: &&Bytes| self.compress_above.is_some_and(|above| payload.len() > above);
         match payload.as_ref().filter(is_long).and_then(|payload| compressed(payload)) {
             Some(small) => (Some(Bytes::from(small)), Header::codec_of(id, true)),
@@ -76,6 +84,19 @@ impl ClassCore {
         NotStoredReason::TooLarge
     }
 
+    fn note_other_codec(&self, by: Codec) {
+        if is_logged(count_nth(&self.common.counters.other_codec)) {
+            let codec = self.coder.codec();
+            tracing::warn!(
+                class = self.name,
+                value = self.coder.type_name(),
+                ?codec,
+                ?by,
+                "the class's codec does not carry this value, another one writes it: give the class that codec"
+            );
+        }
+    }
+
     fn not_carried(&self, error: &CodecError) -> NotStoredReason {
         if is_logged(count_nth(&self.common.counters.not_carried)) {
             let codec = self.coder.codec();
@@ -84,7 +105,7 @@ impl ClassCore {
                 value = self.coder.type_name(),
                 ?codec,
                 %error,
-                "the class's codec does not carry this value, not stored: give the class another codec or type"
+                "no codec carries this value, not stored: give the class another type"
             );
         }
         NotStoredReason::NotCarried
@@ -105,7 +126,7 @@ impl ClassCore {
             false => Ok(payload),
         };
         let payload = payload.map_err(|error| self.note_broken_frame(&error)).ok()?;
-        let decoded = self.coder.decode(&payload, entry.header.digest, rules);
+        let decoded = self.coder.decode(entry.header.codec_id(), &payload, entry.header.digest, rules);
         let (value, footprint) = decoded
             .map(|decoded| self.measured(decoded))
             .map_err(|error| self.note_broken_frame(&error))
@@ -126,6 +147,21 @@ impl ClassCore {
                 }
             }
             _ => count(&counters.inserts_refused),
+        }
+    }
+
+    /// Counts a frame under `key`, as it is spelled in Redis, that a read found and does not use. An entry that is another
+    /// release's is passed over; one that was not written under this key is an alarm, although its header already keeps
+    /// it from being served.
+    pub(crate) fn note_unused(&self, key: &[u8], unused: &Unused) {
+        match unused {
+            Unused::Nothing => {}
+            Unused::Broken(error) => self.note_broken_frame(error),
+            Unused::Entry(entry) => match self.sealer.open(key, entry) {
+                Ok(_) => count(&self.common.counters.passed_over),
+                Err(error) => self.note_broken_frame(&error),
+            },
+            Unused::Other => count(&self.common.counters.passed_over),
         }
     }
 

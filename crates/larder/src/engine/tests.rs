@@ -6,7 +6,6 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::batch::Batch;
-use crate::codec::AnyValue;
 use crate::engine::registry::Declaration;
 use crate::engine::scripted::Scripted;
 use crate::key::Namespace;
@@ -64,7 +63,7 @@ impl Bench {
                 remote: tier.clone(),
                 inspect: tier.clone(),
                 validity: validity.clone(),
-                budget: Duration::from_millis(50),
+                budget: Duration::from_secs(10),
                 condition: Arc::new(Condition::new(Clock::manual())),
             }),
             guard: Some(validity.clone()),
@@ -94,7 +93,7 @@ impl Bench {
     }
 
     async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
-        let begin_load = |_| -> Loading { Box::pin(ready(Ok(Loaded::new(Arc::new(version) as AnyValue)))) };
+        let begin_load = |_| Loading::of(ready(Ok(Loaded::new(version).untyped())));
         let (tags, options) =
             (|| self.tags.clone(), ReadOptions { consistency: Some(consistency), soft_timeout: None });
         let found = self.engine.read(&self.class, &self.key, tags, options, begin_load).await.unwrap();
@@ -284,9 +283,8 @@ async fn a_fault_in_the_middle_of_a_batch_fails_no_read_and_loads_once() {
     let mut calls = Vec::new();
     let begin_loads = |loads: Vec<BatchLoad>| -> Vec<Loading> {
         calls.push(loads.len());
-        let loading = |load: BatchLoad| -> Loading {
-            Box::pin(ready(Ok(crate::loaded::Loaded::new(load.nth as u64).untyped())))
-        };
+        let loading =
+            |load: BatchLoad| -> Loading { Loading::of(ready(Ok(Loaded::new(load.nth as u64).untyped()))) };
         loads.into_iter().map(loading).collect()
     };
     let (tags, options) = (|_| bench.tags.clone(), ReadOptions::default());
@@ -297,4 +295,47 @@ async fn a_fault_in_the_middle_of_a_batch_fails_no_read_and_loads_once() {
         assert_eq!(answer.value.unwrap().downcast_ref::<u64>(), Some(&(nth as u64)));
     }
     assert_eq!((calls, bench.tier.suspicions.load(Ordering::SeqCst) > 0), (vec![50], true));
+}
+
+/// A batch's key may load while another of its keys waits for Redis; then the client that reads the batch leaves.
+#[tokio::test]
+async fn a_batch_that_is_given_up_before_its_load_begins_fails_no_follower() {
+    let bench = Arc::new(Bench::new());
+    let other = bench.class.prefix.key::<str>("other");
+    // The other key is filled after the MGET of the batch and before its lease, so it is read again, which hangs.
+    let options = ReadOptions::default();
+    let begin_load = |_| Loading::of(ready(Ok(Loaded::new(1_u64).untyped())));
+    let filled = bench.engine.read(&bench.class, &other, || bench.tags.clone(), options, begin_load).await;
+    assert!(filled.is_ok());
+    let frame = bench.tier.values.lock().unwrap().remove(&owned(&other)).unwrap();
+    let (tier, filled) = (bench.tier.clone(), owned(&other));
+    *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
+        let earlier = tier.values.lock().unwrap().insert(filled.clone(), frame.clone());
+        tier.hangs.store(earlier.is_some(), Ordering::SeqCst);
+    }));
+    let batch = tokio::spawn({
+        let (bench, keys) = (bench.clone(), [bench.key.clone(), other]);
+        async move {
+            let begin_loads = |_| panic!("no load may begin");
+            let tags = |_| bench.tags.clone();
+            bench.engine.read_batch(&bench.class, &keys, tags, ReadOptions::default(), begin_loads).await
+        }
+    });
+    while !bench.tier.hangs.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    let follower = tokio::spawn({
+        let bench = bench.clone();
+        async move { bench.bounded(2).await }
+    });
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!batch.is_finished() && !follower.is_finished());
+    bench.tier.hangs.store(false, Ordering::SeqCst);
+    *bench.tier.after_read.lock().unwrap() = None;
+    batch.abort();
+    assert!(batch.await.is_err_and(|error| error.is_cancelled()));
+    assert_eq!(follower.await.unwrap().0, 2, "the follower leads a flight of its own");
+    assert_eq!(bench.class.common.counters.snapshot().load_failures, 0);
 }

@@ -147,8 +147,8 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Explains the entry of `key`; see [`Cache::explain`]. This method knows all tags of the key, also if no tier
-    /// holds the entry; `Cache::explain` then knows the class's own tag only.
+    /// Explains the entry of `key`; see [`Cache::explain`]. If no tier holds the entry, this method still knows all
+    /// tags of the key, and `Cache::explain` knows only the class's own tag.
     pub async fn explain<Q: Key<K> + ?Sized>(&self, key: &Q) -> Explanation {
         let tags = self.tags(key).to_vec();
         self.engine.explain(Bytes::copy_from_slice(&self.key(key)), tags).await
@@ -205,6 +205,7 @@ impl Engine {
         let Some(InspectedFrame { frame, left }) = found.pop().flatten() else {
             return Ok(RedisState::Nothing);
         };
+        // Each frame of larder expires. One that does not is shown with the present instant.
         let until = self.wall_in(left.unwrap_or_default());
         let entry = match Frame::parse(&frame) {
             Ok(Frame::Lease(_)) => return Ok(RedisState::Lease { until }),

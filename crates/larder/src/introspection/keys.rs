@@ -18,7 +18,7 @@ use crate::remote::Fault;
 const LIMIT_MAX: usize = 1_000;
 /// The most SCANs for one page. If few keys match, a page ends before it is full, and the search takes many pages.
 const STEPS: usize = 10;
-/// How many keys Redis visits in one SCAN of a count.
+/// How many keys Redis visits in one SCAN, when the keys are counted.
 const COUNT: usize = 1_000;
 /// How long one call can search Redis, for a count or a page.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -35,8 +35,8 @@ pub(crate) struct LocalCopy {
     pub(crate) footprint: Footprint,
     /// Wall time at the start of its load, in milliseconds since 1970. It is only displayed.
     pub(crate) loaded_at_millis: u64,
-    /// When the copy is refreshed; `None` if it only ends. Shared by the clones of the copy, so that one of their reads
-    /// claims the refresh.
+    /// How the copy ages; `None` if it is never refreshed. All clones of the copy share it, so that only one of their
+    /// reads claims the refresh.
     pub(crate) aging: Option<Arc<CopyAging>>,
 }
 
@@ -65,8 +65,9 @@ pub(crate) struct CopyAging {
     pub(crate) life: Life,
     /// The version that the loader named.
     pub(crate) version: Option<Arc<str>>,
-    /// The instant from which a read has to look at the age, in nanoseconds. A read that refreshes the copy moves it, so
-    /// that no other read of this process begins a refresh meanwhile. `Relaxed`: it guards no other data.
+    /// Before this instant, in nanoseconds, reads do not compute the age. A read that refreshes the copy moves the
+    /// instant, so that no other read of this process begins a refresh meanwhile. `Relaxed`: no other data depends on
+    /// it.
     quiet_until: AtomicU64,
 }
 

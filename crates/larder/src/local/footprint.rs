@@ -18,21 +18,25 @@ pub(crate) type Entries =
 
 /// An entry may take this share of the budget: one thirty-second. A heavier one would evict half of quick_cache's shard.
 const ENTRY_SHARE: u64 = 32;
-/// So few that a shard always has room for an entry of the largest share, and as many as quick_cache takes for 4 cores.
+/// The most shards of quick_cache: so few that a shard always has room for an entry of the largest share, and as many
+/// as quick_cache takes for 4 cores.
 const SHARDS_MAX: usize = 16;
-/// quick_cache remembers the keys of evicted entries, half as many as it expects entries. A sixteenth of the budget is
-/// for them: one entry per this many bytes is expected, and a remembered key takes [`ROW_BYTES`].
+/// The size of an entry from which the expected number of entries is computed. quick_cache remembers the keys of
+/// evicted entries, half as many as it expects entries, and each takes [`ROW_BYTES`]. With eight rows an entry, the
+/// remembered keys take a sixteenth of the budget.
 const ENTRY_BYTES_EXPECTED: u64 = ROW_BYTES * 8;
-/// A row of quick_cache: key, pointer, state and links, and the part of its hash table. A test compares it.
+/// What a row of quick_cache takes: key, pointer, state and links, and its part of the hash table. A test compares it
+/// with what quick_cache uses.
 const ROW_BYTES: u64 = 72;
-/// `Bytes` counts its clones in an allocation of its own, of three words.
+/// What a key takes besides its bytes: `Bytes` counts its clones in an allocation of its own, of three words.
 const SHARED_KEY_BYTES: u64 = heap_bytes(3 * size_of::<usize>());
 
 impl LocalCopy {
-    /// Makes the copy hold the tokens of its tags, and notes what it will take in memory under `key`.
+    /// Replaces the names of the copy's tags by those of the tokens' rows, which keeps the tokens in use. Notes what
+    /// the copy will take in memory under `key`.
     pub(super) fn settle(&mut self, key: &Bytes, held: &Tokens) {
         for taken in &mut self.tags {
-            // A tag without a token stays as it is: the copy is invalid, and is never served.
+            // If a tag has no token any more, its name stays as it is: the copy is invalid, and is never served.
             if let Some((name, _)) = held.hold(taken.tag.as_bytes()) {
                 taken.tag = name;
             }
@@ -84,7 +88,8 @@ pub(crate) struct Evictions(Arc<EvictionState>);
 #[derive(Default)]
 struct EvictionState {
     count: AtomicU64,
-    /// Gets the key of each evicted entry. It is called without quick_cache's lock, and with that of a shard.
+    /// Is called with the key of each evicted entry, after quick_cache has released its lock, and under the lock of a
+    /// shard of the tier.
     report: OnceLock<ReportEvicted>,
 }
 
@@ -100,7 +105,7 @@ impl Lifecycle<Bytes, Arc<LocalCopy>> for Evictions {
     type RequestState = EvictedEntries;
 
     fn on_evict(&self, state: &mut EvictedEntries, key: Bytes, copy: Arc<LocalCopy>) {
-        // quick_cache also passes the copy that an insertion replaces.
+        // quick_cache also passes the copy that the insertion replaces, which is not an eviction.
         if state.inserted.as_ref() == Some(&key) {
             state.replaced = Some(copy);
             return;
@@ -119,12 +124,12 @@ pub(crate) struct EvictedEntries {
     inserted: Option<Bytes>,
     replaced: Option<Arc<LocalCopy>>,
     entries: Vec<(Bytes, Arc<LocalCopy>)>,
-    /// `None` if there are no entries.
+    /// Where the evictions are reported; `None` if nothing was evicted.
     evictions: Option<Evictions>,
 }
 
 impl EvictedEntries {
-    /// What the insertion of `key` will evict.
+    /// An empty list, for the insertion of `key`.
     pub(super) fn by(key: &Bytes) -> Self {
         let inserted = Some(key.clone());
         EvictedEntries { inserted, replaced: None, entries: Vec::new(), evictions: None }
@@ -140,7 +145,7 @@ impl Drop for EvictedEntries {
 }
 
 impl LocalTier {
-    /// Reports the keys of evicted entries to `report` from now on. The first report that is set stays.
+    /// Reports the keys of evicted entries to `report` from now on. Only the first call has an effect.
     pub(crate) fn report_evictions(&self, report: impl Fn(&[u8]) + Send + Sync + 'static) {
         let _ = self.evictions.0.report.set(Box::new(report));
     }

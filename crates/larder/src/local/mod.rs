@@ -7,7 +7,7 @@
 //!   quick_cache held at one instant.
 //! - The tier takes at most its budget: each entry weighs what it takes in memory (`footprint`), and each token is paid
 //!   for by the entries with its tag (`tokens`).
-//! - No entry that enters evicts a token in use.
+//! - The insertion of an entry never evicts a token in use.
 //! - No task holds a shard lock across an await, and no thread holds two shard locks, so shard locks cannot deadlock.
 
 pub(crate) mod copy;
@@ -115,8 +115,8 @@ impl LocalTier {
         ShardSeqs(keys.map(|key| self.shard(key).seq()).collect())
     }
 
-    /// Inserts what a tracked read returned for `key`, the `nth` of the noted keys, if no invalidation reached its
-    /// shard since.
+    /// Inserts what a tracked read returned for `key`, the `nth` of the noted keys, if no invalidation has reached the
+    /// key's shard since its sequence was noted.
     pub(crate) fn insert_tracked(
         &self,
         seqs: &ShardSeqs,
@@ -140,9 +140,9 @@ impl LocalTier {
         }
     }
 
-    /// Returns `new`. If memory has this token as guarded, the result keeps its [`TagCopy::life`], so that copies which
-    /// noted it stay valid. The caller holds the shard's lock, which every invalidation takes: no invalidation comes
-    /// between this look-up and the insertion.
+    /// Returns `new`. If memory has the same token as guarded, `new` takes over its [`TagCopy::life`], so that copies
+    /// which noted that life stay valid. The caller holds the shard's lock, which every invalidation takes: no
+    /// invalidation comes between this look-up and the insertion.
     fn living(&self, key: &[u8], new: TagCopy) -> TagCopy {
         match self.tokens.get(key) {
             Some(old) if old.token == new.token && old.origin == Origin::Guarded => {
@@ -192,7 +192,8 @@ impl LocalTier {
             {
                 return TagToken { tag: name, token: copy.token };
             }
-            // A name of its own: `tag` is held by others, and would keep the token in use.
+            // A new `TagKey`, because the token counts as in use while there are other clones of its name, and `tag`
+            // has clones elsewhere.
             let (name, token) = (TagKey::from(tag.to_bytes()), Token::random());
             self.tokens.insert(name.clone(), TagCopy::new(token, Origin::Timed));
             TagToken { tag: name, token }
@@ -200,8 +201,8 @@ impl LocalTier {
         tags.iter().map(taken).collect()
     }
 
-    /// The present lives of `tags`, for a load of a memory-only class; `None` if a tag's token is not in memory, or
-    /// Redis does not report its changes now. The tokens are in use while the result is held.
+    /// The [`TagCopy::life`] of each of `tags`, for a load of a memory-only class; `None` if a tag's token is not in
+    /// memory, or if Redis does not report the token's changes now. The tokens are in use while the result is held.
     pub(crate) fn take_lives(&self, tags: &[TagKey], is_guarded: bool) -> Option<Vec<TagToken>> {
         let taken = |tag: &TagKey| {
             let (name, copy) = self.tokens.hold(tag.as_bytes())?;
@@ -211,8 +212,8 @@ impl LocalTier {
         tags.iter().map(taken).collect()
     }
 
-    /// Removes `key`, which Redis reports as changed. Returns whether it was in memory. The connection's reader calls
-    /// this inline, so a push is applied before any reply that Redis sent after it reaches its read.
+    /// Removes `key`, which Redis reports as changed. Returns whether `key` was in memory. The connection's reader
+    /// calls this inline, so the push is applied before any later reply of Redis reaches the read that waits for it.
     pub(crate) fn apply_push(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.apply_push(key);
@@ -247,8 +248,8 @@ impl LocalTier {
         removed + self.tokens.retain(|_, tag| tag.origin == Origin::Timed)
     }
 
-    /// From now on no read, flight or permit in progress inserts anything. A copy that one of them has inserted entered
-    /// before this loop visited its shard, so a removal after this call finds the copy.
+    /// From now on no read, flight or permit in progress inserts anything. If one of them has inserted a copy, it did
+    /// so before this loop visited the copy's shard. So a removal after this call finds the copy.
     fn fence(&self) {
         for shard in &self.shards {
             let flights = lock(shard).detach_all();
@@ -296,8 +297,8 @@ impl LocalTier {
                 overtaken.push(key);
             }
         }
-        // A copy that was read before the invalidation entered before the loop visited its shard, or never enters. So
-        // this search finds every such copy.
+        // A read that began before the invalidation has inserted its copy before the loop visited the shard, or never
+        // inserts it. So this search finds every such copy.
         let meant: Vec<Bytes> = self.entries.iter().map(|(key, _)| key).filter(|key| is_match(key)).collect();
         let tags = self.tokens.matching(&is_match);
         for key in meant.iter().map(|key| &key[..]).chain(tags.iter().map(TagKey::as_bytes)) {
@@ -309,7 +310,7 @@ impl LocalTier {
 
     /// Removes the entry or the token under `key`. Returns whether there was one. The caller holds the shard's lock.
     fn remove(&self, key: &[u8]) -> bool {
-        // A key is that of an entry or that of a tag.
+        // A key belongs to an entry or to a tag, never to both.
         self.entries.remove(key).is_some() || self.tokens.remove(key)
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct LoadOutcome {
 }
 
 impl LoadOutcome {
-    /// The outcome of a load that runs now.
+    /// The outcome of a load of this flight. `placement` says where the value is stored.
     pub(crate) fn loaded(value: Option<AnyValue>, placement: Placement, valid_until: Tick) -> Self {
         LoadOutcome { value, source: Source::Load { placement }, valid_until, stale_by: None }
     }
@@ -72,7 +72,7 @@ pub(crate) struct Following(Arc<FlightReceiver>);
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // `SeqCst`: the flight compares the count with 0 after it was notified.
+        // `SeqCst`: `abandoned` reads the count after it was notified, and must see this decrement.
         if self.0.followers.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.left.notify_one();
         }
@@ -107,15 +107,15 @@ impl FlightReceiver {
 }
 
 impl FlightReceiver {
-    /// Counts one more read that waits, until the result is dropped.
+    /// Counts one more read that waits, until the returned value is dropped.
     pub(crate) fn follow(self: &Arc<Self>) -> Following {
         self.followers.fetch_add(1, Ordering::SeqCst);
         Following(self.clone())
     }
 
-    /// The flight left the table: its value will not be stored.
+    /// Records that the flight has left the table: its value will not be stored.
     pub(crate) fn detach(&self) {
-        // `SeqCst`: `ended` registers with `detached` and then reads this, so it misses no detachment.
+        // `SeqCst`: `ended` registers with `detached` and then reads this flag, so it misses no detachment.
         self.is_detached.store(true, Ordering::SeqCst);
         self.detached.notify_waiters();
         self.changed.notify_one();
@@ -134,7 +134,8 @@ impl FlightReceiver {
         }
     }
 
-    /// Returns once no read waits for the flight. A read may still join it then; it gets no outcome and tries again.
+    /// Returns once no read waits for the flight. If a read joins between this return and the end of the flight, it
+    /// gets no outcome and tries again.
     pub(crate) async fn abandoned(&self) {
         while self.followers.load(Ordering::SeqCst) > 0 {
             // `Notify` stores the notification of a follower that left before this await.

@@ -58,7 +58,7 @@ fn a_million_tags_leave_no_more_tokens_than_those_in_use_and_a_quarter() {
     for n in 0..1_000_000 {
         local.take_tokens(&tags(&[format!("ns:#t:{n}")]), true);
     }
-    // No entry holds one of them. Each shard keeps its spare tokens.
+    // No entry holds one of these tokens. Each shard keeps its spare tokens.
     assert!(local.tokens.len() <= 64 * 17 + 1, "{}", local.tokens.len());
     assert!(local.tags_are_current(&taken, Origin::Timed, true), "a running load holds its tokens");
     drop(taken);

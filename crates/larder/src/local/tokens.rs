@@ -6,7 +6,7 @@
 //! entry is charged for its share of its tags' tokens (see [`Tokens::share_bytes`]), so tokens in use are within the
 //! budget of entries.
 //!
-//! The removal of a token that is not in use only makes a later load draw a new one: no copy has noted it.
+//! A token that is not in use can be removed safely: no copy has noted it, and a later load draws a new one.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -18,12 +18,12 @@ use crate::local::copy::TagCopy;
 use crate::protocol::tag::TagKey;
 use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// So many that two cores rarely contend for one lock. The number is another than `local::SHARDS`, because a tag's
-/// token is in another shard than the entries with the tag; either can change alone.
+/// So many that two cores rarely contend for one lock. It is a constant of its own beside `local::SHARDS`, because the
+/// two numbers need not agree: a tag's token is in another shard than the entries with the tag.
 const TOKEN_SHARDS: usize = 64;
 /// A shard has at most `in use / UNUSED_SHARE + SPARE` tokens that are not in use.
 const UNUSED_SHARE: usize = 4;
-/// A shard has this many tokens before its first prune, and may have this many besides those in use and their share.
+/// A shard has this many tokens before its first prune. Later, so many may be unused beside the share above.
 const SPARE: usize = 16;
 
 /// The rows of one shard.
@@ -55,14 +55,14 @@ impl Tokens {
         self.read(tag).tags.get(tag).copied()
     }
 
-    /// The token of `tag`, and the name that the row has. The token is in use while the name is held.
+    /// The token of `tag`, and a clone of its row's name. The token is in use while the clone is held.
     pub(crate) fn hold(&self, tag: &[u8]) -> Option<(TagKey, TagCopy)> {
-        // The name is cloned under the lock, which a prune takes too: the prune comes before and removes the row, or
-        // comes after and finds that the token is in use.
+        // The name is cloned under the lock. A prune takes the same lock, so it has either removed the row before, or
+        // finds afterwards that the token is in use.
         self.read(tag).tags.get_key_value(tag).map(|(name, copy)| (name.clone(), *copy))
     }
 
-    /// Sets the token of `tag`. If the tag has one, its row keeps its name.
+    /// Sets the token of `tag`. If the tag has a row already, the row keeps its name, which copies share.
     pub(crate) fn insert(&self, tag: TagKey, copy: TagCopy) {
         let mut rows = self.write(tag.as_bytes());
         if let Some(row) = rows.tags.get_mut(tag.as_bytes()) {
@@ -114,7 +114,8 @@ impl Tokens {
     /// what the token takes.
     pub(crate) fn share_bytes(tag: &TagKey) -> u64 {
         const UNUSED: u64 = UNUSED_SHARE as u64;
-        // A row, with the part of the table that is free on average, and its share of tokens that are not in use.
+        // A row, with the part of the table that is free on average. `bytes` adds the share of the tokens that are not
+        // in use.
         const ROW_BYTES: u64 = (size_of::<(TagKey, TagCopy)>() as u64 + 1) * 3 / 2;
         let bytes = (ROW_BYTES + arc_bytes(tag.as_bytes().len())) * (UNUSED + 1) / UNUSED;
         // One holder is the row itself.
@@ -122,7 +123,7 @@ impl Tokens {
     }
 
     fn shard(&self, tag: &[u8]) -> &RwLock<Rows> {
-        // The high bits: the table of the shard uses the low ones.
+        // The high bits of the hash choose the shard, because the hash table in the shard uses the low bits.
         &self.shards[(self.hash_builder.hash_one(tag) >> 48) as usize % TOKEN_SHARDS]
     }
 

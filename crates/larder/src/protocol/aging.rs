@@ -1,5 +1,6 @@
 //! How an entry ages, and what a read does with an aged one. Age is independent of invalidation: an entry of any age is
-//! served only if it is valid, so this decides when the database is asked again, never whether an answer is right.
+//! served only if it is valid. So this module decides when the database is asked again, never whether an answer is
+//! right.
 //!
 //! ```text
 //! load begins          refresh ahead, early refresh        TTL                  reload_at            end
@@ -20,7 +21,7 @@ pub struct Life {
     pub began: Tick,
     /// The end of its TTL.
     pub fresh_until: Tick,
-    /// The end of every use of it.
+    /// The instant from which the entry is not used at all.
     pub ends: Tick,
     /// How long its load took.
     pub load_time: Duration,
@@ -36,8 +37,8 @@ pub enum Age {
     Reload,
 }
 
-/// The most load times before the end of the TTL at which XFetch can refresh for β = 1. A random number is below e⁻¹⁶
-/// once in nine million reads.
+/// The limit of an early refresh for β = 1: XFetch refreshes at most this many load times before the end of the TTL.
+/// The limit hardly matters: a random number is below e⁻¹⁶ once in nine million reads.
 const EARLIEST_LOAD_TIMES: f64 = 16.0;
 
 impl Aging {

@@ -1,9 +1,10 @@
-//! Computes from one heartbeat the instant up to which reads may be served; and the certificate that a Redis carries.
+//! Computes from one heartbeat the instant up to which reads may be served, and defines the certificate that a Redis
+//! carries.
 //!
 //! The keeper sends heartbeats on the tracked connection. There, Redis's pushes and replies arrive in the order in
 //! which Redis sent them. So when the keeper has the reply, memory has applied every push that Redis sent before it.
 //! Each copy that is still in memory therefore contains every change that had been propagated to Redis when the
-//! heartbeat was SENT. These changes are all commits before the watermark.
+//! heartbeat was SENT. These changes include all commits before the watermark.
 
 use std::time::Duration;
 

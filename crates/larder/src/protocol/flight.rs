@@ -1,11 +1,13 @@
 //! Which load in progress a read may join.
 //!
-//! Invariant: a fresh read joins a flight only if the flight began after the read arrived; a bounded read also joins an
-//! earlier flight if it is younger than the staleness bound. Without this rule (plain single flight), a read could join
-//! a load that read the database before a write which the read must see. A read that may not join a flight waits for
-//! its end, and looks into the tiers again. So the loads of one key run one after another, whatever their length.
-//! Exceptions: an invalidation detaches the running flight, so that another one may begin; a read whose wait takes
-//! longer than three load time-outs, or that joined a spoiled load, loads outside a flight.
+//! Invariant: a fresh read joins a flight only if the flight began after the read arrived. A bounded read also joins an
+//! earlier flight that is younger than the staleness bound. With plain single flight, a read could join a load whose
+//! query ran before a write that the read must see.
+//!
+//! A read that may not join a flight waits for its end, and looks into the tiers again. So the loads of one key run one
+//! after another, however long they take. There are two exceptions. An invalidation detaches the running flight, so
+//! that another one may begin. A read loads outside a flight if its wait takes longer than three load time-outs, or if
+//! it joined a spoiled load.
 
 use std::time::Duration;
 

@@ -20,14 +20,14 @@ use crate::protocol::token::Token;
 
 /// The length of the kind byte and the id, with which every frame begins.
 pub(crate) const PREFIX_BYTES: usize = 17;
-/// The most bytes that an entry has beside its value's: an entry with more is not stored. A reader refuses longer texts
-/// than the largest value and this, before it has read them.
+/// The most bytes that an entry may have besides those of its value; an entry with more is not stored. A text in Redis
+/// that is longer than this plus the largest value is cut while it arrives, and is never in memory.
 pub(crate) const OVERHEAD_BYTES_MAX: usize = 64 << 10;
 /// The version of an entry's layout. A frame with another version is a miss.
 const LAYOUT_VERSION: u8 = 3;
 const MAC_BYTES: usize = 16;
-/// The bit of [`Header::codec`] that says that the bytes are compressed. The header is in the mac, so only an instance of
-/// the cache sets it.
+/// The bit of [`Header::codec`] that says that the bytes are compressed. The mac covers the header, so a damaged bit is
+/// noticed, and if entries are authenticated, a forged one too.
 const COMPRESSED: u8 = 0x80;
 
 impl Token {
@@ -55,7 +55,7 @@ impl Token {
 /// How an entry was written.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Header {
-    /// The codec that wrote the bytes, and the bit of compression; see [`Header::codec_id`].
+    /// The codec that wrote the bytes, and the bit that says whether they are compressed; see [`Header::codec_id`].
     pub codec: u8,
     /// The version of the class's value type, as the application counts it.
     pub class_version: u32,
@@ -71,7 +71,7 @@ pub struct Header {
     pub load_millis: u64,
     /// The version that the loader named.
     pub loader_version: Option<String>,
-    /// The tokens that the tags had before the load. The entry is valid while every tag has this token.
+    /// The tokens that the tags had before the load. The entry is valid while every tag still has its token.
     pub tags: Vec<TagToken>,
 }
 
@@ -190,7 +190,7 @@ impl Header {
 
     /// An upper limit of the bytes that an entry with this header has beside its value's.
     pub(crate) fn overhead_bytes(&self) -> usize {
-        // An encrypted value is longer by a second code.
+        // An encrypted value is longer by a second authentication code.
         PREFIX_BYTES + 2 + self.bytes_max() + 2 * MAC_BYTES
     }
 

@@ -10,11 +10,11 @@ use crate::protocol::frame::{Entry, Frame, FrameError, fingerprint};
 use crate::protocol::tag::{TagKey, are_current};
 use crate::protocol::token::Token;
 
-/// Which entries a class can read: those of this codec and class version that have all tags of the key. Any other entry
-/// is a miss.
+/// Which entries a class can read: those of these codecs and this class version that have all tags of the key. Any other
+/// entry is a miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadableFormat {
-    pub codec: u8,
+    pub codecs: &'static [u8],
     pub class_version: u32,
     /// How many tags the key has in this process.
     pub tags: usize,
@@ -28,9 +28,32 @@ pub enum AfterRead {
     /// Another read holds the lease: wait for the push that reports a change of the key.
     Wait,
     /// There is no valid entry: take the lease with LEASE. `replace` is the fingerprint of the frame that may be
-    /// overwritten. The script LEASE compares it, so that LEASE never overwrites a newer frame. `alarm` says why the
-    /// frame could not be parsed.
-    Acquire { replace: Option<Bytes>, alarm: Option<FrameError> },
+    /// overwritten. The script LEASE compares it, so that LEASE never overwrites a newer frame. `unused` is that frame.
+    Acquire { replace: Option<Bytes>, unused: Unused },
+}
+
+/// What a read found under the key and does not use.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unused {
+    Nothing,
+    /// Bytes that are no frame.
+    Broken(FrameError),
+    /// An entry: of another codec, class version or set of tags, or one of its tags was invalidated.
+    Entry(Entry),
+    /// A frame that is no entry, such as a permit.
+    Other,
+}
+
+impl Unused {
+    /// For a value that is not used, whatever it is.
+    pub fn of(value: Option<&Bytes>) -> Self {
+        match value.map(Frame::parse) {
+            None => Unused::Nothing,
+            Some(Err(broken)) => Unused::Broken(broken),
+            Some(Ok(Frame::Entry(entry))) => Unused::Entry(entry),
+            Some(Ok(_)) => Unused::Other,
+        }
+    }
 }
 
 /// What a read does after LEASE.
@@ -53,14 +76,16 @@ pub fn after_read(
     present: impl Fn(&TagKey) -> Option<Token>,
 ) -> AfterRead {
     let Some(bytes) = value else {
-        return AfterRead::Acquire { replace: None, alarm: None };
+        return AfterRead::Acquire { replace: None, unused: Unused::Nothing };
     };
-    match Frame::parse(bytes) {
-        Ok(Frame::Lease(_)) => AfterRead::Wait,
-        Ok(Frame::Entry(entry)) if serves(&entry, expected, &present) => AfterRead::Serve(entry),
-        Ok(_) => AfterRead::Acquire { replace: Some(fingerprint(bytes)), alarm: None },
-        Err(broken) => AfterRead::Acquire { replace: Some(fingerprint(bytes)), alarm: Some(broken) },
-    }
+    let unused = match Frame::parse(bytes) {
+        Ok(Frame::Lease(_)) => return AfterRead::Wait,
+        Ok(Frame::Entry(entry)) if serves(&entry, expected, &present) => return AfterRead::Serve(entry),
+        Ok(Frame::Entry(entry)) => Unused::Entry(entry),
+        Ok(_) => Unused::Other,
+        Err(broken) => Unused::Broken(broken),
+    };
+    AfterRead::Acquire { replace: Some(fingerprint(bytes)), unused }
 }
 
 /// Decides after LEASE replied with the frame that is under the key now. `mine` is the token that LEASE was to set.
@@ -83,7 +108,7 @@ fn serves(entry: &Entry, expected: ReadableFormat, present: &impl Fn(&TagKey) ->
     // `are_current` demands that each tag of the entry is among the key's tags, so an equal number means all of them.
     // An entry with fewer tags was written by an instance that declares fewer: an invalidation of the missing tags
     // would not make the entry invalid.
-    let is_readable = header.codec_id() == expected.codec
+    let is_readable = expected.codecs.contains(&header.codec_id())
         && header.class_version == expected.class_version
         && header.tags.len() == expected.tags;
     is_readable && are_current(&header.tags, present)
@@ -95,7 +120,7 @@ mod tests {
     use crate::protocol::frame::{Header, Seal};
     use crate::protocol::tag::TagToken;
 
-    const EXPECTED: ReadableFormat = ReadableFormat { codec: 0, class_version: 1, tags: 1 };
+    const EXPECTED: ReadableFormat = ReadableFormat { codecs: &[0], class_version: 1, tags: 1 };
 
     fn tag() -> TagKey {
         TagKey::from(Bytes::from_static(b"ns:#users"))
@@ -117,10 +142,15 @@ mod tests {
         Entry { fill: Token::random(), header, payload, seal: Seal::default() }
     }
 
+    fn entry_of(frame: &Bytes) -> Entry {
+        let Ok(Frame::Entry(entry)) = Frame::parse(frame) else { panic!("no entry") };
+        entry
+    }
+
     #[test]
     fn a_reader_leases_an_empty_key_and_waits_for_a_leased_one() {
         let nothing = after_read(None, EXPECTED, |_| None);
-        assert_eq!(nothing, AfterRead::Acquire { replace: None, alarm: None });
+        assert_eq!(nothing, AfterRead::Acquire { replace: None, unused: Unused::Nothing });
         let lease = Token::random().lease_frame();
         assert_eq!(after_read(Some(&lease), EXPECTED, |_| None), AfterRead::Wait);
     }
@@ -131,14 +161,15 @@ mod tests {
         let frame = entry(then).encode();
         assert!(matches!(after_read(Some(&frame), EXPECTED, |_| Some(then)), AfterRead::Serve(_)));
         let moved = after_read(Some(&frame), EXPECTED, |_| Some(now));
-        assert_eq!(moved, AfterRead::Acquire { replace: Some(frame.slice(..17)), alarm: None });
+        let unused = Unused::Entry(entry_of(&frame));
+        assert_eq!(moved, AfterRead::Acquire { replace: Some(frame.slice(..17)), unused });
     }
 
     #[test]
     fn a_permit_is_a_miss_that_a_reader_may_replace() {
         let permit = Token::random().permit_frame();
         let seen = after_read(Some(&permit), EXPECTED, |_| None);
-        assert_eq!(seen, AfterRead::Acquire { replace: Some(permit.clone()), alarm: None });
+        assert_eq!(seen, AfterRead::Acquire { replace: Some(permit.clone()), unused: Unused::Other });
         assert_eq!(after_lease(&permit, Token::random(), EXPECTED, |_| None), AfterLease::ReadAgain);
     }
 
@@ -147,7 +178,7 @@ mod tests {
         let token = Token::random();
         let frame = entry(token).encode();
         for other in [
-            ReadableFormat { codec: 1, ..EXPECTED },
+            ReadableFormat { codecs: &[1, 2], ..EXPECTED },
             ReadableFormat { class_version: 2, ..EXPECTED },
             ReadableFormat { tags: 2, ..EXPECTED },
         ] {
@@ -159,7 +190,10 @@ mod tests {
     fn hostile_bytes_are_a_miss_with_an_alarm() {
         let junk = Bytes::from_static(b"junk");
         let seen = after_read(Some(&junk), EXPECTED, |_| None);
-        assert_eq!(seen, AfterRead::Acquire { replace: Some(junk), alarm: Some(FrameError::Truncated) });
+        assert_eq!(
+            seen,
+            AfterRead::Acquire { replace: Some(junk), unused: Unused::Broken(FrameError::Truncated) }
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::protocol::tag::TagKey;
 pub struct PermitId(pub u64);
 
 /// The permits of one shard that were drawn and are not void. A key may have several permits: the first put voids the
-/// others. The shard's lock guards this, so that "is it valid?" and "put the value" are one step.
+/// others. The shard's lock guards the permits, so that "is it valid?" and "put the value" are one step.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Permits(BTreeMap<Bytes, Vec<OpenPermit>>);
 

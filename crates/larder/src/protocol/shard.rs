@@ -40,8 +40,8 @@ impl<H: Clone> Shard<H> {
         Shard { seq: 0, flights: BTreeMap::new(), permits: Permits::default(), rules }
     }
 
-    /// The present sequence. A reader notes it before it sends a read; [`Shard::may_insert`] compares it with the
-    /// reply.
+    /// The present sequence. A reader notes it before it sends a read; when the reply arrives, [`Shard::may_insert`]
+    /// compares it with the sequence at that time.
     pub fn seq(&self) -> Seq {
         Seq(self.seq)
     }
@@ -52,9 +52,9 @@ impl<H: Clone> Shard<H> {
         self.seq == seen.0 || !self.rules.keeps(ProtocolRule::InsertsNothingLate)
     }
 
-    /// Applies a push that named `key`: voids the key's permits, and no tracked read that is in progress in this shard
-    /// inserts its reply. The key's flight stays attached, because Redis checks the lease at its fill. Returns the
-    /// flight's handle, so that a leader that waits for the push reads again.
+    /// Applies a push that named `key`: voids the key's permits, and keeps the tracked reads in progress in this shard
+    /// from inserting their replies. The key's flight stays attached, because Redis compares the lease at its fill.
+    /// Returns the flight's handle, so that the caller can wake a leader that waits for this push.
     pub fn apply_push(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.permits.void(key);
@@ -66,7 +66,8 @@ impl<H: Clone> Shard<H> {
         self.flights.get(key).map(|flight| flight.handle.clone())
     }
 
-    /// Any key may have changed: from now on no read, flight or permit in progress inserts anything.
+    /// Call it if any key may have changed: from now on no read, flight or permit in progress inserts anything. Returns
+    /// the handles of the detached flights.
     pub fn detach_all(&mut self) -> Vec<H> {
         self.seq += 1;
         self.permits.void_all();
@@ -151,7 +152,7 @@ impl<H: Clone> Shard<H> {
     }
 
     /// Draws a permit for `key`: [`Shard::redeem`] exchanges it for the right to put a value that is computed from now
-    /// on. No read joins a permit, and a permit does not replace a flight.
+    /// on. A permit is not a flight: no read joins it, and the key may have a flight at the same time.
     pub fn draw(&mut self, key: Bytes, id: PermitId, tags: Arc<[TagKey]>) {
         self.permits.draw(key, id, tags);
     }

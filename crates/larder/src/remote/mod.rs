@@ -47,7 +47,8 @@ impl Mint {
     }
 }
 
-/// What has to be in the tier beside a lease, so that the lease is of use.
+/// What a load depends on besides its lease: if the tier no longer has it, the loaded value would not be stored or not
+/// be valid.
 #[derive(Clone, Copy)]
 pub(crate) struct Unchanged<'a> {
     /// A key, and the fingerprint of the frame under it.

@@ -31,9 +31,11 @@ pub(crate) struct Validity {
 
 /// The lock guards this state and every write of `until`.
 struct State {
+    /// How often the validity was lost; the number of the present epoch.
     losses: u64,
     unsent: VecDeque<Bytes>,
-    /// More than [`UNSENT_MAX`] keys were unsent: every entry of this database in Redis has to be dropped.
+    /// Every entry of this database in Redis has to be dropped: more than [`UNSENT_MAX`] keys were unsent, an unsent
+    /// invalidation needs a sweep, or the last drop failed.
     is_overflowed: bool,
     /// The keeper is dropping every entry of this database in Redis now.
     is_clearing: bool,
@@ -110,8 +112,8 @@ impl Validity {
         self.is_valid_at(now) || tokio::time::timeout(limit, granted).await.is_ok()
     }
 
-    /// Ends the epoch: no read uses the tier, and heartbeats in progress grant nothing. Call it if an answer did not
-    /// come in time or the certificate is missing.
+    /// Ends the epoch: until the next grant no read uses the tier, and heartbeats in progress grant nothing. Call it if
+    /// an answer did not come in time or the certificate is missing.
     pub(crate) fn revoke(&self) {
         self.revoke_locked(&mut self.lock());
     }
@@ -147,8 +149,8 @@ impl Validity {
         state.unsent.drain(..count);
     }
 
-    /// Call it before this database's entries are dropped. This resets `is_overflowed` first, so that an overflow
-    /// during the drop causes another drop.
+    /// Call it before this database's entries are dropped. It resets `is_overflowed`, so that an overflow during the
+    /// drop causes another drop.
     pub(crate) fn begin_clear(&self) {
         let mut state = self.lock();
         state.is_overflowed = false;

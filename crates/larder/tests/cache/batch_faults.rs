@@ -213,3 +213,55 @@ async fn an_abandoned_batch_is_stopped_if_its_class_says_so() {
         assert_eq!(read_many(&values, &table, &[5, 6]).await, [Some(105), Some(106)]);
     }
 }
+
+/// Of a batch, row 13 cannot be read.
+#[tokio::test]
+async fn an_error_of_one_key_is_given_to_its_readers_alone_and_is_not_an_absent_value() {
+    let redis = Redis::start().unwrap();
+    for one in [instance(&redis).await, memory_instance().await] {
+        // `absent_for` is a minute: an answer that is left out would be known to be absent.
+        let (table, keys) = (filled(0..50), (0..50).collect::<Vec<u32>>());
+        let gate = Gate::new();
+        let reading = tokio::spawn({
+            let (values, table, keys, gate) = (one.values.clone(), table.clone(), keys.clone(), gate.clone());
+            async move {
+                let load = |keys: Vec<u32>| {
+                    let (table, gate) = (table.clone(), gate.clone());
+                    async move {
+                        let rows = table.load_many(&keys).into_iter();
+                        let row = |(key, row)| (key, if key == 13 { Err("13 is damaged") } else { Ok(row) });
+                        let rows: Vec<_> = rows.map(row).collect();
+                        gate.wait().await;
+                        Ok::<_, Infallible>(rows)
+                    }
+                };
+                values.read_many(&keys).or_load(load).await
+            }
+        });
+        gate.arrival().await;
+        let following = tokio::spawn({
+            let values = one.values.clone();
+            async move { values.get_or_load(&13, || ready(Ok::<u64, Infallible>(1))).await }
+        });
+        // Its first poll joins the flight of the batch.
+        tokio::task::yield_now().await;
+        assert!(!following.is_finished());
+        gate.open();
+        let answers = within(reading).await.unwrap();
+        for (key, answer) in keys.iter().zip(answers) {
+            match (key, answer) {
+                (13, answer) => {
+                    let error = answer.unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::Load);
+                    assert!(std::error::Error::source(&error).unwrap().to_string().contains("13 is damaged"));
+                }
+                (key, answer) => assert_eq!(answer.unwrap().value.as_deref(), Some(&(u64::from(*key) + 100))),
+            }
+        }
+        assert_eq!(within(following).await.unwrap().unwrap_err().kind(), ErrorKind::Load);
+        assert_eq!(one.values.stats().load_failures, 1);
+        assert!(one.values.get(&12).await.is_hit());
+        assert!(one.values.get(&13).await.is_miss(), "it is not known to be absent");
+        assert_eq!(one.read(&table, 13).await, Some(113));
+    }
+}

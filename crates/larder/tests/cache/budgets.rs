@@ -100,6 +100,37 @@ async fn a_read_of_several_round_trips_ends_within_its_budget_and_its_load() {
     assert_eq!(bed.far.cache.health(), Health::Working, "slow is not away");
 }
 
+/// Five reads, one after the other. What the request spawns is no part of it.
+#[tokio::test]
+async fn the_reads_of_a_request_spend_one_budget() {
+    let bed = Arc::new(Bed::new(BUDGET).await);
+    (0..100).for_each(|key| bed.table.write(key, 1));
+    bed.proxy.delay(DELAY);
+    let reads = 5;
+    let took = shortest(async |nth| {
+        let began = Instant::now();
+        let request = async {
+            for key in 0..reads {
+                let (source, _) = bed.load(reads * nth + key).await;
+                assert_eq!(source, Source::Load { placement: Placement::Memory });
+            }
+        };
+        bed.far.cache.with_redis_budget(request).await;
+        began.elapsed()
+    })
+    .await;
+    assert!(took >= BUDGET + reads * LOAD && took < reads * LOAD + 2 * BUDGET, "{took:?}");
+    assert_eq!(bed.far.values.stats().budgets_spent, 10);
+
+    let request = async {
+        bed.load(60).await;
+        let bed = bed.clone();
+        tokio::spawn(async move { bed.load(61).await }).await.unwrap()
+    };
+    bed.far.cache.with_redis_budget(request).await;
+    assert_eq!(bed.far.values.stats().budgets_spent, 12, "each has spent its own");
+}
+
 /// The read's fill is on its budget too. Redis has executed it all the same.
 #[tokio::test]
 async fn a_fill_that_is_not_confirmed_in_time_is_not_waited_for() {

@@ -278,18 +278,49 @@ async fn the_hottest_keys_of_the_last_run_are_warmed() {
     for key in [7, 8, 9] {
         assert!(second.get(&key).await.is_hit(), "{key}");
     }
-    // Nothing was read by the class's loader, so the file stays as it is.
+    // Nothing was read by the class's loader, so the file stays as it is: a process that restarts at once keeps the list.
+    let before = std::fs::read_to_string(&path).unwrap();
     second.save_hot().await.unwrap();
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(lines(&std::fs::read_to_string(&path).unwrap()), lines(&before));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
 
     // Damage costs the damaged lines only.
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "larder hot keys 1");
+    assert_eq!(lines[0], "larder hot keys 2");
     let damaged = [lines[0], lines[1], &lines[2].replace(' ', " 1"), "junk", "", lines[3]].join("\n");
     std::fs::write(&path, damaged).unwrap();
     assert_eq!(open().await.warm_hot().await.loaded, 2);
-    for junk in [&b""[..], b"larder hot keys 2\n", b"\xff\xfe\x00", &text.as_bytes()[..20]] {
+    for junk in [&b""[..], b"larder hot keys 1\n", b"\xff\xfe\x00", &text.as_bytes()[..20]] {
         std::fs::write(&path, junk).unwrap();
         assert_eq!(open().await.warm_hot().await.loaded, 0, "{junk:?}");
+    }
+}
+
+/// A loader of one key is called for each key of a read.
+#[tokio::test]
+async fn warming_with_a_loader_of_one_key_runs_eight_loads_at_once_at_most() {
+    let (_redis, instances) = each().await;
+    for instance in instances {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let load = {
+            let (running, most) = (running.clone(), most.clone());
+            move |key: u32| {
+                let (running, most) = (running.clone(), most.clone());
+                async move {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    for _ in 0..20 {
+                        tokio::task::yield_now().await;
+                    }
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    Ok::<_, Infallible>(u64::from(key))
+                }
+            }
+        };
+        let values = instance.cache.class::<u32, u64>("alone").loaded_by(load).open().unwrap();
+        let report = within(values.warm(0..100)).await;
+        assert!(report.is_complete && report.loaded == 100, "{report:?}");
+        assert!((2..=8).contains(&most.load(Ordering::SeqCst)), "{most:?}");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 
+use larder::cache::Cache;
 use larder::class::{Class, ClassBuilder};
 use larder::codec::Codec;
 use larder::error::ErrorKind;
@@ -25,17 +26,46 @@ struct Offer {
 const OFFER: Offer = Offer { discount: None, price: 1, stock: 7 };
 
 #[tokio::test]
-async fn a_value_with_a_skipped_field_is_equal_after_decoding_or_is_not_stored() {
+async fn a_value_that_its_codec_does_not_carry_is_written_by_another_codec() {
     let redis = Redis::start().unwrap();
-    let [a, b] =
-        [shared(&redis).await, shared(&redis).await].map(|c| c.class::<u32, Offer>("offers").open().unwrap());
-    assert_eq!(load(&a, 7, OFFER).await, (OFFER, Source::Load { placement: Placement::Redis }));
-    assert_eq!(within(b.get(&7)).await.value().as_deref(), Some(&OFFER));
+    for (codec, others) in [(Codec::MessagePack, 0), (Codec::Postcard, 1), (Codec::Json, 0)] {
+        let name = format!("offers-{codec:?}");
+        let open = |cache: Cache| cache.class::<u32, Offer>(&name).codec(codec).open().unwrap();
+        let [a, b] = [open(shared(&redis).await), open(shared(&redis).await)];
+        assert_eq!(load(&a, 7, OFFER).await, (OFFER, Source::Load { placement: Placement::Redis }));
+        assert_eq!(within(b.get(&7)).await.value().as_deref(), Some(&OFFER), "{codec:?}");
+        let alone = open(alone().await);
+        assert_eq!(load(&alone, 7, OFFER).await, (OFFER, Source::Load { placement: Placement::Memory }));
+        assert_eq!([&a, &alone].map(|class| class.stats().other_codec), [others; 2], "{codec:?}");
+        let full = Offer { discount: Some(1), ..OFFER };
+        assert!(load(&a, 8, full).await.1.is_stored());
+        assert_eq!(a.stats().other_codec, others, "{codec:?} carries the full value");
+    }
+    // The default does not carry this one.
+    let twice: Class<u32, Option<Option<u8>>> = shared(&redis).await.class("twice").open().unwrap();
+    let stored = Source::Load { placement: Placement::Redis };
+    assert_eq!(load(&twice, 7, Some(None)).await, (Some(None), stored));
+    assert_eq!(within(twice.get(&7)).await.value().as_deref(), Some(&Some(None)));
+}
+
+/// Its `Serialize` writes what its `Deserialize` does not read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Forgetful {
+    #[serde(skip_deserializing)]
+    discount: u32,
+}
+
+#[tokio::test]
+async fn a_value_that_no_codec_carries_is_not_stored() {
+    let redis = Redis::start().unwrap();
     for cache in [shared(&redis).await, alone().await] {
-        let class = cache.class::<u32, Offer>("small").codec(Codec::Postcard).open().unwrap();
+        let class = cache.class::<u32, Forgetful>("forgetful").open().unwrap();
         for _ in 0..2 {
             let refused = Source::Load { placement: Placement::Nowhere(NotStoredReason::NotCarried) };
-            assert_eq!(load(&class, 7, OFFER).await, (OFFER, refused));
+            assert_eq!(
+                load(&class, 7, Forgetful { discount: 3 }).await,
+                (Forgetful { discount: 3 }, refused)
+            );
         }
         assert_eq!(class.stats().not_carried, 2);
         assert!(class.get(&7).await.is_miss());

@@ -2,12 +2,13 @@
 
 use larder::cache::Cache;
 use larder::class::Class;
+use larder::events::{Event, Events};
 use larder::protection::{EntrySecrets, Protection};
 use larder_testbed::Redis;
 use serde::{Deserialize, Serialize};
 
 use crate::support::entries::{Raw, alone, load, shared};
-use crate::support::within;
+use crate::support::{eventually, within};
 
 const OLD_SECRET: &str = "the old secret, of 32 bytes or so";
 const NEW_SECRET: &str = "the new secret, of 32 bytes or so";
@@ -117,4 +118,81 @@ async fn a_secret_is_replaced_without_a_miss() {
             assert_eq!(within(reader.get(&key)).await.value().as_deref(), Some(&key));
         }
     }
+}
+
+/// The class of the next alarm.
+async fn alarm(events: &mut Events) -> String {
+    loop {
+        if let Event::Alarm { class, .. } = within(events.next()).await.expect("the cache is there") {
+            return class;
+        }
+    }
+}
+
+/// A frame that was not written under this key is refused by its header already: it has the tags of another class or
+/// key. It is an alarm all the same.
+#[tokio::test]
+async fn a_frame_of_another_class_or_key_and_a_damaged_one_are_misses_and_alarms() {
+    let redis = Redis::start().unwrap();
+    let [ours, readers] = [shared(&redis).await, shared(&redis).await];
+    let open = |cache: &Cache| -> [Class<u32, u32>; 3] {
+        let teams = cache.class("teams").tagged_by(|key| vec![format!("team:{key}")]);
+        [cache.class("rooms").open().unwrap(), cache.class("halls").open().unwrap(), teams.open().unwrap()]
+    };
+    let [rooms, halls, teams] = open(&ours);
+    for class in [&rooms, &halls, &teams] {
+        for key in 1..=2 {
+            assert!(load(class, key, 100 + key).await.1.is_stored());
+        }
+    }
+    let mut raw = Raw::of(&redis);
+    let [room, hall, team, other_team] =
+        ["rooms:1", "halls:2", "teams:1", "teams:2"].map(|text| raw.key(text));
+    let (own, foreign, team_frame) = (raw.get(&room), raw.get(&hall), raw.get(&other_team));
+    let mut newer = own.clone();
+    newer[17] += 1;
+    let hostile = [
+        (0, &room, foreign),
+        (0, &room, own[..own.len() / 2].to_vec()),
+        (0, &room, newer),
+        (0, &room, vec![0; 100]),
+        (2, &team, team_frame),
+    ];
+    let (classes, mut events) = (open(&readers), readers.events());
+    for (nth, key, frame) in hostile {
+        let class = &classes[nth];
+        let before = class.stats();
+        raw.set(&[(key, frame.clone())]);
+        eventually("the report of the change arrives", async || class.get(&1).await.is_miss()).await;
+        assert_eq!(alarm(&mut events).await, class.name());
+        assert_eq!(load(class, 1, 7).await.0, 7, "{frame:?}");
+        assert_eq!(alarm(&mut events).await, class.name());
+        let stats = class.stats().since(&before);
+        assert_eq!((stats.broken_frames, stats.passed_over, stats.redis_hits), (2, 0, 0), "{frame:?}");
+        assert_eq!(within(class.get(&1)).await.value().as_deref(), Some(&7), "it was replaced");
+    }
+    // An entry of its own key that an invalidation of its tag has ended is no alarm.
+    let _ = within(readers.invalidation().tag("team:2").send()).await;
+    let before = classes[2].stats();
+    assert_eq!(load(&classes[2], 2, 8).await.0, 8);
+    let stats = classes[2].stats().since(&before);
+    assert_eq!((stats.broken_frames, stats.passed_over), (0, 1));
+}
+
+/// Redis holds anchors of a memory-only class, and no values.
+#[tokio::test]
+async fn an_entry_in_the_place_of_an_anchor_is_an_alarm() {
+    let redis = Redis::start().unwrap();
+    let cache = shared(&redis).await;
+    let rooms: Class<u32, u32> = cache.class("rooms").open().unwrap();
+    let rights: Class<u32, u32> = cache.class("rights").memory_only().open().unwrap();
+    assert!(load(&rooms, 1, 1).await.1.is_stored());
+    assert!(load(&rights, 1, 1).await.1.is_stored());
+    let mut raw = Raw::of(&redis);
+    let [room, right] = ["rooms:1", "rights:1"].map(|text| raw.key(text));
+    let (entry, mut events) = (raw.get(&room), cache.events());
+    raw.set(&[(&right, entry)]);
+    eventually("the report of the change arrives", async || load(&rights, 1, 2).await.0 == 2).await;
+    assert_eq!(alarm(&mut events).await, "rights");
+    assert_eq!(rights.stats().broken_frames, 1);
 }

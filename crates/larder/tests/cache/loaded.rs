@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use larder::error::ErrorKind;
+use larder::permit::Permit;
 use larder::policy::{Breaker, Policy};
+use larder::source::{NotStoredReason, Placement, Source};
 use larder::{Loaded, Previous};
 use larder_testbed::Redis;
 
@@ -83,4 +85,31 @@ async fn the_loader_shortens_the_ttl() {
     clock.advance(MINUTE);
     assert_eq!(loaded(Loaded::new(4).ttl(Duration::ZERO)).await.as_deref(), Some(&4));
     assert!(class.get(&7).await.is_miss(), "it was not stored");
+}
+
+#[tokio::test]
+async fn what_is_cut_or_not_kept_is_counted() {
+    let (cache, clock) = with_clock().await;
+    let class = aging(&cache, "numbers", Policy::ttl(MINUTE));
+    let longest = "v".repeat(Loaded::<u64>::VERSION_BYTES_MAX);
+    for (version, dropped) in [(longest.clone(), 0), (longest + "v", 1)] {
+        let load = || async { Ok::<_, std::fmt::Error>(Loaded::new(5).version(version)) };
+        assert!(within(class.read(&7).fresh().or_load(load)).await.unwrap().source.is_stored());
+        assert_eq!(class.stats().versions_dropped, dropped);
+    }
+    for (life, cut) in [(Permit::<u64>::LIFE_MAX, 0), (Permit::<u64>::LIFE_MAX + MINUTE, 1)] {
+        let _permit = within(class.permit_for(&7, life)).await;
+        assert_eq!(class.stats().permits_cut, cut);
+    }
+    let load = || {
+        let clock = clock.clone();
+        async move {
+            clock.advance(2 * MINUTE);
+            Ok::<_, std::fmt::Error>(6)
+        }
+    };
+    let answer = within(class.read(&8).or_load(load)).await.unwrap();
+    let expired = Source::Load { placement: Placement::Nowhere(NotStoredReason::Expired) };
+    assert_eq!((answer.value.as_deref(), answer.source), (Some(&6), expired));
+    assert_eq!(class.stats().expired, 1);
 }

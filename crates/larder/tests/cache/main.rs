@@ -7,6 +7,7 @@ mod abandoned;
 mod aging;
 mod batch_faults;
 mod batches;
+mod breakers;
 mod budgets;
 mod cached;
 mod class_loaders;

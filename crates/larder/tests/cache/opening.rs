@@ -106,6 +106,11 @@ async fn the_columns_of_each_handle_are_declared_and_have_one_order() {
     assert!(seats.get(&Seat { row: 7, name: "a".to_owned() }).await.is_miss());
     let reordered = cache.class::<(u32, String), u64>("seats").columns(&["name", "row"]);
     assert!(refused(reordered).contains("in two orders"));
+
+    let both_ways =
+        || cache.class::<(u32, u32), u64>("edges").columns(&["from", "to"]).columns(&["to", "from"]);
+    let _first = both_ways().open().unwrap();
+    let _same = both_ways().open().unwrap();
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::model::coherence::phase::{Phase, Version};
 use crate::model::coherence::state::{Slot, State, key, place, tag, tags_of};
 use crate::model::coherence::{Branch, Coherence};
 
-/// The permit of a reader; a read has one at a time.
+/// The id of a reader's permit. It may be reused, because a read has one permit at a time.
 fn id_of(reader: usize) -> PermitId {
     PermitId(reader as u64)
 }
@@ -57,7 +57,8 @@ impl State {
                 Slot::Token { token, is_tracked: true },
             );
         }
-        // In this model no token returns to an earlier value, so equal tokens mean that the tag was not invalidated.
+        // The product compares a tag's life, a random value that the tag has while it is in memory. The model compares
+        // its token: no token returns to an earlier value here, so equal tokens mean that the tag was not invalidated.
         let life = match self.instances[at].memory.get(tag().as_bytes()) {
             Some(Slot::Token { token, is_tracked: true }) => Some(*token),
             _ => None,

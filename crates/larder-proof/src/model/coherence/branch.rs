@@ -1,4 +1,4 @@
-//! The branches that the model counts, so that a test sees which of them an exploration took.
+//! The branches of this model. Each is counted, so that a test sees which of them an exploration took.
 
 /// The branches that the model counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Branch {
     RedisHit,
     /// LEASE returned an entry that another load had filled.
     FilledBeforeLease,
-    /// A read shared a flight.
+    /// A read joined another read's flight.
     Joined,
     /// A fresh read waited for a flight to end.
     WaitedAfter,
@@ -23,7 +23,8 @@ pub enum Branch {
     Filled,
     /// A lease was renewed.
     Renewed,
-    /// A lease was not renewed, because it or a tag's token was gone. Its flight left the table.
+    /// A lease was not renewed, because the lease or a tag's token was gone. No read joins the flight of this lease any
+    /// more.
     RenewalRefused,
     /// Redis refused a fill, because the key did not hold its lease.
     FillRefused,
@@ -46,7 +47,7 @@ pub enum Branch {
     /// A write was acknowledged `queued`.
     Queued,
     /// An unsent invalidation reached Redis.
-    Owed,
+    Unsent,
     /// The relay unlinked in Redis.
     Relayed,
     /// The relay skipped a poll's changes, because their writers had propagated all of them.
@@ -85,7 +86,7 @@ pub enum Branch {
     RefreshRefused,
     /// A read that had found an aged entry replaced it before it answered.
     Reloaded,
-    /// Redis refused the value of such a read.
+    /// Redis refused the value with which a read wanted to replace an aged entry before it answered.
     ReloadRefused,
     /// A load failed.
     LoadFailed,
@@ -127,7 +128,7 @@ impl Branch {
             MintedLocally,
             Sent,
             Queued,
-            Owed,
+            Unsent,
             Relayed,
             Skipped,
             Lost,

@@ -14,17 +14,17 @@ impl State {
                 Phase::Before | Phase::Arrived | Phase::Joined(_) | Phase::After(_) => {}
                 Phase::Failed | Phase::Done => {}
                 Phase::Asked(..) | Phase::Replied(..) if read.has_failed => {}
-                // The read asks the tiers in its own task, so the flight ends with it.
+                // The read asks the tiers in its own task, so the flight ends with the read.
                 Phase::Asked(..)
                 | Phase::Replied(..)
                 | Phase::Waiting(_)
                 | Phase::Leasing { .. }
                 | Phase::Minting { .. }
                 | Phase::SettingAnchor { .. } => actions.push(Action::Leave(nth)),
-                // The load has a task of its own.
+                // The load has a task of its own, so it can go on without the read.
                 _ => {
                     actions.push(Action::LeaveLoad(nth));
-                    // `Abandonment::Stop`: the load ends if no read waits for it.
+                    // A class may say `Abandonment::Stop`: then the load ends too, if no other read waits for it.
                     if !self.is_followed(nth) {
                         actions.push(Action::Leave(nth));
                     }
@@ -50,7 +50,8 @@ impl State {
         self.take_off(nth, id, None);
     }
 
-    /// The load, its fill and its followers go on. Only this read gets no answer.
+    /// The load, its fill and its followers go on. Only this read gets no answer, so its answer need not see any
+    /// version.
     pub(super) fn leave_load(&mut self, model: &Coherence, nth: usize) {
         model.take(Branch::LeftItsLoad);
         self.left.departures -= 1;

@@ -15,7 +15,8 @@ use crate::model::coherence::state::{State, expected, key, place, refresh_key, t
 use crate::model::coherence::{Branch, Coherence};
 
 impl State {
-    /// Whether the read runs a loader that may fail now. A memory-only class is never stale if its load fails.
+    /// Whether the read runs a loader that may fail now. Loads under an anchor (`Phase::Watched`) are left out: a
+    /// memory-only class serves no stale entry if its load fails.
     pub(super) fn may_fail(&self, nth: usize) -> bool {
         let phase = &self.readers[nth].phase;
         let is_loading =
@@ -24,8 +25,8 @@ impl State {
     }
 
     /// The loader returns an error. The leader, its followers, and the bounded reads that wait for the end of the
-    /// flight get the error; a fresh read among them returns it, and the others look for the last known entry. A fresh
-    /// read that waits for the end decides again.
+    /// flight get this error. Of these reads, the fresh ones return it, and the bounded ones look for the last known
+    /// entry. A fresh read that waits for the end of the flight decides again.
     pub(super) fn fail_load(&mut self, model: &Coherence, nth: usize) {
         model.take(Branch::LoadFailed);
         self.left.load_failures -= 1;
@@ -67,13 +68,13 @@ impl State {
                 model.take(Branch::KnownToMemory);
                 self.answer(nth, version);
             }
-            // No flight has this id.
+            // The read leads no flight, so it sends an id that no flight has.
             None if instance.is_usable => self.send(model, nth, FlightId(0)),
             None => self.go_without(model, nth),
         }
     }
 
-    /// Handles the reply of Redis; `None` if Redis was lost meanwhile.
+    /// Handles the reply of Redis. `reply` is `None` if Redis was lost meanwhile.
     pub(super) fn take_known(
         &mut self,
         model: &Coherence,
@@ -98,7 +99,7 @@ impl State {
         self.finish(nth);
     }
 
-    /// Models the drop of `LeaseHold`.
+    /// Models the drop of `LeaseHold`, which releases the lease in Redis.
     pub(super) fn release_hold(&mut self, nth: usize) {
         match &self.readers[nth].phase {
             Phase::Held { lease, .. } | Phase::Loaded { lease, .. } | Phase::Minting { mine: lease, .. } => {

@@ -83,7 +83,7 @@ impl State {
         }
     }
 
-    /// The reader stops waiting for another load's lease. It loads, and does not fill.
+    /// The reader stops waiting for another load's lease. It loads in this step, and does not fill.
     pub(super) fn give_up(&mut self, model: &Coherence, nth: usize) {
         model.take(Branch::LostPatience);
         let id = flight(&self.readers[nth].phase);
@@ -122,7 +122,8 @@ impl State {
         }
     }
 
-    /// Compares the answer with what the read had to see when it began.
+    /// Answers the read. If the answer is older than what the read must see, a promise is broken, and `missed` notes
+    /// which.
     pub(super) fn answer(&mut self, nth: usize, version: Version) {
         let read = &self.readers[nth];
         self.missed.fresh |= version < read.must_fresh;

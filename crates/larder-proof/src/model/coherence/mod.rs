@@ -28,7 +28,7 @@ pub use branch::Branch;
 pub use phase::Version;
 pub use state::State;
 
-/// One read that may happen, once, on one instance.
+/// One read, which happens at most once, on one instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader {
     /// The instance that reads.
@@ -42,7 +42,7 @@ pub struct Reader {
 pub struct Coherence {
     /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
-    /// The reads; each begins after the one before it.
+    /// The reads, in the order in which they begin.
     pub readers: Vec<Reader>,
     /// The instances of the writes; each write happens once.
     pub writers: Vec<usize>,
@@ -81,7 +81,7 @@ pub struct Coherence {
 pub enum Action {
     /// A read begins; memory may answer it at once.
     Arrive(usize),
-    /// A read begins. Memory has a copy that aged, so the read loads before it answers.
+    /// A read begins. Memory has a copy that has aged, so the read loads before it answers.
     ArriveAged(usize),
     /// A read without an answer decides whether to join a flight; a leader sends its first tracked read.
     Board(usize),
@@ -91,13 +91,13 @@ pub enum Action {
     Deliver(usize),
     /// A reader handles the reply of its tracked read.
     Take(usize),
-    /// As `Take`; a valid entry aged, so the reader takes the right to replace it.
+    /// As `Take`, but the valid entry in the reply has aged: the reader asks for the right to replace it.
     TakeAged(usize),
     /// A reader runs the script LEASE.
     Lease(usize),
-    /// A reader mints the tag's missing token.
+    /// A reader mints the tag: it sets the tag's missing token in Redis.
     Mint(usize),
-    /// A reader sets the anchor of a memory-only class, and mints the tag's missing token.
+    /// A reader sets the anchor of a memory-only class, and mints the tag.
     SetAnchor(usize),
     /// The holder of a lease runs the script RENEW, before or after its loader reads the database.
     Renew(usize),
@@ -135,7 +135,7 @@ pub enum Action {
     Snapshot,
     /// The relay unlinks, or skips the changes that their writers have propagated.
     Relay,
-    /// Redis evicts or expires the key, or the tag.
+    /// Redis evicts or expires the key (`false`) or the tag (`true`).
     Evict(bool),
     /// An instance's connection breaks.
     Lose(usize),

@@ -1,5 +1,5 @@
-//! Permits, in the steps of `engine::permit`, and background refreshes, in those of `engine::refresh`: a refresh is a
-//! permit that is drawn on an aged entry only.
+//! Permits, in the steps of `engine::permit`, and background refreshes, in the steps of `engine::refresh`. The model
+//! treats a refresh as a permit that is drawn only on an aged entry.
 
 use bytes::Bytes;
 use larder::protocol::frame::{Frame, fingerprint};
@@ -31,12 +31,13 @@ impl State {
     pub(super) fn permits(&self, model: &Coherence, actions: &mut Vec<Action>) {
         for (nth, permit) in self.permits.iter().enumerate() {
             match &permit.phase {
-                // A draw waits while another load holds the lease.
+                // A refresh begins only if Redis has an entry.
                 PermitPhase::Before if permit.is_refresh => {
                     if self.instances[permit.instance].is_usable && self.has_entry() {
                         actions.push(Action::Draw(nth));
                     }
                 }
+                // A draw waits while another load holds the lease.
                 PermitPhase::Before if self.instances[permit.instance].is_usable && self.is_leased() => {}
                 PermitPhase::Before => actions.push(Action::Draw(nth)),
                 PermitPhase::Drawn(_) => actions.push(Action::Compute(nth)),
@@ -63,9 +64,11 @@ impl State {
         matches!(self.redis.peek(&key()).map(Frame::parse), Some(Ok(Frame::Entry(_))))
     }
 
-    /// The tracked read, and the script if it is needed, are one step. As two steps they could only make the tags'
-    /// tokens older than the permit, and an old token only makes Redis refuse the put.
-    /// The entry that a refresh reads here also enters memory; the scenario's reads have that step.
+    /// Draws a permit. The tracked read, and the script PERMIT if it is needed, are one step. As two steps they could
+    /// only make the tags' tokens older than the permit, and an old token only makes Redis refuse the put.
+    ///
+    /// In the product, the entry that a refresh reads here also enters memory. This model leaves that out, because the
+    /// scenario's reads have the same step.
     pub(super) fn draw(&mut self, model: &Coherence, nth: usize) {
         let at = self.permits[nth].instance;
         let right = if self.instances[at].is_usable {
@@ -156,7 +159,8 @@ impl State {
         }
     }
 
-    /// Models `Engine::acquire_replacement` of a refresh. If another load for the entry runs, there is no refresh.
+    /// Models `Engine::acquire_replacement` of a refresh. If another load holds the lease under the refresh key, the
+    /// refresh ends.
     fn refresh(&mut self, model: &Coherence, nth: usize, values: &[Option<Bytes>]) {
         let lease = token(nth, 4);
         if self.redis.lease(&refresh_key(), lease, None) != lease.lease_frame() {
@@ -178,7 +182,8 @@ impl State {
         self.permits[nth].phase = PermitPhase::Done;
     }
 
-    /// A new epoch begins: permits that were drawn in Redis are void.
+    /// An epoch ends: permits that were drawn in Redis are void. Refreshes keep their right, because they do not check
+    /// the epoch.
     pub(super) fn cut_permits(&mut self, instance: usize) {
         for permit in
             self.permits.iter_mut().filter(|permit| permit.instance == instance && !permit.is_refresh)

@@ -18,22 +18,23 @@ pub(super) struct Read {
     pub(super) instance: usize,
     pub(super) consistency: Consistency,
     pub(super) phase: Phase,
+    /// The id that the instance's next flight had when the read began: flights with smaller ids began earlier.
     pub(super) arrival: FlightId,
-    /// The oldest version that the answer may have under the promise for fresh reads. `must_own` is the oldest one
-    /// under the promise for own writes.
+    /// The oldest version that the answer may have under the promise for fresh reads.
     pub(super) must_fresh: Version,
+    /// The oldest version that the answer may have under the promise for own writes.
     pub(super) must_own: Version,
-    /// The database's version when the read began, which a loader on an old snapshot sees.
+    /// The database's version when the read began. Only a loader that breaks `LoadsThePresent` returns it.
     pub(super) snapshot: Version,
-    /// Whether Redis was lost since the flight began, so that its replies do not count.
+    /// Whether Redis was lost since the flight began. Then replies of Redis do not count.
     pub(super) is_cut: bool,
-    /// Whether memory's copy was too old to answer.
+    /// Whether the read has found an aged entry and does not yet have the right to replace it.
     pub(super) is_aged: bool,
-    /// Whether the read's load failed, so that it looks for the last known entry.
+    /// Whether the read's load failed. Then the read looks for the last known entry.
     pub(super) has_failed: bool,
     /// The copy in memory when the read began. Only a read that breaks `ServesStaleOnlyValid` notes it.
     pub(super) before: Option<Version>,
-    /// Counts this read's tokens, so that they differ.
+    /// Counts the tokens that this read has drawn, so that each token differs from the earlier ones.
     pub(super) tokens: u8,
 }
 
@@ -41,8 +42,11 @@ pub(super) struct Read {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Before,
+    /// The next step decides whether the read joins a flight, waits for one or leads one.
     Arrived,
+    /// The read gets the result of this flight.
     Joined(FlightId),
+    /// The read waits until this flight has ended, and then decides again.
     After(FlightId),
     /// The tracked read is on its way. The sequences are from before it was sent.
     Asked(FlightId, Vec<Seq>),
@@ -61,11 +65,13 @@ pub(super) enum Phase {
         existing: Bytes,
         mine: Token,
     },
+    /// The reader holds the lease and loads.
     Held {
         id: FlightId,
         lease: Token,
         tags: Vec<TagToken>,
     },
+    /// The reader has loaded; the next step is FILL.
     Loaded {
         id: FlightId,
         lease: Token,

@@ -20,7 +20,8 @@ use crate::model::coherence::state::{
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
 
-/// The model has no time, so every flight is young.
+/// The model has no time: every flight begins at this instant, and every read compares with it, so a flight is always
+/// younger than `BOUND`.
 const NOW: Tick = Tick::PAST;
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -168,7 +169,7 @@ impl State {
         }
     }
 
-    /// `finds_aged`: if Redis has a valid entry, it has aged.
+    /// Handles the reply of the tracked read. If `finds_aged`, a valid entry in the reply counts as aged.
     pub(super) fn take(&mut self, model: &Coherence, nth: usize, finds_aged: bool) {
         let Phase::Replied(id, marks, values) = self.readers[nth].phase.clone() else { return };
         let instance = self.readers[nth].instance;

@@ -1,8 +1,8 @@
 //! Reads that load before they answer, because their entry has aged: the steps of `engine::refresh` that run in a
 //! flight.
 //!
-//! The model has no time. A read finds any valid entry aged, up to a number of times: which entries have aged is no part
-//! of the protocol.
+//! The model has no time, because the protocol does not depend on which entries have aged. A read may find any valid
+//! entry aged, a limited number of times.
 
 use bytes::Bytes;
 use larder::policy::Consistency;
@@ -22,7 +22,7 @@ impl State {
         read.consistency == Consistency::Bounded && self.instances[read.instance].get().is_some()
     }
 
-    /// Whether the reply of the read's tracked read may be an aged entry.
+    /// Whether the read may treat the entry in its reply as aged.
     pub(super) fn may_reload(&self, model: &Coherence, nth: usize) -> bool {
         let read = &self.readers[nth];
         let Phase::Replied(.., values) = &read.phase else { return false };
@@ -30,7 +30,7 @@ impl State {
         is_entry && !model.anchored && !read.has_failed && (read.is_aged || self.left.reloads > 0)
     }
 
-    /// The read begins, and loads although memory has a valid copy.
+    /// The read begins. It will load, although memory has a valid copy, because that copy has aged.
     pub(super) fn arrive_aged(&mut self, model: &Coherence, nth: usize) {
         self.left.reloads -= 1;
         self.begin_read(nth);
@@ -41,7 +41,8 @@ impl State {
         read.before = copy.filter(|_| !model.rules.keeps(ProtocolRule::ServesStaleOnlyValid));
     }
 
-    /// Models `Engine::acquire_replacement`. If another load for the entry runs, the read waits for it.
+    /// Models `Engine::acquire_replacement`. If another load holds the lease under the refresh key, the read waits and
+    /// asks Redis again.
     pub(super) fn begin_reload(
         &mut self,
         model: &Coherence,
@@ -67,8 +68,8 @@ impl State {
         }
     }
 
-    /// Models the end of `Engine::load_and_replace`. The engine does not check the epoch before it sends PUT: a
-    /// Redis that holds the aged entry may hold the younger value too.
+    /// Models the end of `Engine::load_and_replace`. The engine does not check the epoch before it sends PUT, because
+    /// PUT compares the aged entry: a Redis that still has that entry may have the younger value too.
     pub(super) fn replace(&mut self, model: &Coherence, nth: usize, right: &Replacement, version: Version) {
         let frame = entry_of(version, right.tags.clone(), self.fresh_token(nth, 3)).encode();
         let at = self.readers[nth].instance;

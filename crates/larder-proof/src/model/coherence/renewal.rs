@@ -7,14 +7,15 @@ use crate::model::coherence::state::{State, key, place, refresh_key};
 use crate::model::coherence::{Branch, Coherence};
 
 impl State {
-    /// Models `Engine::renew_or_check`. A flight whose lease is gone leaves the table: reads that wait for it decide
-    /// again.
+    /// Models `Engine::renew_or_check`. If the lease is gone, the flight leaves its shard, so that no read joins it any
+    /// more. Reads that wait for its end decide again.
     pub(super) fn renew(&mut self, model: &Coherence, nth: usize) {
         let (id, lease_key, lease, tags, entry) = match self.readers[nth].phase.clone() {
             Phase::Held { id, lease, tags } | Phase::Loaded { id, lease, tags, .. } => {
                 (id, key(), lease, tags, None)
             }
-            // The lease is of use only while the aged entry is there.
+            // RENEW also compares the aged entry: once that is gone, the load can replace nothing, so its lease is
+            // useless.
             Phase::Replacing(id, right) | Phase::Replaced(id, right, _) => {
                 let Replacement { existing, tags, lease } = right;
                 (id, refresh_key(), lease, tags, Some((key(), existing)))

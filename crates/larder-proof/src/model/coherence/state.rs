@@ -17,14 +17,14 @@ use crate::model::redis::{Redis, Sent};
 pub(super) const INSTANCES: usize = 2;
 
 pub(super) fn expected(is_tagged: bool) -> ReadableFormat {
-    ReadableFormat { codec: 0, class_version: 1, tags: usize::from(is_tagged) }
+    ReadableFormat { codecs: &[0], class_version: 1, tags: usize::from(is_tagged) }
 }
 
 pub(super) fn key() -> Bytes {
     Bytes::from_static(b"k")
 }
 
-/// The key of the lease of a refresh. No read names it, so Redis reports no change of it.
+/// The key of the lease of a refresh. No tracked read names this key, so Redis pushes no change of it.
 pub(super) fn refresh_key() -> Bytes {
     Bytes::from_static(b"k@refresh")
 }
@@ -33,7 +33,7 @@ pub(super) fn tag() -> TagKey {
     TagKey::from(Bytes::from_static(b"t"))
 }
 
-/// The state.
+/// The state of the model: one database, one Redis, the instances and their reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// The last committed version.
@@ -55,7 +55,7 @@ pub struct State {
     pub(super) missed: Missed,
 }
 
-/// How often each fault may still happen.
+/// How often each limited event may still happen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Left {
     pub(super) foreign: u8,
@@ -89,12 +89,12 @@ pub(super) enum Slot {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Instance {
     pub(super) memory: BTreeMap<Bytes, Slot>,
-    /// The handle of a flight is the index of its leader.
+    /// The shards of the key and of the tag. The handle of a flight is the index of the read that leads it.
     pub(super) shards: [Shard<usize>; 2],
     pub(super) next_flight: u64,
     pub(super) is_usable: bool,
-    /// Whether an invalidation of this instance has not reached Redis.
-    pub(super) owes: bool,
+    /// Whether an invalidation of this instance has still to be sent to Redis.
+    pub(super) has_unsent: bool,
     /// The version that this instance's own reads must see.
     pub(super) own: Version,
 }
@@ -108,7 +108,7 @@ pub(super) enum Write {
     Dropped(Version),
     /// Redis has run UNLINK; the reply is on the wire.
     Unlinked(Version),
-    /// The reply came (`true`) or will never come.
+    /// The reply has come (`true`), or will never come (`false`).
     Replied(Version, bool),
     Done,
 }
@@ -120,7 +120,7 @@ impl State {
             shards: [Shard::new(model.rules), Shard::new(model.rules)],
             next_flight: 1,
             is_usable: true,
-            owes: false,
+            has_unsent: false,
             own: 0,
         };
         State {
@@ -205,8 +205,8 @@ impl Instance {
         self.memory.remove(changed);
     }
 
-    /// Models `LocalTier::clear`: first detaches all flights of a shard, then empties it, so that no flight inserts an
-    /// old value later.
+    /// Models `LocalTier::clear`. Detaches all flights before it empties memory, so that no flight inserts an old value
+    /// later.
     pub(super) fn clear(&mut self) {
         self.shards.iter_mut().for_each(|shard| drop(shard.detach_all()));
         self.memory.clear();

@@ -53,7 +53,7 @@ impl State {
             if !self.redis.wires[instance].is_empty() {
                 actions.push(Action::Deliver(instance));
             } else if !self.instances[instance].is_usable {
-                // A heartbeat's reply comes after every earlier message on the wire.
+                // A heartbeat's reply comes after every earlier message on the wire, so the wire must be empty.
                 actions.push(Action::Beat(instance));
             }
             if self.left.losses > 0 && self.instances[instance].is_usable {
@@ -136,8 +136,8 @@ impl State {
         self.relay = Some(self.database);
     }
 
-    /// Reads the changes' ids and unlinks in one step; the model `failover` has what may come between the two. A
-    /// change that the relay skips counts as propagated.
+    /// The rest of a poll: the relay reads the changes' ids and unlinks, in one step. The model `failover` has what may
+    /// come between the two. A change that the relay skips counts as propagated.
     pub(super) fn relay(&mut self, model: &Coherence) {
         let Some(snapshot) = self.relay.take() else { return };
         let touch = if model.tagged { Touch::Tag("t".to_owned()) } else { Touch::entry("k", ["1"]) };
@@ -193,14 +193,14 @@ impl State {
                 && model.writers[nth] == instance
             {
                 *write = Write::Replied(version, false);
-                self.instances[instance].owes = true;
+                self.instances[instance].has_unsent = true;
             }
         }
     }
 
     pub(super) fn beat(&mut self, model: &Coherence, instance: usize) {
-        if std::mem::take(&mut self.instances[instance].owes) {
-            model.take(Branch::Owed);
+        if std::mem::take(&mut self.instances[instance].has_unsent) {
+            model.take(Branch::Unsent);
             self.propagate(model);
         }
         self.instances[instance].is_usable = true;
@@ -213,7 +213,7 @@ impl State {
     /// Models `Validity::queue`.
     fn queue(&mut self, instance: usize) {
         self.revoke(instance);
-        self.instances[instance].owes = true;
+        self.instances[instance].has_unsent = true;
     }
 
     /// Models `Validity::revoke`: the replies of running flights do not count after it.

@@ -1,5 +1,5 @@
-//! The journal becomes silent (commits leave no rows) or hidden (row security hides the rows), and complete again. The
-//! steps model what the processes see of it, and what their writers acknowledge.
+//! The steps in which the journal becomes silent (commits leave no rows) or hidden (row security hides the rows), and
+//! complete again; what the processes see of that; and what their writers acknowledge.
 
 use crate::model::failover::state::{KEY, Position, Seen, Stage, State, TAG};
 use crate::model::failover::{Action, Branch, Failover};
@@ -108,9 +108,9 @@ impl State {
         relay.poll = None;
     }
 
-    /// A write that touches everything unlinks every entry. It sets no `@propagated` key. While the journal is incomplete,
-    /// the product's writer leaves the sweep to its keeper and does not use Redis before it. The model omits that
-    /// sweep, because fewer unlinks are the harder case.
+    /// A write that touches everything unlinks every entry. It sets no `@propagated` key. While the journal is
+    /// incomplete, the product's writer leaves the sweep to its keeper, and does not use Redis before that sweep has
+    /// ended. The model omits the sweep, because fewer unlinks are the harder case.
     pub(super) fn propagate_everything(&mut self, model: &Failover, transaction: u8, at: usize) {
         let writer = model.writer(transaction);
         if self.processes[writer].is_incomplete {

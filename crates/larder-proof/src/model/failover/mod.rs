@@ -1,4 +1,4 @@
-//! Two Redis nodes, two relays, writers and fillers: a failover loses changes, and the position shows which to
+//! Two Redis nodes, two relays, writers and loaders: a failover loses changes, and the position shows which to
 //! propagate again.
 //!
 //! Time is the number of commits so far, the same on every node; [`timed`](crate::model::timed) models clocks. An entry
@@ -10,7 +10,7 @@
 //! the name of its command, such as [`Action::Unlink`].
 //!
 //! The journal may go silent: then a commit is in the snapshots but has no row. Relay `n` runs in the process of
-//! instance `n`, or in a process that starts later.
+//! instance `n`; if there is no such instance, in a process that starts later.
 
 mod journal;
 mod relay;
@@ -38,7 +38,7 @@ pub struct Failover {
     /// The number of instances. Each may write, fill and read.
     pub instances: usize,
     /// The instance of each load; each load happens once.
-    pub fillers: Vec<usize>,
+    pub loaders: Vec<usize>,
     /// Each relay polls at most this many times.
     pub polls: Vec<u8>,
     /// A replica is promoted at most this many times.
@@ -182,8 +182,8 @@ pub enum Branch {
     SentEverything,
     /// The attestation differed from the position's, so the namespace was dropped.
     Unattested,
-    /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
-    /// complete.
+    /// `Unattested`, where the journal was complete at the position and is complete again, but lacks a commit from the
+    /// time between.
     CompleteAtBothEnds,
     /// `CompleteAtBothEnds`, in a process that started later and uses the position of an earlier one.
     UnattestedByNewcomer,
@@ -257,11 +257,11 @@ pub enum Action {
     Expire(u8, usize),
     /// The instance handles a heartbeat of the node. A grant acknowledges the instance's waiting writes.
     Beat(usize, usize),
-    /// The filler takes its lease.
+    /// The loader takes its lease.
     Lease(usize),
-    /// The filler reads the database.
+    /// The loader reads the database.
     Load(usize),
-    /// The filler fills at every master, because its instance may be connected to any of them.
+    /// The loader fills at every master, because its instance may be connected to any of them.
     Fill(usize),
     /// The relay begins a poll at the node.
     Ask(usize, usize),
@@ -293,7 +293,7 @@ pub enum Action {
     Silence,
     /// The triggers are switched on again.
     Mend,
-    /// Row security hides the outbox from a process, or shows it again.
+    /// Row security hides the outbox from a process (`true`), or shows it again (`false`).
     Hide(bool),
 }
 
@@ -305,7 +305,7 @@ impl Failover {
             own_rules: ModelRules::default(),
             transactions: 2,
             instances: 1,
-            fillers: Vec::new(),
+            loaders: Vec::new(),
             polls: Vec::new(),
             promotions: 0,
             demotions: 0,
@@ -348,9 +348,9 @@ impl Model for Failover {
             Action::Record(transaction) => state.record(transaction),
             Action::Expire(transaction, node) => state.expire(self, transaction, node),
             Action::Beat(instance, node) => state.beat(self, instance, node),
-            Action::Lease(filler) => state.lease(self, filler),
-            Action::Load(filler) => state.load(filler),
-            Action::Fill(filler) => state.fill(self, filler),
+            Action::Lease(loader) => state.lease(self, loader),
+            Action::Load(loader) => state.load(loader),
+            Action::Fill(loader) => state.fill(self, loader),
             Action::Ask(relay, node) => state.ask(self, relay, node),
             Action::Snapshot(relay) => state.snapshot(self, relay),
             Action::Inspect(relay) => state.inspect(self, relay),

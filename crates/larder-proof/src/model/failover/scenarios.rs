@@ -18,7 +18,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover {
                 transactions: 1,
                 instances: 2,
-                fillers: vec![1],
+                loaders: vec![1],
                 polls: vec![1],
                 promotions: 1,
                 demotions: 1,
@@ -27,14 +27,14 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         ),
         (
             "two masters, one relay",
-            Failover { transactions: 1, fillers: vec![0], polls: vec![2], promotions: 1, ..base() },
+            Failover { transactions: 1, loaders: vec![0], polls: vec![2], promotions: 1, ..base() },
         ),
-        ("two relays over two transactions", Failover { fillers: vec![0], polls: vec![1, 1], ..base() }),
+        ("two relays over two transactions", Failover { loaders: vec![0], polls: vec![1, 1], ..base() }),
         (
             "two relays, one frozen for a long time, and a failover",
             Failover {
                 transactions: 1,
-                fillers: vec![0],
+                loaders: vec![0],
                 polls: vec![1, 1],
                 promotions: 1,
                 demotions: 1,
@@ -45,7 +45,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             "two stale leases over a failover",
             Failover {
                 transactions: 1,
-                fillers: vec![0, 0],
+                loaders: vec![0, 0],
                 polls: vec![1],
                 promotions: 1,
                 demotions: 1,
@@ -55,7 +55,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         ),
         (
             "two writers, two masters",
-            Failover { instances: 2, fillers: vec![0], polls: vec![1], promotions: 1, ..base() },
+            Failover { instances: 2, loaders: vec![0], polls: vec![1], promotions: 1, ..base() },
         ),
     ]
 }
@@ -68,7 +68,7 @@ fn returns(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover {
                 transactions: 1,
                 instances: 2,
-                fillers: vec![1],
+                loaders: vec![1],
                 polls: vec![1],
                 promotions: 2,
                 demotions: 2,
@@ -79,7 +79,7 @@ fn returns(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             "demoted and promoted again during a propagation",
             Failover {
                 transactions: 1,
-                fillers: vec![0],
+                loaders: vec![0],
                 polls: vec![1],
                 promotions: 2,
                 demotions: 1,
@@ -90,7 +90,7 @@ fn returns(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             "demoted and promoted again within a poll",
             Failover {
                 transactions: 1,
-                fillers: vec![0],
+                loaders: vec![0],
                 polls: vec![2],
                 promotions: 2,
                 demotions: 2,
@@ -107,7 +107,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             "an old snapshot is restored, the outbox pruned",
             Failover {
                 transactions: 1,
-                fillers: vec![0],
+                loaders: vec![0],
                 polls: vec![2],
                 restores: 1,
                 prunings: 1,
@@ -117,18 +117,18 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         ),
         (
             "FLUSHALL between the steps of two relays",
-            Failover { transactions: 1, fillers: vec![0, 0], polls: vec![1, 1], flushes: 1, ..base() },
+            Failover { transactions: 1, loaders: vec![0, 0], polls: vec![1, 1], flushes: 1, ..base() },
         ),
         (
             "transactions out of order over a failover",
-            Failover { fillers: vec![0], polls: vec![1], promotions: 1, expiries: 1, ..base() },
+            Failover { loaders: vec![0], polls: vec![1], promotions: 1, expiries: 1, ..base() },
         ),
         (
             "tags over a failover",
             Failover {
                 tagged: true,
                 transactions: 1,
-                fillers: vec![0, 0],
+                loaders: vec![0, 0],
                 polls: vec![1],
                 promotions: 1,
                 demotions: 1,
@@ -140,7 +140,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover {
                 tagged: true,
                 transactions: 1,
-                fillers: vec![0],
+                loaders: vec![0],
                 polls: vec![2],
                 restores: 1,
                 prunings: 1,
@@ -152,7 +152,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
 
 /// The scenarios in which the journal goes silent, or is hidden from a process.
 pub fn silences(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Failover)> {
-    let one = || Failover { own_rules, transactions: 1, fillers: vec![0], ..Failover::new(rules) };
+    let one = || Failover { own_rules, transactions: 1, loaders: vec![0], ..Failover::new(rules) };
     let silent = || Failover { silences: 1, ..one() };
     vec![
         (
@@ -175,7 +175,7 @@ pub fn silences(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static st
         ),
         (
             "triggers off and on, tags, two stale leases",
-            Failover { tagged: true, fillers: vec![0, 0], polls: vec![2], ..silent() },
+            Failover { tagged: true, loaders: vec![0, 0], polls: vec![2], ..silent() },
         ),
     ]
 }

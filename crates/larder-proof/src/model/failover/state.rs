@@ -34,7 +34,7 @@ pub struct State {
     pub(super) catalog: Catalog,
     /// The commits that left no row in the outbox.
     pub(super) silent: Seen,
-    /// The touches that each committed write has read.
+    /// For each committed write, the touches that it read before its commit.
     pub(super) touched: [Touched; 2],
     /// One process for each instance, or for each relay if there are more relays.
     pub(super) processes: Vec<Process>,
@@ -50,7 +50,7 @@ pub struct State {
     pub(super) nodes: [Node; 2],
     pub(super) saved: Option<Redis>,
     pub(super) grants: Vec<Option<Grant>>,
-    pub(super) fillers: Vec<Filler>,
+    pub(super) loaders: Vec<Loader>,
     pub(super) relays: Vec<Relay>,
     /// The number of replication histories so far, which is the number of the next one.
     pub(super) histories: u8,
@@ -95,7 +95,7 @@ pub(super) struct Grant {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Filler {
+pub(super) enum Loader {
     Before,
     Held { lease: Token, tags: Vec<TagToken>, by: usize },
     Loaded { lease: Token, tags: Vec<TagToken>, by: usize, seen: Seen },
@@ -139,7 +139,7 @@ pub(super) struct Position {
 pub(super) enum Stage {
     /// The next step is the snapshot.
     Asked,
-    /// The journal has answered. The next step is the inspection, and then the stage inside.
+    /// The journal has answered. The next step is the inspection; after it the poll is at the inner stage.
     Answered(Box<Stage>),
     /// The relay reads which of `rows` their writers have propagated.
     Reading { snapshot: Seen, rows: Seen, unread: Seen, propagated: Seen },
@@ -173,7 +173,7 @@ impl State {
             nodes: [node(0), node(1)],
             saved: None,
             grants: vec![None; model.instances],
-            fillers: vec![Filler::Before; model.fillers.len()],
+            loaders: vec![Loader::Before; model.loaders.len()],
             relays: model
                 .polls
                 .iter()
@@ -192,7 +192,8 @@ impl State {
             },
             was_split: false,
         };
-        // The first node is certified and the second is its copy. Flushing and restoring lead to other initial states.
+        // Both nodes begin certified, because the second is a copy of the first. FLUSHALL and a restore lead to nodes
+        // without a certificate.
         let certificate = state.certificate(0).to_bytes();
         for node in &mut state.nodes {
             node.redis.set(&CERTIFICATE, certificate.clone());

@@ -1,4 +1,4 @@
-//! The steps of writers, fillers and readers, and of the nodes: promotion, demotion, flush and restore.
+//! The steps of writers, loaders and readers, and of the nodes: promotion, demotion, flush and restore.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use larder::protocol::tag::{TagKey, TagToken};
 use larder::protocol::token::Token;
 
 use crate::model::failover::state::{
-    CERTIFICATE, Filler, Grant, KEY, PROPAGATED, State, TAG, WATERMARK, token_of,
+    CERTIFICATE, Grant, KEY, Loader, PROPAGATED, State, TAG, WATERMARK, token_of,
 };
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::Touched;
@@ -41,12 +41,12 @@ impl State {
         for instance in 0..model.instances {
             actions.extend([Action::Beat(instance, 0), Action::Beat(instance, 1)]);
         }
-        for (nth, filler) in self.fillers.iter().enumerate() {
-            match filler {
-                Filler::Before => actions.push(Action::Lease(nth)),
-                Filler::Held { .. } => actions.push(Action::Load(nth)),
-                Filler::Loaded { .. } => actions.push(Action::Fill(nth)),
-                Filler::Done => {}
+        for (nth, loader) in self.loaders.iter().enumerate() {
+            match loader {
+                Loader::Before => actions.push(Action::Lease(nth)),
+                Loader::Held { .. } => actions.push(Action::Load(nth)),
+                Loader::Loaded { .. } => actions.push(Action::Fill(nth)),
+                Loader::Done => {}
             }
         }
     }
@@ -85,8 +85,8 @@ impl State {
     }
 
     /// The script `UNLINK_AND_RECORD`. It runs even if the writer's instance may not use the node now, because the
-    /// instance may have sent it when it could. Only the acknowledgement depends on the right to use it: if the
-    /// instance may not use the node yet, the write waits for a grant, which models `Invalidation::wait`.
+    /// instance may have sent the script while it still could. Only the acknowledgement depends on the right to use the
+    /// node. If the instance has no such right yet, the write waits for a grant, which models `Invalidation::wait`.
     pub(super) fn propagate(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
         let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);
@@ -171,7 +171,7 @@ impl State {
     }
 
     /// A grant acknowledges the waiting writes of its instance. It does not check to which node their UNLINKs went, and
-    /// neither does `Validity::wait_for_grant`. So the properties check that a grant of another node is as good.
+    /// neither does `Validity::wait_for_grant`. So the properties check that a grant of another node suffices too.
     fn end_waits(&mut self, model: &Failover, instance: usize) {
         for transaction in (0..model.transactions).filter(|&of| model.writer(of) == instance) {
             let bit = 1 << transaction;
@@ -188,7 +188,7 @@ impl State {
 
     /// A tracked read that finds no usable entry, then LEASE and the tag's token, as one step.
     pub(super) fn lease(&mut self, model: &Failover, nth: usize) {
-        let Some(at) = self.usable(model.fillers[nth]) else { return };
+        let Some(at) = self.usable(model.loaders[nth]) else { return };
         let node = &mut self.nodes[at];
         if !node.is_master || node.entry().is_some() {
             return;
@@ -207,20 +207,20 @@ impl State {
             tags.extend(token.map(|token| TagToken { tag: TagKey::from(TAG.clone()), token }));
         }
         node.redis.lease(&KEY, lease, replace.as_ref());
-        self.fillers[nth] = Filler::Held { lease, tags, by: at };
+        self.loaders[nth] = Loader::Held { lease, tags, by: at };
     }
 
     pub(super) fn load(&mut self, nth: usize) {
-        if let Filler::Held { lease, tags, by } = self.fillers[nth].clone() {
-            self.fillers[nth] = Filler::Loaded { lease, tags, by, seen: self.committed() };
+        if let Loader::Held { lease, tags, by } = self.loaders[nth].clone() {
+            self.loaders[nth] = Loader::Loaded { lease, tags, by, seen: self.committed() };
         }
     }
 
     /// FILL does not check whether Redis may be used: it goes to the node to which the instance is connected, here to
     /// every master. Only the lease decides.
     pub(super) fn fill(&mut self, model: &Failover, nth: usize) {
-        let Filler::Loaded { lease, tags, by, seen } = self.fillers[nth].clone() else { return };
-        self.fillers[nth] = Filler::Done;
+        let Loader::Loaded { lease, tags, by, seen } = self.loaders[nth].clone() else { return };
+        self.loaders[nth] = Loader::Done;
         let header = Header {
             codec: 0,
             class_version: 1,
@@ -250,8 +250,8 @@ impl State {
         model.take(if was_filled { Branch::Filled } else { Branch::FillRefused });
     }
 
-    /// A replica copies its master. The first time after a demotion it flushes itself before. Redis then sends a null
-    /// push: every key may have changed.
+    /// A replica copies its master. The first copy after a demotion replaces other contents: then the node sends a null
+    /// push, which says that every key may have changed.
     pub(super) fn sync(&mut self, model: &Failover, nth: usize) {
         let master = self.nodes[1 - nth].clone();
         let node = &mut self.nodes[nth];
@@ -315,7 +315,7 @@ impl State {
     }
 }
 
-/// A token that is unique, because each filler draws each kind of token once.
+/// A token that is unique, because each loader draws each kind of token once.
 fn token(nth: usize, kind: u8) -> Token {
     let mut bytes = [0; 16];
     bytes[..2].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), kind]);

@@ -89,8 +89,8 @@ pub enum Branch {
     TouchedEverything,
     /// The attestation differed from the position's, so memory was emptied.
     Unattested,
-    /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
-    /// complete.
+    /// `Unattested`, where the journal was complete at the position and is complete again, but lacks a commit from the
+    /// time between.
     CompleteAtBothEnds,
     /// A poll found a defect.
     Broken,
@@ -146,7 +146,8 @@ pub enum Action {
     Reload(usize),
     /// The refresh replaces the copy, if it may.
     Redeem(usize),
-    /// The consumer counts the remembered ids.
+    /// The consumer counts the remembered ids, so that it later forgets these and not the ids that writes add
+    /// meanwhile.
     Count,
     /// The consumer asks the journal for the changes since its position.
     ChangesSince,
@@ -154,7 +155,7 @@ pub enum Action {
     Inspect,
     /// The journal does not answer.
     Fail,
-    /// The consumer takes the remembered ids.
+    /// The consumer takes all remembered ids, and forgets those that it had counted.
     Take,
     /// The consumer drops the key if a change has not been applied.
     Follow,
@@ -164,7 +165,7 @@ pub enum Action {
     Silence,
     /// The triggers are switched on again.
     Mend,
-    /// Row security hides the outbox, or shows it again.
+    /// Row security hides the outbox (`true`), or shows it again (`false`).
     Hide(bool),
 }
 
@@ -184,8 +185,8 @@ impl Memory {
         }
     }
 
-    /// All scenarios: one or two writes of this process, one with a commit by another program, and
-    /// [`Memory::silences`].
+    /// All scenarios: one or two writes of this process, one write with a commit by another program,
+    /// [`Memory::refreshed`] and [`Memory::silences`].
     pub fn all(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, own_rules, writers, foreign);
         let loud = vec![

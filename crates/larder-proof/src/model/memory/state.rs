@@ -206,7 +206,8 @@ impl State {
         self.settle();
     }
 
-    /// Without Redis no read notes a sequence, so states that differ only in it are equal.
+    /// Renumbers the shard's sequence. Without Redis no read notes a sequence, so states that differ only in it behave
+    /// alike and have to be equal.
     fn settle(&mut self) {
         self.shard.renumber(std::iter::empty());
     }

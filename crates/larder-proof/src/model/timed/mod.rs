@@ -1,8 +1,8 @@
 //! A model with time: watermarks, heartbeats and the staleness bound, on one node and in a split brain.
 //!
-//! In a split brain, one client still uses the old master while another uses the new one, whose clock may be behind.
-//! Clocks differ by an offset and run at the same rate. In each state, every bounded read that is possible in that
-//! state must contain every commit that is older than the bound.
+//! In a split brain, one client still uses the old master while another uses the new one, whose clock may be behind or
+//! ahead. Clocks differ by an offset and run at the same rate. In each state, every bounded read that is possible in
+//! that state must contain every commit that is older than the bound.
 
 pub mod scenarios;
 mod state;
@@ -81,7 +81,7 @@ impl Default for ModelRules {
 pub enum Branch {
     /// A heartbeat granted the use of Redis.
     Granted,
-    /// The watermark was too old, or missing, or of another node.
+    /// A heartbeat granted nothing: the watermark was too old, or missing, or of another node.
     NotGranted,
     /// The watermark was ahead of the clock.
     Ahead,
@@ -89,7 +89,7 @@ pub enum Branch {
     Marked,
     /// The relay skipped changes that their writers had propagated.
     Skipped,
-    /// The relay skipped such changes after a promotion.
+    /// The relay of the promoted node skipped changes that their writers had propagated.
     SkippedAfterPromotion,
     /// Two clients use two masters at once.
     Split,
@@ -176,7 +176,7 @@ pub enum Action {
     Mark(usize),
     /// The replica copies the master.
     Sync,
-    /// The replica is promoted; the old master does not know it.
+    /// The replica is promoted. The old master does not notice, so there are two masters.
     Promote,
     /// The triggers are switched off.
     Silence,

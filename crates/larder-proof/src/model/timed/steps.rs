@@ -228,9 +228,8 @@ impl State {
         }
     }
 
-    /// Models the script `UNLINK_AND_RECORD`, which unlinks, and records the change's id. Two commits get no record:
-    /// one that the position has already seen, because no relay asks for its id, and one that left no row, because it
-    /// has no id.
+    /// Models the script `UNLINK_AND_RECORD`, which unlinks, and records the change's id. The id of a commit that the
+    /// position has already seen is not recorded, because no relay asks for it. A commit that left no row has no id.
     pub(super) fn propagate(&mut self, commit: u8, nth: usize) {
         self.propagations -= 1;
         if commit >= self.nodes[nth].position && self.silent & 1 << commit == 0 {

@@ -24,8 +24,8 @@ pub(super) enum Hand {
 
 const HANDS: [Hand; 5] = [Hand::Key, Hand::Tag, Hand::Class, Hand::Matching, Hand::Everything];
 
-/// Invalidates while the process lives. The pauses are long, because an invalidation heals a stale entry before a read
-/// finds it.
+/// Invalidates while the process lives. The pauses are long, because an invalidation may remove a stale entry before a
+/// read finds it.
 pub(super) async fn invalidate_on(instance: Arc<Instance>) {
     loop {
         tokio::time::sleep(Duration::from_millis(rand::random_range(500..8_000))).await;

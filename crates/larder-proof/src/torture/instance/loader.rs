@@ -33,8 +33,8 @@ const SNAPSHOT: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(super) struct Loader {
     database: Database,
-    /// An inserted fault: a transaction that was opened up to 100 ms ago. The lock is held across awaits, so it is an
-    /// async mutex.
+    /// Only for the inserted fault that breaks `LoadsThePresent`: a connection whose transaction began up to 100 ms
+    /// ago, so that loads read an old snapshot. The lock is held across awaits, so it is an async mutex.
     past: Option<Arc<Mutex<AnyConnection>>>,
 }
 
@@ -51,7 +51,7 @@ impl Loader {
         Ok((!is_absent(version)).then_some(Value { key, version }))
     }
 
-    /// An item of which the entry ages. If the previous value is the present one, the answer says that.
+    /// An item of `AGING`. If the previous value has the present version, the answer says `unchanged` and has no value.
     pub(super) async fn aging(
         self,
         key: Key,
@@ -69,7 +69,7 @@ impl Loader {
         })
     }
 
-    /// An item, or a [`Refusal`], whose instant is stored in `refused`.
+    /// An item, or at random a [`Refusal`]; then stores the instant of the refusal in `refused`.
     pub(super) async fn faltering(
         self,
         key: Key,
@@ -77,6 +77,7 @@ impl Loader {
     ) -> Result<Option<Value>, BoxError> {
         let value = self.item(key).await?;
         if rand::random_bool(0.3) {
+            // Release: `Instance::read` reads the instant with Acquire, after this load has failed.
             refused.store(now(), Ordering::Release);
             return Err(Refusal.into());
         }
@@ -136,8 +137,8 @@ async fn open_past(url: &str, dialect: Dialect) -> Result<Arc<Mutex<AnyConnectio
         loop {
             {
                 let mut past = renewed.lock().await;
-                // The first statement takes the snapshot. If it fails, loads read the present, so there is no fault for
-                // a while.
+                // BEGIN takes no snapshot, only the SELECT does. If one of them fails, loads read the present: then the
+                // inserted fault is absent until the next round.
                 let _ = past.execute(begin).await;
                 let _ = past.execute("SELECT COUNT(*) FROM item").await;
             }

@@ -42,10 +42,10 @@ const FLUSH: Duration = Duration::from_millis(100);
 /// The settings of an instance.
 #[derive(clap::Args)]
 pub struct Settings {
-    /// Where it leaves its history
+    /// The folder into which the instance writes its history
     #[arg(long)]
     pub folder: PathBuf,
-    /// Its number, which no other life of any instance has
+    /// The number of this process; an instance that is started again gets another
     #[arg(long)]
     pub number: Number,
     /// The database's URL
@@ -60,7 +60,7 @@ pub struct Settings {
     /// How many releases of the application run side by side
     #[arg(long, default_value_t = 1)]
     pub releases: u16,
-    /// Its database is the second one
+    /// Use the second database
     #[arg(long)]
     pub second: bool,
     /// A rule to break
@@ -84,16 +84,17 @@ struct Instance {
     loader: Loader,
     reads: Recorder,
     writes: Recorder,
-    /// Whether the writers of this instance pause.
+    /// Whether the writers of this instance, and its invalidations by hand, pause. This flag and the next are
+    /// `Relaxed`, because no other data depends on them.
     is_calm: AtomicBool,
     /// Whether the process kills itself after the next commit.
     is_doomed: AtomicBool,
-    /// Whether its database is the second one.
+    /// Whether this instance uses the second database.
     is_second: bool,
     failures: Failures,
 }
 
-/// Counts failed requests and wrong answers.
+/// Counts failed requests and wrong answers. The counters are `Relaxed`, because no other data depends on them.
 #[derive(Default)]
 struct Failures {
     /// Failures of the database that the cache returned.
@@ -114,9 +115,9 @@ struct Failures {
 ///
 /// The cache, the database or the folder cannot be used.
 pub fn run(settings: &Settings) -> Result<()> {
-    // A stopped instance does not see the end of its input, so the kernel must kill it when the orchestrator ends. The
-    // kernel sends the signal when the thread ends that started this process; that thread lives as long as the
-    // orchestrator.
+    // An instance that a nemesis has stopped (SIGSTOP) does not see the end of its input, so the kernel must kill it
+    // when the orchestrator ends. The kernel sends the signal when the thread ends that started this process; that
+    // thread lives as long as the orchestrator.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let log = File::create(settings.folder.join(format!("log-{}", settings.number)))?;
     tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(log)).init();
@@ -150,8 +151,8 @@ async fn live(settings: &Settings) -> Result<()> {
         instance.flush();
         println!("{READY} {}", instance.counts());
         if order == Order::DieAfterCommit {
-            // Set it only after the answer: otherwise a writer could commit and kill the process before the answer is
-            // printed, for which the nemesis waits.
+            // Set it only after the answer is printed. Otherwise a writer could commit and kill the process first, and
+            // the nemesis, which waits for the answer, would get an error.
             instance.is_doomed.store(true, Ordering::Relaxed);
         }
     }
@@ -205,7 +206,7 @@ async fn flush_on(instance: Arc<Instance>) {
     }
 }
 
-/// The orders, as they come in.
+/// The orders on the standard input. A thread reads them, because the blocking read must not occupy the runtime.
 fn orders() -> mpsc::Receiver<Order> {
     let (sender, receiver) = mpsc::channel(1);
     thread::spawn(move || {

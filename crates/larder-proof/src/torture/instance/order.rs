@@ -15,7 +15,7 @@ pub enum Order {
     Write,
     /// Kill yourself between the next commit and its invalidation.
     DieAfterCommit,
-    /// Read every key bounded and fresh, and mark these reads as the last.
+    /// Read every key bounded and fresh, and record these reads as reads after the quiet time.
     ReadAll,
 }
 

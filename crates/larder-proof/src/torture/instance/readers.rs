@@ -71,7 +71,7 @@ impl Instance {
                 let load = |previous| self.loader.clone().aging(key, previous);
                 self.caches.aging.read(&key).consistency(consistency).or_reload(load).await
             }
-            // After the quiet time each read has to get an answer.
+            // After the quiet time each read has to get an answer, so no load fails on purpose there.
             None if FALTERING.contains(&key) && !last => {
                 let load = || self.loader.clone().faltering(key, refused.clone());
                 self.ask(&self.caches.faltering, key, consistency, load).await
@@ -82,8 +82,9 @@ impl Instance {
             None => self.ask(&self.caches.items, key, consistency, || self.loader.clone().item(key)).await,
         };
         let end = now();
-        // This class has no refreshes, so this read waited for its load. After the failure it looks the entry up, and
-        // must not miss what was acknowledged before the failure.
+        // Only a load of `FALTERING` sets `refused`. That class has no refreshes, so this read waited for its load, and
+        // looked the entry up after the failure. So judge it as a read that began at the failure: it must not miss what
+        // was acknowledged before.
         let begin = begin.max(refused.load(Ordering::Acquire));
         let answer = match answer {
             Ok(answer) => answer,

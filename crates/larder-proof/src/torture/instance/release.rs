@@ -1,8 +1,7 @@
 //! The cached value, as two releases of an application declare it: the second has the same fields in another order.
 //!
 //! The codec postcard stores no field names. So one release decodes an entry of the other without an error, but with
-//! key and version exchanged. So if an instance uses an entry of the other release, its reader sees a wrong key at
-//! once.
+//! key and version exchanged. If an instance uses such an entry, its reader sees a wrong key at once.
 
 use std::sync::OnceLock;
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::history::{Instance as Number, Key, Version};
 
-/// Which release this process is. Set once, before the first value.
+/// Whether this process is the later release. Set once, before the first value.
 static IS_LATER: OnceLock<bool> = OnceLock::new();
 
 /// If there are two releases, instances with an odd number are the later one.

@@ -1,4 +1,5 @@
-//! Writers: each commits, reports the change to the cache and acknowledges. Some die or skip the report in between.
+//! Writers: each commits, reports the change to the cache and acknowledges. Some die after the commit, and some skip
+//! the report.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use crate::torture::instance::Instance;
 use crate::torture::keys::{HOT, ITEMS, LISTED, habit};
 use crate::torture::schema::{Written, write};
 
-/// Writes while the process lives, except while the instance is calm.
+/// Writes until the process ends, and pauses while `is_calm` is set.
 pub(super) async fn write_on(instance: Arc<Instance>) {
     loop {
         tokio::time::sleep(Duration::from_micros(rand::random_range(5_000..40_000))).await;
@@ -29,7 +30,7 @@ pub(super) async fn write_on(instance: Arc<Instance>) {
     }
 }
 
-/// A random item. Items on a list are written rarely, or a list would never be a hit.
+/// A random item. Items on a list are written rarely, because otherwise a list would never be a hit.
 fn any_item() -> Key {
     match rand::random_range(0..10) {
         0 => rand::random_range(0..LISTED),

@@ -5,7 +5,8 @@ use anyhow::Result;
 use crate::torture::instance::order::Order;
 use crate::torture::stage::Stage;
 
-/// Tests the reads right after the instance resumes: its memory is then as old as the stop was long.
+/// Stops an instance for longer than the bound. This tests the reads right after it resumes: the instance's memory is
+/// then as old as the stop was long.
 pub(super) fn stop(stage: &mut Stage) -> Result<()> {
     let child = &stage.children[stage.any()];
     child.pause()?;
@@ -27,7 +28,7 @@ pub(super) fn stop_relay(stage: &mut Stage) -> Result<()> {
         stage.children[nth].pause()?;
         stage.outlast_the_bound();
         if nth == victim {
-            // Kill it while it is stopped, so that it ends in the middle of any step.
+            // Kill the instance while it is stopped, so that it may end in the middle of any step.
             stage.replace(nth)?;
         } else {
             stage.children[nth].resume()?;

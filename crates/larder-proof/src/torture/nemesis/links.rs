@@ -26,7 +26,7 @@ pub(super) fn cut(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Slows the link down, so that other instances send many commands between two commands of this one.
+/// Slows the link of one instance down, so that other instances send many commands between two commands of that one.
 pub(super) fn slow(stage: &mut Stage) -> Result<()> {
     let link = &stage.proxies[stage.any()];
     link.delay(Duration::from_millis(rand::random_range(5..50)));

@@ -4,12 +4,12 @@ use anyhow::{Context, Result};
 
 use crate::torture::stage::Stage;
 
-/// Sets the limit below what Redis itself uses, so that it refuses every command that stores.
+/// Sets Redis's memory limit below what Redis uses without any key, so that it refuses every command that stores.
 pub(super) fn refuse(stage: &mut Stage) -> Result<()> {
     limit(stage, "noeviction", "1mb")
 }
 
-/// Sets the limit to what Redis uses now, so that it evicts something for everything that it stores.
+/// Sets Redis's memory limit to what Redis uses now, so that it evicts a key for each one that it stores.
 pub(super) fn evict(stage: &mut Stage) -> Result<()> {
     let info = stage.redis()?.command(&["INFO", "memory"])?;
     let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).context("used_memory")?;

@@ -35,7 +35,7 @@ enum Need {
     Redis,
     /// PostgreSQL.
     Postgres,
-    /// A PostgreSQL server of its own, which may crash.
+    /// A PostgreSQL server that only this run uses, so that it may crash.
     Crash,
 }
 

@@ -5,7 +5,8 @@ use larder_testbed::{Proxy, Redis};
 
 use crate::torture::stage::Stage;
 
-/// The replica has an old state: it holds entries and leases that have been invalidated since.
+/// Promotes a replica that has not received the last changes: it holds entries and leases that have been invalidated
+/// since.
 pub(super) fn promote(stage: &mut Stage) -> Result<()> {
     let link = Proxy::start(stage.redis()?.port())?;
     let replica = Redis::start()?;

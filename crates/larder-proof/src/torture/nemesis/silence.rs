@@ -20,8 +20,8 @@ pub(super) fn triggers_off(stage: &mut Stage) -> Result<()> {
     }
     write_unseen(stage)?;
     if stage.base.dialect() == Dialect::Postgres && rand::random_bool(0.5) {
-        // pg_restore ends with this statement. It removes ALWAYS, and the instances cannot restore that, because they
-        // do not own the tables.
+        // pg_restore ends with this statement. It enables the triggers without ALWAYS. The instances cannot set ALWAYS
+        // again, because they do not own the tables.
         for table in journalled() {
             stage.base.sql(&format!("ALTER TABLE {} ENABLE TRIGGER ALL", table.name()))?;
         }
@@ -40,7 +40,7 @@ fn off(dialect: Dialect) -> Vec<String> {
     }
 }
 
-/// Row security hides the outbox from the instances, and not from the owner.
+/// Row security hides the outbox from the instances, but not from the owner, who makes the foreign writes.
 pub(super) fn hide_outbox(stage: &mut Stage) -> Result<()> {
     stage.base.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY")?;
     write_unseen(stage)?;

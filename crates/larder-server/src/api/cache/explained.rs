@@ -12,21 +12,21 @@ use crate::domain::timestamp::Timestamp;
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Tag {
     name: String,
-    /// Whether it still has the token that it had before the entry's load.
+    /// Whether the tag still has the token that it had before the entry's load. If not, the entry is invalid.
     stands: bool,
 }
 
 /// An entry in a tier.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Copy {
-    /// Whether it says that the database has no such value.
+    /// Whether the entry says that the database has no such value.
     absent: bool,
     payload_bytes: usize,
-    /// When its load began.
+    /// When the load of the entry began.
     since: Timestamp,
     until: Timestamp,
     tags: Vec<Tag>,
-    /// Whether a bounded read would be answered with it now.
+    /// Whether a bounded read would be answered with this entry now.
     served: bool,
 }
 
@@ -48,7 +48,7 @@ impl From<TierEntry> for Copy {
 pub(crate) struct LastInvalidation {
     /// `committed`, `by hand`, `push`, `journal` or `loss`.
     cause: String,
-    /// What was named: the entry, a tag, a pattern, or everything.
+    /// What the invalidation named: the entry, a tag, a pattern, or everything.
     named: String,
     at: Timestamp,
 }
@@ -76,7 +76,7 @@ pub(crate) struct Explained {
     redis: Option<Copy>,
     /// Until when the lease is valid that a load holds on this key in Redis.
     leased_until: Option<Timestamp>,
-    /// Whether this process is loading it.
+    /// Whether this process is loading the entry.
     loading: bool,
     last_invalidation: Option<LastInvalidation>,
 }

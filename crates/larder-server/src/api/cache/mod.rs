@@ -6,7 +6,6 @@ pub(crate) mod views;
 
 use std::time::Duration;
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -18,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::cache::explained::Explained;
 use crate::api::cache::reasons::Reason;
@@ -121,7 +121,7 @@ pub(crate) async fn clear(
     dropped(&service, caller, &Drop::Everything).await
 }
 
-/// Drops all that is cached of one user. An id that no user has is a success. For admins.
+/// Drops all that is cached of one user. The request also succeeds if no user has the id. For admins.
 #[utoipa::path(
     post,
     path = "/api/v1/cache/clear/user/{id}",

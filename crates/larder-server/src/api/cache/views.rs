@@ -32,7 +32,7 @@ pub(crate) struct CacheHealth {
     /// How long before this request Redis was asked: at most 500, and 0 if it was asked for this request. `null` if none is
     /// configured.
     pub(crate) age_ms: Option<f64>,
-    /// Why it is `degraded`, and what to do; else empty.
+    /// Why the status is `degraded`, and what to do; empty for every other status.
     pub(crate) reasons: Vec<Reason>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn rounded(percent: f64) -> f64 {
 /// This process's memory tier.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Memory {
-    /// Keys and encoded values, with a flat charge for bookkeeping.
+    /// What the entries take in memory, with all that belongs to them, as counted against the budget.
     bytes: u64,
     /// Entries that were evicted since the start, because memory was full.
     evictions: u64,
@@ -158,7 +158,7 @@ pub(crate) struct DetailedHealth {
     pub(crate) entries: EntryCounts,
 }
 
-/// What larder counted on this instance. Redis's own counts differ, because a hit in memory never reaches it.
+/// What larder counted on this instance. Redis's own counts differ, because a hit in memory never reaches Redis.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Lookups)]
 pub(crate) struct LookupsView {
@@ -258,7 +258,7 @@ pub(crate) struct Dropped {
     patterns: usize,
     /// `sent`: it reached every tier; `queued`: it reached this process, and reaches Redis before Redis is used again.
     delivery: String,
-    /// Whether the database's journal holds it, so that no crash can lose it.
+    /// Whether the database's journal holds the invalidation, so that no crash can lose it.
     journalled: bool,
 }
 
@@ -281,7 +281,7 @@ pub(crate) struct Entry {
     /// `class:part:part`, as patterns read it.
     text: String,
     class: String,
-    /// The parts of its key, as `cache/explain` takes them; `null` is a missing part.
+    /// The parts of the entry's key, as `cache/explain` takes them; `null` is a missing part.
     key: Vec<Option<String>>,
     in_memory: bool,
     in_redis: bool,
@@ -293,7 +293,7 @@ pub(crate) struct Entries {
     items: Vec<Entry>,
     /// The cursor of the next page; `null` after the last page. A page can be empty without being the last.
     next_cursor: Option<String>,
-    /// Whether Redis did not answer: then its entries may be missing.
+    /// Whether Redis did not answer. If so, its entries may be missing.
     redis_is_away: bool,
 }
 

@@ -16,8 +16,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 const IN_FLIGHT: &str = "larder_http_requests_in_flight";
 const DURATION: &str = "larder_http_request_duration_seconds";
 
-/// The upper bounds of the buckets in seconds: from a hit in memory, a fraction of a millisecond, to a database that
-/// does not answer, a few seconds.
+/// The upper bounds of the buckets in seconds. The lowest bounds separate hits in memory, which take a fraction of a
+/// millisecond; the highest show a database that does not answer for seconds.
 const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 /// The recorder keeps each duration in memory until an upkeep adds it to the buckets. A scrape does an upkeep. Every

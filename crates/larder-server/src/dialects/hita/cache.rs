@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +13,7 @@ use larder::receipt::{Delivery, Receipt};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::rounded;
@@ -235,7 +235,7 @@ pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Res
     Ok(dropped(receipt, "All user caches cleared successfully".to_owned()))
 }
 
-/// Drops all that is cached of one user. An id that no user has is a success. For admins.
+/// Drops all that is cached of one user. The request also succeeds if no user has the id. For admins.
 #[utoipa::path(
     post,
     path = "/v1.0/cache/clear/user/{user_id}",

@@ -39,7 +39,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 }
 
 /// Changes some fields of a user. The hotel's `update_user(user_id, updates)` sets what `updates` has and nothing else,
-/// so PUT is here what PATCH is. The body may also be what GET returned.
+/// so this PUT works as PATCH does. The body may also be what GET returned.
 #[utoipa::path(
     put,
     path = "/v1.0/user/update/{id}",

@@ -7,7 +7,7 @@ use crate::api::cache::Tested;
 use crate::api::cache::reasons::Reason;
 use crate::domain::timestamp::Timestamp;
 
-/// What the document calls `cache_info`. The figures that only Redis has are `null` if none is configured.
+/// What the document calls `cache_info`. The figures that only Redis has are `null` if no Redis is configured.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CacheInfo {
     /// `available`; `degraded` while Redis answers and cannot be used as it should.
@@ -17,11 +17,11 @@ pub(crate) struct CacheInfo {
     pub(super) connected_clients: Option<u64>,
     /// In per cent: Redis's own hit rate; without Redis, larder's on this instance.
     pub(super) hit_rate: f64,
-    /// `memory`, where no Redis is configured.
+    /// `memory` if no Redis is configured; otherwise the field is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) backend: Option<&'static str>,
-    /// Beyond what the document prints: why it is `degraded`, and what to do.
+    /// Why the status is `degraded`, and what to do. The hotel's document does not have this field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) reasons: Vec<Reason>,
 }

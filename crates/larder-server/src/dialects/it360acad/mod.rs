@@ -4,7 +4,6 @@
 mod links;
 mod query;
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::answer::JsonAnswer;
 use crate::api::extract::{Consistency, Params, Strength};
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
@@ -197,10 +197,7 @@ impl Lists<'_> {
             found => found?.value,
         };
         let is_listed = |user: &User| user.is_active || self.caller.role > Role::User;
-        let user = found.filter(|user| {
-            let sees_all = self.caller.may_see_all_of(user);
-            is_listed(user) && self.query.holds_of(user, sees_all)
-        });
+        let user = found.filter(|user| is_listed(user) && self.query.holds_of(user, self.caller));
         Ok(user.into_iter().map(|user| User::clone(&user)).collect())
     }
 }

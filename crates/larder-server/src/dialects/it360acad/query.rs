@@ -18,6 +18,7 @@ use crate::domain::role::Role;
 use crate::domain::search::SearchTerm;
 use crate::domain::sort::{Sort, SortBy};
 use crate::domain::user::User;
+use crate::service::access::Caller;
 
 /// Pages by number end here; see [`ListParams`].
 pub(super) const PAGED: usize = 10_000;
@@ -229,9 +230,12 @@ impl UserQuery {
         });
     }
 
-    /// Whether a user fulfils every filter.
-    pub(super) fn holds_of(&self, user: &User, sees_email: bool) -> bool {
-        let has_names = self.named.iter().flatten().all(|name| user.has(name));
+    /// Whether a user fulfils every filter, as far as `caller` sees the user: a filter on what the caller does not see is
+    /// not fulfilled.
+    pub(super) fn holds_of(&self, user: &User, caller: Caller) -> bool {
+        let sees_email = caller.may_see_all_of(user);
+        let mut names = self.named.iter().flatten();
+        let has_names = names.all(|name| user.has(name) && caller.may_match(user, name));
         let is_found = self.search.as_ref().is_none_or(|(_, term)| {
             user.full_name.as_ref().is_some_and(|name| term.is_in(name.as_str()))
                 || term.is_in(user.username.as_str())

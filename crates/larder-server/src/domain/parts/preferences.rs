@@ -24,7 +24,7 @@ pub enum Theme {
 }
 
 impl Theme {
-    /// Its name in JSON and in the database.
+    /// The name of the theme in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::System => "system",

@@ -1,4 +1,4 @@
-//! Finds columns that PostgreSQL's triggers name and that their tables do not have.
+//! Finds columns that a trigger on PostgreSQL names and its table does not have, because they were renamed or dropped.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use crate::connecting::connection::SqlConnection;
 use crate::error::Error;
 use crate::journal::table::quoted;
 
-/// The columns that do not exist. `$1` has the quoted name of a table for each column of `$2`. A missing table is a
-/// defect of its own.
+/// Returns the columns of `$2` that do not exist. `$1` has the quoted name of the table of each column; U+0001
+/// separates the names in both. A missing table is not reported here: it is a defect of its own.
 const MISSING: &str = "
     SELECT name, column_name
     FROM unnest(string_to_array($1, E'\\x01'), string_to_array($2, E'\\x01')) AS named (name, column_name)
@@ -35,7 +35,7 @@ impl TriggerColumns {
         }
     }
 
-    /// A sentence for each column that was renamed or dropped. Its trigger then touches everything.
+    /// A sentence for each column that does not exist. The trigger that names it touches everything at each change.
     pub(super) async fn missing(&self, connection: &mut SqlConnection) -> Result<Vec<String>, Error> {
         let (tables, columns): (Vec<_>, Vec<_>) = self.0.iter().cloned().unzip();
         let query = sqlx::query(MISSING).bind(tables.join("\u{1}")).bind(columns.join("\u{1}"));

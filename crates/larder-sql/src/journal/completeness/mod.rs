@@ -1,20 +1,23 @@
 //! Checks whether the journal is complete: what completeness depends on, the defects, and their remedies.
 //!
-//! *Silence*: a change of a declared table adds no row to the outbox. For example, the table's triggers
-//! are switched off.
+//! *Silence*: a change of a declared table adds no row to the outbox, for example because the table's triggers are
+//! switched off.
 //!
-//! An outbox without new rows proves that nothing changed only if every declared table has its triggers and their rows
-//! reach the outbox. So each poll computes an *attestation* in the statement that reads new rows: a digest of the
-//! catalog's rows about the outbox, the triggers and their functions. It includes the numbers of the transactions that
-//! wrote those rows, so it also shows a trigger that was switched off and on again between two polls. A position
-//! contains its attestation; if the attestation has changed, the changes since the position are unknown. After a new
-//! attestation the journal runs an *inspection*, which finds defects; while there are defects, each poll fails and the
-//! relay certifies nothing.
+//! If there is silence, an outbox without new rows does not prove that nothing changed. So each poll computes an
+//! *attestation* in the statement that reads new rows. On PostgreSQL it is a digest of the catalog's rows about the
+//! outbox, the triggers and their functions. The digest includes the numbers of the transactions that wrote these
+//! catalog rows, so it also changes if a trigger was switched off and on again between two polls. On SQLite the
+//! attestation is the version of the schema.
+//!
+//! A position contains its attestation. If the attestation has changed, the changes since the position are unknown.
+//! After a new attestation the journal runs an *inspection*, which finds defects. While there are defects, each poll
+//! fails and the relay certifies nothing.
 //!
 //! Invariant `silence_is_attested`: if an answer is [`Changes::Known`](larder::journal::Changes::Known), the
 //! attestation in the answer's snapshot equals the attestation in the position.
 
 mod columns;
+pub(super) mod facts;
 pub(super) mod postgres;
 pub(super) mod sqlite;
 
@@ -39,7 +42,7 @@ pub(super) struct Attestation {
     /// The digest that positions contain. It is the same for every role that asks.
     pub(super) digest: String,
     /// The part that depends on the role and its search path. It begins with `t` if row security is active on the
-    /// outbox, else with `f`. Then follows which tables the declared names mean. Empty on SQLite.
+    /// outbox, else with `f`. The rest says which tables the declared names mean. Empty on SQLite.
     pub(super) role_view: String,
 }
 

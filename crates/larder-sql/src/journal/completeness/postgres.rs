@@ -8,56 +8,12 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::checksum::has_valid_checksum;
 use crate::journal::completeness::columns::TriggerColumns;
+use crate::journal::completeness::facts::{FACTS, is_hidden};
 use crate::journal::completeness::{Attestation, Defect, Inspection, absent_table};
 use crate::journal::declaration;
 use crate::journal::migration::{POSTGRES_GUARDS, guards};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, TRUNCATE_TRIGGER, always, unplaced};
 use crate::journal::table::{Table, names, quoted};
-
-/// The catalog's facts about the relation `about`, with the numbers of the transactions that wrote them. The text
-/// changes with every change of the table, its columns, rules, policies, partitions and inheriting tables, of one of
-/// larder's triggers or of their functions. For the outbox it includes every trigger, because any trigger could discard
-/// rows, and `larder_outbox_covers`.
-macro_rules! fact {
-    () => {
-        "concat_ws(' ', about.xmin,
-             (SELECT hashtextextended(string_agg(concat_ws(' ', attnum, attname, atttypid, attisdropped), ',' ORDER BY attnum), 0)
-                 FROM pg_attribute WHERE attrelid = about.oid AND attnum > 0),
-             (SELECT string_agg(concat_ws('/', found.oid, found.xmin, found.tgenabled, code.oid, code.xmin), ','
-                     ORDER BY found.oid)
-                 FROM pg_trigger AS found JOIN pg_proc AS code ON code.oid = found.tgfoid
-                 WHERE found.tgrelid = about.oid
-                     AND (found.tgname LIKE 'larder\\_%' OR about.oid = to_regclass('larder_outbox'))),
-             (SELECT string_agg(concat_ws('/', oid, xmin), ',' ORDER BY oid) FROM pg_rewrite WHERE ev_class = about.oid),
-             (SELECT string_agg(concat_ws('/', inhrelid, xmin), ',' ORDER BY inhrelid) FROM pg_inherits
-                 WHERE inhparent = about.oid),
-             (SELECT string_agg(concat_ws('/', oid, xmin), ',' ORDER BY oid) FROM pg_policy WHERE polrelid = about.oid),
-             CASE WHEN about.oid = to_regclass('larder_outbox') THEN
-                 (SELECT string_agg(concat_ws('/', oid, xmin), ',' ORDER BY oid) FROM pg_proc
-                     WHERE proname = 'larder_outbox_covers')
-             END)"
-    };
-}
-
-/// The relations that the journal depends on: each one with a trigger of larder, including partitions, and the outbox's
-/// tables.
-macro_rules! journalling {
-    () => {
-        "pg_class AS about WHERE about.oid IN (
-             SELECT tgrelid FROM pg_trigger WHERE tgname IN ('larder_journal', 'larder_journal_truncated')
-             UNION ALL SELECT to_regclass('larder_outbox')
-             UNION ALL SELECT to_regclass('larder_outbox_marks')
-             UNION ALL SELECT to_regclass('larder_outbox_life'))"
-    };
-}
-
-/// Whether row security is active on a table of the outbox for the role that asks.
-macro_rules! is_hidden {
-    () => {
-        "(SELECT bool_or(row_security_active(oid)) FROM pg_class WHERE oid IN
-             (to_regclass('larder_outbox'), to_regclass('larder_outbox_marks'), to_regclass('larder_outbox_life')))"
-    };
-}
 
 /// The columns of [`attested`]. `$3` is the list of the declared names, joined by U+0001.
 ///
@@ -74,17 +30,17 @@ macro_rules! attestation {
             "CAST(hashtextextended(concat_ws('|',
                  (SELECT string_agg(CAST(id AS TEXT), ',' ORDER BY id) FROM larder_outbox_life),
                  (SELECT string_agg(concat_ws(' ', about.oid, ",
-            $crate::journal::completeness::postgres::fact!(),
+            $crate::journal::completeness::facts::fact!(),
             "), '|' ORDER BY about.oid) FROM ",
-            $crate::journal::completeness::postgres::journalling!(),
+            $crate::journal::completeness::facts::journalling!(),
             "),
                  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_attrdef
                      WHERE adrelid = to_regclass('larder_outbox')),
                  (SELECT string_agg(CAST(transaction AS TEXT), ',' ORDER BY gid) FROM pg_prepared_xacts
                      WHERE database = current_database() AND prepared < (SELECT max(begun) FROM larder_outbox_life)),
-                 (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_enum)
+                 ", $crate::journal::completeness::facts::enums!(), "
              ), 0) AS TEXT) AS attestation,
-             concat_ws(' ', ", $crate::journal::completeness::postgres::is_hidden!(), ", (
+             concat_ws(' ', ", $crate::journal::completeness::facts::is_hidden!(), ", (
                  SELECT string_agg(concat_ws('/', COALESCE(CAST(to_regclass(name) AS OID), 0),
                      row_security_active(CAST(to_regclass(name) AS OID))), ',' ORDER BY nth)
                  FROM unnest(string_to_array($3, E'\\x01')) WITH ORDINALITY AS declared (name, nth)
@@ -97,34 +53,7 @@ macro_rules! attestation {
     };
 }
 
-/// Whether this transaction changed rows that may be missing from the journal. True if a changed relation or the outbox
-/// differs from the inspected facts (`$1`), if a declared name means another table, if row security is active on the
-/// outbox, or if the outbox shows no row: it is never empty, so this statement was planned under row security. The
-/// counters may include earlier transactions of the session, which only makes more relations compare their facts.
-macro_rules! is_silent {
-    () => {
-        concat!(
-            "(",
-            $crate::journal::completeness::postgres::is_hidden!(),
-            " OR (SELECT xid FROM larder_outbox ORDER BY xid DESC LIMIT 1) IS NULL
-         OR CAST($1 AS JSONB) ->> 'named' IS DISTINCT FROM (
-             SELECT string_agg(COALESCE(CAST(CAST(to_regclass(name) AS OID) AS TEXT), '-'), ',' ORDER BY nth)
-             FROM jsonb_array_elements_text(CAST($1 AS JSONB) -> 'names') WITH ORDINALITY AS declared (name, nth))
-         OR EXISTS (
-             SELECT 1 FROM jsonb_each_text(CAST($1 AS JSONB) -> 'relations') AS known (id, fact)
-             WHERE (CAST(known.id AS OID) = to_regclass('larder_outbox')
-                     OR NOT CAST(current_setting('track_counts') AS BOOLEAN)
-                     OR pg_stat_get_xact_tuples_inserted(CAST(known.id AS OID))
-                         + pg_stat_get_xact_tuples_updated(CAST(known.id AS OID))
-                         + pg_stat_get_xact_tuples_deleted(CAST(known.id AS OID)) > 0)
-                 AND known.fact IS DISTINCT FROM (SELECT ",
-            $crate::journal::completeness::postgres::fact!(),
-            " FROM pg_class AS about WHERE about.oid = CAST(known.id AS OID))
-         ))"
-        )
-    };
-}
-pub(in crate::journal) use {attestation, fact, is_hidden, is_silent, journalling};
+pub(in crate::journal) use attestation;
 
 /// Begins a new life of the outbox after a crash or a promotion has emptied its tables, and inserts a row into an empty
 /// outbox. Several instances may run it at the same time. The id is a UUID of version 8, which distinguishes it from
@@ -135,18 +64,6 @@ pub(in crate::journal) const BEGIN_LIFE: &str = "
             SELECT CAST(overlay(CAST(gen_random_uuid() AS TEXT) PLACING '8' FROM 15) AS UUID) WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_life)
     )
     INSERT INTO larder_outbox (touched) SELECT '[[\"everything\"]]' WHERE NOT EXISTS (SELECT 1 FROM larder_outbox)";
-
-const FACTS: &str = concat!(
-    "SELECT CAST(jsonb_build_object(
-         'names', to_jsonb(string_to_array($1, E'\\x01')),
-         'named', (SELECT string_agg(COALESCE(CAST(CAST(to_regclass(name) AS OID) AS TEXT), '-'), ',' ORDER BY nth)
-             FROM unnest(string_to_array($1, E'\\x01')) WITH ORDINALITY AS declared (name, nth)),
-         'relations', (SELECT jsonb_object_agg(CAST(about.oid AS TEXT), ",
-    fact!(),
-    ") FROM ",
-    journalling!(),
-    ")) AS TEXT) AS facts"
-);
 
 const OUTBOX: &str = concat!(
     "SELECT CAST(about.relkind AS TEXT) AS relkind, quote_ident(nspname) AS place, CAST(",

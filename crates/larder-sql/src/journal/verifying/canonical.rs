@@ -33,6 +33,8 @@ pub(super) enum Texts {
     Number,
     Uuid,
     Flag,
+    /// SQLite: a BLOB, or a text of the same bytes, which is another value. Only the spelling of UUIDs is known.
+    Bytes,
 }
 
 /// One key column: its type's name in the database, and its texts, or why one value has several texts.
@@ -66,6 +68,10 @@ impl Columns {
         };
         keys.retain(|name, _| is_key(name));
         Ok(Columns { keys, names, dialect })
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// The type and the texts of a column that can be part of a key.
@@ -212,7 +218,7 @@ fn sqlite_texts(declared: &str) -> Result<Texts, String> {
     } else if has(&["CHAR", "CLOB", "TEXT"]) {
         return Ok(Texts::Any);
     } else if declared.is_empty() || has(&["BLOB"]) {
-        "it keeps a text and a BLOB of the same bytes as two values"
+        return Ok(Texts::Bytes);
     } else if has(&["REAL", "FLOA", "DOUB"]) {
         "a real number has several texts"
     } else {

@@ -15,6 +15,8 @@ use larder::introspection::declared::{DeclaredClass, TagGroup};
 use larder::journal::Journal as _;
 use larder::key::PartKind;
 
+use crate::connecting::connection::SqlConnection;
+use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::SqlJournal;
 use crate::journal::completeness::missing_column;
@@ -166,6 +168,14 @@ impl SqlJournal {
         Ok(self.key_columns().await?.wrong())
     }
 
+    /// As [`Self::wrong_columns`], on a connection that the caller has.
+    pub(super) async fn wrong_columns_on(
+        &self,
+        connection: &mut SqlConnection,
+    ) -> Result<Vec<String>, Error> {
+        Ok(Columns::read(connection, self.database.dialect(), &self.tables).await?.wrong())
+    }
+
     async fn key_columns(&self) -> Result<Columns, Error> {
         let mut loan = self.database.readers().acquire().await?;
         Columns::read(&mut loan, self.database.dialect(), &self.tables).await
@@ -299,7 +309,7 @@ fn clashes(
 ) -> Vec<String> {
     let of_part = |(column, kind): (&String, &PartKind)| {
         let (of_type, texts) = columns.of(&table.name, column)?;
-        let why = clash(*kind, texts)?;
+        let why = clash(*kind, texts, columns.dialect())?;
         Some(format!(
             "table {:?}: the key column {column:?} is of type {of_type}, and {user} has {why}",
             table.name
@@ -308,13 +318,28 @@ fn clashes(
     of_table.iter().zip(kinds).filter_map(of_part).collect()
 }
 
-/// Why keys of this kind do not fit a column that has these texts; `None` if they fit.
-fn clash(kind: PartKind, texts: Texts) -> Option<&'static str> {
+/// Why keys of this kind do not fit a column of `dialect` that has these texts; `None` if they fit.
+fn clash(kind: PartKind, texts: Texts, dialect: Dialect) -> Option<&'static str> {
     match (kind, texts) {
-        (PartKind::Canonical, _)
+        // SQLite has no type for UUIDs. The reader of the outbox spells each of their forms as the key does.
+        (PartKind::Uuid, Texts::Any | Texts::Bytes) if dialect == Dialect::Sqlite => None,
+        (PartKind::Uuid, Texts::Uuid)
         | (PartKind::Text, Texts::Any)
         | (PartKind::Number, Texts::Number)
         | (PartKind::Flag, Texts::Flag) => None,
+        (_, Texts::Bytes) => Some(
+            "keys that are no UUIDs, while the column keeps a text and a BLOB of the same bytes as two values: declare the column \
+             INTEGER or TEXT, or give the class a key of UUIDs",
+        ),
+        (PartKind::Canonical, _) => None,
+        (PartKind::Uuid, Texts::Any) => Some(
+            "keys that are UUIDs, while the column may spell a UUID otherwise (upper case, without hyphens): make the column of \
+             type uuid, or the key a text that has the column's spelling",
+        ),
+        (PartKind::Uuid, _) => Some(
+            "keys that are UUIDs, which the column does not spell: use the column's own type as the key, or make the column of \
+             type uuid",
+        ),
         (PartKind::Text, Texts::Number | Texts::Uuid | Texts::Flag) => Some(
             "keys of any text, which may spell one value in several ways (\"07\", upper case): give the class a key of that type, \
              whose text is the database's",
@@ -325,6 +350,10 @@ fn clash(kind: PartKind, texts: Texts) -> Option<&'static str> {
         ),
         (PartKind::Flag, _) => Some(
             "keys that are `true` or `false`, which the column does not spell: use the column's own type as the key",
+        ),
+        // A kind of a later release of larder.
+        _ => Some(
+            "keys of a kind that this release of larder-sql does not know: use the same release of both crates",
         ),
     }
 }

@@ -66,8 +66,8 @@ impl ConnectionSlot {
         self.history.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes the history that the next grant names. Call it before the grant, so that a read under this grant compares
-    /// its reply with this history.
+    /// Notes the history of the Redis for which the next grant will be. Call it before the grant, so that a read under
+    /// this grant compares its reply with this history.
     pub(crate) fn note_history(&self, history: &str) {
         if *self.granted_history() != *history {
             *self.history.write().unwrap_or_else(PoisonError::into_inner) = history.into();
@@ -115,7 +115,8 @@ impl Dialler {
         self.reply_limit.clone()
     }
 
-    /// Connects and makes the handshake, within `limit`. redis-rs' own connecting has no place for a reader below it.
+    /// Connects and makes the handshake, within `limit`. It does so itself, because redis-rs's own functions for this
+    /// cannot put [`LimitedReplies`] below the connection.
     async fn connect(
         &self,
         config: AsyncConnectionConfig,
@@ -129,7 +130,8 @@ impl Dialler {
                 }
                 ConnectionAddr::Tcp(host, port) => {
                     let stream = connect_to_any(host, *port).await?;
-                    // Requests are small, and each is waited for.
+                    // Requests are small, and a task waits for each of them. With Nagle's algorithm, some would be sent
+                    // late.
                     stream.set_nodelay(true)?;
                     self.shake_hands(stream, config, is_tracked).await
                 }
@@ -208,8 +210,8 @@ impl Dialler {
     }
 }
 
-/// Connects to the address of this name that answers first. If one of them drops packets, it takes no time from the
-/// others.
+/// Dials all addresses of the name at once, and keeps the first connection. So an address that drops packets delays no
+/// connection to another one.
 async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses = lookup_host((host, port)).await?;
     let attempts: Vec<_> = addresses.map(|address| TcpStream::connect(address).boxed()).collect();
@@ -219,8 +221,9 @@ async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
     select_ok(attempts).await.map(|(stream, _)| stream)
 }
 
-/// Applies a push of changed keys. Returns `false` if the push names no keys, as after FLUSHALL, or if of a name only the
-/// beginning was read: then any key may have changed.
+/// Applies a push of changed keys. Returns `false` if any key may have changed: the push names no keys, as after
+/// FLUSHALL, or one of its names was cut while it arrived. A name of [`CUT_BYTES`] counts as cut, unless it ends like
+/// that of a claim.
 fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
     let [Value::Array(keys)] = data else { return false };
     keys.iter().all(|key| match key {

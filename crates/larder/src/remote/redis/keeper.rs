@@ -147,8 +147,8 @@ impl Keeper {
                         tracing::info!(tracks = is_tracking, "Redis tier usable");
                     }
                 }
-                // A nudge means that an operation got no answer, or that the relay has marked: send a heartbeat at
-                // once.
+                // A nudge asks for a heartbeat at once: an operation got no answer or was slow, data may have been
+                // lost, or the relay has marked.
                 let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, self.nudge.notified()).await;
             }
         };
@@ -266,10 +266,11 @@ impl Keeper {
     }
 
     /// Certifies a Redis for a cache that has no journal: drops this installation's entries, then writes the
-    /// certificate. It is called when a heartbeat certified nothing: the certificate or the claim is missing, or names
-    /// another Redis. So the entries may come from a snapshot, from a replica, or from a time when invalidations did not
-    /// reach this Redis, and there is no journal whose changes could be propagated. A certificate with other settings is
-    /// replaced once its watermark has expired, see `note_use`; before that, this returns `Disagreement`.
+    /// certificate. It is called if a heartbeat certified nothing, because the certificate or the claim is missing or
+    /// names another Redis. In that case the entries may come from a snapshot, from a replica, or from a time when
+    /// invalidations did not reach this Redis, and there is no journal from which the missed changes could be
+    /// propagated. A certificate with other settings is replaced once its watermark has expired, see `note_use`; before
+    /// that, this returns `Disagreement`.
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
@@ -364,8 +365,8 @@ impl Keeper {
     }
 }
 
-/// Without a journal, the watermark only says that an instance uses this Redis under the present settings: it expires
-/// [`ABANDONED_AFTER`] after the last of them marked it, and then instances with other settings may certify this Redis.
+/// Without a journal, the watermark only says that an instance uses this Redis under the present settings. It expires
+/// [`ABANDONED_AFTER`] after an instance last set it; then instances with other settings may certify this Redis.
 async fn mark_used(
     connection: &mut MultiplexedConnection,
     prefix: &Prefix,
@@ -378,8 +379,8 @@ async fn mark_used(
     mark.arg(now.0).arg(ABANDONED_AFTER.as_millis() as u64).exec_async(connection).await
 }
 
-/// Marks a Redis as used, a few times within [`ABANDONED_AFTER`]. A Redis that refuses the write may still be read. If
-/// the connection is lost, the next heartbeat finds that.
+/// Sets the watermark again, a few times within [`ABANDONED_AFTER`], so that this Redis does not look unused. A Redis
+/// that refuses the write may still be read. If the connection is lost, the next heartbeat finds that.
 async fn note_use(connection: &mut MultiplexedConnection, prefix: &Prefix, status: &RedisStatus) {
     let age = status.watermark.and_then(|watermark| status.now.since(watermark));
     if age.is_none_or(|age| age > ABANDONED_AFTER / 4)

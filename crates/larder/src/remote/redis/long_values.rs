@@ -166,6 +166,7 @@ impl LongValues {
             unlink.arg(most).query_async(&mut connection).await
         };
         let mut removed: Result<u64, _> = self.pool.ask(look).await;
+        // Tries again: Redis answers no other command while it copies half a gigabyte into a reply.
         for _ in 1..ATTEMPTS {
             if !matches!(removed, Err(Fault::Away)) {
                 break;

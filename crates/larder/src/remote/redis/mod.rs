@@ -144,9 +144,9 @@ impl RedisTier {
     }
 
     /// Returns `values` if the server was the master of the history `granted` at the read. A server that becomes a
-    /// replica keeps its connections and answers with what it has; if it is promoted again, it has a new history.
-    /// `granted` was noted before the read; `replication` is the reply to an INFO after it. A former history never
-    /// returns.
+    /// replica keeps its connections and answers with what it has. If it is promoted again, it has a new history, and a
+    /// former history never returns. So it is enough to compare `granted`, which was noted before the read, with
+    /// `replication`, the reply to an INFO after the read.
     fn check_history(
         &self,
         keys: &[Bytes],
@@ -155,7 +155,7 @@ impl RedisTier {
         replication: &str,
     ) -> Result<Vec<Option<Bytes>>, Fault> {
         if !redis_id::is_master_of(replication, granted) {
-            // If another history was granted meanwhile, the reply says nothing about that history.
+            // If another history was granted meanwhile, that grant stays: this reply says nothing about it.
             if *self.connection_slot.granted_history() == *granted {
                 self.suspect();
             }
@@ -237,7 +237,8 @@ impl Remote for RedisTier {
         let (key, mint) = (&prefix.add_to(key), (&minted(&prefix, &mint.tags)[..], mint.ttl));
         let connection = self.connection()?;
         if replace.is_none() && !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
-            // A proof breaks the rule: SET … NX GET does not make Redis track the key; a GET in a script does.
+            // Only in a proof that breaks the rule: `SET … NX GET` does not make Redis track the key, and a GET in a
+            // script does.
             let lease = [(key.clone(), token.lease_frame())];
             let existing = set_if_absent(connection.clone(), &lease, LEASE_TTL);
             let (existing, minted) =
@@ -335,7 +336,8 @@ impl Remote for RedisTier {
             .unlink_and_record(self.connection()?, &prefix.add_to_all(keys), &records, self.bound)
             .await
         {
-            // Redis refuses, for example by an ACL. Without the records, the relay propagates these changes again.
+            // If Redis refuses the script, for example by an ACL, the keys are unlinked without the records, and the
+            // relay propagates these changes again.
             Err(error) if error.code().is_some() => self.unlink(keys).await,
             unlinked => unlinked.map_err(fault),
         }

@@ -28,8 +28,8 @@ use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::remote::Listener;
 use crate::remote::validity::Validity;
 
-/// The end of the key of a claim. Every other key of larder has the database's identity, and so is longer than what is
-/// left of a name of which only the beginning was read.
+/// The end of the key of a claim. The key of a claim can have the length of a name that was cut while it arrived, 18
+/// bytes; this end distinguishes the two. Every other key of larder contains the database's identity, and is longer.
 pub(crate) const CLAIM: &str = "@installation";
 
 /// The database to which the keys under a prefix belong.
@@ -111,7 +111,8 @@ impl Prefix {
     }
 
     /// The key of the watermark. The watermark is an instant of Redis's clock: every commit before it has been
-    /// propagated to this Redis. Without a journal, it says when an instance used this Redis.
+    /// propagated to this Redis. Without a journal, it is the instant at which an instance last recorded that it uses
+    /// this Redis.
     pub(crate) fn watermark_key(&self) -> Bytes {
         self.add_to(&self.namespace.watermark_key())
     }

@@ -2,7 +2,7 @@
 
 use crate::health::Trouble;
 
-/// The oldest major version that can be used: its scripts can have the flag `allow-oom`.
+/// The oldest major version that can be used: older ones do not know the flag `allow-oom` of a script.
 const VERSION_MIN: u32 = 7;
 
 /// The identity of a Redis: `run_id` names the server process, `master_replid` the replication history of its data.

@@ -118,7 +118,7 @@ impl Relay {
                 Err(error) => {
                     let reason = error.to_string();
                     self.set_last_error(Some((error.trouble(), reason.clone())));
-                    // The keeper reports errors of Redis.
+                    // Errors of Redis are not logged here, because the keeper reports them.
                     if reason != last_reason && !matches!(error, RelayError::Redis(_)) {
                         tracing::warn!(%reason, "committed changes are not propagated to Redis");
                         last_reason = reason;

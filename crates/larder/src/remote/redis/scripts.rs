@@ -138,9 +138,9 @@ redis.call('SET', KEYS[1], ARGV[1])
 return ARGV[1]
 ";
 
-/// The TTL of the keys that MARK sets. While the database is in use, a poll renews them every 200 ms; after that they
-/// expire, so that nothing of the database remains in Redis. It is longer than the outbox keeps rows: an older position
-/// is of no use.
+/// The TTL of the keys that MARK sets. While the database is in use, a poll renews them every 200 ms. Later they
+/// expire, so that nothing of the database remains in Redis. The TTL is longer than the time for which the outbox keeps
+/// rows, because an older position is of no use.
 const MARK_TTL: Duration = Duration::from_hours(2);
 
 /// The scripts by their hash. redis-rs sends the hash, and loads the script if the server does not know it.

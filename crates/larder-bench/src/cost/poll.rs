@@ -8,51 +8,51 @@ use larder::journal::Journal;
 use larder_server::cached::journal::tables;
 use larder_server::store::Store;
 
-const PASSES: usize = 500;
+const POLLS: usize = 500;
 /// The largest allowed difference from the shortest possible query.
 const LONGER_AT_MOST: Duration = Duration::from_millis(1);
 
 /// The medians of a poll, and of `SELECT 1` on the same kind of connection.
-pub(super) struct Pass {
-    pass: Duration,
-    question: Duration,
+pub(super) struct Poll {
+    poll: Duration,
+    ping: Duration,
 }
 
 /// Measures polls and `SELECT 1` alternately.
-pub(super) async fn measure(store: &Store) -> Result<Pass> {
+pub(super) async fn measure(store: &Store) -> Result<Poll> {
     let journal = store.journal(tables()).await?;
     let mut position = journal.changes_since(None).await.map_err(anyhow::Error::from_boxed)?.position;
-    let (mut passes, mut questions) = (Vec::with_capacity(PASSES), Vec::with_capacity(PASSES));
-    for _ in 0..PASSES {
+    let (mut polls, mut pings) = (Vec::with_capacity(POLLS), Vec::with_capacity(POLLS));
+    for _ in 0..POLLS {
         let began = Instant::now();
         position = journal.changes_since(Some(&position)).await.map_err(anyhow::Error::from_boxed)?.position;
-        passes.push(began.elapsed());
+        polls.push(began.elapsed());
         let began = Instant::now();
         store.ping().await?;
-        questions.push(began.elapsed());
+        pings.push(began.elapsed());
     }
     let median = |mut times: Vec<Duration>| {
         times.sort_unstable();
         times[times.len() / 2]
     };
-    Ok(Pass { pass: median(passes), question: median(questions) })
+    Ok(Poll { poll: median(polls), ping: median(pings) })
 }
 
-impl Pass {
+impl Poll {
     pub(super) fn is_fast(&self) -> bool {
-        self.pass.saturating_sub(self.question) <= LONGER_AT_MOST
+        self.poll.saturating_sub(self.ping) <= LONGER_AT_MOST
     }
 }
 
-impl fmt::Display for Pass {
+impl fmt::Display for Poll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a pass without changes, attestation included, medians of {PASSES}:\n  pass              {:>7.0?}\n  SELECT 1          {:>7.0?}\n  \
+            "a poll without changes, attestation included, medians of {POLLS}:\n  poll              {:>7.0?}\n  SELECT 1          {:>7.0?}\n  \
              difference        {:>7.0?}   at most {LONGER_AT_MOST:?}",
-            self.pass,
-            self.question,
-            self.pass.saturating_sub(self.question),
+            self.poll,
+            self.ping,
+            self.poll.saturating_sub(self.ping),
         )
     }
 }
