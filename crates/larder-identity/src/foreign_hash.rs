@@ -2,6 +2,7 @@
 //! Passwords can be compared with them. They count as outdated, so that the service replaces them at the next login.
 
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
@@ -16,13 +17,16 @@ use sha2::{Digest as _, Sha256};
 const ITERATIONS: u32 = 10_000_000;
 const COST: u32 = 16;
 
-/// The most memory of scrypt in bytes, which is 128 times N times r, and the most work, which is N times r times p. OWASP
+/// The most memory in which scrypt mixes, in bytes, which is 128 times N times r, and the most work, which is N times r times p. OWASP
 /// recommends 128 MiB and 2^20, Werkzeug uses 32 MiB and 2^18, Django 16 MiB and 5 times 2^17.
 const SCRYPT_BYTES: u64 = 256 << 20;
 const SCRYPT_WORK: u64 = 1 << 24;
+/// The most of r times p: scrypt holds 128 bytes for each, and hashes them twice. Django's is 40.
+const SCRYPT_LANES: u64 = 1 << 13;
 
-/// A shorter hash could match another password by chance.
-const HASH_BYTES: usize = 20;
+/// A shorter hash could match another password by chance. PBKDF2 does all iterations again for each further block of a
+/// longer one, and no form has more than 64 bytes.
+const HASH_BYTES: RangeInclusive<usize> = 20..=64;
 
 /// A stored hash in a known form, of a bounded cost.
 enum Stored {
@@ -159,15 +163,21 @@ fn of_bcrypt_sha256(params: &str, salt: &str, hash: &str) -> Option<Stored> {
 
 fn of_pbkdf2(algorithm: Algorithm, iterations: &str, salt: Vec<u8>, hash: Vec<u8>) -> Option<Stored> {
     let iterations = iterations.parse::<NonZeroU32>().ok().filter(|number| number.get() <= ITERATIONS)?;
-    (hash.len() >= HASH_BYTES).then_some(Stored::Pbkdf2 { algorithm, iterations, salt, hash })
+    HASH_BYTES.contains(&hash.len()).then_some(Stored::Pbkdf2 { algorithm, iterations, salt, hash })
 }
 
 fn of_scrypt(log_n: u8, r: &str, p: &str, salt: Vec<u8>, hash: Vec<u8>) -> Option<Stored> {
     let (r, p) = (r.parse::<u32>().ok()?, p.parse::<u32>().ok()?);
     let blocks = 1_u64.checked_shl(log_n.into())?.checked_mul(r.into())?;
-    let is_bounded = blocks.checked_mul(128)? <= SCRYPT_BYTES && blocks.checked_mul(p.into())? <= SCRYPT_WORK;
-    let params = scrypt::Params::new(log_n, r, p).ok().filter(|_| is_bounded)?;
-    (hash.len() >= HASH_BYTES).then_some(Stored::Scrypt { params, salt, hash })
+    let is_bounded = blocks.checked_mul(128)? <= SCRYPT_BYTES
+        && blocks.checked_mul(p.into())? <= SCRYPT_WORK
+        && u64::from(r).checked_mul(p.into())? <= SCRYPT_LANES;
+    if !is_bounded || !HASH_BYTES.contains(&hash.len()) {
+        return None;
+    }
+    // Only now: `new` multiplies r by p in 32 bits.
+    let params = scrypt::Params::new(log_n, r, p).ok()?;
+    Some(Stored::Scrypt { params, salt, hash })
 }
 
 /// The values of `a=1,b=2,c=3`, if these are the names.

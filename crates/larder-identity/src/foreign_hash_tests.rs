@@ -58,6 +58,14 @@ fn hashes_of_django_passlib_and_werkzeug_verify_and_nothing_else_does() {
         &format!("scrypt:9223372036854775808:8:1$salt${of_64}"),
         &format!("scrypt:16:0:1$salt${of_64}"),
         &format!("scrypt:16:4294967295:4294967295$salt${of_64}"),
+        // The memory of the lanes, which the first two bounds do not have.
+        &format!("scrypt:2:1:8388608$salt${of_64}"),
+        &format!("scrypt:2:1048576:8$salt${of_64}"),
+        &format!("scrypt:2:65536:65536$salt${of_64}"),
+        "scrypt$1$s$1$16777216$AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        // Each block of the hash costs all iterations again.
+        &format!("pbkdf2:sha256:1000$salt${of_64}00"),
+        &format!("scrypt:32768:8:1$salt${of_64}00"),
         "$scrypt$ln=64,r=8,p=1$rRXCGAPA2Pu/l3JOSUmJ0Q$fIKr16A8/0X/ktWJbfv1dKCkRA8SY/awzWzlgFMcaGs",
         "$scrypt$ln=4,r=8,p=1,q=1$rRXCGAPA2Pu/l3JOSUmJ0Q$fIKr16A8/0X/ktWJbfv1dKCkRA8SY/awzWzlgFMcaGs",
         "scrypt$16$seasalt$8$5$AAAA",

@@ -81,13 +81,8 @@ impl Error {
         Self { kind: ErrorKind::Schema(text.into()), source: None }
     }
 
-    /// Converts the error of a statement about the outbox. If there is no outbox, the text says so.
-    pub(crate) fn of_outbox(error: sqlx::Error) -> Self {
-        let is_missing = error.as_database_error().is_some_and(|error| {
-            let is_postgres = error.code().is_some_and(|code| code == "42P01");
-            (is_postgres || error.message().starts_with("no such table"))
-                && error.message().contains("larder_")
-        });
+    /// As [`Self::of_outbox`], for the statement by which a transaction reads its own rows before its commit.
+    pub(crate) fn of_own_rows(error: sqlx::Error) -> Self {
         let is_denied = error.as_database_error().is_some_and(|error| {
             error.code().is_some_and(|code| code == "42501") && error.message().contains("larder_outbox")
         });
@@ -97,6 +92,16 @@ impl Error {
                  GRANT SELECT ON larder_outbox TO each role that `SET ROLE` gives a transaction, or RESET ROLE before the commit",
             );
         }
+        Self::of_outbox(error)
+    }
+
+    /// Converts the error of a statement about the outbox. If there is no outbox, the text says so.
+    pub(crate) fn of_outbox(error: sqlx::Error) -> Self {
+        let is_missing = error.as_database_error().is_some_and(|error| {
+            let is_postgres = error.code().is_some_and(|code| code == "42P01");
+            (is_postgres || error.message().starts_with("no such table"))
+                && error.message().contains("larder_")
+        });
         if is_missing {
             return Self::no_journal(
                 "the database has no outbox, or one of an earlier release; a migration of the application has to run what \

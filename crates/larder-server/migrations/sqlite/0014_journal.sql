@@ -6,8 +6,8 @@ SELECT 1, "users"."avatar_url", "users"."email", "users"."external_id", "users".
 DROP TRIGGER IF EXISTS "larder_journal_users_inserted";
 CREATE TRIGGER "larder_journal_users_inserted" AFTER INSERT ON "users"
 BEGIN
--- larder 7838ed822021958b
--- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
+-- larder 6a23ec0ec257ccc6
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -32,8 +32,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_users_updated";
 CREATE TRIGGER "larder_journal_users_updated" AFTER UPDATE ON "users"
 BEGIN
--- larder 84f7cba566f0ff1f
--- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
+-- larder 576a43436f931dd0
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -80,8 +80,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_users_deleted";
 CREATE TRIGGER "larder_journal_users_deleted" AFTER DELETE ON "users"
 BEGIN
--- larder 101f2638d898a3a4
--- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
+-- larder d152ba469f51b218
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -106,8 +106,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_users_insert_replaces";
 CREATE TRIGGER "larder_journal_users_insert_replaces" BEFORE INSERT ON "users"
 BEGIN
--- larder bf555e7041dcbf0d
--- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
+-- larder 94078be74c7117f1
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -145,8 +145,8 @@ CREATE TRIGGER "larder_journal_users_update_replaces" BEFORE UPDATE ON "users"
         OR NEW."external_id" IS NOT OLD."external_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 3c5db994a8c21c2e
--- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
+-- larder 9b5924a0cd2acc45
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -182,8 +182,8 @@ SELECT 1, "credentials"."user_id" FROM "credentials" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_inserted";
 CREATE TRIGGER "larder_journal_credentials_inserted" AFTER INSERT ON "credentials"
 BEGIN
--- larder 2371539fd5540e5b
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
+-- larder a0bee832eec99521
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
@@ -192,8 +192,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_updated";
 CREATE TRIGGER "larder_journal_credentials_updated" AFTER UPDATE ON "credentials"
 BEGIN
--- larder 7d847dc736783035
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
+-- larder 4baa24e3db25528b
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -204,8 +204,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_deleted";
 CREATE TRIGGER "larder_journal_credentials_deleted" AFTER DELETE ON "credentials"
 BEGIN
--- larder 96ea3c3f9e43e754
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
+-- larder f671aacee309f59f
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -214,8 +214,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_insert_replaces";
 CREATE TRIGGER "larder_journal_credentials_insert_replaces" BEFORE INSERT ON "credentials"
 BEGIN
--- larder e4cf5cf5adbf012d
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
+-- larder 9eb7d0b1f1ba8d32
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
@@ -229,8 +229,8 @@ CREATE TRIGGER "larder_journal_credentials_update_replaces" BEFORE UPDATE ON "cr
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder ebd391a8c064dc7c
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
+-- larder 1341ddb200001158
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
@@ -246,8 +246,8 @@ SELECT 1, "sessions"."id", "sessions"."user_id" FROM "sessions" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_inserted";
 CREATE TRIGGER "larder_journal_sessions_inserted" AFTER INSERT ON "sessions"
 BEGIN
--- larder 9f0fcfa79668eca9
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
+-- larder c0f206b1cd464467
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
@@ -256,8 +256,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_updated";
 CREATE TRIGGER "larder_journal_sessions_updated" AFTER UPDATE ON "sessions"
 BEGIN
--- larder 7e657635fd06ef2f
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
+-- larder f42e2fe06f7db464
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -268,8 +268,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_deleted";
 CREATE TRIGGER "larder_journal_sessions_deleted" AFTER DELETE ON "sessions"
 BEGIN
--- larder 6cd76aeab5377dc2
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
+-- larder 2cb5c9760ba9237e
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -278,8 +278,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_insert_replaces";
 CREATE TRIGGER "larder_journal_sessions_insert_replaces" BEFORE INSERT ON "sessions"
 BEGIN
--- larder 1acb01f6bd19be98
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
+-- larder e897761ae44df012
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
@@ -293,8 +293,8 @@ CREATE TRIGGER "larder_journal_sessions_update_replaces" BEFORE UPDATE ON "sessi
     WHEN NEW."id" IS NOT OLD."id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 00b8198526d997f1
--- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
+-- larder dadbd92ce8445cb2
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
@@ -310,8 +310,8 @@ SELECT 1, "preferences"."user_id" FROM "preferences" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_inserted";
 CREATE TRIGGER "larder_journal_preferences_inserted" AFTER INSERT ON "preferences"
 BEGIN
--- larder 4ef26bf9c5f7e5d2
--- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder c873dfae8e6931e5
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -319,8 +319,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_updated";
 CREATE TRIGGER "larder_journal_preferences_updated" AFTER UPDATE ON "preferences"
 BEGIN
--- larder 8d8a78db0c28393d
--- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder 0f4061373a505f6b
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -330,8 +330,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_deleted";
 CREATE TRIGGER "larder_journal_preferences_deleted" AFTER DELETE ON "preferences"
 BEGIN
--- larder 5302d45d18a984a6
--- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder eb1efe744c2091fe
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -339,8 +339,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_insert_replaces";
 CREATE TRIGGER "larder_journal_preferences_insert_replaces" BEFORE INSERT ON "preferences"
 BEGIN
--- larder 16ee19ad2741d25e
--- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder ccba809505efffa1
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
@@ -353,8 +353,8 @@ CREATE TRIGGER "larder_journal_preferences_update_replaces" BEFORE UPDATE ON "pr
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 8449b69151cf76c8
--- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder 0a2c38b87161f18d
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
@@ -369,8 +369,8 @@ SELECT 1, "languages"."user_id" FROM "languages" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_languages_inserted";
 CREATE TRIGGER "larder_journal_languages_inserted" AFTER INSERT ON "languages"
 BEGIN
--- larder fa45e8268370f95b
--- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder af6b7eec2ca6bd5c
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -378,8 +378,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_updated";
 CREATE TRIGGER "larder_journal_languages_updated" AFTER UPDATE ON "languages"
 BEGIN
--- larder 127a68d2d3ad5d57
--- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder e61a7274fae41e85
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -389,8 +389,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_deleted";
 CREATE TRIGGER "larder_journal_languages_deleted" AFTER DELETE ON "languages"
 BEGIN
--- larder 0ed776d502096fb3
--- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder d7f55e3dfd32afb2
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -398,8 +398,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_insert_replaces";
 CREATE TRIGGER "larder_journal_languages_insert_replaces" BEFORE INSERT ON "languages"
 BEGIN
--- larder 1ebc5a0806e7748c
--- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder 1ffe6efc937865ab
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
@@ -412,8 +412,8 @@ CREATE TRIGGER "larder_journal_languages_update_replaces" BEFORE UPDATE ON "lang
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder c9f191e3f4091f96
--- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder b5ad046d448bbbd9
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
@@ -428,8 +428,8 @@ SELECT 1, "accessibility"."user_id" FROM "accessibility" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_inserted";
 CREATE TRIGGER "larder_journal_accessibility_inserted" AFTER INSERT ON "accessibility"
 BEGIN
--- larder 0fde25b1857da0b9
--- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder cd7a512da262203a
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -437,8 +437,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_updated";
 CREATE TRIGGER "larder_journal_accessibility_updated" AFTER UPDATE ON "accessibility"
 BEGIN
--- larder 20673fd1b9505f14
--- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder ffcc99f00b7930b6
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -448,8 +448,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_deleted";
 CREATE TRIGGER "larder_journal_accessibility_deleted" AFTER DELETE ON "accessibility"
 BEGIN
--- larder 855c156f34f67e11
--- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder b244d78d2673af2c
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -457,8 +457,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_insert_replaces";
 CREATE TRIGGER "larder_journal_accessibility_insert_replaces" BEFORE INSERT ON "accessibility"
 BEGIN
--- larder 2f6ebb3ebe60ff63
--- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder 68f709ad05902171
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
@@ -471,8 +471,8 @@ CREATE TRIGGER "larder_journal_accessibility_update_replaces" BEFORE UPDATE ON "
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder b3697226f0e08ebb
--- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder dba083caeccf79ac
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
@@ -487,8 +487,8 @@ SELECT 1, "interests"."user_id" FROM "interests" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_interests_inserted";
 CREATE TRIGGER "larder_journal_interests_inserted" AFTER INSERT ON "interests"
 BEGIN
--- larder b682a45e78ae2bcc
--- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder 016c49f67a4dfde8
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -496,8 +496,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_updated";
 CREATE TRIGGER "larder_journal_interests_updated" AFTER UPDATE ON "interests"
 BEGIN
--- larder de84c93827bedb2e
--- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder 1297228546585e92
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -507,8 +507,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_deleted";
 CREATE TRIGGER "larder_journal_interests_deleted" AFTER DELETE ON "interests"
 BEGIN
--- larder 87e6fec3041733f5
--- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder 1e06fb8eb4d1bba3
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -516,8 +516,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_insert_replaces";
 CREATE TRIGGER "larder_journal_interests_insert_replaces" BEFORE INSERT ON "interests"
 BEGIN
--- larder 610415b1060745b1
--- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder 24ebfbc0e13ba604
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
@@ -530,8 +530,8 @@ CREATE TRIGGER "larder_journal_interests_update_replaces" BEFORE UPDATE ON "inte
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 39f5736feb7a72a7
--- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
+-- larder f32432db28db1ced
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END, 2) || ']'
@@ -546,16 +546,16 @@ SELECT 1, "api_keys"."id" FROM "api_keys" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_inserted";
 CREATE TRIGGER "larder_journal_api_keys_inserted" AFTER INSERT ON "api_keys"
 BEGIN
--- larder c36d679ec5789c3e
--- declares [["entry","api_key",["id"]],["unique","",["id"]]]
+-- larder b4b27df82f4740bf
+-- declares [["entry","api_key",["id"]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_updated";
 CREATE TRIGGER "larder_journal_api_keys_updated" AFTER UPDATE ON "api_keys"
 BEGIN
--- larder 85881265888925e3
--- declares [["entry","api_key",["id"]],["unique","",["id"]]]
+-- larder f5d01d007a8cf028
+-- declares [["entry","api_key",["id"]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL AND (CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END COLLATE BINARY IS NOT CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(NEW."id") = 'blob' AND length(NEW."id") = 16 THEN hex(NEW."id") ELSE CAST(NEW."id" AS TEXT) END) ELSE '' END, 2) || ']');
@@ -563,16 +563,16 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_deleted";
 CREATE TRIGGER "larder_journal_api_keys_deleted" AFTER DELETE ON "api_keys"
 BEGIN
--- larder 74fc776d3e228e85
--- declares [["entry","api_key",["id"]],["unique","",["id"]]]
+-- larder db327eff4188af72
+-- declares [["entry","api_key",["id"]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(OLD."id") = 'blob' AND length(OLD."id") = 16 THEN hex(OLD."id") ELSE CAST(OLD."id" AS TEXT) END) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_insert_replaces";
 CREATE TRIGGER "larder_journal_api_keys_insert_replaces" BEFORE INSERT ON "api_keys"
 BEGIN
--- larder 53e48927035c5087
--- declares [["entry","api_key",["id"]],["unique","",["id"]]]
+-- larder 0fa787469a0e538e
+-- declares [["entry","api_key",["id"]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "api_keys" AS victim
@@ -584,8 +584,8 @@ CREATE TRIGGER "larder_journal_api_keys_update_replaces" BEFORE UPDATE ON "api_k
     WHEN NEW."id" IS NOT OLD."id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 56c3eb051ff71ea8
--- declares [["entry","api_key",["id"]],["unique","",["id"]]]
+-- larder f7a5f75edc99d55c
+-- declares [["entry","api_key",["id"]],["unique","",["id"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CASE WHEN typeof(victim."id") = 'blob' AND length(victim."id") = 16 THEN hex(victim."id") ELSE CAST(victim."id" AS TEXT) END) ELSE '' END, 2) || ']'
         FROM "api_keys" AS victim
@@ -599,8 +599,8 @@ SELECT 1, "achievements"."badge_type", "achievements"."id", "achievements"."user
 DROP TRIGGER IF EXISTS "larder_journal_achievements_inserted";
 CREATE TRIGGER "larder_journal_achievements_inserted" AFTER INSERT ON "achievements"
 BEGIN
--- larder eb93f95f5acab2d4
--- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
+-- larder be30b662a0a5cd28
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -611,8 +611,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_updated";
 CREATE TRIGGER "larder_journal_achievements_updated" AFTER UPDATE ON "achievements"
 BEGIN
--- larder 72b739046c32924e
--- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
+-- larder 609cf266b8299c2d
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -626,8 +626,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_deleted";
 CREATE TRIGGER "larder_journal_achievements_deleted" AFTER DELETE ON "achievements"
 BEGIN
--- larder 117f1733c34ede90
--- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
+-- larder 1a049915c7457612
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -638,8 +638,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_insert_replaces";
 CREATE TRIGGER "larder_journal_achievements_insert_replaces" BEFORE INSERT ON "achievements"
 BEGIN
--- larder 073ef57c1d7cbad5
--- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
+-- larder 87c4cbbc1f8397cc
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -657,8 +657,8 @@ CREATE TRIGGER "larder_journal_achievements_update_replaces" BEFORE UPDATE ON "a
         OR NEW."user_id" IS NOT OLD."user_id" OR NEW."badge_type" IS NOT OLD."badge_type"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 9e3df27c6e1b0fb9
--- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
+-- larder de56d76b4f08be52
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -677,8 +677,8 @@ SELECT 1, "permissions"."permission", "permissions"."user_id" FROM "permissions"
 DROP TRIGGER IF EXISTS "larder_journal_permissions_inserted";
 CREATE TRIGGER "larder_journal_permissions_inserted" AFTER INSERT ON "permissions"
 BEGIN
--- larder af65524392d629af
--- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
+-- larder bf8d673f4c16d8b5
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(NEW."user_id") = 'blob' AND length(NEW."user_id") = 16 THEN hex(NEW."user_id") ELSE CAST(NEW."user_id" AS TEXT) END) ELSE '' END
@@ -687,8 +687,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_updated";
 CREATE TRIGGER "larder_journal_permissions_updated" AFTER UPDATE ON "permissions"
 BEGIN
--- larder bb2a1652fa5f980b
--- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
+-- larder 7b1b2e366d06cc3c
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -700,8 +700,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_deleted";
 CREATE TRIGGER "larder_journal_permissions_deleted" AFTER DELETE ON "permissions"
 BEGIN
--- larder 2c371949fa426b07
--- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
+-- larder c12431c02aacb83b
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(OLD."user_id") = 'blob' AND length(OLD."user_id") = 16 THEN hex(OLD."user_id") ELSE CAST(OLD."user_id" AS TEXT) END) ELSE '' END
@@ -710,8 +710,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_insert_replaces";
 CREATE TRIGGER "larder_journal_permissions_insert_replaces" BEFORE INSERT ON "permissions"
 BEGIN
--- larder cbb96ddc6b74d739
--- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
+-- larder 4979c150d3d0eeb3
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
@@ -725,8 +725,8 @@ CREATE TRIGGER "larder_journal_permissions_update_replaces" BEFORE UPDATE ON "pe
     WHEN NEW."user_id" IS NOT OLD."user_id" OR NEW."permission" IS NOT OLD."permission"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder edcb5bb2775dfef7
--- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
+-- larder b50fff64c5bc35d3
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]],["spelling","uuid",[]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CASE WHEN typeof(victim."user_id") = 'blob' AND length(victim."user_id") = 16 THEN hex(victim."user_id") ELSE CAST(victim."user_id" AS TEXT) END) ELSE '' END

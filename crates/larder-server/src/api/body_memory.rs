@@ -1,14 +1,14 @@
 //! The memory of bodies that are being read, over all requests and for each client.
 //!
 //! Invariant: the bodies that are being read hold at most `LARDER_BODY_MEMORY` bytes together, those of one client half of
-//! that, beside the first [`FREE`] bytes of each, which the number of connections bounds. A body that would exceed it is
+//! that, those of one IPv6 network of 48 bits three quarters, beside the first [`FREE`] bytes of each, which the number of connections bounds. A body that would exceed it is
 //! answered with 503.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use larder_identity::network::block;
+use larder_identity::network::{block, site};
 
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
@@ -16,8 +16,31 @@ use crate::api::problem::Problem;
 /// So much of each body is not counted: logins are answered while the clients of large bodies have used all memory up.
 pub(crate) const FREE: usize = 16 << 10;
 
-/// A client: its address, or for IPv6 its network of 64 bits.
-type Client = [u8; 16];
+/// What has a bound of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Network {
+    /// A client: its address, or for IPv6 its network of 64 bits.
+    Block([u8; 16]),
+    /// The IPv6 network of 48 bits around it.
+    Site([u8; 16]),
+}
+
+/// The networks of a client.
+#[derive(Clone, Copy)]
+struct Networks {
+    block: Network,
+    site: Option<Network>,
+}
+
+impl Networks {
+    fn of(address: IpAddr) -> Self {
+        Self { block: Network::Block(block(address)), site: site(address).map(Network::Site) }
+    }
+
+    fn iter(self) -> impl Iterator<Item = Network> {
+        [self.block].into_iter().chain(self.site)
+    }
+}
 
 /// The memory that bodies may hold; cheap to clone.
 #[derive(Clone)]
@@ -27,12 +50,12 @@ pub(crate) struct BodyMemory {
     most: usize,
 }
 
-/// How many bytes are held, in all and by each client. A client that holds none is removed, so that the table never has
-/// more rows than bodies are being read.
+/// How many bytes are held, in all and by each network. A network that holds none is removed, so that the table never has
+/// more than two rows for each body that is being read.
 #[derive(Default)]
 struct Held {
     all: usize,
-    by: HashMap<Client, usize>,
+    by: HashMap<Network, usize>,
 }
 
 impl BodyMemory {
@@ -43,28 +66,35 @@ impl BodyMemory {
 
     /// The share of this client.
     pub(crate) fn of_client(&self, address: IpAddr) -> BodyShare {
-        BodyShare { memory: self.clone(), client: block(address) }
+        BodyShare { memory: self.clone(), networks: Networks::of(address) }
     }
 
-    fn take(&self, client: Client, bytes: usize) -> bool {
+    fn take(&self, networks: Networks, bytes: usize) -> bool {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let by_client = held.by.get(&client).copied().unwrap_or_default() + bytes;
-        let all = held.all + bytes;
-        let has_room = all <= self.most && by_client <= self.most / 2;
+        let has_room = |network: Network| {
+            let most = match network {
+                Network::Block(_) => self.most / 2,
+                Network::Site(_) => self.most / 4 * 3,
+            };
+            held.by.get(&network).copied().unwrap_or_default() + bytes <= most
+        };
+        let has_room = held.all + bytes <= self.most && networks.iter().all(has_room);
         if has_room {
-            held.all = all;
-            held.by.insert(client, by_client);
+            held.all += bytes;
+            networks.iter().for_each(|network| *held.by.entry(network).or_default() += bytes);
         }
         has_room
     }
 
-    fn give_back(&self, client: Client, bytes: usize) {
+    fn give_back(&self, networks: Networks, bytes: usize) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.all -= bytes;
-        if let Some(by_client) = held.by.get_mut(&client) {
-            *by_client -= bytes;
-            if *by_client == 0 {
-                held.by.remove(&client);
+        for network in networks.iter() {
+            if let Some(of_network) = held.by.get_mut(&network) {
+                *of_network -= bytes;
+                if *of_network == 0 {
+                    held.by.remove(&network);
+                }
             }
         }
     }
@@ -74,7 +104,7 @@ impl BodyMemory {
 #[derive(Clone)]
 pub(crate) struct BodyShare {
     memory: BodyMemory,
-    client: Client,
+    networks: Networks,
 }
 
 impl BodyShare {
@@ -102,7 +132,7 @@ impl BodyAccount {
         self.read += bytes;
         let counted = self.read.saturating_sub(FREE) - self.held;
         if counted > 0 {
-            if !self.share.memory.take(self.share.client, counted) {
+            if !self.share.memory.take(self.share.networks, counted) {
                 return Err(Problem::new(Code::BodiesFull));
             }
             self.held += counted;
@@ -114,7 +144,7 @@ impl BodyAccount {
 impl Drop for BodyAccount {
     fn drop(&mut self) {
         if self.held > 0 {
-            self.share.memory.give_back(self.share.client, self.held);
+            self.share.memory.give_back(self.share.networks, self.held);
         }
     }
 }
@@ -143,5 +173,17 @@ mod tests {
         drop(others);
         let held = memory.held.lock().unwrap();
         assert!(held.all == 0 && held.by.is_empty());
+    }
+
+    #[test]
+    fn the_networks_of_one_customer_leave_a_quarter_to_others() {
+        let memory = BodyMemory::new(100);
+        let body = |network: u16| {
+            let address = IpAddr::from([0x2001, 0xdb8, network >> 8, network & 0xff, 0, 0, 0, 1]);
+            memory.of_client(address).account()
+        };
+        let (mut first, mut second, mut other) = (body(0x101), body(0x102), body(0x201));
+        assert!(first.add(FREE + 50).is_ok() && second.add(FREE + 25).is_ok());
+        assert!(second.add(1).is_err() && other.add(FREE + 25).is_ok());
     }
 }

@@ -44,8 +44,8 @@ pub(crate) struct BulkAnswer {
 
 /// Activates those of the users that the caller manages, in one transaction.
 ///
-/// For users with a role above `user`, the caller sends its password and, if its second factor is on, a code; without
-/// them these users are `forbidden`.
+/// For users with a role above `user` or a permission, the caller sends its password and, if its second factor is on, a
+/// code; without them these users are `forbidden`.
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/activate",

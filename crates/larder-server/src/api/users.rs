@@ -170,8 +170,8 @@ pub(crate) async fn create(
 }
 
 /// Changes some fields of a user. Some changes need the caller's password and, if its second factor is on, a code: a
-/// change of its own e-mail address, user name or telephone number, the grant of a role above `user`, and the
-/// activation of a user with such a role.
+/// change of the e-mail address, user name or telephone number of its own or of a user with a role above `user` or a
+/// permission, the grant of such a role, and the activation of such a user.
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}",
@@ -247,7 +247,8 @@ pub(crate) async fn change(
     Ok(changed(StatusCode::OK, &user, receipt, caller))
 }
 
-/// Deletes a user. A caller that deletes itself sends its password and, if its second factor is on, a code.
+/// Deletes a user. A caller that deletes itself, or a user with a role above `user` or a permission, sends its password
+/// and, if its second factor is on, a code.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}",
@@ -255,7 +256,7 @@ pub(crate) async fn change(
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch, IfNoneMatch),
-    request_body(content = ConfirmationBody, description = "needed by a caller that deletes itself"),
+    request_body(content = ConfirmationBody, description = "needed for oneself, and for a user with a role above `user` or a permission"),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
         NotFound,
@@ -278,8 +279,8 @@ pub(crate) async fn delete(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
 }
 
-/// Activates a user. For admins; for a user with a role above `user`, the caller sends its password and, if its second
-/// factor is on, a code.
+/// Activates a user. For admins; for a user with a role above `user` or a permission, the caller sends its password and,
+/// if its second factor is on, a code.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/activate",
@@ -287,7 +288,7 @@ pub(crate) async fn delete(
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch, IfNoneMatch),
-    request_body(content = ConfirmationBody, description = "needed for a user with a role above `user`"),
+    request_body(content = ConfirmationBody, description = "needed for a user with a role above `user` or a permission"),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,

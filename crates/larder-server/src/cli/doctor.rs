@@ -30,7 +30,8 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
         .context("the journal cannot be examined")?;
     let before = journal.defects();
     let after = if arguments.mend { journal.mend().await? } else { before.clone() };
-    let wrong = find_declaration_errors(&database, &journal, &settings).await?;
+    let mut wrong = find_declaration_errors(&database, &journal, &settings).await?;
+    wrong.retain(|one| after.iter().all(|defect| defect.to_string() != *one));
     let guards = Store::looking_at(&database).lost_guards().await?;
     database.close().await;
     notes(&settings)?;

@@ -47,8 +47,8 @@ body! {
     pub struct PatchUserBody {
         /// The change.
         pub patch: UserPatch as Patched,
-        /// Needed if a caller changes its own e-mail address, user name or telephone number, gives a role above `user`, or
-        /// activates a user that has one.
+        /// Needed if a caller changes the e-mail address, user name or telephone number of its own or of a user with a role
+        /// above `user` or a permission, gives such a role, or activates such a user.
         pub confirmation: Confirmation as Confirming,
     }
 }
@@ -62,8 +62,8 @@ body! {
         pub patch: UserPatch as Replaced,
         /// The read-only fields that the body repeats.
         pub read_only: ReadOnly as OfUser,
-        /// Needed if a caller changes its own e-mail address, user name or telephone number, gives a role above `user`, or
-        /// activates a user that has one.
+        /// Needed if a caller changes the e-mail address, user name or telephone number of its own or of a user with a role
+        /// above `user` or a permission, gives such a role, or activates such a user.
         pub confirmation: Confirmation as Confirming,
     }
 }

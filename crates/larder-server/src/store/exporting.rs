@@ -29,7 +29,7 @@ impl Store {
     pub async fn users_after(&self, after: Option<String>) -> Result<UserPage, StoreError> {
         let select = select_user!("WHERE users.id > $1 ORDER BY users.id LIMIT");
         let query = sqlx::query(AssertSqlSafe(format!("{select} {USERS_PER_PAGE}")));
-        // Without `after`, the page begins after the empty text, which is less than every id.
+        // Without `after`, the page begins after the empty text, which is less than every id but the empty one.
         let query = query.bind(after.unwrap_or_default());
         let rows = query.fetch_all(self.database.read()).await?;
         // The next page begins after the last row's id, as a text: the export goes on even if this row cannot be read.

@@ -122,7 +122,11 @@ fn each_write_drops_the_statistics_it_changes(app: &TestApp) {
             },
             json!([2, 2, 1, 5]),
         ),
-        ("delete", &|| drop(admin.delete(&user).expect(204)), json!([1, 1, 0, 0])),
+        (
+            "delete",
+            &|| drop(admin.delete_with(&user, &admin.confirmed(&json!({}))).expect(204)),
+            json!([1, 1, 0, 0]),
+        ),
         ("register", &|| drop(app.user("ann")), json!([2, 2, 0, 0])),
         (
             "sql delete",

@@ -50,7 +50,10 @@ fn items(table: &Table, dialect: Dialect) -> Vec<Item> {
     // reads some columns, and the item of that tag already lists the key's columns.
     let keys = table.unique.iter().filter(|_| dialect == Dialect::Sqlite);
     let keys = keys.map(|columns| ("unique".to_owned(), String::new(), columns.clone()));
-    by_columns.chain(tags).chain(keys).collect()
+    // The triggers of earlier releases spell a UUID in a BLOB of SQLite otherwise, so they do not journal these keys.
+    let spells = dialect == Dialect::Sqlite && !table.by_columns.is_empty();
+    let spelling = spells.then(|| ("spelling".to_owned(), "uuid".to_owned(), Vec::new()));
+    by_columns.chain(tags).chain(keys).chain(spelling).collect()
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub(super) async fn identity(connection: &mut SqlConnection) -> Result<String, E
 }
 
 /// Whether two paths are of one file, now.
+#[cfg(feature = "sqlite")]
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     one == other || place(one) == place(other) && !place(one).is_empty()
 }

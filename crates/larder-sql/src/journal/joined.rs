@@ -248,13 +248,13 @@ impl SqlJournal {
         // Not persistent: behind a pooler in transaction mode, a named statement may belong to another connection.
         let own =
             || sqlx::query_as::<_, postgres::OwnRow>(postgres::OWN).bind(facts.clone()).persistent(false);
-        let row = own().fetch_one(&mut **transaction).await.map_err(Error::of_outbox)?;
+        let row = own().fetch_one(&mut **transaction).await.map_err(Error::of_own_rows)?;
         if self.identity_age.is_other(&row.system) {
             return Err(Error::no_journal(OTHER_DATABASE));
         }
         let Some(run) = row.run_deferred() else { return Ok(row) };
         sqlx::query(run).persistent(false).execute(&mut **transaction).await?;
-        own().fetch_one(&mut **transaction).await.map_err(Error::of_outbox)
+        own().fetch_one(&mut **transaction).await.map_err(Error::of_own_rows)
     }
 
     /// The outbox rows of a committed transaction, read on a connection of the journal.

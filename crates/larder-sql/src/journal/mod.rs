@@ -265,11 +265,7 @@ impl SqlJournal {
         if !self.trusts_silence {
             let is_inspected = state.inspected.as_ref().is_some_and(|last| last.is_good_for(&attested));
             if !is_inspected {
-                let mut last = self.inspect_on(&mut own, attested).await?;
-                // The types of key columns may have changed since `Builder::build` and `verify` looked at them.
-                let wrong = self.wrong_columns_on(&mut own.connection).await?;
-                last.inspection.defects.extend(wrong.into_iter().map(Defect::new));
-                state.inspected = Some(last);
+                state.inspected = Some(self.inspect_on(&mut own, attested).await?);
             }
             // A write transaction may have noted a defect since the last poll. Replace it by the result of the
             // inspection, which is valid now: this poll has compared the attestation.
@@ -317,12 +313,15 @@ impl SqlJournal {
     }
 
     async fn run_inspection(&self, own: &mut JournalConnection) -> Result<Inspection, Error> {
-        match self.database.dialect() {
-            Dialect::Postgres => {
-                completeness::postgres::inspect(&mut own.connection, &self.tables, !self.mends).await
-            }
-            Dialect::Sqlite => completeness::sqlite::inspect(&mut own.connection, &self.tables).await,
-        }
+        let connection = &mut own.connection;
+        let mut inspection = match self.database.dialect() {
+            Dialect::Postgres => completeness::postgres::inspect(connection, &self.tables, !self.mends).await,
+            Dialect::Sqlite => completeness::sqlite::inspect(connection, &self.tables).await,
+        }?;
+        // The types of key columns may have changed since `Builder::build` looked at them.
+        let wrong = self.wrong_columns_on(connection).await?;
+        inspection.defects.extend(wrong.into_iter().map(Defect::new));
+        Ok(inspection)
     }
 }
 

@@ -12,7 +12,6 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::inspected::Completeness;
 use crate::journal::completeness::Attestation;
-use crate::journal::file;
 use crate::journal::position::{self, OutboxPosition};
 use crate::journal::state::{JournalConnection, LastAnswer};
 use crate::journal::{
@@ -37,6 +36,7 @@ macro_rules! file {
 }
 
 /// As [`OwnRow::file`]; empty if the database is in memory.
+#[cfg(feature = "sqlite")]
 pub(super) const FILE: &str = concat!("SELECT ", file!());
 
 /// The outbox rows with an id above `$1`, each with the version of the schema and the file. If there are none, the result
@@ -124,16 +124,21 @@ fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
 #[derive(sqlx::FromRow)]
 pub(super) struct OwnRow {
     schema_version: i64,
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "only a joined pool can be of another file")
+    )]
     file: Option<String>,
     fresh_id: Option<i64>,
     fresh_stamp: Option<i64>,
     touched: Option<Vec<u8>>,
 }
 
+#[cfg(feature = "sqlite")]
 impl OwnRow {
     /// Whether the transaction is on this file. The ids of another file's outbox are unrelated to those of this one.
     pub(super) fn is_of_file(&self, file: &str) -> bool {
-        self.file.as_deref().is_some_and(|own| file::is_same(own.as_ref(), file.as_ref()))
+        self.file.as_deref().is_some_and(|own| crate::journal::file::is_same(own.as_ref(), file.as_ref()))
     }
 }
 
@@ -143,6 +148,10 @@ pub(super) struct LastRow {
     /// While a transaction holds the write lock, no other writer can commit, so all rows with a higher id are the
     /// transaction's own.
     pub(super) id: i64,
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "only a joined pool can be of another file")
+    )]
     pub(super) file: String,
 }
 

@@ -141,10 +141,10 @@ impl WriteTransaction {
     async fn own_postgres(&mut self) -> Result<OwnRows, Error> {
         let facts = postgres::facts(self.database().completeness());
         let own = || sqlx::query_as::<_, postgres::OwnRow>(postgres::OWN).bind(facts.clone());
-        let mut row = own().fetch_one(self.statement()).await.map_err(Error::of_outbox)?;
+        let mut row = own().fetch_one(self.statement()).await.map_err(Error::of_own_rows)?;
         if let Some(run) = row.run_deferred() {
             sqlx::query(run).execute(self.statement()).await?;
-            row = own().fetch_one(self.statement()).await.map_err(Error::of_outbox)?;
+            row = own().fetch_one(self.statement()).await.map_err(Error::of_own_rows)?;
         }
         // A write transaction is READ COMMITTED, so no row is unread.
         row.changed()

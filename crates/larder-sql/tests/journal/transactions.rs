@@ -179,6 +179,10 @@ async fn a_key_column_whose_type_changes_makes_the_journal_incomplete() {
     assert!(error.contains("the key column \"email\" is of type citext"), "{error}");
     let fault = bed.journal.incompleteness().unwrap();
     assert!(fault.reasons.iter().any(|reason| reason.contains("citext")), "{fault:?}");
+    // An inspection on request finds the same, and the next poll does not forget it.
+    assert!(bed.journal.inspect().await.unwrap().iter().any(|defect| defect.to_string().contains("citext")));
+    bed.journal.changes_since(None).await.unwrap_err();
+    assert_eq!(bed.journal.incompleteness().unwrap().since, fault.since);
     bed.sql("ALTER TABLE guests ALTER email TYPE TEXT");
     bed.now().await;
     assert!(bed.journal.incompleteness().is_none());

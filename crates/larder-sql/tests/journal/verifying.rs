@@ -351,11 +351,10 @@ async fn a_look_up_by_another_case_of_a_citext_column_never_begins() {
     bed.sql("INSERT INTO people VALUES ('ada@example.com', 'Ada')");
     let found = bed.sql("SELECT name FROM people WHERE email = 'ADA@example.com'");
     assert_eq!(found, "Ada");
-    let touched = bed.touched_by("UPDATE people SET name = 'Countess'").await;
-    assert_eq!(touched, [larder::journal::Touch::entry("person", ["ada@example.com"])]);
-    let error = Cache::builder("verifying").journal(bed.journal).build().await.err().unwrap();
-    assert!(
-        error.to_string().contains("table \"people\": the key column \"email\" is of type citext"),
-        "{error}"
-    );
+    // The trigger journals one spelling of the key, so the journal is incomplete.
+    let poll = bed.journal.changes_since(None).await.err().unwrap().to_string();
+    let build = Cache::builder("verifying").journal(bed.journal).build().await.err().unwrap().to_string();
+    for error in [poll, build] {
+        assert!(error.contains("table \"people\": the key column \"email\" is of type citext"), "{error}");
+    }
 }

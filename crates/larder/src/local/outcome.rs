@@ -74,7 +74,8 @@ impl Drop for Following {
     fn drop(&mut self) {
         // `SeqCst`: `abandoned` reads the count after it was notified, and must see this decrement.
         if self.0.followers.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.left.notify_one();
+            // All waiters: the task of a load can wait for this in two places.
+            self.0.left.notify_waiters();
         }
     }
 }
@@ -137,9 +138,14 @@ impl FlightReceiver {
     /// Returns once no read waits for the flight. If a read joins between this return and the end of the flight, it
     /// gets no outcome and tries again.
     pub(crate) async fn abandoned(&self) {
-        while self.followers.load(Ordering::SeqCst) > 0 {
-            // `Notify` stores the notification of a follower that left before this await.
-            self.left.notified().await;
+        loop {
+            // Registered before the check, so that no departure is missed.
+            let mut left = pin!(self.left.notified());
+            left.as_mut().enable();
+            if self.followers.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            left.await;
         }
     }
 }

@@ -18,10 +18,10 @@ use larder::key::PartKind;
 use crate::connecting::connection::SqlConnection;
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::journal::SqlJournal;
 use crate::journal::completeness::missing_column;
 use crate::journal::table::{ByColumns, Kind, Table, Tag, quoted};
 use crate::journal::verifying::canonical::{Columns, Texts};
+use crate::journal::{Defect, SqlJournal};
 
 impl SqlJournal {
     /// Verifies that every change of a declared table invalidates the entries that it touches. Call it at a program's
@@ -57,7 +57,9 @@ impl SqlJournal {
         }
         let defects = self.inspect().await?;
         wrong.extend(self.missing_columns().await?);
-        for defect in defects {
+        let is_named = |defect: &Defect| wrong.contains(&defect.to_string());
+        let unnamed: Vec<_> = defects.into_iter().filter(|defect| !is_named(defect)).collect();
+        for defect in unnamed {
             let remedy = match defect.remedy() {
                 Some(_) => {
                     "run what larder_sql::migration returns in a migration; if this release is the present one, SqlJournal::mend \

@@ -192,9 +192,9 @@ impl LongValues {
 }
 
 impl ReadWatch<'_> {
-    /// Ends the watch: the reply has come.
-    pub(crate) fn note_reply(&mut self) {
-        self.is_answered = true;
+    /// Ends the watch if Redis has answered, also with an error.
+    pub(crate) fn note_answer<T>(&mut self, answer: &Result<T, Fault>) {
+        self.is_answered = !matches!(answer, Err(Fault::Away));
     }
 }
 

@@ -205,8 +205,9 @@ impl Remote for RedisTier {
         mget(&mut pipe, &watch.keys);
         pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
-        let (values, replication): (Vec<Option<Bytes>>, String) = answers.map_err(fault)?;
-        watch.note_reply();
+        let answers: Result<(Vec<Option<Bytes>>, String), _> = answers.map_err(fault);
+        watch.note_answer(&answers);
+        let (values, replication) = answers?;
         self.check_history(keys, values, &granted, &replication)
     }
 
@@ -218,8 +219,9 @@ impl Remote for RedisTier {
         pipe.cmd("PTTL").arg(watch.keys.first().map(|key| &key[..]));
         pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
-        let (values, left, replication): (Vec<Option<Bytes>>, i64, String) = answers.map_err(fault)?;
-        watch.note_reply();
+        let answers: Result<(Vec<Option<Bytes>>, i64, String), _> = answers.map_err(fault);
+        watch.note_answer(&answers);
+        let (values, left, replication) = answers?;
         // -1: the key does not expire.
         let expires = || u64::try_from(left).ok().map(Duration::from_millis);
         let left = if left == -1 { Some(Duration::MAX) } else { expires() };
