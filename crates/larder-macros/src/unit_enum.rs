@@ -88,7 +88,7 @@ fn text_of(attributes: &[Attribute], option: &str) -> Result<Option<LitStr>, Err
     Ok(own.or(of_sqlx))
 }
 
-/// The name of a variant by a rule, as sqlx and serde name them.
+/// The name of a variant by a rule, as sqlx names them.
 fn renamed(variant: &str, rule: &LitStr) -> Result<String, Error> {
     Ok(match rule.value().as_str() {
         "lowercase" => variant.to_lowercase(),

@@ -51,7 +51,8 @@ pub(super) struct HotKeys {
     before: Vec<String>,
     /// Guards the counts. A read that finds it locked is not noted, so no read waits for it.
     counts: Mutex<Counts>,
-    /// Held while the file is written: two writers of this process have one temporary file.
+    /// Held while the file is written, because all writers of this list have one temporary file. Two lists with one path
+    /// are not protected from each other.
     saving: Mutex<()>,
 }
 

@@ -218,7 +218,7 @@ impl ClassCore {
             tracing::warn!(
                 class = self.name,
                 most,
-                "the class has too many loads that no read waits for, stopped one"
+                "the class has too many loads that their readers left, stopped one"
             );
         }
     }
