@@ -15,9 +15,9 @@ use syn::{Data, DeriveInput, Error, Field, Index, Member, parse_macro_input, par
 /// If each field is one part, the names of the fields are the columns of the key; see `Key::columns`.
 ///
 /// An enum whose variants have no fields is a key of one part, a text: the name of the variant, as sqlx spells it for an
-/// enum without `#[repr]`. It follows `rename_all` and `rename` of `#[sqlx(…)]`; `#[key(rename_all = "snake_case")]` on the enum and
-/// `#[key(rename = "…")]` on a variant are for texts that sqlx does not write. The column is of a text type, or an enum
-/// of PostgreSQL.
+/// enum without `#[repr]`. It follows `rename_all` and `rename` of `#[sqlx(…)]`; `#[key(rename_all = "snake_case")]` on
+/// the enum and `#[key(rename = "…")]` on a variant are for texts that sqlx does not write. The column is of a text type,
+/// or an enum of PostgreSQL.
 ///
 /// Another enum, a struct without fields, a struct that borrows, and a struct with a field that is no key do not compile.
 /// The code names the crate `larder`: after a rename in Cargo.toml, write `extern crate renamed as larder;` in the crate's

@@ -156,3 +156,26 @@ impl FlightSender {
         let _ = self.0.send(Some(outcome));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::task::yield_now;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A load waits for this twice: once until its caller has left, and once more after its flight was detached.
+    #[tokio::test]
+    async fn every_waiter_learns_that_the_last_read_has_left() {
+        let (flight, _sender) = FlightReceiver::new();
+        let reads = [flight.follow(), flight.follow()];
+        let leave = async {
+            yield_now().await;
+            drop(reads);
+        };
+        let wait = async { tokio::join!(flight.abandoned(), flight.abandoned(), leave) };
+        timeout(Duration::from_secs(5), wait).await.expect("both waiters return");
+    }
+}
