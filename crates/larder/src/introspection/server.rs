@@ -92,9 +92,9 @@ impl Cache {
     ///
     /// let cache = Cache::builder("docs").build().await?;
     /// match cache.redis_info().await {
-    ///     RedisAnswer::NotConfigured => println!("memory alone"),
-    ///     RedisAnswer::Away => println!("configured, but away"),
     ///     RedisAnswer::Value(info) => println!("{} answers in {:?}", info.version, info.latency),
+    ///     RedisAnswer::NotConfigured => println!("memory alone"),
+    ///     _ => println!("configured, but away"),
     /// }
     /// # Ok(())
     /// # }
