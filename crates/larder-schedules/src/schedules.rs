@@ -18,7 +18,7 @@ use shuttle::sync::Mutex;
 use shuttle::sync::mpsc::{Receiver, Sender, channel};
 use shuttle::thread;
 
-use crate::local::copy::{CopyAging, Footprint, LocalCopy, Origin, Slot};
+use crate::local::copy::{CopyAging, CopyKey, Footprint, LocalCopy, Origin, TagCells};
 use crate::local::permit::LocalPermit;
 use crate::local::{LocalTier, NewFlight};
 
@@ -72,8 +72,9 @@ fn copy(version: u8, origin: Origin) -> LocalCopy {
     let deadline = Tick::from_nanos(u64::MAX);
     LocalCopy {
         value: Some(Arc::new(version)),
-        tags: Vec::new(),
+        tags: TagCells::new(),
         deadline,
+        key: CopyKey::default(),
         origin,
         payload_bytes: 1,
         footprint: Footprint::default(),
@@ -114,8 +115,7 @@ fn read_tracked(local: &LocalTier, server: &Mutex<Server>) {
     let (reply, version) = channel();
     lock(server).read(reply);
     if let Ok(version) = version.recv() {
-        let slot = Slot::Entry(Arc::new(copy(version, Origin::Guarded)));
-        let _ = local.insert_tracked(&seqs, 0, key(), slot);
+        let _ = local.insert_tracked(&seqs, &key(), copy(version, Origin::Guarded));
     }
 }
 

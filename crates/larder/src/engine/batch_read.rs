@@ -28,11 +28,9 @@ use crate::engine::{ClassCore, Engine, SharedTier, Tags};
 use crate::error::Error;
 use crate::key::KeyBuf;
 use crate::loaded::AnyPrevious;
-use crate::protocol::aging::Age;
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 use crate::remote::{Fault, FrameReply, Mint, Remote};
-use crate::uncached::is_uncached;
 
 /// The most keys of one batch. All reads of a batch go on in one poll, which takes a few microseconds for each and must
 /// not keep other tasks waiting; and its MGET must not delay other reads on the Redis connection.
@@ -201,12 +199,7 @@ impl Engine {
         options: ReadOptions,
         mut begin_loads: impl FnMut(Vec<BatchLoad>) -> Vec<Loading>,
     ) -> Vec<Result<ReadOutcome, Error>> {
-        let asks_memory = options.is_bounded(class) && class.is_on(self) && !is_uncached();
-        let from_memory = |key: &KeyBuf| {
-            let (copy, _) = self.find(class, key, |age| asks_memory && age == Age::Fresh)?;
-            Some(Ok(self.serve_memory(class, key, &copy)))
-        };
-        let mut answers: Vec<_> = keys.iter().map(from_memory).collect();
+        let mut answers: Vec<_> = keys.iter().map(|key| self.hit(class, key, options).map(Ok)).collect();
 
         let (batch, tags) = (Arc::<BatchRequests>::default(), &tags);
         let read = |nth: usize| {

@@ -1,7 +1,7 @@
 //! Entries and tokens within the budget: what is evicted, what does not enter, and what stays.
 
 use super::*;
-use crate::local::copy::Footprint;
+use crate::local::copy::{CopyKey, Footprint};
 
 const BUDGET: u64 = 1 << 20;
 
@@ -19,6 +19,7 @@ fn load(local: &LocalTier, key: &str, tags: &Arc<[TagKey]>, value_bytes: u64) ->
         value: None,
         tags: local.take_tokens(tags, true),
         deadline: Tick::FAR,
+        key: CopyKey::default(),
         origin: Origin::Timed,
         payload_bytes: 0,
         footprint: Footprint::of_value(value_bytes),
@@ -60,7 +61,7 @@ fn a_million_tags_leave_no_more_tokens_than_those_in_use_and_a_quarter() {
     }
     // No entry holds one of these tokens. Each shard keeps its spare tokens.
     assert!(local.tokens.len() <= 64 * 17 + 1, "{}", local.tokens.len());
-    assert!(local.tags_are_current(&taken, Origin::Timed, true), "a running load holds its tokens");
+    assert!(taken.iter().all(|tag| tag.is_current(Origin::Timed, true)), "a running load holds its tokens");
     drop(taken);
     for n in 0..5_000 {
         load(&local, &format!("ns:c:{n}"), &tags(&[format!("ns:#u:{n}")]), 64).unwrap();
