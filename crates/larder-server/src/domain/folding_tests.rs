@@ -54,8 +54,8 @@ fn folding_again_changes_nothing_but_the_beginnings_of_words() {
     }
 }
 
-/// The characters that the databases look up, as JSON: the code of the character and its folded form. The migrations
-/// compute the forms of all other characters.
+/// The table of letters in the migrations, as JSON: the code of each character and its folded form. It leaves out the
+/// characters whose form the SQL computes: those that fold to themselves, and the Hangul syllables.
 fn table() -> String {
     let mut entries = Vec::new();
     for c in ('\u{1}'..=char::MAX).filter(|c| !('가'..='힣').contains(c)) {

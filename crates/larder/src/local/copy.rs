@@ -78,8 +78,8 @@ pub(crate) struct CopyAging {
     pub(crate) life: Life,
     /// The version that the loader named.
     pub(crate) version: Option<Arc<str>>,
-    /// Before this instant, in nanoseconds, reads do not compute the age. A read that refreshes the copy moves the
-    /// instant, so that no other read of this process begins a refresh meanwhile. `Relaxed`: no other data depends on
+    /// In nanoseconds: before this instant no read checks whether the copy has aged, so none begins a refresh. The read that
+    /// begins one sets a later instant, which keeps the other reads of this process from beginning it too. `Relaxed`: no other data depends on
     /// it.
     quiet_until: AtomicU64,
 }
