@@ -229,7 +229,7 @@ async fn trace_10_overlapping_batches_load_each_key_once() {
     for instances in [three.to_vec(), vec![memory_instance().await]] {
         let (table, loaded) = (filled(0..100), Arc::new(AtomicUsize::new(0)));
         let mut batches = JoinSet::new();
-        for nth in 0..300_u32 {
+        for nth in 0..90_u32 {
             let values = instances[nth as usize % instances.len()].values.clone();
             let (table, loaded) = (table.clone(), loaded.clone());
             batches.spawn(async move {
