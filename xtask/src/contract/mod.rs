@@ -5,6 +5,7 @@ mod browser;
 mod clients;
 mod larder;
 mod proxies;
+mod server;
 mod tool;
 
 use std::path::Path;
@@ -41,7 +42,7 @@ const SETTINGS: &str = "[auth]\nauto-signup = false\n\n[checks]\nnegative_data_r
                         [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, \"5xx\"]\n";
 
 /// Lints the OpenAPI document of a fresh service, uses clients that generators make of it, verifies the service's
-/// tokens with other libraries, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without
+/// tokens with other libraries, compares requests and answers with the document by a proxy, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without
 /// credentials. Then provokes refusals through nginx, Apache, HAProxy and Caddy, and with common clients, and opens
 /// pages in Chromium.
 #[derive(clap::Args)]
@@ -69,7 +70,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(drawn);
     println!("seed {seed}, {} examples; logs in {}", options.examples, folder.display());
     let callers: &[_] = if options.clients { &[] } else { &CALLERS };
-    let mut steps = Steps::new(callers.len() + PROXIES.len() + 15, true);
+    let mut steps = Steps::new(callers.len() + PROXIES.len() + 16, true);
     setup::packages(root)?;
     let schemathesis = steps.step("schemathesis", || tool::schemathesis(root));
     let python = fetched(&mut steps, "tools in Python", || tool::python(root));
@@ -88,6 +89,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         if let Some(node) = node {
             steps.step("linters", || clients::lint(&used, &node));
             steps.step("types for TypeScript", || clients::types(&used, &node));
+            steps.step("requests through Prism", || clients::prism(&used, &node, &larder));
             steps.step("jose, express-oauth2-jwt-bearer", || {
                 clients::resource_in_javascript(&used, &node, &larder)
             });
