@@ -66,10 +66,15 @@ impl Routes {
         Self::new(router, http, Templates::default(), None)
     }
 
-    /// The same routes, with the stages of the process's stop for `/readyz`.
+    /// The same routes, with the stages of the process's stop.
     pub(crate) fn with_stage(mut self, stage: Stage) -> Self {
         Arc::make_mut(&mut self.0).stage = Some(stage);
         self
+    }
+
+    /// Whether a stop has begun. The service may still accept connections.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stage.as_ref().is_some_and(Stage::is_stopping)
     }
 
     /// The headers that let pages of other origins read an answer that is given before the request is read.
