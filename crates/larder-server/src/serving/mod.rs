@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{CONNECTION, EXPECT};
+use axum::http::header::{CONNECTION, EXPECT, ORIGIN};
 use axum::http::{HeaderValue, Method, Response};
 use axum::serve::Listener;
 use hyper::Request;
@@ -98,7 +98,8 @@ pub(crate) async fn serve(
                 noted = Some(Instant::now());
                 tracing::warn!(?full, max, "connections are refused: there are as many as are allowed");
             }
-            let headers = site.routes.borrow().of_refusals();
+            // Its head is not read, so its origin is unknown.
+            let headers = site.routes.borrow().of_refusals().headers(None);
             room.refuse(stream, headers);
         }
     };
@@ -196,8 +197,8 @@ async fn as_http1(
     // time-outs.
     let mut http = http1::Builder::new();
     http.header_read_timeout(None).max_buf_size(BUFFERED_BYTES);
-    let headers = site.routes.borrow().of_refusals();
-    let connection = http.serve_connection(TokioIo::new(Refusing::new(wire, headers)), answer);
+    let cors = site.routes.borrow().of_refusals();
+    let connection = http.serve_connection(TokioIo::new(Refusing::new(wire, cors)), answer);
     until_answered(connection, progress, site.settings, opened, site.stopped).await
 }
 
@@ -223,8 +224,9 @@ async fn as_http2(
             let (answer, unread) = match streams::has_room() {
                 true => site.answer(request, peer).await,
                 false => {
-                    let headers = site.routes.borrow().of_refusals();
-                    let refused = refusal(Code::ConnectionsFull, &headers).map(Body::from);
+                    let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
+                    let headers = site.routes.borrow().of_refusals().headers(origin);
+                    let refused = refusal(Code::ConnectionsFull, headers).map(Body::from);
                     let refused = if is_head { without_body(refused) } else { refused };
                     (refused, Some(request.into_body()))
                 }

@@ -113,9 +113,9 @@ impl Room {
 
     /// Answers 503 and closes the connection, in a task of its own. If [`REFUSALS`] such tasks are running, it closes
     /// the connection without an answer.
-    pub(super) fn refuse(&self, mut stream: TcpStream, headers: Arc<HeaderMap>) {
+    pub(super) fn refuse(&self, mut stream: TcpStream, headers: HeaderMap) {
         let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
-        let refusal = to_http1(refusal(Code::ConnectionsFull, &headers));
+        let refusal = to_http1(refusal(Code::ConnectionsFull, headers));
         tokio::spawn(async move {
             let _permit = permit;
             let refused = timeout(REFUSAL.0, async {
