@@ -18,6 +18,7 @@ mod wire;
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
+use std::io::ErrorKind;
 use std::iter;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -127,8 +128,11 @@ pub(crate) async fn serve(
 fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     // tokio's own `accept` does not look into the queue before the runtime has seen that the queue is filled.
     let Ok(listener) = listener.into_std() else { return Vec::new() };
-    let queued = iter::from_fn(|| listener.accept().ok()).take(QUEUED_CONNECTIONS);
-    let usable = queued.filter_map(|(stream, peer)| {
+    let accepted = iter::repeat_with(|| listener.accept()).take(QUEUED_CONNECTIONS);
+    // Another error concerns one connection, which its client has ended.
+    let queued =
+        accepted.take_while(|one| !matches!(one, Err(error) if error.kind() == ErrorKind::WouldBlock));
+    let usable = queued.flatten().filter_map(|(stream, peer)| {
         stream.set_nonblocking(true).ok()?;
         Some((TcpStream::from_std(stream).ok()?, peer))
     });
