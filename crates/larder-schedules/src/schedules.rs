@@ -19,7 +19,8 @@ use shuttle::sync::Mutex;
 use shuttle::sync::mpsc::{Receiver, Sender, channel};
 use shuttle::thread;
 
-use crate::local::copy::{CopyAging, CopyKey, Footprint, LocalCopy, Origin, TagCells};
+use crate::local::copy::{CopyAging, CopyKey, Footprint, LocalCopy, TagCells};
+use crate::local::origin::Origin;
 use crate::local::permit::LocalPermit;
 use crate::local::{LocalTier, NewFlight};
 

@@ -53,7 +53,7 @@ async fn open(builder: larder::Builder) -> Result<(Cache, Class<u64, String>, Cl
     let numbers: Class<u64, String> = cache.class("numbers").policy(policy).open()?;
     let texts: Class<str, String> = cache.class("texts").policy(policy).open()?;
     for key in 0..KEYS {
-        // The first read loads into Redis, and the second one brings the value into memory.
+        // The first read loads into Redis. The second one inserts the value into memory.
         for _ in 0..2 {
             numbers.get_or_load(&key, load).await?;
             texts.get_or_load(&text(key), load).await?;

@@ -5,6 +5,7 @@ mod cached;
 mod handle;
 mod hot;
 mod loading;
+mod lookup;
 mod many;
 mod opening;
 mod warming;
@@ -13,7 +14,8 @@ pub use crate::class::builder::ClassBuilder;
 pub use crate::class::cached::{CachedReturn, LoadArgument};
 #[doc(hidden)]
 pub use crate::class::cached::{load_argument, read_cached};
-pub use crate::class::handle::{Answer, Class, Lookup, ReadBuilder};
+pub use crate::class::handle::{Answer, Class, ReadBuilder};
 pub use crate::class::loading::{LoadingClass, LoadingClassBuilder, LoadingRead};
+pub use crate::class::lookup::Lookup;
 pub use crate::class::many::ReadManyBuilder;
 pub use crate::class::warming::WarmReport;

@@ -16,7 +16,7 @@ use crate::engine::load::StoreCondition;
 use crate::engine::plan::{AnchoredRight, LoadBegin, LoadPlan};
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::local::copy::Origin;
+use crate::local::origin::Origin;
 use crate::local::outcome::{FlightResult, LoadOutcome};
 use crate::local::permit::LocalPermit;
 use crate::policy::Policy;

@@ -38,7 +38,7 @@ use crate::health::{HealthReport, Reason, Trouble};
 use crate::journal::{Journal, JournalFault};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::LocalTier;
-use crate::local::copy::Origin;
+use crate::local::origin::Origin;
 use crate::policy::{Consistency, Policy};
 use crate::polls::PollRequests;
 use crate::protection::{EntrySecrets, Sealer};

@@ -13,6 +13,7 @@
 pub(crate) mod copy;
 pub(crate) mod entries;
 mod footprint;
+pub(crate) mod origin;
 pub(crate) mod outcome;
 pub(crate) mod permit;
 pub(crate) mod tag_cell;
@@ -25,8 +26,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Tick;
-use crate::local::copy::{LocalCopy, Origin, TagCells};
+use crate::local::copy::{LocalCopy, TagCells};
 use crate::local::entries::{Entries, Evictions, entry_bytes_max};
+use crate::local::origin::Origin;
 use crate::local::outcome::{FlightReceiver, FlightSender};
 use crate::local::tag_cell::TagCell;
 use crate::local::tokens::Tokens;

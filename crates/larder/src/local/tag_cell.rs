@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::local::copy::Origin;
+use crate::local::origin::Origin;
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 use crate::sync::{AtomicBool, Ordering};

@@ -120,6 +120,26 @@ async fn trace_1_without_redis() {
 
 /// Fill 1 starts, the key is deleted, fill 2 starts in the same process, fill 1 ends. Fill 1 must be refused: its lease is
 /// gone, and the present lease belongs to fill 2.
+async fn trace_2(instance: Instance) {
+    let (table, first, second) = (Table::new(), Gate::new(), Gate::new());
+    table.write(7, 1);
+    let fill_1 = instance.held_read(&table, 7, &first);
+    first.arrival().await;
+    assert_eq!(instance.write(&table, 7, 2).await, Delivery::Sent);
+
+    let fill_2 = instance.held_read(&table, 7, &second);
+    second.arrival().await;
+    first.open();
+    assert_eq!(fill_1.await.unwrap(), Some(1));
+    assert_eq!(instance.values.get(&7).await.value(), None, "the first fill must not use the second's lease");
+
+    second.open();
+    assert_eq!(fill_2.await.unwrap(), Some(2));
+    assert_eq!(instance.read(&table, 7).await, Some(2));
+    assert_eq!(instance.read_fresh(&table, 7).await, Some(2));
+    assert_eq!(instance.values.stats().fills_refused, 1);
+}
+
 #[tokio::test]
 async fn trace_2_delete_twice_with_redis() {
     let redis = Redis::start().unwrap();
