@@ -17,7 +17,7 @@ use crate::journal::{Failure, Journal, JournalFault, POLL_INTERVAL};
 /// whose time limit ends continues without the poll.
 pub(crate) struct PollRequests {
     asked: AtomicU64,
-    nudge: Notify,
+    poll_at_once: Notify,
     /// The number of the last request that is served: a poll that began after this request is complete.
     served: watch::Sender<u64>,
     /// Only for the health report; no read depends on it. The lock is held for a few statements, and never together with
@@ -45,7 +45,7 @@ impl PollRequests {
     pub(crate) fn new() -> Self {
         PollRequests {
             asked: AtomicU64::new(0),
-            nudge: Notify::new(),
+            poll_at_once: Notify::new(),
             served: watch::Sender::new(0),
             answers: Mutex::default(),
             report: None,
@@ -72,7 +72,7 @@ impl PollRequests {
     pub(crate) async fn poll_within(&self, limit: Duration) -> bool {
         // SeqCst, and before `notify_one`: if the polling task reads this number, it begins its poll after the request.
         let request = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        self.nudge.notify_one();
+        self.poll_at_once.notify_one();
         let mut served = self.served.subscribe();
         matches!(timeout(limit, served.wait_for(|served| *served >= request)).await, Ok(Ok(_)))
     }
@@ -146,7 +146,7 @@ impl PollRequests {
     /// For the polling task: waits until the next poll is due or requested.
     pub(crate) async fn wait_until_due(&self) {
         // `Notify` stores one notification: after a request during the last poll, the wait ends at once.
-        let _ = timeout(POLL_INTERVAL, self.nudge.notified()).await;
+        let _ = timeout(POLL_INTERVAL, self.poll_at_once.notified()).await;
     }
 }
 

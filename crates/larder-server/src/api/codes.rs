@@ -69,9 +69,9 @@ codes! {
     MethodUnknown: METHOD_NOT_ALLOWED, "method_unknown",
         "this path does not know this method; see the Allow header";
     ValueTaken: CONFLICT, "value_taken", "another user has this value; errors names the field";
-    VersionConflict: PRECONDITION_FAILED, "version_conflict",
+    VersionMismatch: PRECONDITION_FAILED, "version_conflict",
         "If-Match names another version of the user than the present one";
-    PartConflict: PRECONDITION_FAILED, "part_conflict",
+    PartMismatch: PRECONDITION_FAILED, "part_conflict",
         "this part of the profile is another by now; read it again before you change it";
     BodyTooSlow: REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this path takes; detail says how large it may be";

@@ -38,7 +38,7 @@ pub(crate) fn wanted(headers: &HeaderMap, state: impl Display) -> Result<Wanted,
         && !expected.any(|tag| matches!(tag, Tag::Any) || matches!(tag, Tag::Strong(value) if value == state))
     {
         let detail = "If-Match names another state than the present one";
-        return Err(Problem::new(Code::VersionConflict).with_detail(detail));
+        return Err(Problem::new(Code::VersionMismatch).with_detail(detail));
     }
     let is_known = tags(headers, &header::IF_NONE_MATCH).any(|tag| match tag {
         Tag::Any => true,

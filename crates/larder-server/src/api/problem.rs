@@ -79,7 +79,7 @@ impl Problem {
     /// 412: the user has another version by now.
     pub fn version_conflict(current: i64) -> Self {
         let detail = format!("the user has version {current} by now; read it again before you change it");
-        Self::new(Code::VersionConflict).with_detail(detail)
+        Self::new(Code::VersionMismatch).with_detail(detail)
     }
 }
 
@@ -98,9 +98,9 @@ impl From<ServiceError> for Problem {
             E::NotFound => Code::NotFound,
             E::MailUnset => Code::MailUnset,
             E::Taken { .. } => Code::ValueTaken,
-            E::PartConflict => Code::PartConflict,
+            E::PartMismatch => Code::PartMismatch,
             E::TooMany { .. } => Code::TooManyFailures,
-            E::VersionConflict { current } => return Self::version_conflict(*current),
+            E::VersionMismatch { current } => return Self::version_conflict(*current),
             E::Invalid(errors) => return errors.clone().into(),
             E::Unavailable(_) => Code::DatabaseUnavailable,
             E::HashingBusy => Code::HashingBusy,

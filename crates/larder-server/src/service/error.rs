@@ -31,13 +31,13 @@ pub enum ServiceError {
     },
     /// The user's version differs from the one that the caller expects.
     #[error("the user has version {current} by now")]
-    VersionConflict {
+    VersionMismatch {
         /// The version that the user has now.
         current: i64,
     },
     /// The state of a part of a profile differs from the one that the caller expects.
     #[error("this part of the profile is another by now; read it again before you change it")]
-    PartConflict,
+    PartMismatch,
     /// The password is right, and the user has a second factor, which the request lacks.
     #[error("the password is right; a code is needed too")]
     SecondFactorNeeded,

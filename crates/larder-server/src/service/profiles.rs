@@ -87,7 +87,7 @@ impl Service {
     /// Changes a part if its state, the digest of its value, fulfils `expected`.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and errors of the
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartMismatch`], and errors of the
     /// database.
     pub async fn update_part<P: CachedPart>(
         &self,
@@ -121,7 +121,7 @@ impl Service {
             match tx.update_part::<P>(&target, &change, &expected).await? {
                 PartUpdated::Done(part) => Ok(Some(part)),
                 PartUpdated::UserChanged => Ok(None),
-                PartUpdated::PartChanged => Err(ServiceError::PartConflict),
+                PartUpdated::PartChanged => Err(ServiceError::PartMismatch),
             }
         });
         let (part, receipt) = update.await?;

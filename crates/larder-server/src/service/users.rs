@@ -113,7 +113,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
-    /// [`ServiceError::VersionConflict`], [`ServiceError::TooMany`], and errors of the database.
+    /// [`ServiceError::VersionMismatch`], [`ServiceError::TooMany`], and errors of the database.
     pub async fn update(
         &self,
         caller: Caller,
@@ -194,7 +194,7 @@ impl Service {
             let judged = Some(as_judged(&target, is_conditional));
             match tx.update_user_proven(target.id, &patch, judged, proven).await? {
                 Updated::Done { after, .. } => Ok(Some(*after)),
-                Updated::NotFound | Updated::VersionConflict { .. } => Ok(None),
+                Updated::NotFound | Updated::VersionMismatch { .. } => Ok(None),
                 Updated::LastSuperadmin => Err(ServiceError::Refused(Refusal::LastSuperadmin)),
             }
         });
@@ -206,7 +206,7 @@ impl Service {
     /// deletion with its password.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`],
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionMismatch`],
     /// [`ServiceError::TooMany`], and errors of the database.
     pub async fn delete(
         &self,
@@ -242,7 +242,7 @@ impl Service {
         let delete = self.write(actor, move |tx| async move {
             match tx.delete_user(target.id, Some(as_judged(&target, is_conditional))).await? {
                 Deleted::Done { .. } => Ok(true),
-                Deleted::NotFound | Deleted::VersionConflict { .. } => Ok(false),
+                Deleted::NotFound | Deleted::VersionMismatch { .. } => Ok(false),
                 Deleted::LastSuperadmin => Err(ServiceError::Refused(Refusal::LastSuperadmin)),
             }
         });
@@ -284,7 +284,7 @@ impl Service {
 fn check_version(target: &User, expected: &Conditions<i64>) -> Result<(), ServiceError> {
     match expected.admit(&target.version) {
         true => Ok(()),
-        false => Err(ServiceError::VersionConflict { current: target.version }),
+        false => Err(ServiceError::VersionMismatch { current: target.version }),
     }
 }
 

@@ -71,7 +71,7 @@ const NOTED: time::Duration = time::Duration::from_secs(10);
 
 /// What all connections of a service use: its routes, its settings, and whether it has been stopped.
 #[derive(Clone)]
-struct Site {
+struct ServingContext {
     routes: watch::Receiver<Routes>,
     settings: ConnectionSettings,
     stopped: watch::Receiver<bool>,
@@ -90,17 +90,17 @@ pub(crate) async fn serve(
     let max = descriptors::connections_max(settings.max, settings.reserved_descriptors);
     let room = Arc::new(Room::new(max, settings.max_per_address, proxies));
     let (stopping, stopped) = watch::channel(false);
-    let site = Site { routes, settings, stopped, room: room.clone() };
+    let context = ServingContext { routes, settings, stopped, room: room.clone() };
     let mut noted: Option<Instant> = None;
     let mut take = |stream: TcpStream, peer: SocketAddr| match room.admit(peer.ip()) {
-        Ok(place) => drop(tokio::spawn(connection(site.clone(), stream, peer, place))),
+        Ok(place) => drop(tokio::spawn(connection(context.clone(), stream, peer, place))),
         Err(full) => {
             if noted.is_none_or(|noted| noted.elapsed() > NOTED) {
                 noted = Some(Instant::now());
                 tracing::warn!(?full, max, "connections are refused: there are as many as are allowed");
             }
             // Its head is not read, so its origin is unknown.
-            let headers = site.routes.borrow().of_refusals().headers(None);
+            let headers = context.routes.borrow().of_refusals().headers(None);
             room.refuse(stream, headers);
         }
     };
@@ -116,9 +116,9 @@ pub(crate) async fn serve(
     for (stream, peer) in queued(listener) {
         take(stream, peer);
     }
-    // `closed` resolves when there is no receiver of `stopping`: each open connection has one, and so has `site`, which is
+    // `closed` resolves when there is no receiver of `stopping`: each open connection has one, and so has `context`, which is
     // dropped here.
-    drop(site);
+    drop(context);
     stopping.send_replace(true);
     stopping.closed().await;
 }
@@ -140,9 +140,9 @@ fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
 }
 
 /// Serves one connection to its end.
-async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Place) {
+async fn connection(context: ServingContext, stream: TcpStream, peer: SocketAddr, _place: Place) {
     let (opened, progress) = (time::Instant::now(), Progress::default());
-    let Site { settings, mut stopped, .. } = site.clone();
+    let ServingContext { settings, mut stopped, .. } = context.clone();
     let mut wire = Wire::new(stream, progress.clone(), settings.write_timeout, settings.close_timeout);
     let unused = async {
         // An error means that the service is gone.
@@ -161,8 +161,8 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
         () = sleep(settings.head_timeout) => return,
     };
     let ended = match begins_as_http2 {
-        Ok(true) => as_http2(site, wire, progress, opened, peer).await,
-        Ok(false) => as_http1(site, wire, progress, opened, peer).await,
+        Ok(true) => as_http2(context, wire, progress, opened, peer).await,
+        Ok(false) => as_http1(context, wire, progress, opened, peer).await,
         Err(error) => return tracing::trace!(%error, "a connection ended before its first request"),
     };
     if let Err(error) = ended {
@@ -171,23 +171,23 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
 }
 
 async fn as_http1(
-    site: Site,
+    context: ServingContext,
     wire: Wire,
     progress: Progress,
     opened: time::Instant,
     peer: SocketAddr,
 ) -> hyper::Result<()> {
-    let (of_request, of_site) = (progress.clone(), site.clone());
+    let (of_request, of_connection) = (progress.clone(), context.clone());
     let answer = service_fn(move |request: Request<Incoming>| {
         of_request.set(Phase::Request);
-        let (site, progress) = (of_site.clone(), of_request.clone());
+        let (context, progress) = (of_connection.clone(), of_request.clone());
         async move {
-            let (mut answer, unread) = site.answer(request, peer).await;
+            let (mut answer, unread) = context.answer(request, peer).await;
             let leaves_unread = unread.is_some();
             if leaves_unread {
                 progress.leave_unread();
             }
-            if leaves_unread || *site.stopped.borrow() || site.routes.borrow().is_stopping() {
+            if leaves_unread || *context.stopped.borrow() || context.routes.borrow().is_stopping() {
                 // `Connection: close` makes the client send no further request on this connection, and hyper read none.
                 // Before the port closes, it empties the clients' pools: a proxy that sent a POST just when the service
                 // closed an idle connection could not send it again.
@@ -201,13 +201,13 @@ async fn as_http1(
     // time-outs.
     let mut http = http1::Builder::new();
     http.header_read_timeout(None).max_buf_size(BUFFERED_BYTES);
-    let cors = site.routes.borrow().of_refusals();
+    let cors = context.routes.borrow().of_refusals();
     let connection = http.serve_connection(TokioIo::new(Refusing::new(wire, cors)), answer);
-    until_answered(connection, progress, site.settings, opened, site.stopped).await
+    until_answered(connection, progress, context.settings, opened, context.stopped).await
 }
 
 async fn as_http2(
-    site: Site,
+    context: ServingContext,
     wire: Wire,
     progress: Progress,
     opened: time::Instant,
@@ -217,37 +217,37 @@ async fn as_http2(
     // the connection is closed in stages.
     progress.set(Phase::Request);
     progress.leave_unread();
-    let room = site.room.clone();
-    let streams = Streams::new(site.settings.write_timeout, move || room.admit(peer.ip()));
-    let of_site = site.clone();
+    let room = context.room.clone();
+    let streams = Streams::new(context.settings.write_timeout, move || room.admit(peer.ip()));
+    let of_connection = context.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
-        let site = of_site.clone();
+        let context = of_connection.clone();
         async move {
             // An unread body needs no `Connection: close`: it concerns this stream alone.
             let is_head = request.method() == Method::HEAD;
             let (answer, unread) = match streams::has_room() {
-                true => site.answer(request, peer).await,
+                true => context.answer(request, peer).await,
                 false => {
                     let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
-                    let headers = site.routes.borrow().of_refusals().headers(origin);
+                    let headers = context.routes.borrow().of_refusals().headers(origin);
                     let refused = refusal(Code::ConnectionsFull, headers).map(Body::from);
                     let refused = if is_head { without_body(refused) } else { refused };
                     (refused, Some(request.into_body()))
                 }
             };
             // Before the write time-out, which would reset the stream and the answer with it.
-            let limit = site.settings.close_timeout.min(site.settings.write_timeout / 2);
+            let limit = context.settings.close_timeout.min(context.settings.write_timeout / 2);
             let unread = unread.map(|rest| Discarding::new(rest, limit));
             Ok::<_, Infallible>(streams::answer(answer, unread))
         }
     });
-    let http = http2::builder(streams.clone(), &site.settings);
+    let http = http2::builder(streams.clone(), &context.settings);
     let connection = http.serve_connection(TokioIo::new(wire), answer);
     let goaway = |connection: Pin<&mut conn::http2::Connection<_, _, _>>| connection.graceful_shutdown();
-    http2::until_ended(connection, goaway, &streams, site.settings, opened, site.stopped).await
+    http2::until_ended(connection, goaway, &streams, context.settings, opened, context.stopped).await
 }
 
-impl Site {
+impl ServingContext {
     /// The answer of the present routes, and the part of the body that was not read.
     async fn answer(
         &self,

@@ -59,7 +59,7 @@ pub enum Updated {
     /// There is no such user.
     NotFound,
     /// The row does not fulfil the expected condition.
-    VersionConflict {
+    VersionMismatch {
         /// The present version.
         current: i64,
     },
@@ -78,7 +78,7 @@ pub enum Deleted {
     /// There is no such user.
     NotFound,
     /// The row does not fulfil the expected condition.
-    VersionConflict {
+    VersionMismatch {
         /// The present version.
         current: i64,
     },
@@ -148,7 +148,7 @@ impl Writer {
             return Ok(Updated::NotFound);
         };
         if expected.is_some_and(|expected| !expected.holds_of(&before)) {
-            return Ok(Updated::VersionConflict { current: before.version });
+            return Ok(Updated::VersionMismatch { current: before.version });
         }
         let fields = patch.fields();
         // The update writes every column. A column that cannot be read would be overwritten, so the patch must set it.
@@ -198,7 +198,7 @@ impl Writer {
             return Ok(Deleted::NotFound);
         };
         if expected.is_some_and(|expected| !expected.holds_of(&before)) {
-            return Ok(Deleted::VersionConflict { current: before.version });
+            return Ok(Deleted::VersionMismatch { current: before.version });
         }
         if is_active_superadmin(&before) && !others_remain(&mut write, 1).await? {
             return Ok(Deleted::LastSuperadmin);

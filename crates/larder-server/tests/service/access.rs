@@ -64,7 +64,7 @@ fn others_are_changed_by_those_who_manage_them_only(app: &TestApp) {
                 let expected = if may(caller, role) { 200 } else { 403 };
                 assert_eq!(write(client, &path, target).status, expected, "{caller} → {role}: {what}");
                 assert_eq!(
-                    write(&app.stranger(), &path, target).status,
+                    write(&app.anonymous(), &path, target).status,
                     401,
                     "without a token → {role}: {what}"
                 );
@@ -74,7 +74,7 @@ fn others_are_changed_by_those_who_manage_them_only(app: &TestApp) {
                 client.delete(&path).expect(403);
                 client.patch(&by_external, &json!({ "bio": "x" })).expect(403);
             }
-            app.stranger().delete(&path).expect(401);
+            app.anonymous().delete(&path).expect(401);
         }
     }
     let [user, admin, superadmin] = [&callers[0].1, &callers[1].1, &callers[2].1];
@@ -103,7 +103,7 @@ fn users_are_created_and_promoted_only_up_to_the_rank_that_the_caller_manages(ap
         }
     }
     callers[0].1.post("/api/v1/users", &json!({ "nonsense": 1 })).expect(403);
-    app.stranger().post("/api/v1/users", &json!({})).expect(401);
+    app.anonymous().post("/api/v1/users", &json!({})).expect(401);
 }
 
 fn users_edit_themselves_but_not_their_rank(app: &TestApp) {
@@ -197,7 +197,7 @@ fn others_see_public_fields_only(app: &TestApp) {
 
 fn without_a_token_nothing_is_shown(app: &TestApp) {
     let ann = app.user("ann");
-    let stranger = app.stranger();
+    let anonymous = app.anonymous();
     for (method, path) in [
         ("GET", "/api/v1/users"),
         ("GET", "/api/v1/users/me"),
@@ -208,12 +208,12 @@ fn without_a_token_nothing_is_shown(app: &TestApp) {
         ("GET", "/api/v1/auth/validate"),
         ("POST", &format!("{}/activate", ann.path())),
     ] {
-        let answer = stranger.send(Request::new(method, path)).expect(401);
+        let answer = anonymous.send(Request::new(method, path)).expect(401);
         assert!(!answer.text().contains("ann"), "{method} {path}");
     }
-    stranger.lookup(&json!({ "username": "ann" })).expect(401);
+    anonymous.lookup(&json!({ "username": "ann" })).expect(401);
     let passwords = json!({ "current_password": "x", "new_password": "y" });
-    stranger.post("/api/v1/auth/password", &passwords).expect(401);
+    anonymous.post("/api/v1/auth/password", &passwords).expect(401);
     assert_eq!(ann.validate(), 200);
 }
 

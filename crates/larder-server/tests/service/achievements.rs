@@ -31,7 +31,7 @@ fn no_user_awards_itself_and_each_badge_is_awarded_once(app: &TestApp) {
     bob.post(AWARD, &award(&ann.id, "a")).expect(403);
     bob.post(AWARD, &award(&bob.id, "a")).refuses(403, "permission_missing");
     helper.post(AWARD, &award(&admin.id, "a")).expect(403);
-    app.stranger().post(AWARD, &award(&ann.id, "a")).expect(401);
+    app.anonymous().post(AWARD, &award(&ann.id, "a")).expect(401);
     let body =
         json!({ "user_id": ann.id, "badge_type": "early_bird", "points": 5, "data": { "at": "05:00" } });
     let made = helper.post(AWARD, &body).expect(201).json();

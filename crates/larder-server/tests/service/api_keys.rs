@@ -271,7 +271,7 @@ const NEEDS: [(&str, &[&str]); 5] = [
 ];
 
 fn an_operation_admits_keys_with_its_scope_alone(app: &TestApp) {
-    let document = app.stranger().get("/openapi.json").expect(200).json();
+    let document = app.anonymous().get("/openapi.json").expect(200).json();
     let mut protected = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

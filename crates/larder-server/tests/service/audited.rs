@@ -24,12 +24,12 @@ fn what_was_refused_is_in_the_audit_log_with_address_and_key(app: &TestApp) {
     let by_key = ann.with_token(key["key"].as_str().unwrap());
     for name in ["ann", "ann", "zqx-nobody"] {
         let body = json!({ "username": name, "password": "wrong horse battery" });
-        app.stranger().post("/api/v1/auth/login", &body).expect(401);
+        app.anonymous().post("/api/v1/auth/login", &body).expect(401);
     }
     by_key.get(&format!("{}/permissions", admin.path())).expect(403);
     ann.post("/api/v1/users", &json!({})).expect(403);
     ann.with_token("forged").get("/api/v1/users/me").expect(401);
-    app.stranger().get("/api/v1/users/me").expect(401);
+    app.anonymous().get("/api/v1/users/me").expect(401);
     admin.put("/api/v1/cache/classes/user_list", &json!({ "enabled": false })).expect(204);
     admin.post("/api/v1/cache/clear", &json!({})).expect(200);
     admin.patch(&ann.path(), &admin.confirmed(&json!({ "role": "admin" }))).expect(200);
@@ -54,7 +54,7 @@ fn what_was_refused_is_in_the_audit_log_with_address_and_key(app: &TestApp) {
     assert!(log.contains("login.fail") && log.contains(&ann.id) && !log.contains("zqx-nobody"), "by id");
 
     let limited = json!({ "username": "ann", "password": "wrong horse battery" });
-    while app.stranger().post("/api/v1/auth/login", &limited).status != 429 {}
+    while app.anonymous().post("/api/v1/auth/login", &limited).status != 429 {}
     eventually("the limit too", || !entries(&admin, "request.limit").is_empty());
     by_key.patch("/api/v1/users/me", &json!({ "bio": "by key" })).expect(200);
     assert_eq!(entries(&admin, "user.update")[0]["details"]["api_key"], key["id"]);
@@ -93,7 +93,7 @@ fn on_postgres_a_trigger_that_is_off_or_empty_is_named() {
     let off = "ALTER TABLE audit_log DISABLE TRIGGER audit_log_row_kept";
     a_log_that_lost_its_protection_is_named(&app, &[("audit_log_row_kept", off), ("audit_log_kept", empty)]);
     let login = json!({ "email": crate::support::app::ADMIN_EMAIL, "password": PASSWORD });
-    app.stranger().post("/api/v1/auth/login", &login).expect(401);
+    app.anonymous().post("/api/v1/auth/login", &login).expect(401);
 }
 
 on_both_databases!(what_was_refused_is_in_the_audit_log_with_address_and_key);

@@ -41,7 +41,7 @@ fn registering_answers_with_every_field_of_the_user_and_no_secret(app: &TestApp)
         "full_name": "Ann Bonny", "bio": "sails\nand sings", "occupation": "captain", "location": "Nassau",
         "avatar_url": "https://example.com/ann.png", "skills": ["fencing", "sql: *"], "experience": "ten years",
     });
-    let answer = app.stranger().post("/api/v1/auth/register", &body).expect(201);
+    let answer = app.anonymous().post("/api/v1/auth/register", &body).expect(201);
     let user = answer.json();
     assert_eq!(keys(&user), FIELDS);
     let id = user["id"].as_str().unwrap();
@@ -59,13 +59,13 @@ fn registering_answers_with_every_field_of_the_user_and_no_secret(app: &TestApp)
     assert!(!answer.text().contains(PASSWORD) && !answer.text().contains("argon2"), "{}", answer.text());
 
     let bare = json!({ "email": "bo@example.com", "username": "bo1", "password": PASSWORD });
-    let user = app.stranger().post("/api/v1/auth/register", &bare).expect(201).json();
+    let user = app.anonymous().post("/api/v1/auth/register", &bare).expect(201).json();
     assert_eq!(keys(&user), FIELDS, "empty fields are shown as null, not left out");
     assert_eq!((&user["phone"], &user["skills"]), (&Value::Null, &json!([])));
 }
 
 fn registering_grants_nothing_and_names_every_mistake(app: &TestApp) {
-    let register = |body: &Value| app.stranger().post("/api/v1/auth/register", body);
+    let register = |body: &Value| app.anonymous().post("/api/v1/auth/register", body);
     let with = |name: &str, value: Value| {
         let mut body = json!({ "email": "cy@example.com", "username": "cyd", "password": PASSWORD });
         body[name] = value;
@@ -93,8 +93,8 @@ fn each_identifier_logs_in_and_exactly_one_is_needed(app: &TestApp) {
     let body = json!({
         "email": "ann@example.com", "username": "ann", "phone": "+12425550123", "password": PASSWORD,
     });
-    let id = app.stranger().post("/api/v1/auth/register", &body).expect(201).field("id");
-    let login = |body: Value| app.stranger().post("/api/v1/auth/login", &body);
+    let id = app.anonymous().post("/api/v1/auth/register", &body).expect(201).field("id");
+    let login = |body: Value| app.anonymous().post("/api/v1/auth/login", &body);
     for by in [
         json!({ "email": "ANN@example.com" }),
         json!({ "username": "Ann" }),
@@ -126,7 +126,7 @@ fn decoded(token: &str) -> [Value; 2] {
 fn a_login_grants_a_token_with_the_claims_of_the_contract(app: &TestApp) {
     app.user("ann");
     let credentials = json!({ "username": "ann", "password": PASSWORD });
-    let granted = app.stranger().post("/api/v1/auth/login", &credentials).expect(200);
+    let granted = app.anonymous().post("/api/v1/auth/login", &credentials).expect(200);
     let body = granted.json();
     assert_eq!(keys(&body), ["access_token", "device_token", "expires_in", "refresh_token", "token_type"]);
     assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
@@ -136,18 +136,18 @@ fn a_login_grants_a_token_with_the_claims_of_the_contract(app: &TestApp) {
     assert_eq!(keys(&claims), ["aud", "client_id", "epoch", "exp", "iat", "iss", "jti", "sid", "sub"]);
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 900);
 
-    let client = app.stranger().with_token(&granted.field("access_token"));
+    let client = app.anonymous().with_token(&granted.field("access_token"));
     let valid = client.get("/api/v1/auth/validate").expect(200).json();
     assert_eq!(keys(&valid), ["expires_at", "role", "session_id", "user_id", "valid"]);
     assert_eq!((&valid["user_id"], &valid["session_id"]), (&claims["sub"], &claims["sid"]));
     assert_eq!((&valid["role"], &valid["expires_at"]), (&json!("user"), &claims["exp"]));
-    app.stranger().get("/api/v1/auth/validate").expect(401);
+    app.anonymous().get("/api/v1/auth/validate").expect(401);
 }
 
 fn refreshing_rotates_and_a_reused_token_ends_the_family(app: &TestApp) {
     let (ann, other) = (app.user("ann"), app.again("ann"));
     let refresh =
-        |token: &str| app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": token }));
+        |token: &str| app.anonymous().post("/api/v1/auth/refresh", &json!({ "refresh_token": token }));
     let first = refresh(&ann.refresh_token).expect(200);
     assert_eq!(keys(&first.json()), ["access_token", "expires_in", "refresh_token", "token_type"]);
     let renewed = ann.with_token(&first.field("access_token"));

@@ -28,7 +28,7 @@ const GROUPS: [(&str, &[&str], bool); 12] = [
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 
 fn the_document_and_the_parsers_agree_about_every_body(app: &TestApp) {
-    let document = app.stranger().get("/openapi.json").expect(200).json();
+    let document = app.anonymous().get("/openapi.json").expect(200).json();
     let admin = app.admin();
     let target = app.plain_user(&admin, "target")["id"].as_str().unwrap().to_owned();
     let mut seen = BTreeSet::new();

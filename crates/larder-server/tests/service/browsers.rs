@@ -60,7 +60,7 @@ fn a_page_of_an_allowed_origin_and_no_other_reads_answers() {
     let preflight = |origin: &str| {
         let ask = Request::new("OPTIONS", "/api/v1/users/me").header("origin", origin);
         let ask = ask.header("access-control-request-method", "PATCH");
-        app.stranger().raw(ask.header("access-control-request-headers", &sendable.join(",")))
+        app.anonymous().raw(ask.header("access-control-request-headers", &sendable.join(",")))
     };
     let allowed = preflight(ORIGIN).expect(200);
     assert_eq!(allowed.header("access-control-allow-origin"), Some(ORIGIN));
@@ -117,7 +117,7 @@ fn a_page_reads_refusals_of_requests_that_no_route_saw() {
 }
 
 fn without_the_setting_no_origin_is_allowed(app: &TestApp) {
-    let answer = app.stranger().send(Request::new("GET", "/livez").header("origin", ORIGIN)).expect(200);
+    let answer = app.anonymous().send(Request::new("GET", "/livez").header("origin", ORIGIN)).expect(200);
     assert_eq!(answer.header("access-control-allow-origin"), None);
 }
 
@@ -128,7 +128,7 @@ fn a_long_answer_is_compressed_unless_it_has_a_tag(app: &TestApp) {
     let document = get("/openapi.json");
     assert_eq!(document.header("content-encoding"), Some("gzip"));
     let plain = gzip(&document.unchunked(), &["-dc"]);
-    assert_eq!(plain, app.stranger().get("/openapi.json").text().as_bytes());
+    assert_eq!(plain, app.anonymous().get("/openapi.json").text().as_bytes());
     assert!(document.unchunked().len() * 4 < plain.len());
     assert!(headers(&document, "vary").contains(&"accept-encoding".to_owned()));
     let tagged = get("/api/v1/users/me");
@@ -181,8 +181,8 @@ fn gzip_of_file(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn everything_is_below_the_base_path_and_nothing_beside_it() {
     let app = Stack::sqlite_memory().with_setting("LARDER_BASE_PATH", "/id/larder").start();
-    let stranger = app.stranger();
-    let get = |path: &str| stranger.raw(Request::new("GET", path));
+    let anonymous = app.anonymous();
+    let get = |path: &str| anonymous.raw(Request::new("GET", path));
     get("/id/larder/livez").expect(200);
     assert_eq!(get("/id/larder/api/v1/users/me").expect(401).field("code"), "credential_missing");
     for beside in ["/livez", "/api/v1/users/me", "/id/larderlivez", "/id/larder", "/"] {
@@ -193,15 +193,15 @@ fn everything_is_below_the_base_path_and_nothing_beside_it() {
     assert_eq!(get("/id/larder/docs").header("location"), Some("/id/larder/docs/"));
     assert!(get("/id/larder/docs/swagger-initializer.js").text().contains("\"../openapi.json\""));
     let body = json!({ "email": "ann@example.com", "username": "ann", "password": "a long password" });
-    let made = stranger.raw(Request::new("POST", "/id/larder/api/v1/auth/register").json(&body)).expect(201);
+    let made = anonymous.raw(Request::new("POST", "/id/larder/api/v1/auth/register").json(&body)).expect(201);
     let location = made.header("location").unwrap().to_owned();
     assert_eq!(location, format!("/id/larder/api/v1/users/{}", made.field("id")));
     assert_eq!(get(&location).expect(401).field("code"), "credential_missing");
     let login = json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD });
     let login = Request::new("POST", "/id/larder/api/v1/auth/login").json(&login);
-    let bearer = format!("Bearer {}", stranger.raw(login).expect(200).field("access_token"));
+    let bearer = format!("Bearer {}", anonymous.raw(login).expect(200).field("access_token"));
     let page = |path: &str| {
-        stranger.raw(Request::new("GET", path).header("authorization", &bearer)).expect(200).json()
+        anonymous.raw(Request::new("GET", path).header("authorization", &bearer)).expect(200).json()
     };
     let first = page("/id/larder/api/users/?page=1&page_size=1");
     let next =
@@ -210,11 +210,11 @@ fn everything_is_below_the_base_path_and_nothing_beside_it() {
 }
 
 fn an_answer_a_problem_and_the_log_have_the_id_of_the_request(app: &TestApp) {
-    let stranger = app.stranger();
+    let anonymous = app.anonymous();
     let traced = format!("00-{TRACE}-b7ad6b7169203331-01");
     let ask = |path: &str| {
         let request = Request::new("GET", path).header("x-request-id", "shop-7/a");
-        stranger.send(request.header("traceparent", &traced))
+        anonymous.send(request.header("traceparent", &traced))
     };
     for path in ["/livez", "/nowhere", "/api/v1/users/me"] {
         let answer = ask(path);

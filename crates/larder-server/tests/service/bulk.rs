@@ -100,9 +100,9 @@ fn every_write_is_in_the_audit_log_without_its_values(app: &TestApp) {
     back.post("/api/v1/auth/logout", &json!({})).expect(204);
     let last = app.login(&json!({ "username": "ann", "password": "another password" }));
     let refresh = json!({ "refresh_token": last.refresh_token });
-    let next = app.stranger().post("/api/v1/auth/refresh", &refresh).expect(200).field("refresh_token");
-    app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": next })).expect(200);
-    app.stranger().post("/api/v1/auth/refresh", &refresh).expect(401);
+    let next = app.anonymous().post("/api/v1/auth/refresh", &refresh).expect(200).field("refresh_token");
+    app.anonymous().post("/api/v1/auth/refresh", &json!({ "refresh_token": next })).expect(200);
+    app.anonymous().post("/api/v1/auth/refresh", &refresh).expect(401);
     admin.delete(&ann.path()).expect(204);
 
     let lines = log(&admin, &format!("target={}&limit=100", ann.id));
@@ -141,7 +141,7 @@ fn every_write_is_in_the_audit_log_without_its_values(app: &TestApp) {
 
 fn the_audit_log_is_for_admins_and_continues_at_its_cursor(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
-    app.stranger().get("/api/v1/audit").expect(401);
+    app.anonymous().get("/api/v1/audit").expect(401);
     ann.get("/api/v1/audit").expect(403);
     ann.get("/api/v1/audit?limit=0").expect(403);
     app.user_with_role("helper", "admin").get("/api/v1/audit").expect(200);

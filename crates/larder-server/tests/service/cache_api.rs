@@ -127,7 +127,7 @@ fn both_hit_rates_are_shown_and_labelled(app: &TestApp) {
     assert!(details["loads"]["count"].as_u64().unwrap() > 0, "{details}");
     assert!(details["counts"]["memory_hits"].is_number(), "{details}");
 
-    let health = app.stranger().get("/api/v1/cache/health").expect(200).json();
+    let health = app.anonymous().get("/api/v1/cache/health").expect(200).json();
     let expected = if app.has_redis() { ("working", "redis") } else { ("memory-only", "memory") };
     assert_eq!((health["status"].as_str().unwrap(), health["backend"].as_str().unwrap()), expected);
     eventually("memory's entries are counted by class", || {
@@ -217,7 +217,7 @@ fn all_but_the_basic_health_is_for_admins(app: &TestApp) {
     ];
     for (method, path, body) in gets.into_iter().chain(posts) {
         let path = format!("/api/v1/cache/{path}");
-        for (client, status) in [(&app.stranger(), 401), (&ann, 403)] {
+        for (client, status) in [(&app.anonymous(), 401), (&ann, 403)] {
             let answer = match method {
                 "GET" => client.get(&path),
                 "PUT" => client.put(&path, &body),
@@ -226,7 +226,7 @@ fn all_but_the_basic_health_is_for_admins(app: &TestApp) {
             assert_eq!(answer.status, status, "{method} {path}");
         }
     }
-    let health = app.stranger().get("/api/v1/cache/health").expect(200);
+    let health = app.anonymous().get("/api/v1/cache/health").expect(200);
     assert!(!health.text().contains("version") && !health.text().contains("redis://"), "{}", health.text());
 }
 
@@ -235,7 +235,7 @@ fn while_redis_is_away_the_cache_api_answers_and_says_so() {
     let url = format!("redis://127.0.0.1:{}", free_port().unwrap());
     let app = Stack::sqlite_memory().with_redis_at(url).start();
     let admin = app.admin();
-    let mut health = app.stranger().get("/api/v1/cache/health").expect(200).json();
+    let mut health = app.anonymous().get("/api/v1/cache/health").expect(200).json();
     let reasons = health.as_object_mut().unwrap().remove("reasons").unwrap();
     assert_eq!((reasons.as_array().unwrap().len(), &reasons[0]["cause"]), (1, &json!("away")), "{reasons}");
     assert!(!reasons.to_string().contains("127.0.0.1"), "{reasons}");

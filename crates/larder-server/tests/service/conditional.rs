@@ -95,7 +95,7 @@ fn an_answer_that_the_client_has_is_not_sent_again(app: &TestApp) {
     ann.patch("/api/v1/users/me", &json!({ "bio": "new" })).expect(200);
     assert_eq!(get("/api/v1/users/me", "\"1\"").expect(200).header("etag"), Some("\"2\""));
     get("/api/v1/users/me", "\"2\"").expect(304);
-    app.stranger().get("/api/v1/users/me").expect(401);
+    app.anonymous().get("/api/v1/users/me").expect(401);
 }
 
 fn a_write_that_insists_on_another_version_is_refused(app: &TestApp) {

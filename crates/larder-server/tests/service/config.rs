@@ -138,10 +138,10 @@ fn a_service_runs_from_a_file_with_a_class_switched_off() {
     );
     std::fs::write(folder.path().join("larder.toml"), toml).unwrap();
     let mut larder = Larder::start(&["serve", "--config", "larder.toml"], folder.path(), &[]);
-    let stranger = Client::stranger(larder.line("Listening on http://").parse().unwrap());
+    let anonymous = Client::anonymous(larder.line("Listening on http://").parse().unwrap());
     let body = json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD });
     let admin =
-        stranger.with_token(&stranger.post("/api/v1/auth/login", &body).expect(200).field("access_token"));
+        anonymous.with_token(&anonymous.post("/api/v1/auth/login", &body).expect(200).field("access_token"));
     for _ in 0..3 {
         let status = admin.get("/api/v1/users/me").expect(200).header("cache-status").unwrap().to_owned();
         assert!(!status.contains("hit"), "{status}");

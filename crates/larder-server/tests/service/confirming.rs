@@ -191,7 +191,7 @@ fn a_change_that_is_limited_spends_no_code() {
         body
     };
     let register = json!({ "email": "bea@example.com", "username": "bea", "password": PASSWORD });
-    app.stranger().post("/api/v1/auth/register", &register).expect(201);
+    app.anonymous().post("/api/v1/auth/register", &register).expect(201);
     ann.patch("/api/v1/users/me", &change("new@example.com")).refuses(429, "too_many_failures");
     let left = ann.get("/api/v1/auth/totp").expect(200).json();
     assert_eq!(left["recovery_codes"], json!(codes.len()), "{left}");
@@ -218,7 +218,7 @@ fn guesses_of_taken_names_are_limited_on_every_path() {
     let statuses: Vec<_> = (0..6).map(guess).collect();
     assert_eq!(statuses, [409, 409, 409, 409, 429, 429], "two registrations took from the same budget");
     let register = json!({ "email": "cyd@example.com", "username": "cyd", "password": PASSWORD });
-    app.stranger().post("/api/v1/auth/register", &register).expect(429);
+    app.anonymous().post("/api/v1/auth/register", &register).expect(429);
     ann.patch("/api/v1/users/me", &json!({ "bio": "still works" })).expect(200);
 }
 

@@ -24,7 +24,7 @@ impl Access {
     fn of_new(app: &TestApp, second: &TestApp, name: &str) -> Self {
         let opened = app.user(name);
         let body = json!({ "refresh_token": opened.refresh_token });
-        let renewed = second.stranger().post("/api/v1/auth/refresh", &body).expect(200);
+        let renewed = second.anonymous().post("/api/v1/auth/refresh", &body).expect(200);
         let session = opened.with_token(&renewed.field("access_token"));
         let session = Client { refresh_token: renewed.field("refresh_token"), ..session };
         let key = session.make_key(&json!({ "name": "ci" })).expect(201);
@@ -38,7 +38,7 @@ impl Access {
 
     fn refresh(&self, on: &TestApp) -> u16 {
         let body = json!({ "refresh_token": self.session.refresh_token });
-        on.stranger().post("/api/v1/auth/refresh", &body).status
+        on.anonymous().post("/api/v1/auth/refresh", &body).status
     }
 }
 

@@ -9,13 +9,13 @@ use crate::support::exposition::Metrics;
 
 /// Returns for each place whether it reports a degraded cache, and its reasons.
 fn shown(app: &TestApp, admin: &Client) -> Vec<(&'static str, bool, Value)> {
-    let ready = app.stranger().get("/readyz").expect(200).json();
-    let health = app.stranger().get("/api/v1/cache/health").expect(200).json();
+    let ready = app.anonymous().get("/readyz").expect(200).json();
+    let health = app.anonymous().get("/api/v1/cache/health").expect(200).json();
     let detailed = admin.get("/api/v1/cache/health/detailed").expect(200).json();
-    let hita = app.stranger().get("/v1.0/cache/health").expect(200).json()["cache_info"].clone();
-    let generic = app.stranger().get("/cache/health").expect(200).json()["cache_info"].clone();
+    let hita = app.anonymous().get("/v1.0/cache/health").expect(200).json()["cache_info"].clone();
+    let generic = app.anonymous().get("/cache/health").expect(200).json()["cache_info"].clone();
     let hita_detailed = admin.get("/v1.0/cache/health/detailed").expect(200).json()["cache_info"].clone();
-    let hiremebahamas = app.stranger().get("/health/cache").expect(200).json();
+    let hiremebahamas = app.anonymous().get("/health/cache").expect(200).json();
     let is_degraded = |status: &Value| status == "degraded";
     vec![
         ("readyz", is_degraded(&ready["cache"]), ready["cache_reasons"].clone()),
@@ -43,7 +43,7 @@ fn every_place_names_the_refusal_and_its_end(app: &TestApp) {
         let before = scrape(&admin).value("larder_cache_trouble_episodes_total", &cause_of);
         redis.command(&["CONFIG", "SET", setting, bad]).unwrap();
         eventually("the refusal is noticed", || {
-            app.stranger().get("/readyz").expect(200).json()["cache"] == "degraded"
+            app.anonymous().get("/readyz").expect(200).json()["cache"] == "degraded"
         });
         for (place, is_degraded, reasons) in shown(app, &admin) {
             assert!(is_degraded, "{place}");
@@ -64,7 +64,7 @@ fn every_place_names_the_refusal_and_its_end(app: &TestApp) {
 
         redis.command(&["CONFIG", "SET", setting, good]).unwrap();
         eventually("its end is noticed", || {
-            app.stranger().get("/readyz").expect(200).json()["cache"] == "working"
+            app.anonymous().get("/readyz").expect(200).json()["cache"] == "working"
         });
         for (place, is_degraded, reasons) in shown(app, &admin) {
             assert!(!is_degraded, "{place}");

@@ -107,7 +107,7 @@ fn the_demo_serves_until_it_is_asked_to_stop() {
         let (address, rest) = line.split_once(' ').unwrap();
         let (email, password) = rest.trim().strip_prefix("admin: ").unwrap().split_once(' ').unwrap();
         let password = password.rsplit_once(' ').unwrap().1;
-        let client = Client::stranger(address.parse().unwrap());
+        let client = Client::anonymous(address.parse().unwrap());
         let login = |email: &str| {
             client.post("/api/v1/auth/login", &json!({ "email": email, "password": password })).expect(200)
         };

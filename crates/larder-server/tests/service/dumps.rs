@@ -154,9 +154,9 @@ impl Secrets {
 
 /// Logs in and reads each route whose answer is cached, twice: the first read loads, the second finds the entry.
 fn session(app: &TestApp, credentials: &Value, secrets: &mut Secrets) -> Client {
-    let granted = app.stranger().post("/api/v1/auth/login", credentials).expect(200).json();
+    let granted = app.anonymous().post("/api/v1/auth/login", credentials).expect(200).json();
     secrets.add_session(&granted);
-    let client = app.stranger().with_token(granted["access_token"].as_str().unwrap());
+    let client = app.anonymous().with_token(granted["access_token"].as_str().unwrap());
     let refresh_token = granted["refresh_token"].as_str().unwrap().to_owned();
     let id = client.get("/api/v1/auth/validate").expect(200).field("user_id");
     let password = credentials["password"].as_str().unwrap_or_default().to_owned();
@@ -233,7 +233,7 @@ fn api_key(client: &Client, scopes: &Value, secrets: &mut Secrets) -> String {
 fn live(app: &TestApp, thief: &mut Thief<'_>, secrets: &mut Secrets) {
     let admin = session(app, &json!({ "username": "admin", "password": ADMIN_PASSWORD }), secrets);
     let register = json!({ "email": "ann@example.com", "username": "ann", "password": PASSWORD });
-    app.stranger().post("/api/v1/auth/register", &register).expect(201);
+    app.anonymous().post("/api/v1/auth/register", &register).expect(201);
     let ann = session(app, &json!({ "email": "ann@example.com", "password": PASSWORD }), secrets);
     look_at_everything(&ann, false);
     look_at_everything(&admin, true);
@@ -241,7 +241,7 @@ fn live(app: &TestApp, thief: &mut Thief<'_>, secrets: &mut Secrets) {
     thief.dump();
 
     let renewed = app
-        .stranger()
+        .anonymous()
         .post("/api/v1/auth/refresh", &json!({ "refresh_token": ann.refresh_token }))
         .expect(200);
     secrets.add_session(&renewed.json());
@@ -276,8 +276,8 @@ fn live(app: &TestApp, thief: &mut Thief<'_>, secrets: &mut Secrets) {
 
     admin.post("/api/v1/auth/keys/rotate", &json!({})).expect(201);
     secrets.add_stored(app);
-    app.stranger().token_form("/api/v1/auth/revoke", &key).expect(200);
-    app.stranger().token_form("/api/v1/auth/revoke", &ann.refresh_token).expect(200);
+    app.anonymous().token_form("/api/v1/auth/revoke", &key).expect(200);
+    app.anonymous().token_form("/api/v1/auth/revoke", &ann.refresh_token).expect(200);
     let again = session(app, &json!({ "username": "admin", "password": ADMIN_PASSWORD }), secrets);
     again.delete(&format!("{}/totp", ann.path())).expect(204);
     session(app, &json!({ "username": "ann", "password": NEW_PASSWORD }), secrets);

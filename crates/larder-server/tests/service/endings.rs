@@ -9,7 +9,7 @@ const NEW_PASSWORD: &str = "staple of another kind";
 
 fn refresh_status(app: &TestApp, client: &Client) -> u16 {
     let body = json!({ "refresh_token": client.refresh_token });
-    app.stranger().post("/api/v1/auth/refresh", &body).status
+    app.anonymous().post("/api/v1/auth/refresh", &body).status
 }
 
 fn logging_out_ends_this_session_and_no_other(app: &TestApp) {
@@ -37,7 +37,7 @@ fn a_new_password_ends_every_session(app: &TestApp) {
     assert_eq!([ann.validate(), other.validate()], [401; 2]);
     assert_eq!([refresh_status(app, &ann), refresh_status(app, &other)], [401; 2]);
     let login = |password: &str| {
-        app.stranger().post("/api/v1/auth/login", &json!({ "username": "ann", "password": password }))
+        app.anonymous().post("/api/v1/auth/login", &json!({ "username": "ann", "password": password }))
     };
     login(PASSWORD).expect(401);
     login(NEW_PASSWORD).expect(200);
@@ -76,9 +76,9 @@ fn deactivation_ends_tokens_whatever_way_it_comes(app: &TestApp) {
         assert_eq!(admin.get(&user.path()).json()["is_active"], false, "{name}");
         assert_eq!(refresh_status(app, &user), 401, "{name}");
         let credentials = json!({ "username": name, "password": PASSWORD });
-        app.stranger().post("/api/v1/auth/login", &credentials).expect(403);
+        app.anonymous().post("/api/v1/auth/login", &credentials).expect(403);
         let wrong = json!({ "username": name, "password": "wrong horse battery" });
-        app.stranger().post("/api/v1/auth/login", &wrong).expect(401);
+        app.anonymous().post("/api/v1/auth/login", &wrong).expect(401);
 
         let answer = admin.post(&format!("{}/activate", user.path()), &json!({})).expect(200);
         assert_eq!((&answer.json()["is_active"], answer.header("etag")), (&json!(true), Some("\"3\"")));
@@ -97,7 +97,7 @@ fn a_deleted_user_has_no_tokens(app: &TestApp) {
         assert_eq!(user.validate(), 401);
         assert_eq!(refresh_status(app, user), 401);
     }
-    app.stranger()
+    app.anonymous()
         .post("/api/v1/auth/login", &json!({ "username": "ann", "password": PASSWORD }))
         .expect(401);
     // A later user with the same name is another user.

@@ -93,7 +93,7 @@ fn a_token_of_a_session_that_is_over_raises_no_alarm(app: &TestApp) {
     ann.post("/api/v1/auth/logout", &json!(null)).expect(204);
     for _ in 0..3 {
         let body = json!({ "refresh_token": ann.refresh_token });
-        app.stranger().post("/api/v1/auth/refresh", &body).expect(401);
+        app.anonymous().post("/api/v1/auth/refresh", &body).expect(401);
     }
     let log = boss.get(&format!("/api/v1/audit?action=session.reuse&target={}", ann.id)).expect(200).json();
     assert_eq!(log["items"], json!([]), "a closed session reports no reuse");

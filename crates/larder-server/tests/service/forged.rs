@@ -32,7 +32,7 @@ impl Forger {
         let (kid, key) = row.split_once('|').unwrap();
         let key = EncodingKey::from_ed_der(&STANDARD.decode(key).unwrap());
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-        let keys = app.stranger().get("/.well-known/jwks.json").expect(200).json();
+        let keys = app.anonymous().get("/.well-known/jwks.json").expect(200).json();
         let point = keys["keys"][0]["x"].as_str().unwrap().to_owned();
         Self { kid: kid.to_owned(), key, point, claims: serde_json::from_slice(&claims).unwrap() }
     }
@@ -175,7 +175,7 @@ fn another_schemes_credentials_are_refused(app: &TestApp) {
     let token = ann.token.clone().unwrap();
     let with = |value: &str| {
         let request = Request::new("GET", "/api/v1/auth/validate").header("authorization", value);
-        app.stranger().send(request).status
+        app.anonymous().send(request).status
     };
     assert_eq!(with(&format!("bearer {token}")), 200, "schemes have no case");
     for value in ["Bearer", "Bearer ", "Basic YW5uOnBhc3M=", &token, &format!("Token {token}"), "\u{fc}"] {
@@ -185,10 +185,10 @@ fn another_schemes_credentials_are_refused(app: &TestApp) {
 
 fn a_token_of_another_installation_is_refused(app: &TestApp) {
     let elsewhere = Stack::sqlite_memory().start();
-    let stranger = elsewhere.user("ann");
-    assert_eq!(stranger.validate(), 200);
+    let anonymous = elsewhere.user("ann");
+    assert_eq!(anonymous.validate(), 200);
     let ann = app.user("ann");
-    let here: Client = app.here(&stranger);
+    let here: Client = app.here(&anonymous);
     assert_eq!([here.validate(), ann.validate()], [401, 200]);
 }
 

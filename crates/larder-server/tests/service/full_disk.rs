@@ -19,7 +19,7 @@ fn writes_succeed_again_when_the_disk_has_room_again() {
     let write = |bio: &str| ann.patch("/api/v1/users/me", &json!({ "bio": bio })).status;
     let login = || {
         let body = json!({ "username": "ann", "password": PASSWORD });
-        app.stranger().post("/api/v1/auth/login", &body).status
+        app.anonymous().post("/api/v1/auth/login", &body).status
     };
     let url = app.stack.database_url();
     let log = format!("{}-wal", url.strip_prefix("sqlite://").unwrap());
@@ -32,7 +32,7 @@ fn writes_succeed_again_when_the_disk_has_room_again() {
         ann.get("/api/v1/users/me").expect(200);
         limit_files(&app, None);
         assert_eq!([write("room"), write("again"), login()], [200; 3], "after {pages} pages");
-        app.stranger().get("/readyz").expect(200);
+        app.anonymous().get("/readyz").expect(200);
     }
     assert_eq!(ann.get("/api/v1/users/me").expect(200).json()["bio"], "again");
 }

@@ -18,14 +18,14 @@ fn every_path_answers_as_the_hotels(app: &TestApp) {
         assert_eq!(post("/cache"), post("/v1.0/cache"), "{path}");
     }
     let ann = app.user("ann");
-    app.stranger().get("/cache/health").expect(200);
+    app.anonymous().get("/cache/health").expect(200);
     for path in ["stats", "test"] {
         let path = format!("/cache/{path}");
-        assert_eq!((app.stranger().get(&path).status, ann.get(&path).status), (401, 403), "{path}");
+        assert_eq!((app.anonymous().get(&path).status, ann.get(&path).status), (401, 403), "{path}");
     }
     for path in ["clear", "clear/user/1", "warm"] {
         let path = format!("/cache/{path}");
-        let statuses = [&app.stranger(), &ann].map(|client| client.post(&path, &json!(null)).status);
+        let statuses = [&app.anonymous(), &ann].map(|client| client.post(&path, &json!(null)).status);
         assert_eq!(statuses, [401, 403], "{path}");
     }
 }

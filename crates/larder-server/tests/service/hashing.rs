@@ -11,7 +11,7 @@ const AT_ONCE: usize = 28;
 
 fn login(app: &TestApp, number: usize) -> crate::support::client::Answer {
     let body: Value = json!({ "username": format!("nobody{number}"), "password": "wrong horse battery" });
-    app.stranger().post("/api/v1/auth/login", &body)
+    app.anonymous().post("/api/v1/auth/login", &body)
 }
 
 /// The memory of the process that is resident, in KiB.
@@ -25,7 +25,7 @@ pub(crate) fn resident_kib(app: &TestApp) -> u64 {
 fn growth_of(rounds: usize) -> u64 {
     let app = Stack::sqlite_memory().with_setting("LARDER_FAILURES_PER_ADDRESS", "1000000").start();
     app.user("ann");
-    app.stranger().get("/readyz").expect(200);
+    app.anonymous().get("/readyz").expect(200);
     let before = resident_kib(&app);
     for round in 0..rounds {
         thread::scope(|scope| {

@@ -7,7 +7,7 @@ use crate::support::app::{Stack, TestApp, on_both_databases};
 use crate::support::eventually;
 
 fn the_health_is_as_printed(app: &TestApp) {
-    let health = app.stranger().get("/health/cache").expect(200).json();
+    let health = app.anonymous().get("/health/cache").expect(200).json();
     let names: Vec<_> = health.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, ["backend", "connected", "latency_ms", "status", "used_memory"]);
     assert_eq!((&health["status"], &health["connected"]), (&json!("healthy"), &json!(true)));
@@ -21,7 +21,7 @@ fn the_health_is_as_printed(app: &TestApp) {
 fn without_its_redis_it_is_degraded() {
     let url = format!("redis://127.0.0.1:{}", free_port().unwrap());
     let app = Stack::sqlite_memory().with_redis_at(url).start();
-    let health = app.stranger().get("/health/cache").expect(200).json();
+    let health = app.anonymous().get("/health/cache").expect(200).json();
     assert_eq!((&health["status"], &health["backend"]), (&json!("degraded"), &json!("memory")));
     assert_eq!((&health["connected"], &health["latency_ms"]), (&json!(false), &Value::Null));
 }
@@ -31,7 +31,7 @@ fn without_its_redis_and_its_database_it_is_unhealthy() {
     let server = Postgres::start().unwrap();
     let url = format!("redis://127.0.0.1:{}", free_port().unwrap());
     let app = Stack::postgres_on(&server.url()).with_redis_at(url).start();
-    let status = || app.stranger().get("/health/cache").expect(200).field("status");
+    let status = || app.anonymous().get("/health/cache").expect(200).field("status");
     assert_eq!(status(), "degraded");
     drop(server);
     eventually("it is unhealthy", || status() == "unhealthy");

@@ -14,7 +14,7 @@ const KEY_COUNTS: [&str; 5] =
     ["dashboard_stats_keys", "total_keys", "user_details_keys", "user_list_keys", "user_stats_keys"];
 
 fn the_health_is_as_printed(app: &TestApp) {
-    let health = app.stranger().get("/v1.0/cache/health").expect(200).json();
+    let health = app.anonymous().get("/v1.0/cache/health").expect(200).json();
     let info = &health["cache_info"];
     assert_eq!((&health["success"], &info["status"]), (&json!(true), &json!("available")));
     let printed = ["connected_clients", "hit_rate", "redis_version", "status", "used_memory"];
@@ -77,11 +77,11 @@ fn the_management_answers_are_as_printed(app: &TestApp) {
 
     for path in ["health/detailed", "stats", "test"] {
         let path = format!("/v1.0/cache/{path}");
-        assert_eq!((app.stranger().get(&path).status, ann.get(&path).status), (401, 403), "{path}");
+        assert_eq!((app.anonymous().get(&path).status, ann.get(&path).status), (401, 403), "{path}");
     }
     for path in ["clear", "clear/user/1", "warm"] {
         let path = format!("/v1.0/cache/{path}");
-        let statuses = [&app.stranger(), &ann].map(|client| client.post(&path, &json!(null)).status);
+        let statuses = [&app.anonymous(), &ann].map(|client| client.post(&path, &json!(null)).status);
         assert_eq!(statuses, [401, 403], "{path}");
     }
 }

@@ -39,7 +39,7 @@ fn marked_user(app: &TestApp) -> Client {
         "full_name": "Zqx Ann", "bio": "zqx bio", "location": "Zqxburg", "occupation": "zqx", "skills": ["zqx"],
         "experience": "zqx", "avatar_url": "https://zqx.example/ann.png",
     });
-    app.stranger().post("/api/v1/auth/register", &body).expect(201);
+    app.anonymous().post("/api/v1/auth/register", &body).expect(201);
     app.login(&json!({ "email": "ZQX.ann@zqx.example", "password": "zqx password" }))
 }
 
@@ -50,7 +50,7 @@ fn withstands(app: &TestApp, attack: impl Fn(&Client, &Client)) {
     attack(&ann, &admin);
     assert_eq!(everything(app), before, "nothing changed");
     assert_eq!(ann.get("/api/v1/users/me").expect(200).json()["full_name"], "Zqx Ann");
-    assert_eq!(app.stranger().get("/readyz").expect(200).json()["status"], "ready");
+    assert_eq!(app.anonymous().get("/readyz").expect(200).json()["status"], "ready");
     // Valid requests must leave no personal data in the log either.
     ann.lookup(&json!({ "email": "zqx.ann@zqx.example" })).expect(200);
     ann.lookup(&json!({ "phone": PHONE })).expect(200);
@@ -61,7 +61,7 @@ fn withstands(app: &TestApp, attack: impl Fn(&Client, &Client)) {
     ann.patch("/api/v1/users/me", &ann.confirmed(&json!({ "email": "zqx@zqx.example", "username": "zqx" })))
         .expect(200);
     let taken = json!({ "email": "zqx@zqx.example", "username": "zqx2", "password": "zqx password" });
-    app.stranger().post("/api/v1/auth/register", &taken).expect(409);
+    app.anonymous().post("/api/v1/auth/register", &taken).expect(409);
 
     let log = app.larder.stderr();
     assert!(log.contains("DEBUG"), "the log includes the level DEBUG");
@@ -168,12 +168,12 @@ fn values_of_impossible_kinds_are_refused(app: &TestApp) {
                 send("patch", ann.patch("/api/v1/users/me", &body));
                 let mut login = body.clone();
                 login["password"] = json!("zqx password");
-                send("login", app.stranger().post("/api/v1/auth/login", &login));
+                send("login", app.anonymous().post("/api/v1/auth/login", &login));
                 let mut register = json!({
                     "email": "zqx.b@zqx.example", "username": "zqx.b", "password": "zqx password",
                 });
                 register[field] = value.clone();
-                send("register", app.stranger().post("/api/v1/auth/register", &register));
+                send("register", app.anonymous().post("/api/v1/auth/register", &register));
                 send("create", admin.post("/api/v1/users", &register));
             }
         }
@@ -355,7 +355,7 @@ fn giant_headers_that_routes_read_are_refused(app: &TestApp) {
     withstands(app, |ann, admin| {
         let giant = "zqx".repeat(10_000);
         let get = |name: &str, value: &str| Request::new("GET", "/api/v1/users/me").header(name, value);
-        refused("authorization", &app.stranger().send(get("authorization", &format!("Bearer {giant}"))));
+        refused("authorization", &app.anonymous().send(get("authorization", &format!("Bearer {giant}"))));
         ann.send(get("if-none-match", &giant)).expect(200);
         ann.send(get("if-none-match", &"\"7\",".repeat(5_000))).expect(200);
         ann.send(get("accept", &giant)).expect(200);

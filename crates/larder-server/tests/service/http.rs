@@ -13,7 +13,7 @@ fn unknown_paths_and_methods_are_problems(app: &TestApp) {
     let ann = app.user("ann");
     for path in ["/", "/api", "/api/v1", "/api/v2/users", "/api/v1/users//", "/api/v1/nothing", "/livez/x"] {
         ann.get(path).expect(404);
-        app.stranger().get(path).expect(404);
+        app.anonymous().get(path).expect(404);
     }
     ann.get("/api/v1/users/me/activate/now").expect(404);
     for (method, path, allowed) in [
@@ -36,7 +36,7 @@ fn unknown_paths_and_methods_are_problems(app: &TestApp) {
 
 fn bodies_have_to_be_json_and_say_so(app: &TestApp) {
     let register = || Request::new("POST", "/api/v1/auth/register");
-    let send = |request: Request| app.stranger().send(request);
+    let send = |request: Request| app.anonymous().send(request);
     for broken in ["", "{", "{\"email\":}", "{'email':1}", "nonsense", "{} {}", "[1,]", "\u{feff}{}"] {
         let answer = send(register().header("content-type", "application/json").bytes(broken)).expect(400);
         assert!(answer.json()["detail"].as_str().unwrap().contains("line "), "{broken}");
@@ -111,11 +111,11 @@ fn a_client_that_stalls_in_a_body_is_disconnected() {
 }
 
 fn health_reports_process_database_and_cache(app: &TestApp) {
-    let stranger = app.stranger();
-    assert_eq!(stranger.get("/livez").expect(200).json(), json!({ "status": "alive" }));
+    let anonymous = app.anonymous();
+    assert_eq!(anonymous.get("/livez").expect(200).json(), json!({ "status": "alive" }));
     let cache = if app.has_redis() { "working" } else { "memory-only" };
     let ready = json!({ "status": "ready", "database": "ok", "cache": cache });
-    assert_eq!(stranger.get("/readyz").expect(200).json(), ready);
+    assert_eq!(anonymous.get("/readyz").expect(200).json(), ready);
 }
 
 on_both_databases!(

@@ -120,7 +120,7 @@ fn one_connection_serves_many_requests_at_once_beside_http_1() {
         let (status, document, _) = get(&mut sender, "/larder/openapi.json", None).await;
         assert_eq!((status, &document["openapi"]), (200, &json!("3.1.0")));
         let livez = crate::support::client::Request::new("GET", "/larder/livez");
-        assert_eq!(app.stranger().raw(livez).status, 200, "HTTP/1.1 on the same port");
+        assert_eq!(app.anonymous().raw(livez).status, 200, "HTTP/1.1 on the same port");
     });
 }
 
@@ -322,7 +322,7 @@ fn resident_kib(app: &TestApp) -> u64 {
 #[test]
 fn floods_of_frames_end_their_connection_and_cost_little() {
     let app = Stack::sqlite_memory().with_setting("LARDER_WRITE_TIMEOUT", "0.5").start();
-    app.stranger().get("/livez").expect(200);
+    app.anonymous().get("/livez").expect(200);
     let before = resident_kib(&app);
 
     // CVE-2023-44487: requests that are cancelled at once.
@@ -356,7 +356,7 @@ fn floods_of_frames_end_their_connection_and_cost_little() {
 
     let grown = resident_kib(&app).saturating_sub(before);
     assert!(grown < 48 * 1024, "{grown} KiB");
-    app.stranger().get("/livez").expect(200);
+    app.anonymous().get("/livez").expect(200);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn an_export_is_imported_again_in_both_forms(app: &TestApp) {
 fn an_import_gives_no_right_that_its_caller_lacks(app: &TestApp) {
     let (boss, helper, ann) = (app.admin(), app.user_with_role("helper", "admin"), app.user("ann"));
     send(&ann, "", NDJSON, lines(&[person(1)])).refuses(403, "admins_only");
-    send(&app.stranger(), "", NDJSON, lines(&[person(1)])).expect(401);
+    send(&app.anonymous(), "", NDJSON, lines(&[person(1)])).expect(401);
     boss.patch(&ann.path(), &json!({ "external_id": "staff-ann" })).expect(200);
     boss.patch(&boss.path(), &json!({ "external_id": "staff-boss" })).expect(200);
     let refused = |client: &Client, row: Value, field: &str| {

@@ -21,7 +21,7 @@ fn a_new_token_is_accepted_on_every_instance_at_once(app: &TestApp) {
         let session = opened.again("ann");
         assert_eq!(elsewhere.here(&session).validate(), 200, "round {round}");
         let body = json!({ "refresh_token": session.refresh_token });
-        let renewed = elsewhere.stranger().post("/api/v1/auth/refresh", &body).expect(200);
+        let renewed = elsewhere.anonymous().post("/api/v1/auth/refresh", &body).expect(200);
         assert_eq!(opened.here(&session).with_token(&renewed.field("access_token")).validate(), 200);
     }
 }
@@ -93,9 +93,9 @@ fn trace_8_tokens_ended_on_one_instance_end_on_another_within_the_bound(app: &Te
         }),
         ("reuse", &|user| {
             let body = json!({ "refresh_token": user.refresh_token });
-            let next = app.stranger().post("/api/v1/auth/refresh", &body).expect(200).field("refresh_token");
-            app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": next })).expect(200);
-            app.stranger().post("/api/v1/auth/refresh", &body).expect(401);
+            let next = app.anonymous().post("/api/v1/auth/refresh", &body).expect(200).field("refresh_token");
+            app.anonymous().post("/api/v1/auth/refresh", &json!({ "refresh_token": next })).expect(200);
+            app.anonymous().post("/api/v1/auth/refresh", &body).expect(401);
         }),
     ];
     for (name, end) in ways {

@@ -30,7 +30,7 @@ fn users_are_an_array_and_each_has_a_path_with_a_slash(app: &TestApp) {
     let seen = ann.get("/api/users/").expect(200).json();
     let boss = seen.as_array().unwrap().iter().find(|user| user["username"] == "admin").unwrap();
     assert_eq!(boss["email"], Value::Null, "others see no address");
-    app.stranger().get("/api/users/").expect(401);
+    app.anonymous().get("/api/users/").expect(401);
     ann.post("/api/users/", &body).expect(403);
 
     admin.delete("/api/users/123/").expect(204);

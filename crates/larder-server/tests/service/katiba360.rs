@@ -56,7 +56,7 @@ fn users_drop_their_own_entries_and_admins_those_of_all(app: &TestApp) {
     for path in
         ["users/cache/invalidate", "achievements/cache/invalidate", "achievements/cache/invalidate/global"]
     {
-        app.stranger().post(&format!("/api/v1/{path}"), &json!(null)).expect(401);
+        app.anonymous().post(&format!("/api/v1/{path}"), &json!(null)).expect(401);
     }
 }
 

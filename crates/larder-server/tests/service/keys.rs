@@ -14,7 +14,7 @@ use crate::support::{eventually, within};
 const MINUTE: i64 = 60_000_000;
 
 fn jwks(app: &TestApp) -> Vec<Value> {
-    let answer = app.stranger().get("/.well-known/jwks.json").expect(200);
+    let answer = app.anonymous().get("/.well-known/jwks.json").expect(200);
     assert_eq!(answer.header("content-type"), Some("application/jwk-set+json"));
     answer.json()["keys"].as_array().unwrap().clone()
 }
@@ -145,10 +145,10 @@ fn junk_kids_do_not_hide_a_new_key(app: &TestApp) {
     };
     std::thread::scope(|scope| {
         for thread in 0..4 {
-            let stranger = other.stranger();
+            let anonymous = other.anonymous();
             scope.spawn(move || {
                 for number in 0..10 {
-                    assert_eq!(stranger.with_token(&junk(thread * 100 + number)).validate(), 401);
+                    assert_eq!(anonymous.with_token(&junk(thread * 100 + number)).validate(), 401);
                 }
             });
         }

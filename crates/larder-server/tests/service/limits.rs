@@ -8,7 +8,7 @@ use crate::support::app::{PASSWORD, Stack, TestApp, on_both_databases};
 use crate::support::client::{Answer, Request};
 
 fn login_from(app: &TestApp, header: (&str, &str), body: &Value) -> Answer {
-    app.stranger().send(Request::new("POST", "/api/v1/auth/login").header(header.0, header.1).json(body))
+    app.anonymous().send(Request::new("POST", "/api/v1/auth/login").header(header.0, header.1).json(body))
 }
 
 fn wrong(name: &str) -> Value {
@@ -17,7 +17,7 @@ fn wrong(name: &str) -> Value {
 
 fn password_guesses_are_limited_alike_for_known_and_unknown_users(app: &TestApp) {
     let ann = app.user("ann");
-    let login = |body: &Value| app.stranger().post("/api/v1/auth/login", body);
+    let login = |body: &Value| app.anonymous().post("/api/v1/auth/login", body);
     let guess = |name: &str| {
         let answers: Vec<_> = (0..12).map(|_| login(&wrong(name))).collect();
         let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
@@ -78,20 +78,20 @@ fn an_address_is_limited_and_only_trusted_proxies_name_another() {
     };
     let statuses: Vec<_> = (0..7).map(claimed).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429], "an untrusted client cannot set its address");
-    let refresh = || app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": "x" })).status;
+    let refresh = || app.anonymous().post("/api/v1/auth/refresh", &json!({ "refresh_token": "x" })).status;
     let statuses: Vec<_> = (0..6).map(|_| refresh()).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
     let revoke = || {
         let form = "application/x-www-form-urlencoded";
         let request = Request::new("POST", "/api/v1/auth/revoke").header("content-type", form);
-        app.stranger().send(request.bytes("token=x")).status
+        app.anonymous().send(request.bytes("token=x")).status
     };
     let statuses: Vec<_> = (0..6).map(|_| revoke()).collect();
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
     let register = |number: u32| {
         let name = format!("many{number}");
         let body = json!({ "email": format!("{name}@example.com"), "username": name, "password": PASSWORD });
-        app.stranger().post("/api/v1/auth/register", &body).status
+        app.anonymous().post("/api/v1/auth/register", &body).status
     };
     let statuses: Vec<_> = (0..6).map(register).collect();
     assert_eq!(statuses, [201, 201, 201, 201, 201, 429]);
@@ -110,18 +110,18 @@ fn no_other_client_locks_out_a_device_that_the_owner_has_used() {
     let login = |on: &TestApp, body: &Value, device: &str| {
         let mut body = body.clone();
         body["device_token"] = device.into();
-        on.stranger().post("/api/v1/auth/login", &body)
+        on.anonymous().post("/api/v1/auth/login", &body)
     };
     let granted = login(&app, &ann, "never issued").expect(200);
     let device = granted.field("device_token");
     // The other client shares the owner's address, and uses up its budget and the account's.
     let by_email = json!({ "email": "ann@example.com", "password": "wrong horse battery" });
     let statuses = [wrong("ann"), by_email.clone(), wrong("ann"), by_email]
-        .map(|body| app.stranger().post("/api/v1/auth/login", &body).status);
+        .map(|body| app.anonymous().post("/api/v1/auth/login", &body).status);
     assert_eq!(statuses, [401, 401, 429, 429], "all names of an account share one budget");
-    app.stranger().post("/api/v1/auth/login", &ann).expect(429);
+    app.anonymous().post("/api/v1/auth/login", &ann).expect(429);
     let other_names = (0..20).map(|number| wrong(&format!("nobody{number}")));
-    let tried = other_names.filter(|body| app.stranger().post("/api/v1/auth/login", body).status == 401);
+    let tried = other_names.filter(|body| app.anonymous().post("/api/v1/auth/login", body).status == 401);
     assert!(tried.count() < 10, "the address's budget is used up");
     let again = login(&app, &ann, &device).expect(200);
     assert_eq!(again.field("device_token"), device, "a known device keeps its token");
@@ -149,7 +149,7 @@ fn an_unknown_user_is_answered_as_slowly_as_a_wrong_password(app: &TestApp) {
         for (name, times) in [(format!("user{number}"), &mut known), (format!("none{number}"), &mut unknown)]
         {
             let start = Instant::now();
-            app.stranger().post("/api/v1/auth/login", &wrong(&name)).expect(401);
+            app.anonymous().post("/api/v1/auth/login", &wrong(&name)).expect(401);
             times.push(start.elapsed());
         }
     }

@@ -96,8 +96,8 @@ fn no_role_sees_hidden_users_or_fields_after_any_other_role_asked(app: &TestApp)
     for reader in [user, admin] {
         reader.get(SUPERADMIN_LIST).expect(403);
     }
-    app.stranger().get(LIST).expect(401);
-    app.stranger().get(SUPERADMIN_LIST).expect(401);
+    app.anonymous().get(LIST).expect(401);
+    app.anonymous().get(SUPERADMIN_LIST).expect(401);
 }
 
 /// Waits until memory answers with the page.

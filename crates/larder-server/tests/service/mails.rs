@@ -49,7 +49,7 @@ fn token(mail: &Value) -> String {
 }
 
 pub(crate) fn forgot(app: &TestApp, email: &str) -> u16 {
-    app.stranger().post(FORGOT, &json!({ "email": email })).status
+    app.anonymous().post(FORGOT, &json!({ "email": email })).status
 }
 
 /// Asks for a reset, and returns the token that arrives.
@@ -71,7 +71,7 @@ pub(crate) fn entries(app: &TestApp, action: &str) -> Vec<Value> {
 #[test]
 fn a_forgotten_password_is_reset_once_and_every_session_ends() {
     on_both(|server, app| {
-        let (ann, stranger) = (app.user("ann"), app.stranger());
+        let (ann, anonymous) = (app.user("ann"), app.anonymous());
         assert_eq!(forgot(app, "ANN@example.com"), 202);
         let mail = mail(server, 0);
         assert_eq!(mail["to"], json!(["ann@example.com"]));
@@ -85,15 +85,15 @@ fn a_forgotten_password_is_reset_once_and_every_session_ends() {
         assert_eq!(life, "900");
 
         for bad in ["short", "qwertyuiop", "ann@example.com"] {
-            stranger.post(RESET, &reset(&token, bad)).complains_about(422, &["new_password"]);
+            anonymous.post(RESET, &reset(&token, bad)).complains_about(422, &["new_password"]);
         }
-        stranger.post(RESET, &reset("wrong", NEW)).refuses(403, "mail_token_invalid");
-        stranger.post(CONFIRM, &json!({ "token": token })).refuses(403, "mail_token_invalid");
+        anonymous.post(RESET, &reset("wrong", NEW)).refuses(403, "mail_token_invalid");
+        anonymous.post(CONFIRM, &json!({ "token": token })).refuses(403, "mail_token_invalid");
         assert_eq!(ann.validate(), 200);
-        stranger.post(RESET, &reset(&token, NEW)).expect(204);
+        anonymous.post(RESET, &reset(&token, NEW)).expect(204);
         assert_eq!(ann.validate(), 401, "its sessions have ended");
-        stranger.post(RESET, &reset(&token, PASSWORD)).refuses(403, "mail_token_invalid");
-        stranger
+        anonymous.post(RESET, &reset(&token, PASSWORD)).refuses(403, "mail_token_invalid");
+        anonymous
             .post("/api/v1/auth/login", &json!({ "username": "ann", "password": PASSWORD }))
             .refuses(401, "login_wrong");
         app.login(&json!({ "username": "ann", "password": NEW }));
@@ -123,7 +123,7 @@ fn a_token_sent_many_times_at_once_is_used_once() {
         let statuses: Vec<_> = std::thread::scope(|scope| {
             let send = |app| {
                 let body = reset(&token, NEW);
-                scope.spawn(move || TestApp::stranger(app).post(RESET, &body).status)
+                scope.spawn(move || TestApp::anonymous(app).post(RESET, &body).status)
             };
             let threads: Vec<_> = [app, &other, app, &other].map(send).into();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -139,7 +139,7 @@ fn the_answer_is_the_same_for_an_unknown_address_and_mails_are_limited() {
         app.user("ann");
         let statuses = |email: &str| {
             let answers: Vec<_> =
-                (0..5).map(|_| app.stranger().post(FORGOT, &json!({ "email": email }))).collect();
+                (0..5).map(|_| app.anonymous().post(FORGOT, &json!({ "email": email }))).collect();
             let wait: u64 = answers[4].header("retry-after").unwrap().parse().unwrap();
             assert!((1..=301).contains(&wait), "{wait}");
             answers.iter().map(|answer| (answer.status, answer.text().to_owned())).collect::<Vec<_>>()
@@ -155,8 +155,8 @@ fn the_answer_is_the_same_for_an_unknown_address_and_mails_are_limited() {
         });
         let sent = mails(server);
         assert_eq!(sent.len(), 3, "{sent:?}");
-        app.stranger().post(RESET, &reset(&token(&sent[0]), NEW)).expect(204);
-        app.stranger().post(RESET, &reset(&token(&sent[2]), NEW)).refuses(403, "mail_token_invalid");
+        app.anonymous().post(RESET, &reset(&token(&sent[0]), NEW)).expect(204);
+        app.anonymous().post(RESET, &reset(&token(&sent[2]), NEW)).refuses(403, "mail_token_invalid");
     });
 }
 
@@ -168,7 +168,7 @@ fn a_token_ends_with_a_change_of_its_user() {
             let user = app.user(name);
             let token = asked(server, app, &format!("{name}@example.com"));
             change(&user);
-            app.stranger().post(RESET, &reset(&token, NEW)).refuses(403, "mail_token_invalid");
+            app.anonymous().post(RESET, &reset(&token, NEW)).refuses(403, "mail_token_invalid");
         };
         let active = |user: &Client, is_active: bool| {
             admin.patch(&user.path(), &json!({ "is_active": is_active })).expect(200);
@@ -193,14 +193,14 @@ fn a_token_ends_with_a_change_of_its_user() {
         });
         // A user without a password has no epoch that a deactivation raises.
         let gus = app.plain_user(&admin, "gus");
-        let gus = Client { id: gus["id"].as_str().unwrap().to_owned(), ..app.stranger() };
+        let gus = Client { id: gus["id"].as_str().unwrap().to_owned(), ..app.anonymous() };
         let token = asked(server, app, "gus@example.com");
         active(&gus, false);
         assert_eq!(forgot(app, "gus@example.com"), 202, "no mail is sent to an inactive user");
         active(&gus, true);
-        app.stranger().post(RESET, &reset(&token, NEW)).refuses(403, "mail_token_invalid");
+        app.anonymous().post(RESET, &reset(&token, NEW)).refuses(403, "mail_token_invalid");
         let token = asked(server, app, "gus@example.com");
-        app.stranger().post(RESET, &reset(&token, NEW)).expect(204);
+        app.anonymous().post(RESET, &reset(&token, NEW)).expect(204);
         app.login(&json!({ "username": "gus", "password": NEW }));
     });
 }
@@ -216,11 +216,11 @@ fn a_reset_leaves_the_second_factor() {
         let code = phone.generate(now()).to_string();
         ann.post("/api/v1/auth/totp/confirm", &json!({ "totp_code": code })).expect(200);
         let token = asked(server, app, "ann@example.com");
-        app.stranger().post(RESET, &reset(&token, NEW)).expect(204);
+        app.anonymous().post(RESET, &reset(&token, NEW)).expect(204);
         let mut body = json!({ "username": "ann", "password": NEW });
-        app.stranger().post("/api/v1/auth/login", &body).refuses(401, "second_factor_needed");
+        app.anonymous().post("/api/v1/auth/login", &body).refuses(401, "second_factor_needed");
         body["totp_code"] = json!(phone.generate(now() + 30).to_string());
-        app.stranger().post("/api/v1/auth/login", &body).expect(200);
+        app.anonymous().post("/api/v1/auth/login", &body).expect(200);
     });
 }
 
@@ -242,11 +242,11 @@ fn an_address_is_confirmed_by_its_owner_and_another_one_is_not() {
             (&json!(["ann@example.com"]), &json!("Confirm your e-mail address"))
         );
         let token = token(&mail);
-        app.stranger().post(RESET, &reset(&token, NEW)).refuses(403, "mail_token_invalid");
-        app.stranger().post(CONFIRM, &json!({ "token": token })).expect(204);
+        app.anonymous().post(RESET, &reset(&token, NEW)).refuses(403, "mail_token_invalid");
+        app.anonymous().post(CONFIRM, &json!({ "token": token })).expect(204);
         assert_eq!(state(&ann), json!(true), "where it was acknowledged");
         eventually("elsewhere", || state(&there) == json!(true));
-        app.stranger().post(CONFIRM, &json!({ "token": token })).refuses(403, "mail_token_invalid");
+        app.anonymous().post(CONFIRM, &json!({ "token": token })).refuses(403, "mail_token_invalid");
         ann.send(Request::new("POST", ASK)).refuses(409, "email_confirmed");
         assert_eq!(entries(app, "email.confirm")[0]["target_id"], json!(ann.id));
         let version = |body: Value| body["version"].as_i64().unwrap();
@@ -260,7 +260,7 @@ fn an_address_is_confirmed_by_its_owner_and_another_one_is_not() {
         let late = self::token(&self::mail(server, 1));
         assert_eq!(mails(server)[1]["to"], json!(["ann@other.example"]), "the new address is what is proved");
         app.stack.sql(&format!("UPDATE users SET email = 'ann@third.example' WHERE id = '{}'", ann.id));
-        app.stranger().post(CONFIRM, &json!({ "token": late })).refuses(403, "mail_token_invalid");
+        app.anonymous().post(CONFIRM, &json!({ "token": late })).refuses(403, "mail_token_invalid");
         let put = json!({ "email": "ann@third.example", "username": "ann", "email_verified": true });
         ann.put("/api/v1/users/me", &ann.confirmed(&put)).complains_about(422, &["email_verified"]);
     });
@@ -282,7 +282,7 @@ fn mails_are_encrypted_and_the_server_is_logged_in_to() {
     assert_eq!(forgot(&app, "ann@example.com"), 202);
     let mail = mail(&server, 0);
     assert_eq!((&mail["tls"], &mail["user"]), (&json!(true), &json!("larder")));
-    app.stranger().post(RESET, &reset(&token(&mail), NEW)).expect(204);
+    app.anonymous().post(RESET, &reset(&token(&mail), NEW)).expect(204);
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn a_mail_waits_for_a_server_that_is_away() {
     assert_eq!(forgot(&app, "ann@example.com"), 202);
     eventually("an attempt has failed", || app.larder.printed().contains("a mail could not be sent yet"));
     let server = SmtpServer::start_on(port, SmtpOptions::default()).unwrap();
-    app.stranger().post(RESET, &reset(&token(&mail(&server, 0)), NEW)).expect(204);
+    app.anonymous().post(RESET, &reset(&token(&mail(&server, 0)), NEW)).expect(204);
 }
 
 #[test]
@@ -363,10 +363,10 @@ fn without_a_way_to_send_mails_the_routes_say_what_to_configure() {
     let app = Stack::sqlite_memory().start();
     let ann = app.user("ann");
     for answer in [
-        app.stranger().post(FORGOT, &json!({ "email": "ann@example.com" })),
-        app.stranger().post(RESET, &reset("token", NEW)),
+        app.anonymous().post(FORGOT, &json!({ "email": "ann@example.com" })),
+        app.anonymous().post(RESET, &reset("token", NEW)),
         ann.send(Request::new("POST", ASK)),
-        app.stranger().post(CONFIRM, &json!({ "token": "token" })),
+        app.anonymous().post(CONFIRM, &json!({ "token": "token" })),
     ] {
         answer.refuses(404, "mail_unset");
         assert!(

@@ -116,7 +116,7 @@ fn requests_are_counted_by_method_route_and_status(app: &TestApp) {
         ann.get(&ann.path()).expect(200);
     }
     ann.send(Request::new("HEAD", &ann.path())).expect(200);
-    app.stranger().get(&ann.path()).expect(401);
+    app.anonymous().get(&ann.path()).expect(401);
     ann.get("/api/v1/users/nobody").expect(404);
     ann.get("/api/v1/nothing").expect(404);
     ann.send(Request::new("BREW", &ann.path())).expect(405);
@@ -156,7 +156,7 @@ fn no_label_names_a_user_and_unknown_names_share_one_value(app: &TestApp) {
             format!("/api/v1/users?search=zebedee{round}"),
         ] {
             user.get(&path);
-            app.stranger().get(&path);
+            app.anonymous().get(&path);
             user.send(Request::new(["ZEBEDEE", "5779356081"][round as usize % 2], &path));
         }
         user.lookup(&json!({ "email": "zebedee@example.com" }));
@@ -183,8 +183,8 @@ fn no_label_names_a_user_and_unknown_names_share_one_value(app: &TestApp) {
 
 fn scrapes_are_for_admins_and_their_keys(app: &TestApp) {
     let (ann, boss) = (app.user("ann"), app.user_with_role("boss2", "admin"));
-    app.stranger().get("/metrics").expect(401);
-    app.stranger().with_token("lk_0123456789abcdef_x").get("/metrics").expect(401);
+    app.anonymous().get("/metrics").expect(401);
+    app.anonymous().with_token("lk_0123456789abcdef_x").get("/metrics").expect(401);
     ann.get("/metrics").expect(403);
     scrape(&boss);
     scrape(&app.admin());
@@ -193,8 +193,8 @@ fn scrapes_are_for_admins_and_their_keys(app: &TestApp) {
         client.make_key(&body).expect(201).field("key")
     };
     let reads = key(&boss, "read");
-    scrape(&app.stranger().with_token(&reads));
-    app.stranger().send(Request::new("GET", "/metrics").header("x-api-key", &reads)).expect(200);
+    scrape(&app.anonymous().with_token(&reads));
+    app.anonymous().send(Request::new("GET", "/metrics").header("x-api-key", &reads)).expect(200);
     boss.with_token(&key(&boss, "write")).get("/metrics").expect(403);
     ann.with_token(&key(&ann, "read")).get("/metrics").expect(403);
 
@@ -203,7 +203,7 @@ fn scrapes_are_for_admins_and_their_keys(app: &TestApp) {
     let refused = boss.post("/metrics", &json!({})).expect(405);
     assert_eq!(refused.header("allow"), Some("GET,HEAD"));
     app.admin().patch(&boss.path(), &json!({ "role": "user" })).expect(200);
-    app.stranger().with_token(&reads).get("/metrics").expect(403);
+    app.anonymous().with_token(&reads).get("/metrics").expect(403);
 }
 
 #[test]

@@ -20,5 +20,5 @@ fn a_key_column_that_became_citext_is_refused_at_the_start_and_shown_by_doctor()
     assert_eq!(second.wait().code(), Some(1));
     assert!(second.stderr().contains(words), "{}", second.printed());
     // An instance that is already running stays ready.
-    app.stranger().get("/readyz").expect(200);
+    app.anonymous().get("/readyz").expect(200);
 }

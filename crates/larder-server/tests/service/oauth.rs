@@ -23,7 +23,7 @@ fn challenge(client: &Client, request: Request) -> (u16, String) {
 }
 
 fn the_issuer_is_the_installation_until_it_is_configured(app: &TestApp) {
-    app.stranger().get(DISCOVERY).refuses(404, "issuer_unset");
+    app.anonymous().get(DISCOVERY).refuses(404, "issuer_unset");
     let of_installation = claims(&app.admin());
     assert!(of_installation["iss"].as_str().unwrap().starts_with("urn:larder:"), "{of_installation}");
     assert_eq!(
@@ -39,7 +39,7 @@ fn a_configured_issuer_and_audience_are_those_of_tokens_and_of_discovery() {
     let admin = app.admin();
     let of_token = claims(&admin);
     assert_eq!((&of_token["iss"], &of_token["aud"]), (&json!(ISSUER), &json!("https://api.example.com")));
-    let metadata = app.stranger().get(DISCOVERY).expect(200).json();
+    let metadata = app.anonymous().get(DISCOVERY).expect(200).json();
     assert_eq!(metadata["issuer"], ISSUER);
     assert_eq!(metadata["jwks_uri"], format!("{ISSUER}/.well-known/jwks.json"));
     assert_eq!(metadata["introspection_endpoint"], format!("{ISSUER}{INTROSPECT}"));
@@ -57,7 +57,7 @@ fn the_document_is_found_where_the_issuer_says() {
         let stack = Stack::sqlite_memory().with_setting("LARDER_ISSUER", ISSUER);
         let app = stack.with_setting("LARDER_BASE_PATH", base).start();
         // The OpenAPI document has one of these paths alone, so the answer is not held against it.
-        let get = |path: &str| app.stranger().raw(Request::new("GET", path));
+        let get = |path: &str| app.anonymous().raw(Request::new("GET", path));
         for path in [format!("{DISCOVERY}/larder"), below] {
             assert_eq!(get(&path).expect(200).json()["issuer"], ISSUER, "{path}");
         }
@@ -83,25 +83,25 @@ fn an_issuer_that_contradicts_the_prefix_of_paths_is_refused_at_the_start() {
 }
 
 fn a_refusal_says_in_its_challenge_what_is_wrong_with_the_token(app: &TestApp) {
-    let (admin, stranger) = (app.admin(), app.stranger());
+    let (admin, anonymous) = (app.admin(), app.anonymous());
     let validate = || Request::new("GET", "/api/v1/auth/validate");
-    assert_eq!(challenge(&stranger, validate()), (401, "Bearer".to_owned()));
+    assert_eq!(challenge(&anonymous, validate()), (401, "Bearer".to_owned()));
     let invalid = (401, "Bearer error=\"invalid_token\"".to_owned());
     for token in ["junk", "lk_0000000000000000_x"] {
-        assert_eq!(challenge(&stranger.with_token(token), validate()), invalid);
+        assert_eq!(challenge(&anonymous.with_token(token), validate()), invalid);
     }
     let ended = app.user("ann");
     ended.post("/api/v1/auth/logout", &json!({})).expect(204);
     assert_eq!(challenge(&ended, validate()), invalid);
     let made = admin.make_key(&json!({ "name": "r", "scopes": ["read"] })).expect(201);
-    let reading = stranger.with_token(&made.field("key"));
+    let reading = anonymous.with_token(&made.field("key"));
     let create = Request::new("POST", "/api/v1/users").json(&json!({}));
     let insufficient = (403, "Bearer error=\"insufficient_scope\", scope=\"write\"".to_owned());
     assert_eq!(challenge(&reading, create), insufficient);
 }
 
 fn a_client_introspects_with_basic(app: &TestApp) {
-    let (admin, stranger) = (app.admin(), app.stranger());
+    let (admin, anonymous) = (app.admin(), app.anonymous());
     let made = admin.make_key(&json!({ "name": "rs", "scopes": ["introspect"] }));
     let (id, key) = (made.field("id"), made.field("key"));
     let basic = |path: &str, id: &str, key: &str| {
@@ -112,23 +112,23 @@ fn a_client_introspects_with_basic(app: &TestApp) {
             .header("content-type", "application/x-www-form-urlencoded")
             .bytes(form)
     };
-    let worth = stranger.send(basic(INTROSPECT, &id, &key)).expect(200).json();
+    let worth = anonymous.send(basic(INTROSPECT, &id, &key)).expect(200).json();
     assert_eq!((&worth["active"], &worth["sub"]), (&json!(true), &json!(admin.id)));
     let other = admin.make_key(&json!({ "name": "other" })).field("id");
     for (id, key) in
         [(id.as_str(), "wrong"), (&other, &key), ("", &key), (&id, admin.token.as_ref().unwrap())]
     {
         let refused = (401, "Basic realm=\"larder\"".to_owned());
-        assert_eq!(challenge(&stranger, basic(INTROSPECT, id, key)), refused, "{id}");
+        assert_eq!(challenge(&anonymous, basic(INTROSPECT, id, key)), refused, "{id}");
     }
     // Basic is for clients at introspection, and no way in anywhere else.
     let elsewhere = Request::new("GET", "/api/v1/users/me");
     let elsewhere =
         elsewhere.header("authorization", &format!("Basic {}", STANDARD.encode(format!("{id}:{key}"))));
-    stranger.send(elsewhere.clone()).refuses(401, "credential_missing");
+    anonymous.send(elsewhere.clone()).refuses(401, "credential_missing");
     // A scheme of a proxy in front does not hide the key in its own header.
     let reading = admin.make_key(&json!({ "name": "r", "scopes": ["read"] })).field("key");
-    stranger.send(elsewhere.header("x-api-key", &reading)).expect(200);
+    anonymous.send(elsewhere.header("x-api-key", &reading)).expect(200);
 }
 
 on_stacks!(

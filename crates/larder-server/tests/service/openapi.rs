@@ -3,8 +3,8 @@
 use crate::support::app::{TestApp, on_both_databases};
 
 fn the_document_and_its_page_are_served_from_the_binary(app: &TestApp) {
-    let stranger = app.stranger();
-    let document = stranger.get("/openapi.json").expect(200).json();
+    let anonymous = app.anonymous();
+    let document = anonymous.get("/openapi.json").expect(200).json();
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document["paths"]["/api/v1/users/{id}"]["get"]["responses"]["200"].is_object(), "{document}");
     let of =
@@ -63,17 +63,17 @@ fn the_document_and_its_page_are_served_from_the_binary(app: &TestApp) {
         }
     }
 
-    let page = stranger.get("/docs/").expect(200);
+    let page = anonymous.get("/docs/").expect(200);
     let policy = page.header("content-security-policy").unwrap().to_owned();
     assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");
     let foreign = ["src=\"http", "href=\"http", "src=\"//", "href=\"//"];
     assert!(foreign.iter().all(|link| !page.text().contains(link)), "{}", page.text());
-    let start = stranger.get("/docs/swagger-initializer.js").expect(200);
+    let start = anonymous.get("/docs/swagger-initializer.js").expect(200);
     assert!(start.text().contains("/openapi.json"), "{}", start.text());
 }
 
 fn the_document_is_complete_and_says_the_same_thing_the_same_way(app: &TestApp) {
-    let document = app.stranger().get("/openapi.json").expect(200).json();
+    let document = app.anonymous().get("/openapi.json").expect(200).json();
     let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     let mut used = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -28,7 +28,7 @@ fn a_secret_ends_before_the_line_that_it_came_with() {
     let stack = Stack::sqlite_memory()
         .with_setting("LARDER_SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
     let app = stack.with_setting("LARDER_ADMIN_PASSWORD", &format!("{ADMIN_PASSWORD}\r\n")).start();
-    app.stranger()
+    app.anonymous()
         .post("/api/v1/auth/login", &json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD }))
         .expect(200);
 }
@@ -40,7 +40,7 @@ fn a_key_for_metrics_reads_nothing_else_and_metrics_describe_the_process() {
     let body = json!({ "name": "prometheus", "scopes": ["metrics"] });
     ann.post("/api/v1/users/me/api-keys", &body).expect(403);
     let key = admin.make_key(&body).expect(201).field("key");
-    let scraper = app.stranger().with_token(&key);
+    let scraper = app.anonymous().with_token(&key);
     scraper.get("/api/v1/users/me").refuses(403, "scope_missing");
     let scraped = scraper.get("/metrics").expect(200);
     let figure = |name: &str| -> f64 {
@@ -58,7 +58,7 @@ fn a_key_for_metrics_reads_nothing_else_and_metrics_describe_the_process() {
 #[test]
 fn a_log_in_a_file_has_no_colours_and_is_json_if_that_is_set() {
     let app = Stack::sqlite_memory().with_setting("LARDER_LOG_FORMAT", "json").start();
-    let answer = app.stranger().get("/nowhere").expect(404);
+    let answer = app.anonymous().get("/nowhere").expect(404);
     let id = answer.header("x-request-id").unwrap().to_owned();
     let log = app.larder.stderr();
     let complete = log.rsplit_once('\n').unwrap().0;
@@ -106,7 +106,7 @@ fn a_hangup_stops_the_service_unless_it_was_started_to_outlive_one() {
     eventually("it listens", || TcpStream::connect(address).is_ok());
     let id = Pid::from_child(&child);
     kill_process(id, Signal::HUP).unwrap();
-    assert_eq!(Client::stranger(address).get("/livez").status, 200, "it goes on");
+    assert_eq!(Client::anonymous(address).get("/livez").status, 200, "it goes on");
     kill_process(id, Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
 }

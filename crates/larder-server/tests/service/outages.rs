@@ -49,10 +49,10 @@ fn while_redis_hangs_writes_are_queued_and_own_writes_seen(app: &TestApp) {
     }
     in_time("a login", || {
         let credentials = json!({ "username": "ann3", "password": crate::support::app::PASSWORD });
-        app.stranger().post("/api/v1/auth/login", &credentials)
+        app.anonymous().post("/api/v1/auth/login", &credentials)
     })
     .expect(200);
-    let ready = in_time("readiness", || app.stranger().get("/readyz")).expect(200).json();
+    let ready = in_time("readiness", || app.anonymous().get("/readyz")).expect(200).json();
     assert_eq!((&ready["status"], &ready["cache"]), (&json!("ready"), &json!("degraded")));
     // The other instance's validity ends by itself, because a heartbeat that gets no reply does not extend it.
     eventually("the other instance stops trusting its memory", || bio(&there) == "hung 3");
@@ -66,7 +66,7 @@ fn while_redis_hangs_writes_are_queued_and_own_writes_seen(app: &TestApp) {
     });
     let last = bio(&ann);
     eventually("the other instance uses it again", || {
-        second.stranger().get("/readyz").expect(200).json()["cache"] == "working"
+        second.anonymous().get("/readyz").expect(200).json()["cache"] == "working"
     });
     assert_eq!(there.get("/api/v1/users/me?consistency=fresh").expect(200).field("bio"), last);
     eventually("memory answers again", || {
@@ -86,7 +86,7 @@ fn a_token_ended_while_redis_hangs_is_refused_on_this_instance(app: &TestApp) {
     app.stack.redis().resume().unwrap();
     eventually("Redis is used again", || {
         assert_eq!(ann.validate(), 401);
-        app.stranger().get("/readyz").expect(200).json()["cache"] == "working"
+        app.anonymous().get("/readyz").expect(200).json()["cache"] == "working"
     });
     assert_eq!(ann.validate(), 401);
 }
@@ -106,10 +106,10 @@ fn without_a_database_the_service_lives_but_is_not_ready() {
         ann.get("/api/v1/users/me").expect(200).header("cache-status") == Some(memory)
     });
     drop(server);
-    eventually("it is not ready", || app.stranger().get("/readyz").status == 503);
-    let answer = app.stranger().get("/readyz").expect(503);
+    eventually("it is not ready", || app.anonymous().get("/readyz").status == 503);
+    let answer = app.anonymous().get("/readyz").expect(503);
     assert_eq!(answer.header("retry-after"), Some("1"));
-    app.stranger().get("/livez").expect(200);
+    app.anonymous().get("/livez").expect(200);
     assert_eq!(ann.get("/api/v1/users/me").expect(200).header("cache-status"), Some(memory));
     let start = Instant::now();
     for request in [
@@ -122,7 +122,7 @@ fn without_a_database_the_service_lives_but_is_not_ready() {
     }
     assert!(start.elapsed() < BOUNDED * 4, "four requests took {:?}", start.elapsed());
     let credentials = json!({ "username": "ann", "password": crate::support::app::PASSWORD });
-    app.stranger().post("/api/v1/auth/login", &credentials).expect(503);
+    app.anonymous().post("/api/v1/auth/login", &credentials).expect(503);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_redis_that_is_away_from_the_start_fails_no_request() {
     let absent = format!("redis://127.0.0.1:{}/0", free_port().unwrap());
     let app = Stack::sqlite_memory().with_redis_at(absent).start();
     let ann = app.user("ann");
-    assert_eq!(app.stranger().get("/readyz").expect(200).json()["cache"], "degraded");
+    assert_eq!(app.anonymous().get("/readyz").expect(200).json()["cache"], "degraded");
     let written = in_time("a write", || ann.patch("/api/v1/users/me", &json!({ "bio": "alone" })));
     assert_eq!(written.expect(200).header("cache-invalidation"), Some("queued"));
     assert_eq!(bio(&ann), "alone");

@@ -33,7 +33,7 @@ fn a_hash_of_another_system_logs_in_once_and_is_replaced() {
         let sql = format!("UPDATE credentials SET password_hash = '{hash}' WHERE user_id = '{}'", ann.id);
         app.stack.sql(&sql);
         let wrong = json!({ "username": "ann", "password": "correct house battery" });
-        app.stranger().post("/api/v1/auth/login", &wrong).expect(401);
+        app.anonymous().post("/api/v1/auth/login", &wrong).expect(401);
         assert_eq!(app.again("ann").validate(), 200, "{hash}");
         let stored =
             app.stack.sql(&format!("SELECT password_hash FROM credentials WHERE user_id = '{}'", ann.id));
@@ -56,7 +56,7 @@ fn a_hash_over_the_bound_logs_in_no_user_and_is_logged_once() {
     ));
     let login = json!({ "username": "ann", "password": "correct horse battery" });
     for _ in 0..2 {
-        app.stranger().post("/api/v1/auth/login", &login).expect(401);
+        app.anonymous().post("/api/v1/auth/login", &login).expect(401);
     }
     assert_eq!([app.again("bob").validate(), bob.validate()], [200; 2]);
     let printed = app.larder.printed();
@@ -71,7 +71,7 @@ fn what_everybody_guesses_first_is_refused() {
     let register = |password: &str| {
         let body = json!({ "email": "bea.long@example.com", "username": "bea-the-long", "phone": "+12425550123",
                            "password": password });
-        app.stranger().post("/api/v1/auth/register", &body)
+        app.anonymous().post("/api/v1/auth/register", &body)
     };
     for password in [
         "qwertyuiop",

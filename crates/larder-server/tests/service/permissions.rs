@@ -33,7 +33,7 @@ fn permissions_are_granted_by_those_who_manage_and_never_to_oneself(app: &TestAp
         assert_eq!(names(client, &ann), ["points.write", "rooms.clean-2"]);
     }
     bob.get(&format!("{}/permissions", ann.path())).expect(403);
-    app.stranger().get(&format!("{}/permissions", ann.path())).expect(401);
+    app.anonymous().get(&format!("{}/permissions", ann.path())).expect(401);
     for (client, target, status) in [
         (&ann, &ann, 403),
         (&ann, &bob, 403),
@@ -41,7 +41,7 @@ fn permissions_are_granted_by_those_who_manage_and_never_to_oneself(app: &TestAp
         (&helper, &admin, 403),
         (&helper, &other, 200),
         (&admin, &admin, 200),
-        (&app.stranger(), &ann, 401),
+        (&app.anonymous(), &ann, 401),
     ] {
         assert_eq!(client.grant(target, "audit.read").status, status);
         let status = if status == 200 { 204 } else { status };

@@ -92,8 +92,8 @@ fn points_are_booked_by_those_who_may_and_never_for_oneself(app: &TestApp) {
     helper.post(&points(&admin), &booking(1, "h2")).expect(403);
     bob.post(&points(&ann), &booking(1, "b1")).expect(403);
     bob.get(&points(&ann)).expect(403);
-    app.stranger().post(&points(&ann), &booking(1, "s1")).expect(401);
-    app.stranger().get("/api/v1/leaderboard").expect(401);
+    app.anonymous().post(&points(&ann), &booking(1, "s1")).expect(401);
+    app.anonymous().get("/api/v1/leaderboard").expect(401);
 
     admin.grant(&bob, "points.write").expect(200);
     bob.post(&points(&ann), &booking(1, "b1")).expect(201);

@@ -103,7 +103,7 @@ fn parts_are_for_oneself_and_for_those_who_manage_one(app: &TestApp) {
     admin.patch(&ann.path(), &json!({ "external_id": "5779356081", "bio": "sails" })).expect(200);
     for name in ["preferences", "languages", "accessibility", "interests", "full-profile"] {
         let path = format!("{}/{name}", ann.path());
-        app.stranger().get(&path).expect(401);
+        app.anonymous().get(&path).expect(401);
         bea.get(&path).expect(403);
         helper.get(&path).expect(200);
         ann.get(&path).expect(200);

@@ -166,7 +166,7 @@ fn each_route_has_its_own_limit_for_bodies() {
         let (path, form) = ("/api/v1/auth/revoke", "application/x-www-form-urlencoded");
         let long = format!("token={}", "x".repeat(16 << 10));
         let refused =
-            app.stranger().send(Request::new("POST", path).header("content-type", form).bytes(long));
+            app.anonymous().send(Request::new("POST", path).header("content-type", form).bytes(long));
         let detail = refused.expect(413).field("detail");
         assert!(detail.contains("16 KiB (16384 bytes)"), "{detail}");
     };

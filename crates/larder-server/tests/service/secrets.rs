@@ -25,7 +25,7 @@ fn used_secrets(app: &TestApp, ann: &Client) -> Vec<String> {
     let confirmed = ann.post("/api/v1/auth/totp/confirm", &code).expect(200).json();
     let recovery = confirmed["recovery_codes"][0].as_str().unwrap().to_owned();
     let login = json!({ "username": "ann", "password": PASSWORD, "recovery_code": recovery });
-    let granted = app.stranger().post("/api/v1/auth/login", &login).expect(200);
+    let granted = app.anonymous().post("/api/v1/auth/login", &login).expect(200);
     let (access, refresh) = (granted.field("access_token"), granted.field("refresh_token"));
     let admin = app.admin();
     for token in [&access, &refresh, &key] {
@@ -35,7 +35,7 @@ fn used_secrets(app: &TestApp, ann: &Client) -> Vec<String> {
     let private = app.stack.sql("SELECT private_key FROM signing_keys WHERE retired_at IS NULL");
     let password_hash =
         app.stack.sql(&format!("SELECT password_hash FROM credentials WHERE user_id = '{}'", ann.id));
-    app.stranger().token_form("/api/v1/auth/revoke", &refresh).expect(200);
+    app.anonymous().token_form("/api/v1/auth/revoke", &refresh).expect(200);
     let bare: String = recovery.chars().filter(|letter| *letter != '-').collect();
     let mut secrets = vec![key, hash, enrolled.field("secret"), raw, recovery, bare, access, refresh];
     secrets.extend([private, password_hash, PASSWORD.to_owned(), ADMIN_PASSWORD.to_owned()]);
@@ -90,7 +90,7 @@ fn no_client_sets_protected_fields(app: &TestApp) {
         let refused = |status: u16| assert!(status == 422 || status == 403, "{name}: {status}");
         let mut register = json!({ "email": "eve@example.com", "username": "eve", "password": PASSWORD });
         register[name] = value.clone();
-        refused(app.stranger().post("/api/v1/auth/register", &register).status);
+        refused(app.anonymous().post("/api/v1/auth/register", &register).status);
         refused(ann.patch("/api/v1/users/me", &json!({ *name: value })).status);
         let mut put = json!({ "email": "ann@example.com", "username": "ann" });
         put[name] = value.clone();
@@ -100,7 +100,7 @@ fn no_client_sets_protected_fields(app: &TestApp) {
         refused(ann.make_key(&key).status);
         let mut login = json!({ "username": "ann", "password": PASSWORD });
         login[name] = value.clone();
-        refused(app.stranger().post("/api/v1/auth/login", &login).status);
+        refused(app.anonymous().post("/api/v1/auth/login", &login).status);
     }
     assert_eq!(ann.get("/api/v1/users/me").json(), before);
     assert_eq!(app.admin().lookup(&json!({ "username": "eve" })).status, 404);

@@ -12,7 +12,7 @@ use crate::support::within;
 const BOUND: Duration = Duration::from_secs(4);
 
 fn refresh(app: &TestApp, token: &str) -> Answer {
-    app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": token }))
+    app.anonymous().post("/api/v1/auth/refresh", &json!({ "refresh_token": token }))
 }
 
 fn sessions(client: &Client) -> Vec<Value> {

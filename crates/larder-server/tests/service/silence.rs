@@ -44,7 +44,7 @@ fn bio(client: &Client) -> serde_json::Value {
 
 /// Returns the public health.
 fn health(app: &TestApp) -> serde_json::Value {
-    app.stranger().get("/api/v1/cache/health").json()
+    app.anonymous().get("/api/v1/cache/health").json()
 }
 
 /// Waits, within the bound, until the cache is degraded; the public health names the cause, the admins' health the

@@ -215,7 +215,7 @@ fn a_flood_of_unknown_fields_costs_no_more_than_is_reported() {
     // Without a credential, so many fields are never read.
     let request = crate::support::client::Request::new("POST", "/api/v1/auth/login");
     let request = request.header("content-type", "application/json").bytes(fields(80_000));
-    app.stranger().send(request).refuses(413, "body_too_large");
+    app.anonymous().send(request).refuses(413, "body_too_large");
 }
 
 /// A rolling update: the service is not ready at once, and answers new connections until the delay is over.
@@ -227,7 +227,7 @@ fn a_stopping_service_is_unready_first_and_accepts_for_a_while() {
     // speed.
     let mut app = start("3600");
     app.user("ann");
-    app.stranger().get("/readyz").expect(200);
+    app.anonymous().get("/readyz").expect(200);
     // A proxy's connection, which it would keep.
     let (mut kept, mut received) = (connect(app.address), String::new());
     app.larder.signal(Signal::TERM);
@@ -235,8 +235,8 @@ fn a_stopping_service_is_unready_first_and_accepts_for_a_while() {
     kept.write_all(b"GET /livez HTTP/1.1\r\nhost: larder\r\n\r\n").unwrap();
     kept.read_to_string(&mut received).unwrap();
     assert!(received.to_lowercase().contains("\r\nconnection: close\r\n"), "{received}");
-    app.stranger().get("/readyz").refuses(503, "stopping");
-    app.stranger()
+    app.anonymous().get("/readyz").refuses(503, "stopping");
+    app.anonymous()
         .post("/api/v1/auth/login", &json!({ "username": "ann", "password": PASSWORD }))
         .expect(200);
     assert_eq!(app.larder.stop(Signal::TERM).code(), Some(0), "{}", app.larder.printed());

@@ -37,9 +37,9 @@ fn a_generated_password_is_printed_once_and_works() {
     assert!(password.len() >= 20, "too short to resist guessing");
     let login = |address| {
         let body = json!({ "email": email, "password": password });
-        let granted = Client::stranger(address).post("/api/v1/auth/login", &body).expect(200);
+        let granted = Client::anonymous(address).post("/api/v1/auth/login", &body).expect(200);
         let token = granted.field("access_token");
-        Client::stranger(address).with_token(&token).get("/api/v1/auth/validate").expect(200).field("role")
+        Client::anonymous(address).with_token(&token).get("/api/v1/auth/validate").expect(200).field("role")
     };
     assert_eq!(login(address(&mut first)), "superadmin");
     assert!(first.stop(Signal::TERM).success());
@@ -63,10 +63,10 @@ fn a_chosen_password_is_not_printed_and_later_ones_change_nothing() {
         ("LARDER_ADMIN_PASSWORD", "another password"),
     ];
     let mut second = serve(&std::env::temp_dir(), &settings);
-    let stranger = Client::stranger(address(&mut second));
+    let anonymous = Client::anonymous(address(&mut second));
     assert!(!second.stdout().contains("superadmin"));
     let login = |email: &str, password: &str| {
-        stranger.post("/api/v1/auth/login", &json!({ "email": email, "password": password })).status
+        anonymous.post("/api/v1/auth/login", &json!({ "email": email, "password": password })).status
     };
     assert_eq!(login("other@example.com", "another password"), 401);
     assert_eq!(login(ADMIN_EMAIL, ADMIN_PASSWORD), 200);
@@ -116,8 +116,8 @@ fn a_setting_that_cannot_be_used_is_named_without_its_secret() {
 fn without_any_setting_the_folder_for_the_database_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let mut larder = serve(folder.path(), &[]);
-    let stranger = Client::stranger(address(&mut larder));
-    assert_eq!(stranger.get("/readyz").expect(200).json()["cache"], "memory-only");
+    let anonymous = Client::anonymous(address(&mut larder));
+    assert_eq!(anonymous.get("/readyz").expect(200).json()["cache"], "memory-only");
     assert!(folder.path().join("data/larder.db").is_file());
     assert!(larder.line("First superadmin: ").starts_with("admin@localhost with password "));
 }

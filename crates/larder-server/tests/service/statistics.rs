@@ -68,7 +68,7 @@ fn statistics_are_for_admins_and_show_each_what_it_may_see(app: &TestApp) {
     let (admin, chief, ann) = (app.admin(), app.user_with_role("chief", "admin"), app.user("ann"));
     for path in [STATISTICS, DASHBOARD] {
         ann.get(path).expect(403);
-        app.stranger().get(path).expect(401);
+        app.anonymous().get(path).expect(401);
         chief.get(&format!("{path}?consistency=fresh")).expect(200);
         chief.get(&format!("{path}?consistency=strong")).complains_about(422, &["consistency"]);
     }
@@ -203,7 +203,7 @@ fn idle_sessions_do_not_count_as_live() {
         };
         assert_eq!(shown(), [json!(2), json!(2)]);
         let body = json!({ "refresh_token": used.refresh_token });
-        app.stranger().post("/api/v1/auth/refresh", &body).expect(200);
+        app.anonymous().post("/api/v1/auth/refresh", &body).expect(200);
         eventually("the other session is idle", || shown() == [json!(1), json!(1)]);
         assert_eq!(shown(), [json!(1), json!(1)]);
         let listed = ann.get("/api/v1/users/me/sessions").expect(200).json();

@@ -184,7 +184,7 @@ fn requests_in_flight_are_answered_and_no_others_begun(stack: Stack) {
     let ann = app.user("ann");
     let (address, token, going) = (app.address, ann.token.clone().unwrap(), AtomicUsize::new(0));
     // Another thread reads the log in order, so the line of this last request shows that all earlier lines are read.
-    app.stranger().get("/livez").expect(200);
+    app.anonymous().get("/livez").expect(200);
     let is_last = |line: &str| line.contains("/livez") && line.contains("finished processing request");
     eventually("the log has a line for each request so far", || app.larder.printed().lines().any(is_last));
     let before = (begun(&app), names(&app));
@@ -254,7 +254,7 @@ fn a_connection_that_was_just_opened_may_send_its_first_request() {
     // On a busy machine this can take longer than the second that such a connection has.
     let is_in_time = || {
         let mut app = Stack::sqlite_memory().start();
-        app.stranger().get("/livez").expect(200);
+        app.anonymous().get("/livez").expect(200);
         let (opened, mut client) = (Instant::now(), Line::open(app.address).unwrap());
         app.larder.signal(Signal::TERM);
         within(Duration::from_secs(5), "the port is closed", || Line::open(app.address).is_none());

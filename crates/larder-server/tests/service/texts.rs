@@ -64,10 +64,10 @@ fn a_name_is_visible_and_turns_no_text(app: &TestApp) {
 }
 
 fn an_identifier_is_read_alike_everywhere(app: &TestApp) {
-    let (admin, stranger) = (app.admin(), app.stranger());
+    let (admin, anonymous) = (app.admin(), app.anonymous());
     let body =
         json!({ "email": "\u{feff} Ann@Example.com ", "username": " Ａnn\u{200b}", "password": PASSWORD });
-    let ann = stranger.post("/api/v1/auth/register", &body).expect(201).json();
+    let ann = anonymous.post("/api/v1/auth/register", &body).expect(201).json();
     assert_eq!((&ann["email"], &ann["username"]), (&json!("ann@example.com"), &json!("ann")));
     let path = format!("/api/v1/users/{}", ann["id"].as_str().unwrap());
     let change =
@@ -82,7 +82,7 @@ fn an_identifier_is_read_alike_everywhere(app: &TestApp) {
         assert_eq!(admin.lookup(&login).expect(200).json()["id"], ann["id"], "{login}");
         let mut login = login;
         login["password"] = json!(PASSWORD);
-        stranger.post("/api/v1/auth/login", &login).expect(200);
+        anonymous.post("/api/v1/auth/login", &login).expect(200);
     }
     // Look-alikes are other names, and refused rather than taken for the same.
     for (field, value) in
@@ -90,10 +90,10 @@ fn an_identifier_is_read_alike_everywhere(app: &TestApp) {
     {
         let mut body = json!({ "email": "new@example.com", "username": "new", "password": PASSWORD });
         body[field] = json!(value);
-        stranger.post("/api/v1/auth/register", &body).complains_about(422, &[field]);
+        anonymous.post("/api/v1/auth/register", &body).complains_about(422, &[field]);
     }
     let taken = json!({ "email": "Ann@EXAMPLE.com", "username": "other", "password": PASSWORD });
-    stranger.post("/api/v1/auth/register", &taken).complains_about(409, &["email"]);
+    anonymous.post("/api/v1/auth/register", &taken).complains_about(409, &["email"]);
 }
 
 fn a_number_is_one_that_its_country_can_have(app: &TestApp) {
@@ -106,7 +106,7 @@ fn a_number_is_one_that_its_country_can_have(app: &TestApp) {
     let old = json!({ "phone": "+999 1234 5678" });
     assert_eq!(admin.lookup(&old).expect(200).json()["id"], bob.id);
     let login = json!({ "phone": "+99912345678", "password": PASSWORD });
-    app.stranger().post("/api/v1/auth/login", &login).expect(200);
+    app.anonymous().post("/api/v1/auth/login", &login).expect(200);
     admin.patch(&bob.path(), &json!({ "full_name": "Bob" })).expect(200);
 }
 

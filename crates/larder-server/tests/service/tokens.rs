@@ -32,7 +32,7 @@ fn introspection_reports_to_admins_whether_a_token_is_valid_now(app: &TestApp) {
 
     // A client without the right learns nothing; an API key needs the scope `introspect`.
     ann.token_form(INTROSPECT, &access).expect(403);
-    app.stranger().token_form(INTROSPECT, &access).expect(401);
+    app.anonymous().token_form(INTROSPECT, &access).expect(401);
     ann.make_key(&json!({ "name": "x", "scopes": ["introspect"] })).expect(403);
     let asking = admin.with_token(&api_key(&admin, &json!(["introspect"])));
     assert_eq!(introspected(&asking, &access), worth);
@@ -56,16 +56,16 @@ fn introspection_reports_to_admins_whether_a_token_is_valid_now(app: &TestApp) {
 }
 
 fn the_holder_of_a_token_may_revoke_it(app: &TestApp) {
-    let revoke = |token: &str| app.stranger().token_form(REVOKE, token).expect(200);
+    let revoke = |token: &str| app.anonymous().token_form(REVOKE, token).expect(200);
     let by_access = app.user("ann");
     let (by_refresh, stays) = (app.again("ann"), app.again("ann"));
     let key = api_key(&stays, &json!(["read"]));
-    let with_key = app.stranger().with_token(&key);
+    let with_key = app.anonymous().with_token(&key);
     assert_eq!([by_access.validate(), by_refresh.validate(), with_key.validate()], [200; 3]);
     revoke(by_access.token.as_ref().unwrap());
     assert_eq!(by_access.validate(), 401);
     let refresh = json!({ "refresh_token": by_access.refresh_token });
-    app.stranger().post("/api/v1/auth/refresh", &refresh).expect(401);
+    app.anonymous().post("/api/v1/auth/refresh", &refresh).expect(401);
     revoke(&by_refresh.refresh_token);
     assert_eq!([by_refresh.validate(), stays.validate(), with_key.validate()], [401, 200, 200]);
     revoke(&format!("{}{}", &key[..40], "A".repeat(23)));
@@ -76,7 +76,7 @@ fn the_holder_of_a_token_may_revoke_it(app: &TestApp) {
         assert_eq!(revoke(unknown).header("cache-invalidation"), Some("sent"));
     }
     let twice = Request::new("POST", REVOKE).header("content-type", "application/x-www-form-urlencoded");
-    app.stranger().send(twice.bytes("token=a&token=b")).expect(400);
+    app.anonymous().send(twice.bytes("token=a&token=b")).expect(400);
 }
 
 /// The service accepts each kind of token only in its own place.
@@ -84,12 +84,12 @@ fn no_token_passes_for_another_kind(app: &TestApp) {
     let ann = app.user("ann");
     let (access, key) = (ann.token.clone().unwrap(), api_key(&ann, &json!(["read", "write"])));
     let refreshed =
-        |token: &str| app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": token })).status;
+        |token: &str| app.anonymous().post("/api/v1/auth/refresh", &json!({ "refresh_token": token })).status;
     assert_eq!([refreshed(&access), refreshed(&key)], [422, 401], "too long for one, and unknown");
     assert_eq!(ann.with_token(&ann.refresh_token).validate(), 401);
     assert_eq!(ann.with_token(&format!("lk_{}", ann.refresh_token)).validate(), 401);
     let by_header = |value: &str| {
-        app.stranger().send(Request::new("GET", "/api/v1/auth/validate").header("x-api-key", value)).status
+        app.anonymous().send(Request::new("GET", "/api/v1/auth/validate").header("x-api-key", value)).status
     };
     assert_eq!([by_header(&key), by_header(&ann.refresh_token)], [200, 401]);
     // The `authorization` header takes precedence over `x-api-key`, even if its token is invalid.

@@ -42,7 +42,7 @@ fn enabled(client: &Client) -> (Authenticator, Vec<String>) {
 fn login(app: &TestApp, name: &str, more: Value) -> Answer {
     let mut body = json!({ "username": name, "password": PASSWORD });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    app.stranger().post("/api/v1/auth/login", &body)
+    app.anonymous().post("/api/v1/auth/login", &body)
 }
 
 fn a_second_factor_is_required_and_no_code_is_accepted_twice(app: &TestApp) {
@@ -64,7 +64,7 @@ fn a_second_factor_is_required_and_no_code_is_accepted_twice(app: &TestApp) {
 
     login(app, "ann", json!({})).complains_about(401, &["totp_code"]);
     let other = json!({ "username": "ann", "password": "wrong horse battery" });
-    let wrong = app.stranger().post("/api/v1/auth/login", &other).expect(401).json();
+    let wrong = app.anonymous().post("/api/v1/auth/login", &other).expect(401).json();
     assert_eq!(
         wrong["errors"],
         Value::Null,
@@ -210,7 +210,7 @@ fn the_key_of_the_settings_is_replaced_step_by_step() {
         assert_eq!(app.stack.sql("SELECT secret FROM totp") == sealed, nth == 1, "step {nth}");
         if nth == steps.len() {
             let body = json!({ "username": "ann", "password": PASSWORD, "totp_code": phone.code(1) });
-            Client::stranger(address).post("/api/v1/auth/login", &body).expect(200);
+            Client::anonymous(address).post("/api/v1/auth/login", &body).expect(200);
         }
     }
 }
@@ -227,7 +227,7 @@ fn secrets_from_before_the_key_are_sealed_at_the_next_start() {
     let address = other.line("Listening on http://").parse().unwrap();
     assert!(app.stack.sql("SELECT secret FROM totp").starts_with("sealed."));
     let body = json!({ "username": "ann", "password": PASSWORD, "totp_code": phone.code(1) });
-    Client::stranger(address).post("/api/v1/auth/login", &body).expect(200);
+    Client::anonymous(address).post("/api/v1/auth/login", &body).expect(200);
 }
 
 /// Until it has a second factor, a user that has to have one may enroll and log out, and nothing else.

@@ -67,7 +67,7 @@ fn an_address_that_was_set_without_a_password_gets_no_reset() {
         key.patch(&ann.path(), &email("typo@example.com")).expect(200);
         ann.patch(&ann.path(), &ann.confirmed(&email("ann@example.org"))).expect(200);
         let token = asked(server, app, "ann@example.org");
-        app.stranger().post(RESET, &reset(&token, NEW)).expect(204);
+        app.anonymous().post(RESET, &reset(&token, NEW)).expect(204);
         assert_eq!(withheld(app).len(), ways.len() + 1);
     });
 }
@@ -81,7 +81,7 @@ fn a_user_without_a_password_gets_its_first_one_at_its_present_address() {
         let path = format!("/api/v1/users/{}", user["id"].as_str().unwrap());
         key_of(&admin).patch(&path, &email("bea@example.org")).expect(200);
         let token = asked(server, app, "bea@example.org");
-        app.stranger().post(RESET, &reset(&token, NEW)).expect(204);
+        app.anonymous().post(RESET, &reset(&token, NEW)).expect(204);
         app.login(&json!({ "email": "bea@example.org", "password": NEW }));
     });
 }

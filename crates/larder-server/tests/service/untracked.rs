@@ -33,7 +33,7 @@ impl Bed {
             .with_setting("REDIS_POOL_TIMEOUT", timeout)
             .start();
         eventually("Redis is used", || {
-            app.stranger().get("/readyz").expect(200).json()["cache"] == "working"
+            app.anonymous().get("/readyz").expect(200).json()["cache"] == "working"
         });
         Self { app, proxy, redis }
     }
@@ -100,12 +100,12 @@ fn two_hundred_anonymous_requests_at_once_cost_redis_few_questions() {
     let (before, began) = (pings(&bed.redis), Instant::now());
     let strangers: Vec<_> = (0..200)
         .map(|nth| {
-            let stranger = bed.app.stranger();
-            thread::spawn(move || stranger.get(PUBLIC[nth % PUBLIC.len()]).expect(200).json())
+            let anonymous = bed.app.anonymous();
+            thread::spawn(move || anonymous.get(PUBLIC[nth % PUBLIC.len()]).expect(200).json())
         })
         .collect();
-    for stranger in strangers {
-        let health = stranger.join().unwrap();
+    for anonymous in strangers {
+        let health = anonymous.join().unwrap();
         let age = health.get("age_ms").map_or(0.0, |age| age.as_f64().unwrap());
         assert!((0.0..=500.0).contains(&age), "{health}");
     }
@@ -119,7 +119,7 @@ fn two_hundred_anonymous_requests_at_once_cost_redis_few_questions() {
 fn no_anonymous_request_gets_an_answer_older_than_promised() {
     let bed = Bed::new("10", "5.0");
     let clients = || {
-        let health = bed.app.stranger().get("/v1.0/cache/health").expect(200).json();
+        let health = bed.app.anonymous().get("/v1.0/cache/health").expect(200).json();
         health["cache_info"]["connected_clients"].as_u64().unwrap()
     };
     let before = clients();

@@ -33,14 +33,14 @@ fn an_admin_creates_users_with_role_state_and_external_id(app: &TestApp) {
     assert_eq!(admin.get(path).expect(200).json(), user);
 
     let login = |name: &str| json!({ "username": name, "password": PASSWORD });
-    app.stranger().post("/api/v1/auth/login", &login("ann")).expect(401);
+    app.anonymous().post("/api/v1/auth/login", &login("ann")).expect(401);
     let body = json!({ "email": "b@example.com", "username": "bea", "password": PASSWORD });
     admin.post("/api/v1/users", &body).expect(201);
     assert_eq!(app.login(&login("bea")).validate(), 200);
     let asleep =
         json!({ "email": "c@example.com", "username": "cyd", "password": PASSWORD, "is_active": false });
     assert_eq!(admin.post("/api/v1/users", &asleep).expect(201).json()["is_active"], false);
-    app.stranger().post("/api/v1/auth/login", &login("cyd")).expect(403);
+    app.anonymous().post("/api/v1/auth/login", &login("cyd")).expect(403);
 
     admin
         .post("/api/v1/users", &json!({ "role": "king" }))

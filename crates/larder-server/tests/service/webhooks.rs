@@ -191,7 +191,7 @@ fn a_message_is_signed_and_repeated_under_its_id_until_it_is_taken() {
     assert_eq!((&data["user_id"], &data["email"]), (&json!(ann.id), &json!("ann@example.com")));
     let token = data["token"].as_str().unwrap();
     assert_eq!(data["link"], json!(format!("https://app.example/confirm/{token}")));
-    app.stranger().post("/api/v1/auth/email/confirm", &json!({ "token": token })).expect(204);
+    app.anonymous().post("/api/v1/auth/email/confirm", &json!({ "token": token })).expect(204);
     assert_eq!(ann.get("/api/v1/users/me").json()["email_verified"], json!(true));
     eventually("it is logged as sent", || app.larder.printed().contains("a mail was sent"));
     assert_eq!(receiver.inbox.messages().len(), 3, "it is taken once");
@@ -226,7 +226,7 @@ fn a_message_that_the_application_refuses_is_given_up() {
     let receiver = Receiver::start(&[410]);
     let app = receiver.app();
     let ann = app.user("ann");
-    app.stranger().post("/api/v1/auth/password/forgot", &json!({ "email": "ann@example.com" })).expect(202);
+    app.anonymous().post("/api/v1/auth/password/forgot", &json!({ "email": "ann@example.com" })).expect(202);
     eventually("it is given up", || {
         let log = app.larder.printed();
         log.lines().any(|line| {

@@ -52,7 +52,7 @@ async fn a_change_of_nothing_succeeds(bed: &Bed) {
 async fn a_change_is_refused_if_its_condition_fails(bed: &Bed) {
     let store = &bed.store;
     let user = bed.user("ann").await;
-    let conflict = Updated::VersionConflict { current: 1 };
+    let conflict = Updated::VersionMismatch { current: 1 };
     assert_eq!(
         tx(store).await.update_user(user.id, &bio("x"), Some(Expected::Version(7))).await.unwrap(),
         conflict
@@ -63,7 +63,7 @@ async fn a_change_is_refused_if_its_condition_fails(bed: &Bed) {
     ));
     assert_eq!(
         tx(store).await.delete_user(user.id, Some(Expected::Version(1))).await.unwrap(),
-        Deleted::VersionConflict { current: 2 }
+        Deleted::VersionMismatch { current: 2 }
     );
     let nobody = UserId::generate();
     assert_eq!(tx(store).await.update_user(nobody, &bio("x"), None).await.unwrap(), Updated::NotFound);
@@ -91,7 +91,7 @@ async fn a_change_needs_the_role_and_external_id_that_were_judged(bed: &Bed) {
         [(6, "role = 'admin'", "role = 'user'"), (8, "external_id = '5779356081'", "external_id = NULL")]
     {
         bed.sql(&format!("UPDATE users SET {set} WHERE username = 'ann'")).unwrap();
-        assert_eq!(change("c").await, Updated::VersionConflict { current: version }, "{set}");
+        assert_eq!(change("c").await, Updated::VersionMismatch { current: version }, "{set}");
         bed.sql(&format!("UPDATE users SET {back} WHERE username = 'ann'")).unwrap();
     }
 }

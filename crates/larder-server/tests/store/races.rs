@@ -96,7 +96,7 @@ async fn one_conditional_change_wins(bed: &Bed) {
     })
     .await;
     let done = outcomes.iter().filter(|outcome| matches!(outcome, Updated::Done { .. })).count();
-    let late = outcomes.iter().filter(|outcome| **outcome == Updated::VersionConflict { current: 2 }).count();
+    let late = outcomes.iter().filter(|outcome| **outcome == Updated::VersionMismatch { current: 2 }).count();
     assert_eq!((done, late), (1, 5));
 }
 

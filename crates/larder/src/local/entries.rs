@@ -13,7 +13,7 @@ use crate::local::copy::LocalCopy;
 const ENTRY_SHARE: u64 = 32;
 /// The most shards of quick_cache: so few that a shard always has room for an entry of the largest share, and as many
 /// as quick_cache takes for 4 cores.
-const SHARDS_MAX: usize = 16;
+const QUICK_CACHE_SHARDS_MAX: usize = 16;
 /// The size of an entry from which the expected number of entries is computed. quick_cache remembers the hashes of
 /// evicted entries, half as many as it expects entries, and each takes [`ROW_BYTES`]. With eight rows an entry, the
 /// remembered keys take a sixteenth of the budget.
@@ -43,7 +43,7 @@ impl Entries {
         let expected = usize::try_from(capacity_bytes / ENTRY_BYTES_EXPECTED).unwrap_or(usize::MAX).max(64);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let options = OptionsBuilder::new()
-            .shards((4 * cores).min(SHARDS_MAX))
+            .shards((4 * cores).min(QUICK_CACHE_SHARDS_MAX))
             .estimated_items_capacity(expected)
             .weight_capacity(capacity_bytes - capacity_bytes / 16)
             .build()

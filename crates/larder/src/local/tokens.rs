@@ -21,7 +21,7 @@ use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// So many that two cores rarely contend for one lock. It is a constant of its own beside `local::SHARDS`, because the
 /// two numbers need not agree: a tag's token is in another shard than the entries with the tag.
-const TOKEN_SHARDS: usize = 64;
+const TOKEN_LOCKS: usize = 64;
 /// A shard has at most `in use / UNUSED_SHARE + SPARE` tokens that are not in use.
 const UNUSED_SHARE: usize = 4;
 /// A shard has this many tokens before its first prune. Later, so many may be unused beside the share above.
@@ -46,7 +46,7 @@ impl Tokens {
     pub(crate) fn new() -> Self {
         let hash_builder = DefaultHashBuilder::default();
         let rows = || Rows { tags: HashSet::with_hasher(hash_builder.clone()), prune_at: SPARE };
-        let shards = (0..TOKEN_SHARDS).map(|_| RwLock::new(rows())).collect();
+        let shards = (0..TOKEN_LOCKS).map(|_| RwLock::new(rows())).collect();
         Tokens { shards, hash_builder }
     }
 
@@ -120,7 +120,7 @@ impl Tokens {
 
     fn shard(&self, tag: &[u8]) -> &RwLock<Rows> {
         // The high bits of the hash choose the shard, because the hash table in the shard uses the low bits.
-        &self.shards[(self.hash_builder.hash_one(tag) >> 48) as usize % TOKEN_SHARDS]
+        &self.shards[(self.hash_builder.hash_one(tag) >> 48) as usize % TOKEN_LOCKS]
     }
 
     fn read(&self, tag: &[u8]) -> RwLockReadGuard<'_, Rows> {

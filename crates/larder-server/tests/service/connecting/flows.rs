@@ -34,7 +34,7 @@ pub(super) fn check(app: &TestApp, second: &TestApp) {
     assert_eq!(there.get("/api/v1/users/me/points").expect(200).json()["balance"], 7);
     let taken =
         json!({ "email": "ann@example.com", "username": "other", "password": "correct horse battery" });
-    second.stranger().post("/api/v1/auth/register", &taken).expect(409);
+    second.anonymous().post("/api/v1/auth/register", &taken).expect(409);
     let ben = app.plain_user(&admin, "ben");
     let ben = format!("/api/v1/users/{}", ben["id"].as_str().unwrap());
     within(PATIENCE, "the list has all", || {

@@ -34,11 +34,11 @@ fn waiting(larder: &mut Larder) -> Client {
     let line = larder.line("Listening on http://");
     let (address, rest) = line.split_once(", ").unwrap();
     assert_eq!(rest, "not ready: waiting for the database");
-    Client::stranger(address.parse().unwrap())
+    Client::anonymous(address.parse().unwrap())
 }
 
-fn reason(stranger: &Client) -> String {
-    let answer = stranger.get("/readyz").expect(503);
+fn reason(anonymous: &Client) -> String {
+    let answer = anonymous.get("/readyz").expect(503);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert_eq!(answer.header("retry-after"), Some("1"));
     answer.field("detail")
@@ -54,9 +54,9 @@ fn a_service_that_starts_before_its_database_becomes_ready_by_itself() {
     let url = database.url().replace("postgres://postgres@", &format!("postgres://postgres:{SECRET}@"));
     server.crash().unwrap();
     let mut larder = serve(&[("DATABASE_URL", &url)]);
-    let stranger = waiting(&mut larder);
-    stranger.get("/livez").expect(200);
-    let said = reason(&stranger);
+    let anonymous = waiting(&mut larder);
+    anonymous.get("/livez").expect(200);
+    let said = reason(&anonymous);
     let refused = format!("connection refused by 127.0.0.1:{}", server.port());
     assert!(said.contains(&refused), "{said}");
     for request in [
@@ -64,25 +64,25 @@ fn a_service_that_starts_before_its_database_becomes_ready_by_itself() {
         Request::new("POST", "/api/v1/auth/login").json(&json!({ "email": "x", "password": "y" })),
         Request::new("GET", "/metrics"),
     ] {
-        let answer = stranger.send(request).expect(503);
+        let answer = anonymous.send(request).expect(503);
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert!(!answer.field("detail").contains("127.0.0.1"), "the reason is for /readyz");
     }
     server.restart().unwrap();
-    within(Duration::from_secs(15), "it becomes ready by itself", || stranger.get("/readyz").status == 200);
+    within(Duration::from_secs(15), "it becomes ready by itself", || anonymous.get("/readyz").status == 200);
     larder.line("Ready.");
     assert!(larder.stdout().contains(&format!("First superadmin: {ADMIN_EMAIL}\n")), "{}", larder.stdout());
     let credentials = json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD });
-    stranger.post("/api/v1/auth/login", &credentials).expect(200);
+    anonymous.post("/api/v1/auth/login", &credentials).expect(200);
     // If the database stops later, the service is not ready and says why.
     server.crash().unwrap();
-    eventually("it is not ready", || stranger.get("/readyz").status == 503);
+    eventually("it is not ready", || anonymous.get("/readyz").status == 503);
     eventually("and says why", || {
-        let answer = stranger.get("/readyz");
+        let answer = anonymous.get("/readyz");
         answer.status == 503 && answer.field("detail").contains(&refused)
     });
     server.restart().unwrap();
-    eventually("it is ready again", || stranger.get("/readyz").status == 200);
+    eventually("it is ready again", || anonymous.get("/readyz").status == 200);
     assert!(larder.stop(Signal::TERM).success());
     assert!(!larder.printed().contains(SECRET), "{}", larder.printed());
 }
@@ -104,11 +104,11 @@ fn the_reason_names_what_the_server_said_and_never_the_password() {
         (at("guest", database.name()), "password authentication failed for user \"guest\""),
         (at("postgres", "absent"), "database \"absent\" does not exist"),
         (at("nobody_more", database.name()), "too many connections for role \"nobody_more\""),
-        (at("stranger", database.name()), "role \"stranger\" does not exist"),
+        (at("unknown", database.name()), "role \"unknown\" does not exist"),
     ] {
         let mut larder = serve(&[("DATABASE_URL", &url)]);
-        let stranger = waiting(&mut larder);
-        let said = reason(&stranger);
+        let anonymous = waiting(&mut larder);
+        let said = reason(&anonymous);
         assert!(said.contains(says), "{says}: {said}");
         assert_eq!(said.matches(says).count(), 1, "said once: {said}");
         assert!(larder.stop(Signal::TERM).success(), "it can be stopped while it waits");
@@ -125,11 +125,11 @@ fn it_becomes_ready_when_the_database_is_created_later() {
     let name = database.name().to_owned();
     drop(database);
     let mut larder = serve(&[("DATABASE_URL", &url)]);
-    let stranger = waiting(&mut larder);
-    assert!(reason(&stranger).contains(&format!("database \"{name}\" does not exist")));
+    let anonymous = waiting(&mut larder);
+    assert!(reason(&anonymous).contains(&format!("database \"{name}\" does not exist")));
     let elsewhere = Database::fresh(&server).unwrap();
     elsewhere.sql(&format!("CREATE DATABASE {name} TEMPLATE template0")).unwrap();
-    eventually("it becomes ready", || stranger.get("/readyz").status == 200);
+    eventually("it becomes ready", || anonymous.get("/readyz").status == 200);
     assert!(larder.stop(Signal::TERM).success());
     elsewhere.sql(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
 }

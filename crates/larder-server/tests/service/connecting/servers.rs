@@ -31,7 +31,7 @@ fn the_primary_of_several_servers_is_used_and_its_successor_after_it() {
     eventually("the successor takes writes", || {
         ann.patch(me, &json!({ "bio": "on the second" })).status == 200
     });
-    eventually("it is ready", || app.stranger().get("/readyz").status == 200);
+    eventually("it is ready", || app.anonymous().get("/readyz").status == 200);
     assert_eq!(ann.get(&format!("{me}?consistency=fresh")).expect(200).field("bio"), "on the second");
     larder_testbed::sql(&there, "UPDATE users SET bio = 'by hand' WHERE username = 'ann'").unwrap();
     eventually("the journal is followed there", || ann.get(me).expect(200).field("bio") == "by hand");
@@ -44,11 +44,11 @@ fn a_standby_alone_is_named_and_used_once_it_is_promoted() {
     let standby = primary.standby().unwrap();
     let url = format!("{}?target_session_attrs=primary", standby.url().database(database.name()));
     let mut larder = serve(&[("DATABASE_URL", &url)]);
-    let stranger = waiting(&mut larder);
-    let said = reason(&stranger);
+    let anonymous = waiting(&mut larder);
+    let said = reason(&anonymous);
     assert!(said.contains(&format!("127.0.0.1:{} is a standby in recovery", standby.port())), "{said}");
     standby.promote().unwrap();
-    eventually("it is ready", || stranger.get("/readyz").status == 200);
+    eventually("it is ready", || anonymous.get("/readyz").status == 200);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_socket_needs_no_port() {
         let fresh = Database::fresh(&server.url()).unwrap();
         let url = url.replace(&name, fresh.name());
         let app = Stack::postgres_on(&server.url()).with_setting("DATABASE_URL", &url).start();
-        app.stranger().get("/readyz").expect(200);
+        app.anonymous().get("/readyz").expect(200);
         assert_eq!(fresh.sql("SELECT count(*) FROM users").unwrap(), "1", "{url}");
     }
 }

@@ -217,8 +217,8 @@ impl TestApp {
     }
 
     /// Returns a client without a token.
-    pub(crate) fn stranger(&self) -> Client {
-        Client::stranger(self.address)
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::anonymous(self.address)
     }
 
     /// Returns a client of this instance with the same token.
@@ -235,7 +235,7 @@ impl TestApp {
     pub(crate) fn user(&self, name: &str) -> Client {
         let email = format!("{name}@example.com");
         let body = json!({ "email": email, "username": name, "password": PASSWORD });
-        self.stranger().post("/api/v1/auth/register", &body).expect(201);
+        self.anonymous().post("/api/v1/auth/register", &body).expect(201);
         self.login(&json!({ "email": email, "password": PASSWORD }))
     }
 
@@ -256,8 +256,8 @@ impl TestApp {
 
     /// Opens a session.
     pub(crate) fn login(&self, credentials: &Value) -> Client {
-        let granted = self.stranger().post("/api/v1/auth/login", credentials).expect(200);
-        let client = self.stranger().with_token(&granted.field("access_token"));
+        let granted = self.anonymous().post("/api/v1/auth/login", credentials).expect(200);
+        let client = self.anonymous().with_token(&granted.field("access_token"));
         let id = client.get("/api/v1/auth/validate").expect(200).field("user_id");
         let password = credentials["password"].as_str().unwrap_or_default().to_owned();
         Client { id, refresh_token: granted.field("refresh_token"), password, ..client }

@@ -204,7 +204,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Returns a client without a token.
-    pub(crate) fn stranger(address: SocketAddr) -> Self {
+    pub(crate) fn anonymous(address: SocketAddr) -> Self {
         Self {
             address,
             token: None,

@@ -165,7 +165,7 @@ impl Dialler {
         &self,
         listener: Arc<dyn Listener>,
         validity: Arc<Validity>,
-        doubted: Arc<tokio::sync::Notify>,
+        heartbeat_at_once: Arc<tokio::sync::Notify>,
     ) -> RedisResult<TrackedConnection> {
         let handler = move |push: PushInfo| -> Result<(), SendError> {
             let is_complete = match push.kind {
@@ -178,7 +178,7 @@ impl Dialler {
                 // data sends the same push. So the tier is not usable until a heartbeat has checked it.
                 validity.revoke();
                 listener.clear_guarded();
-                doubted.notify_one();
+                heartbeat_at_once.notify_one();
             }
             Ok(())
         };

@@ -53,7 +53,7 @@ pub(crate) struct Keeper {
     pub(crate) listener: Arc<dyn Listener>,
     pub(crate) connection_slot: Arc<ConnectionSlot>,
     pub(crate) validity: Arc<Validity>,
-    pub(crate) nudge: Arc<Notify>,
+    pub(crate) heartbeat_at_once: Arc<Notify>,
     pub(crate) relay: Option<Relay>,
     pub(crate) rules: ProtocolRules,
     pub(crate) condition: Arc<Condition>,
@@ -125,8 +125,10 @@ impl Keeper {
 
     /// Dials, then sends heartbeats and runs the relay until the connection is lost.
     async fn hold(&self, is_new: &mut bool, backoff: &mut Duration) -> Result<Infallible, LossReason> {
-        let tracked =
-            self.dialler.dial(self.prefixes.clone(), self.validity.clone(), self.nudge.clone()).await?;
+        let tracked = self
+            .dialler
+            .dial(self.prefixes.clone(), self.validity.clone(), self.heartbeat_at_once.clone())
+            .await?;
         let (mut connection, is_tracking) = (tracked.connection.clone(), tracked.is_tracking);
         let for_relay = connection.clone();
         let process = identify(&mut connection).await?.map_err(LossReason::Unfit)?;
@@ -147,9 +149,9 @@ impl Keeper {
                         tracing::info!(tracks = is_tracking, "Redis tier usable");
                     }
                 }
-                // A nudge asks for a heartbeat at once: an operation got no answer or was slow, data may have been
+                // A notification asks for a heartbeat at once: an operation got no answer or was slow, data may have been
                 // lost, or the relay has marked.
-                let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, self.nudge.notified()).await;
+                let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, self.heartbeat_at_once.notified()).await;
             }
         };
         tokio::select! {
@@ -189,7 +191,7 @@ impl Keeper {
         self.refuse_claimed(&prefix, status.claim.as_deref())?;
         if self.send_unsent(connection, &prefix).await? {
             // The next heartbeat follows at once and finds nothing unsent.
-            self.nudge.notify_one();
+            self.heartbeat_at_once.notify_one();
             return Ok(false);
         }
         let mine = match &self.relay {
@@ -299,7 +301,7 @@ impl Keeper {
         redis::cmd("SET").arg(&certificate_key[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
         tracing::info!("new Redis certified, this installation's earlier entries in it dropped");
         // The next heartbeat follows at once and finds this certificate.
-        self.nudge.notify_one();
+        self.heartbeat_at_once.notify_one();
         Ok(())
     }
 

@@ -66,7 +66,7 @@ pub(crate) struct RedisTier {
     /// longer: if no relay polls within the bound, no instance uses this Redis.
     bound: Duration,
     validity: Arc<Validity>,
-    nudge: Arc<Notify>,
+    heartbeat_at_once: Arc<Notify>,
     rules: ProtocolRules,
     keeper: AbortHandle,
     untracked_pool: UntrackedPool,
@@ -84,7 +84,7 @@ impl RedisTier {
         validity: Arc<Validity>,
     ) -> Result<Self, Error> {
         let connection_slot = Arc::new(ConnectionSlot::default());
-        let nudge = Arc::new(Notify::new());
+        let heartbeat_at_once = Arc::new(Notify::new());
         let dialler = Dialler::parse(&settings.url, settings.timeout)?;
         let reply_limit = dialler.reply_limit();
         let untracked_pool = UntrackedPool::new(dialler.clone(), settings.pool_size, settings.pool_timeout)?;
@@ -103,7 +103,7 @@ impl RedisTier {
             rules: settings.rules,
             causes: settings.causes,
             polls: settings.polls,
-            marked: nudge.clone(),
+            heartbeat_at_once: heartbeat_at_once.clone(),
             last_check: Mutex::default(),
             last_error: Mutex::new(None),
         });
@@ -116,7 +116,7 @@ impl RedisTier {
             listener,
             connection_slot: connection_slot.clone(),
             validity: validity.clone(),
-            nudge: nudge.clone(),
+            heartbeat_at_once: heartbeat_at_once.clone(),
             relay,
             rules: settings.rules,
             condition: settings.condition,
@@ -131,7 +131,7 @@ impl RedisTier {
             prefixes,
             bound: settings.bound,
             validity: validity.clone(),
-            nudge,
+            heartbeat_at_once,
             rules,
             keeper,
             long_values: LongValues::new(untracked_pool.clone(), reply_limit.clone(), validity),
@@ -363,11 +363,11 @@ impl Remote for RedisTier {
 
     fn suspect(&self) {
         self.validity.revoke();
-        self.nudge.notify_one();
+        self.heartbeat_at_once.notify_one();
     }
 
     fn check(&self) {
-        self.nudge.notify_one();
+        self.heartbeat_at_once.notify_one();
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Relay {
     pub(crate) causes: Arc<Causes>,
     pub(crate) polls: Arc<PollRequests>,
     /// Notified after MARK: a heartbeat may succeed now.
-    pub(crate) marked: Arc<Notify>,
+    pub(crate) heartbeat_at_once: Arc<Notify>,
     /// When this instance last asked the journal itself. Only the relay's task uses it; the lock makes it `Sync`.
     pub(crate) last_check: Mutex<Option<Instant>>,
     /// Why the last poll failed; `None` if it succeeded. The relay's task writes it. The keeper reads it, to report why
@@ -346,7 +346,7 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let mark = MarkArguments { began, certificate: certificate.to_bytes(), position };
         match self.scripts.mark(connection, prefix, &redis_id.replid, &mark).await? {
-            MarkDecision::Set => self.marked.notify_one(),
+            MarkDecision::Set => self.heartbeat_at_once.notify_one(),
             MarkDecision::Keep => {}
             MarkDecision::Refuse => return Err(RelayError::ChangedHands),
         }
