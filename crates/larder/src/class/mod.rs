@@ -10,9 +10,12 @@ mod opening;
 mod warming;
 
 pub use crate::class::builder::ClassBuilder;
-pub use crate::class::cached::{CachedReturn, LoadArgument};
 #[doc(hidden)]
-pub use crate::class::cached::{load_argument, read_cached};
+pub use crate::class::cached::{
+    CachedFor, CachedForValue, CachedLoad, CachedTags, CachedTtl, cached_for, cached_tag, cached_tags,
+    load_argument, read_cached,
+};
+pub use crate::class::cached::{CachedReturn, LoadArgument};
 pub use crate::class::handle::{Answer, Class, Lookup, ReadBuilder};
 pub use crate::class::loading::{LoadingClass, LoadingClassBuilder, LoadingRead};
 pub use crate::class::many::ReadManyBuilder;

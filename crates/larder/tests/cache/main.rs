@@ -10,6 +10,7 @@ mod batches;
 mod breakers;
 mod budgets;
 mod cached;
+mod cached_options;
 mod class_loaders;
 mod compressed;
 mod consistency;
