@@ -4,6 +4,7 @@ mod builder;
 mod cached;
 mod handle;
 mod hot;
+mod loaders;
 mod loading;
 mod many;
 mod opening;

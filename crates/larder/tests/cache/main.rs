@@ -6,6 +6,7 @@
 mod abandoned;
 mod aging;
 mod batch_faults;
+mod batch_reloads;
 mod batches;
 mod breakers;
 mod budgets;
