@@ -1,4 +1,5 @@
-//! Checks the libraries that may be published, as packages for crates.io.
+//! The packages of the workspace: which of them one command of cargo builds together, and whether those that may be published
+//! are ready for crates.io.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,6 +8,23 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::steps::{command, run};
+
+/// The packages that need larder's feature `proof`, with which a test can break a rule of the protocol. xtask builds
+/// them with a separate command, because cargo builds all packages of one command with the features that any of them
+/// asks for.
+const PROOFS: [&str; 2] = ["larder-proof", "larder-schedules"];
+
+/// `arguments`, for every package except the proofs.
+pub(crate) fn product<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let excluded = PROOFS.iter().flat_map(|package| ["--exclude", *package]);
+    arguments.iter().copied().chain(["--workspace"]).chain(excluded).collect()
+}
+
+/// `arguments`, for the proofs alone.
+pub(crate) fn proofs<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let packages = PROOFS.iter().flat_map(|package| ["--package", *package]);
+    arguments.iter().copied().chain(packages).collect()
+}
 
 /// Fails if a library cannot be packaged, or if one of its dependencies needs a newer Rust than the library states.
 /// Clippy finds uses of the standard library that need a newer Rust.

@@ -9,7 +9,7 @@ use larder_testbed::{Program, find};
 use crate::steps::{command, run as run_command, succeeds};
 
 /// The programs that tests start.
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 10] = [
     Program::RedisServer,
     Program::Initdb,
     Program::Postgres,
@@ -19,6 +19,7 @@ const PROGRAMS: [Program; 9] = [
     Program::Sqlite3,
     Program::Aiosmtpd,
     Program::Openssl,
+    Program::Nginx,
 ];
 
 /// `$@` are the packages. Debian would start their services after the installation; exit code 101 of policy-rc.d
@@ -124,7 +125,15 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_installed_and_once() {
         assert_eq!(missing_packages(|_| true), [""; 0]);
-        let all = ["redis-server", "postgresql", "pgbouncer", "sqlite3", "python3-aiosmtpd", "openssl"];
+        let all = [
+            "redis-server",
+            "postgresql",
+            "pgbouncer",
+            "sqlite3",
+            "python3-aiosmtpd",
+            "openssl",
+            "nginx-light",
+        ];
         assert_eq!(missing_packages(|_| false), all);
         assert_eq!(missing_packages(|program| program != Program::Psql), ["postgresql"]);
     }

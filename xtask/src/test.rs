@@ -8,7 +8,8 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use larder_testbed::Postgres;
 
-use crate::packages;
+use crate::contract;
+use crate::packages::{self, product, proofs};
 use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
 use crate::tidy;
@@ -24,10 +25,6 @@ pub(crate) struct Options {
     nextest: Vec<String>,
 }
 
-/// The packages that need larder's feature `proof`, with which a test can break a rule of the protocol. xtask builds
-/// them with a separate command, because cargo builds all packages of one command with the features that any of them
-/// asks for.
-const PROOFS: [&str; 2] = ["larder-proof", "larder-schedules"];
 /// The models call larder's decisions millions of times, so the proofs build larder with optimization. The other tests
 /// build it without, because the optimization triples their compile time.
 const PROOFS_CONFIG: &str = "profile.dev.package.larder.opt-level=1";
@@ -37,7 +34,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let cargo = |args: &[&str]| command(root, "cargo", args);
     // A run of only some tests cannot show that every requirement is met.
     let is_complete = options.nextest.is_empty();
-    let mut steps = Steps::new(if is_complete { 14 } else { 13 }, options.keep_going);
+    let mut steps = Steps::new(if is_complete { 15 } else { 13 }, options.keep_going);
 
     steps.step("set-up", || setup::run(root));
     steps.step("format", || run_command(&mut cargo(&["fmt", "--all", "--check"])));
@@ -74,6 +71,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         }
         run_command(command.args(&options.nextest))
     });
+    if is_complete {
+        steps.step("the contract, in short", || contract::short(root));
+    }
     steps.step("proofs", || {
         let arguments = proofs(&["nextest", "run", "--profile", profile("proofs"), "--no-tests", "pass"]);
         run_command(with_postgres(&arguments).args(["--config", PROOFS_CONFIG]).args(&options.nextest))
@@ -93,18 +93,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 /// `.config/nextest.toml`.
 fn slots() -> usize {
     4 * thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
-
-/// `arguments`, for every package except the proofs.
-pub(crate) fn product<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    let excluded = PROOFS.iter().flat_map(|package| ["--exclude", *package]);
-    arguments.iter().copied().chain(["--workspace"]).chain(excluded).collect()
-}
-
-/// `arguments`, for the proofs alone.
-fn proofs<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    let packages = PROOFS.iter().flat_map(|package| ["--package", *package]);
-    arguments.iter().copied().chain(packages).collect()
 }
 
 /// Fails if a package that is not a proof is built with larder's feature `proof`.

@@ -1,20 +1,22 @@
-//! `cargo xtask bench hit-ratio` and `hit-cost`: larder's hit ratio beside that of quick_cache, moka and foyer, with room
-//! for equally many entries, and what events cost a hit. It is a package of its own: the program needs nothing of the
-//! service, which takes far longer to compile.
+//! `cargo xtask bench hit-ratio`, `hit-cost`, `hit` and `redis`: larder beside quick_cache, moka, foyer and a bare Redis
+//! client. It is a package of its own: the program needs nothing of the service, which takes far longer to compile.
 #![expect(clippy::print_stdout, reason = "a command prints its table")]
 
 mod caches;
 mod cost;
 mod requests;
+mod speed;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Parser};
-use tokio::runtime::Builder;
+use larder_testbed::Redis;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::caches::{CacheKind, hits};
 use crate::requests::{Requests, scans, trace, zipf};
+use crate::speed::Subject;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
@@ -28,6 +30,20 @@ enum Cli {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
         hits: u64,
     },
+    /// What a hit in memory takes, and a miss without Redis, beside quick_cache, moka and foyer
+    Hit(Speed),
+    /// What a read takes that goes to Redis, beside a bare `GET`, and a miss beside its round trips
+    Redis(Speed),
+}
+
+#[derive(Args)]
+struct Speed {
+    /// How often each operation runs in a round [default: 300,000 in memory, 10,000 with Redis]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
+    times: Option<u64>,
+    /// Print JSON in place of the table
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -52,11 +68,33 @@ fn main() -> Result<()> {
     match Cli::parse() {
         Cli::HitRatio(options) => compare(&options),
         Cli::HitCost { hits } => {
-            // A second worker, so that the subscriber reads while the hits are counted.
-            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            print!("{}", runtime.block_on(cost::measure(hits))?);
+            print!("{}", runtime()?.block_on(cost::measure(hits))?);
             Ok(())
         }
+        Cli::Hit(options) => runtime()?.block_on(async {
+            let redis = Redis::start()?;
+            options.measure(&speed::memory::subjects(&redis).await?, 300_000).await
+        }),
+        Cli::Redis(options) => runtime()?.block_on(async {
+            let redis = Redis::start()?;
+            options.measure(&speed::redis::subjects(&redis).await?, 10_000).await
+        }),
+    }
+}
+
+/// A runtime with a second worker, so that two tasks run at once.
+fn runtime() -> Result<Runtime> {
+    Ok(Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+impl Speed {
+    async fn measure(&self, subjects: &[Subject], usual: u64) -> Result<()> {
+        let figures = speed::measure(subjects, self.times.unwrap_or(usual)).await?;
+        match self.json {
+            true => println!("{}", speed::json(&figures)),
+            false => print!("{}", speed::table(&figures)),
+        }
+        Ok(())
     }
 }
 

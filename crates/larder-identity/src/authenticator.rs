@@ -10,6 +10,8 @@ use crate::second_factor::TotpCode;
 
 /// The length that RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
+/// A code counts for so many time steps before and after its own, because clocks differ.
+const SKEW_STEPS: u16 = 1;
 
 /// A secret that a user's app shares with the service. The secret can be neither printed nor serialised.
 ///
@@ -44,7 +46,7 @@ impl Authenticator {
     /// # Errors
     /// The secret is too short.
     pub fn of(secret: Vec<u8>) -> Result<Self, Failure> {
-        let built = Builder::new().with_secret(secret.clone()).build();
+        let built = Builder::new().with_secret(secret.clone()).with_skew(SKEW_STEPS).build();
         let totp = built.map_err(|_| Failure::new("a second factor in the database has no usable secret"))?;
         Ok(Self { secret, totp })
     }

@@ -15,7 +15,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::failure::Failure;
 use crate::foreign_hash;
-use crate::hashing::queue::{Client, Queue};
+use crate::hashing::queue::Queue;
 use crate::password::Password;
 
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
@@ -106,7 +106,7 @@ pub struct Passwords {
     own: Queue,
     /// For stored hashes that cost more than ours.
     costly: Queue,
-    client: Option<Client>,
+    client: Option<IpAddr>,
     memory: Arc<Memory>,
 }
 
@@ -146,7 +146,7 @@ impl Passwords {
     /// that does not say whose password it is has no share, only the bound of all.
     #[must_use]
     pub fn of_client(&self, address: IpAddr) -> Self {
-        Self { client: Some(Client::of(address)), ..self.clone() }
+        Self { client: Some(address), ..self.clone() }
     }
 
     /// The hash of a password, with a salt of its own, in PHC form.

@@ -1,7 +1,10 @@
-//! Networks in CIDR notation, and the address from which a request came if it passed proxies.
+//! Networks in CIDR notation, the address from which a request came if it passed proxies, and what the networks of a client
+//! may hold.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::invalid::Invalid;
 
@@ -61,6 +64,112 @@ pub fn site(address: IpAddr) -> Option<[u8; 16]> {
     match address.to_canonical() {
         IpAddr::V4(_) => None,
         IpAddr::V6(v6) => Some(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).octets()),
+    }
+}
+
+/// How much of a resource clients hold, such as connections or bytes; cheap to clone.
+///
+/// Invariant: one [block] holds at most `most_of_block`, the blocks of one [site] together at most `most_of_site`, and all
+/// clients together at most `most`.
+#[derive(Clone, Debug)]
+pub struct NetworkShares {
+    most: usize,
+    most_of_block: usize,
+    most_of_site: usize,
+    /// The lock is held for one look-up; no other lock is taken meanwhile.
+    held: Arc<Mutex<HashMap<Holder, usize>>>,
+}
+
+/// What a bound counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    All,
+    Block([u8; 16]),
+    Site([u8; 16]),
+}
+
+fn holders(address: IpAddr) -> impl Iterator<Item = Holder> {
+    [Holder::All, Holder::Block(block(address))].into_iter().chain(site(address).map(Holder::Site))
+}
+
+impl NetworkShares {
+    /// Everything is free.
+    pub fn new(most: usize, most_of_block: usize, most_of_site: usize) -> Self {
+        Self { most, most_of_block, most_of_site, held: Arc::default() }
+    }
+
+    /// What a client holds: nothing yet.
+    pub fn of(&self, address: IpAddr) -> NetworkShare {
+        NetworkShare { shares: self.clone(), address, amount: 0 }
+    }
+
+    /// A share of one; `None` if that would exceed a bound.
+    pub fn take_one(&self, address: IpAddr) -> Option<NetworkShare> {
+        let mut share = self.of(address);
+        share.add(1).then_some(share)
+    }
+
+    /// What all clients hold together.
+    pub fn held(&self) -> usize {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&Holder::All).copied().unwrap_or_default()
+    }
+
+    fn most_of(&self, holder: Holder) -> usize {
+        match holder {
+            Holder::All => self.most,
+            Holder::Block(_) => self.most_of_block,
+            Holder::Site(_) => self.most_of_site,
+        }
+    }
+}
+
+/// What one client holds for one purpose. A drop gives it back.
+#[derive(Debug)]
+pub struct NetworkShare {
+    shares: NetworkShares,
+    address: IpAddr,
+    amount: usize,
+}
+
+impl NetworkShare {
+    /// Takes more. Returns false, and takes nothing, if that would exceed a bound.
+    #[must_use]
+    pub fn add(&mut self, amount: usize) -> bool {
+        let mut held = self.shares.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = |holder: Holder| {
+            let present = held.get(&holder).copied().unwrap_or_default();
+            present.saturating_add(amount) <= self.shares.most_of(holder)
+        };
+        let has_room = holders(self.address).all(has_room);
+        if has_room && amount > 0 {
+            holders(self.address).for_each(|holder| *held.entry(holder).or_default() += amount);
+            self.amount += amount;
+        }
+        has_room
+    }
+
+    /// How much it holds.
+    pub fn amount(&self) -> usize {
+        self.amount
+    }
+}
+
+impl Drop for NetworkShare {
+    /// A row that counts nothing is removed, so the table has at most two rows for each share, and one for all.
+    fn drop(&mut self) {
+        if self.amount == 0 {
+            return;
+        }
+        let mut held = self.shares.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for holder in holders(self.address) {
+            if let Some(present) = held.get_mut(&holder) {
+                *present -= self.amount;
+                if *present == 0 {
+                    held.remove(&holder);
+                }
+            }
+        }
     }
 }
 
@@ -173,6 +282,27 @@ mod tests {
         for bad in ["", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "localhost", "10/8"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_block_its_site_and_all_are_bounded_and_a_drop_gives_back() {
+        let shares = NetworkShares::new(10, 4, 6);
+        let take = |address: &str, amount: usize| {
+            let mut share = shares.of(ip(address));
+            share.add(amount).then_some(share)
+        };
+        let mut one = take("2001:db8:7:1::1", 3).unwrap();
+        assert!(take("2001:db8:7:1::2", 2).is_none(), "its block has one left");
+        assert!(!one.add(2) && one.amount() == 3, "a share that grows too");
+        let other = take("2001:db8:7:2::1", 3).unwrap();
+        assert!(take("2001:db8:7:3::1", 1).is_none(), "its site has all that it may have");
+        let v4 = take("192.0.2.1", 4).unwrap();
+        assert!(take("::ffff:192.0.2.1", 1).is_none(), "the same client");
+        assert!(take("192.0.2.2", 1).is_none() && shares.held() == 10, "that is all");
+        drop(one);
+        assert!(take("192.0.2.2", 3).is_some() && take("192.0.2.2", 0).is_some());
+        drop((other, v4));
+        assert!(shares.held.lock().unwrap().is_empty());
     }
 
     #[test]

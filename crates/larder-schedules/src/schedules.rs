@@ -13,12 +13,13 @@ use larder::policy::Consistency;
 use larder::protocol::aging::Life;
 use larder::protocol::flight::JoinDecision;
 use larder::protocol::rules::{ProtocolRule, ProtocolRules};
-use larder::protocol::tag::TagKey;
+use larder::protocol::tag::{TagKey, TagToken};
+use larder::protocol::token::Token;
 use shuttle::sync::Mutex;
 use shuttle::sync::mpsc::{Receiver, Sender, channel};
 use shuttle::thread;
 
-use crate::local::copy::{CopyAging, Footprint, LocalCopy, Origin, Slot};
+use crate::local::copy::{CopyAging, CopyKey, Footprint, LocalCopy, Origin, TagCells};
 use crate::local::permit::LocalPermit;
 use crate::local::{LocalTier, NewFlight};
 
@@ -72,8 +73,9 @@ fn copy(version: u8, origin: Origin) -> LocalCopy {
     let deadline = Tick::from_nanos(u64::MAX);
     LocalCopy {
         value: Some(Arc::new(version)),
-        tags: Vec::new(),
+        tags: TagCells::new(),
         deadline,
+        key: CopyKey::default(),
         origin,
         payload_bytes: 1,
         footprint: Footprint::default(),
@@ -114,14 +116,56 @@ fn read_tracked(local: &LocalTier, server: &Mutex<Server>) {
     let (reply, version) = channel();
     lock(server).read(reply);
     if let Ok(version) = version.recv() {
-        let slot = Slot::Entry(Arc::new(copy(version, Origin::Guarded)));
-        let _ = local.insert_tracked(&seqs, 0, key(), slot);
+        let _ = local.insert_tracked(&seqs, &key(), copy(version, Origin::Guarded));
     }
 }
 
 /// A tracked read races with a write, whose push arrives on the same connection.
 pub fn insert_against_push(rules: ProtocolRules) {
     insert_against(rules, |server| server.write());
+}
+
+/// A tracked read of an entry and its tag's token races with a write, whose push names the tag. Another thread reads from
+/// memory meanwhile.
+pub fn tag_against_push(rules: ProtocolRules) {
+    let local = Arc::new(LocalTier::new(1 << 16, rules));
+    let (old, new) = (Token::random(), Token::random());
+    // What Redis holds: the token of the tag, and the version and token of the entry.
+    let server = Arc::new(Mutex::new((old, 0_u8, old)));
+    let reader = thread::spawn({
+        let (local, server) = (local.clone(), server.clone());
+        move || {
+            let seqs = local.note_seqs([KEY, tag().as_bytes()].into_iter());
+            let (token, version, taken) = *lock(&server);
+            // `after_read` returns no entry whose tag has another token.
+            if token == taken {
+                local.insert_token(&seqs, 1, &tag(), token);
+                if let Some(tags) = local.cells(&[TagToken { tag: tag(), token }]) {
+                    let _ = local.insert_tracked(
+                        &seqs,
+                        &key(),
+                        LocalCopy { tags, ..copy(version, Origin::Guarded) },
+                    );
+                }
+            }
+        }
+    });
+    let hit = thread::spawn({
+        let local = local.clone();
+        move || held(&local)
+    });
+    let writer = thread::spawn({
+        let (local, server) = (local.clone(), server.clone());
+        move || {
+            lock(&server).0 = new;
+            local.apply_push(tag().as_bytes());
+            held(&local)
+        }
+    });
+    assert!(reader.join().is_ok() && hit.join().is_ok());
+    let after_push = writer.join();
+    assert!(after_push.is_ok_and(|held| held.is_none()), "a hit after the push of its tag");
+    assert_eq!(held(&local), None, "the entry of the former token remains");
 }
 
 /// A tracked read races with the loss of its connection: no push reports the write that follows.

@@ -8,7 +8,7 @@ use larder_schedules::schedules::{
     insert_against_clear, insert_against_push, load_against_clear, load_against_drop_key,
     load_against_drop_matching, load_against_drop_tag, put_against_clear, put_against_drop_key,
     put_against_drop_matching, put_against_drop_tag, put_against_push, refresh_against_clear,
-    refresh_against_drop_key,
+    refresh_against_drop_key, tag_against_push,
 };
 
 /// Tries 3,000 random schedules, and 3,000 by thread priorities (PCT) at each of two depths.
@@ -27,6 +27,11 @@ fn explore(scenario: fn(ProtocolRules), rules: ProtocolRules) {
 #[test]
 fn no_old_copy_remains_after_a_push() {
     explore(insert_against_push, ProtocolRules::default());
+}
+
+#[test]
+fn no_copy_is_served_after_the_push_of_its_tag() {
+    explore(tag_against_push, ProtocolRules::default());
 }
 
 #[test]
@@ -93,7 +98,7 @@ fn a_put_without_its_permit_is_found() {
 #[test]
 fn a_late_insert_is_found() {
     let rules = ProtocolRules::without(ProtocolRule::InsertsNothingLate);
-    for scenario in [insert_against_push, insert_against_clear] {
+    for scenario in [insert_against_push, insert_against_clear, tag_against_push] {
         assert!(catch_unwind(|| explore(scenario, rules)).is_err(), "no schedule found the late insert");
     }
 }

@@ -17,25 +17,29 @@ use uuid::Uuid;
 use crate::api::codes::Code;
 use crate::api::correlation::REQUEST_ID;
 use crate::api::problem::Problem;
+use crate::router::cors::RefusalCors;
 
 /// A connection on which hyper's own refusals are replaced.
 pub(crate) struct Refusing<S> {
     stream: S,
-    /// The headers that the replacement has besides its own.
-    headers: Arc<HeaderMap>,
+    cors: Arc<RefusalCors>,
+    /// Finds the origin of the request that is being read; `None` if the replacement does not depend on it.
+    origin: Option<OriginLine>,
     /// The bytes that replace a refusal, and how many of them are written already.
     instead: Option<(Vec<u8>, usize)>,
 }
 
 impl<S: AsyncWrite + Unpin> Refusing<S> {
-    pub(crate) fn new(stream: S, headers: Arc<HeaderMap>) -> Self {
-        Self { stream, headers, instead: None }
+    pub(crate) fn new(stream: S, cors: Arc<RefusalCors>) -> Self {
+        let origin = cors.selectable_bytes().map(OriginLine::new);
+        Self { stream, cors, origin, instead: None }
     }
 
     /// If `bytes` are a refusal by hyper, writes their replacement; otherwise returns `None`.
     fn poll_replaced(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
         if self.instead.is_none() {
-            self.instead = Some((replacement(bytes, &self.headers)?, 0));
+            let origin = self.origin.as_mut().and_then(OriginLine::take);
+            self.instead = Some((replacement(bytes, || self.cors.headers(origin.as_deref()))?, 0));
         }
         Some(self.poll_instead(context).map_ok(|()| bytes.len()))
     }
@@ -56,7 +60,7 @@ impl<S: AsyncWrite + Unpin> Refusing<S> {
 }
 
 /// The answer that replaces a head that hyper wrote by itself; `None` if `bytes` are no such head.
-fn replacement(bytes: &[u8], more: &HeaderMap) -> Option<Vec<u8>> {
+fn replacement(bytes: &[u8], more: impl FnOnce() -> HeaderMap) -> Option<Vec<u8>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 ").or_else(|| bytes.strip_prefix(b"HTTP/1.0 "))?;
     let code = match status.get(..3)? {
         b"400" => Code::RequestUnparsable,
@@ -68,19 +72,19 @@ fn replacement(bytes: &[u8], more: &HeaderMap) -> Option<Vec<u8>> {
     if head.contains("\r\nx-request-id:") || head.contains("\r\n\r\n") {
         return None;
     }
-    Some(to_http1(refusal(code, more)))
+    Some(to_http1(refusal(code, more())))
 }
 
 /// The answer with a problem that no route makes. It has the headers of every answer, the headers `more`, and a request id
 /// of its own.
-pub(crate) fn refusal(code: Code, more: &HeaderMap) -> Response<String> {
+pub(crate) fn refusal(code: Code, more: HeaderMap) -> Response<String> {
     let id = Uuid::now_v7().to_string();
     // A problem is always JSON.
     let body = serde_json::to_string(&Problem::new(code).details(Some(id.clone()))).unwrap_or_default();
     let mut answer = Response::new(body);
     *answer.status_mut() = code.status();
     let headers = answer.headers_mut();
-    headers.extend(more.clone());
+    headers.extend(more);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -102,13 +106,57 @@ pub(crate) fn to_http1(answer: Response<String>) -> Vec<u8> {
     wire
 }
 
+/// Finds the line `Origin` in the bytes of a connection, and keeps no others: hyper does not show a head that it refuses. A
+/// line of a body can look the same, which does no harm: the answer to it names an allowed origin.
+struct OriginLine {
+    /// The beginning of the present line.
+    line: Vec<u8>,
+    max: usize,
+    found: Option<Vec<u8>>,
+}
+
+impl OriginLine {
+    const NAME: &[u8] = b"origin:";
+
+    /// `value_bytes`: the longest value of interest.
+    fn new(value_bytes: usize) -> Self {
+        // White space around the value, and the end of the line, are few bytes.
+        Self { line: Vec::new(), max: Self::NAME.len() + value_bytes + 8, found: None }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let room = self.max - self.line.len();
+            self.line.extend_from_slice(&part[..part.len().min(room)]);
+            if part.ends_with(b"\n") {
+                if let Some((name, value)) = self.line.split_at_checked(Self::NAME.len())
+                    && name.eq_ignore_ascii_case(Self::NAME)
+                {
+                    self.found = Some(value.trim_ascii().to_vec());
+                }
+                self.line.clear();
+            }
+        }
+    }
+
+    /// The origin that was found since the last answer.
+    fn take(&mut self) -> Option<Vec<u8>> {
+        self.found.take()
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Refusing<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if let (Some(origin), Poll::Ready(Ok(()))) = (&mut self.origin, &read) {
+            origin.read(&into.filled()[before..]);
+        }
+        read
     }
 }
 
@@ -147,6 +195,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Refusing<S> {
         {
             return written;
         }
+        // This is the answer of a route. What was read of its request says nothing about the next one.
+        let _ = self.origin.as_mut().and_then(OriginLine::take);
         Pin::new(&mut self.stream).poll_write_vectored(context, parts)
     }
 }
@@ -166,7 +216,7 @@ mod tests {
             ("431 Request Header Fields Too Large", "head_too_large"),
         ] {
             let text =
-                String::from_utf8(replacement(own(status).as_bytes(), &HeaderMap::new()).unwrap()).unwrap();
+                String::from_utf8(replacement(own(status).as_bytes(), HeaderMap::new).unwrap()).unwrap();
             assert!(text.starts_with(&format!("HTTP/1.1 {status}\r\n")) && text.contains(code), "{text}");
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.ends_with(&format!("content-length: {}", body.len())), "{text}");
@@ -175,7 +225,23 @@ mod tests {
         for other in
             [of_the_router.as_str(), &own("200 OK"), "HTTP/1.1 100 Continue\r\n\r\n", "{}", "HTTP/1.1 4", ""]
         {
-            assert_eq!(replacement(other.as_bytes(), &HeaderMap::new()), None, "{other}");
+            assert_eq!(replacement(other.as_bytes(), HeaderMap::new), None, "{other}");
         }
+    }
+
+    #[test]
+    fn an_origin_is_found_wherever_the_reads_part_it() {
+        let head = b"GET / HTTP/1.1\r\nhost: a\r\nORIGIN:  https://b.example \r\nx: https://a.example\r\n";
+        for parts in [head.chunks(1), head.chunks(7), head.chunks(1000)] {
+            let mut line = OriginLine::new(17);
+            parts.for_each(|part| line.read(part));
+            assert_eq!(line.take().as_deref(), Some(b"https://b.example".as_slice()));
+            assert_eq!(line.take(), None, "the next request has its own");
+        }
+        let mut line = OriginLine::new(17);
+        line.read(&[b'x'; 100_000]);
+        assert!(line.line.len() <= 32, "{}", line.line.len());
+        line.read(b"\r\norigin: https://b.exa");
+        assert_eq!(line.take(), None, "its line has no end yet");
     }
 }

@@ -1,5 +1,5 @@
-//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite and a mail server, on free loopback ports
-//! and in temporary folders.
+//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx and a mail server, on free loopback
+//! ports and in temporary folders.
 //!
 //! Every server is a direct child of the test process. A drop of its value stops it by its process id. A killed test
 //! process drops nothing, so each server also has a watchdog that ends the server and removes its folder.
@@ -20,6 +20,7 @@
 mod account;
 mod authority;
 mod database;
+mod nginx;
 mod pgbouncer;
 mod ports;
 mod postgres;
@@ -35,6 +36,7 @@ mod standby;
 
 pub use authority::{Authority, Issued};
 pub use database::{Database, sql};
+pub use nginx::Nginx;
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresUrl};

@@ -46,6 +46,8 @@ pub(crate) enum Ending {
     Kill,
     /// SIGQUIT, PostgreSQL's immediate shutdown. After SIGKILL its shared memory would stay.
     Quit,
+    /// SIGTERM, nginx's fast shutdown. After SIGKILL its workers would stay.
+    Terminate,
 }
 
 impl Ending {
@@ -53,6 +55,7 @@ impl Ending {
         match self {
             Self::Kill => Signal::KILL,
             Self::Quit => Signal::QUIT,
+            Self::Terminate => Signal::TERM,
         }
     }
 
@@ -60,6 +63,7 @@ impl Ending {
         match self {
             Self::Kill => "KILL",
             Self::Quit => "QUIT",
+            Self::Terminate => "TERM",
         }
     }
 }

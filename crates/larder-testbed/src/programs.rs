@@ -30,6 +30,8 @@ pub enum Program {
     Aiosmtpd,
     /// `openssl`, which makes certificates.
     Openssl,
+    /// `nginx`, a load balancer.
+    Nginx,
 }
 
 impl Program {
@@ -45,6 +47,7 @@ impl Program {
             Self::Sqlite3 => "sqlite3",
             Self::Aiosmtpd => "aiosmtpd",
             Self::Openssl => "openssl",
+            Self::Nginx => "nginx",
         }
     }
 
@@ -57,6 +60,7 @@ impl Program {
             Self::Sqlite3 => "sqlite3",
             Self::Aiosmtpd => "python3-aiosmtpd",
             Self::Openssl => "openssl",
+            Self::Nginx => "nginx-light",
         }
     }
 
@@ -69,7 +73,7 @@ impl Program {
                 newest_first(Path::new(POSTGRES_VERSIONS))
             }
             // This folder is not on the PATH of an ordinary user.
-            Self::PgBouncer => vec![PathBuf::from("/usr/sbin")],
+            Self::PgBouncer | Self::Nginx => vec![PathBuf::from("/usr/sbin")],
             Self::RedisServer | Self::Sqlite3 | Self::Aiosmtpd | Self::Openssl => Vec::new(),
         };
         folders.extend(env::split_paths(&path));

@@ -79,6 +79,7 @@ impl Clock {
         };
     }
 
+    #[inline]
     pub fn now(&self) -> Tick {
         match self {
             Clock::Kernel => {

@@ -43,6 +43,7 @@ struct Channel {
 impl Channel {
     /// All that a read without a subscriber pays. Relaxed: the count guards no other data, and a read at the moment of
     /// the subscription may be left out.
+    #[inline]
     fn is_observed(&self) -> bool {
         self.subscribers.load(Ordering::Relaxed) > 0
     }

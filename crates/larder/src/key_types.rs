@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use crate::key::{Key, KeyParts, PartKind};
 
-/// Implements `Key` for types that have one part: their text.
-macro_rules! key_by_display {
-    ($kind:ident, $sample:expr; $($type:ty),*) => {$(
+/// Implements `Key` for types that have one part. `$push` writes the text that their `Display` writes.
+macro_rules! key_of_one_part {
+    ($kind:ident, $sample:expr, |$part:ident, $parts:ident| $push:expr; $($type:ty),*) => {$(
         impl Key for $type {
-            fn parts(&self, parts: &mut KeyParts<'_>) {
-                parts.push(self);
+            #[inline]
+            fn parts(&self, $parts: &mut KeyParts<'_>) {
+                let $part = self;
+                $push;
             }
 
             fn with_key<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
@@ -32,12 +34,18 @@ macro_rules! key_by_display {
 /// accept digits than an empty text.
 const SAMPLE_TEXT: &str = "00000000";
 
-key_by_display!(Text, SAMPLE_TEXT.into(); str);
-key_by_display!(Text, Box::new(SAMPLE_TEXT.to_owned()); String);
-key_by_display!(Flag, Box::new(false); bool);
-key_by_display!(Number, Box::new(0); u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+key_of_one_part!(Text, SAMPLE_TEXT.into(), |text, parts| parts.push_text(text); str);
+key_of_one_part!(Text, Box::new(SAMPLE_TEXT.to_owned()), |text, parts| parts.push_text(text); String);
+key_of_one_part!(Flag, Box::new(false), |flag, parts| parts.push_plain(if *flag { "true" } else { "false" }); bool);
+key_of_one_part!(Number, Box::new(0), |number, parts| parts.push_plain(itoa::Buffer::new().format(*number));
+    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 #[cfg(feature = "uuid")]
-key_by_display!(Uuid, Box::new(uuid::Uuid::nil()); uuid::Uuid);
+key_of_one_part!(
+    Uuid,
+    Box::new(uuid::Uuid::nil()),
+    |uuid, parts| parts.push_plain(uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+    uuid::Uuid
+);
 
 /// The key of a class with one value.
 impl Key for () {
@@ -58,7 +66,7 @@ impl Key for () {
 
 impl Key<String> for str {
     fn parts(&self, parts: &mut KeyParts<'_>) {
-        parts.push(self);
+        parts.push_text(self);
     }
 
     fn with_key<R>(&self, f: impl FnOnce(&String) -> R) -> R {
@@ -68,7 +76,7 @@ impl Key<String> for str {
 
 impl Key<str> for String {
     fn parts(&self, parts: &mut KeyParts<'_>) {
-        parts.push(self);
+        parts.push_text(self);
     }
 
     fn with_key<R>(&self, f: impl FnOnce(&str) -> R) -> R {

@@ -33,6 +33,7 @@ pub async fn uncached<F: Future>(work: F) -> F::Output {
     UNCACHED.scope((), work).await
 }
 
+#[inline]
 pub(crate) fn is_uncached() -> bool {
     UNCACHED.try_with(|()| ()).is_ok()
 }

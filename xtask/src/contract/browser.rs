@@ -2,9 +2,8 @@
 //! let each page do.
 
 use std::fs::{self, File};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use larder_testbed::free_port;
 
 use crate::contract::larder::{ADMIN, Larder};
+use crate::contract::server::Running;
 use crate::setup;
 use crate::steps::{command, succeeds};
 
@@ -58,7 +58,7 @@ pub(super) fn check(root: &Path, folder: &Path) -> Result<()> {
     let pages = folder.join("pages");
     fs::create_dir_all(&pages)?;
     fs::write(pages.join("page.html"), PAGE)?;
-    let _servers = [Server::start(&pages, allowed)?, Server::start(&pages, other)?];
+    let _servers = [serve(&pages, allowed)?, serve(&pages, other)?];
     for (port, may) in [(allowed, true), (other, false)] {
         let shown = open(&folder, port, &larder, may)?;
         ensure!(shown.contains(PASSED), "the page at port {port} (allowed: {may}) shows:\n{shown}");
@@ -96,35 +96,10 @@ fn open(folder: &Path, port: u16, larder: &Larder, may: bool) -> Result<String> 
     Ok(fs::read_to_string(shown)?)
 }
 
-/// A process that a drop kills.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Ignore errors: the process may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A server of the page, so that the page has an origin.
-struct Server {
-    _process: Running,
-}
-
-impl Server {
-    fn start(pages: &Path, port: u16) -> Result<Self> {
-        let text = port.to_string();
-        let arguments = ["-m", "http.server", "--bind", "127.0.0.1", "--directory", ".", &text];
-        let mut server = command(pages, "python3", &arguments);
-        let server =
-            server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("starting python3")?;
-        let process = Running(server);
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            ensure!(started.elapsed() < PATIENCE, "the server of the page does not listen");
-            thread::sleep(Duration::from_millis(50));
-        }
-        Ok(Self { _process: process })
-    }
+fn serve(pages: &Path, port: u16) -> Result<Running> {
+    let text = port.to_string();
+    let arguments = ["-m", "http.server", "--bind", "127.0.0.1", "--directory", ".", &text];
+    let mut server = command(pages, "python3", &arguments);
+    Running::listening(server.stdout(Stdio::null()).stderr(Stdio::null()), port)
 }

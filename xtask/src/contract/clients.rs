@@ -6,11 +6,13 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use larder_testbed::free_port;
 
 use crate::contract::larder::{ADMIN, AUDIENCE, Larder};
+use crate::contract::server::Running;
 use crate::steps::{command, run as run_command};
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("redocly.yaml", include_str!("clients/redocly.yaml")),
     ("spectral.yaml", include_str!("clients/spectral.yaml")),
     ("types.ts", include_str!("clients/types.ts")),
@@ -20,6 +22,7 @@ const FILES: [(&str, &str); 9] = [
     ("resource.py", include_str!("clients/resource.py")),
     ("dialects.py", include_str!("clients/dialects.py")),
     ("resource.mjs", include_str!("clients/resource.mjs")),
+    ("prism.mjs", include_str!("clients/prism.mjs")),
 ];
 
 /// Writes the scripts, and the document as the service serves it, into an empty folder.
@@ -85,6 +88,17 @@ pub(super) fn resource_in_python(folder: &Path, python: &Path, larder: &Larder) 
 pub(super) fn dialects(folder: &Path, python: &Path, larder: &Larder) -> Result<()> {
     let script = python.join("python");
     resource(folder, &script.to_string_lossy(), &["dialects.py"], larder)
+}
+
+/// Sends ordinary requests through Prism, which compares each request and each answer with the document.
+pub(super) fn prism(folder: &Path, node: &Path, larder: &Larder) -> Result<()> {
+    let (port, log) = (free_port()?, File::create(folder.join("prism.log"))?);
+    let (program, text) = (node.join("node_modules/.bin/prism"), port.to_string());
+    let arguments = ["proxy", "openapi.json", &larder.url(), "--errors", "--port", &text];
+    let mut prism = command(folder, &program.to_string_lossy(), &arguments);
+    let _prism = Running::listening(prism.stdout(Stdio::from(log.try_clone()?)).stderr(log), port)?;
+    let mut script = command(folder, "node", &["prism.mjs"]);
+    run_command(script.env("PRISM_URL", format!("http://127.0.0.1:{port}")).envs(ADMIN))
 }
 
 /// Verifies access tokens as resource servers in JavaScript do.

@@ -5,6 +5,7 @@ mod browser;
 mod clients;
 mod larder;
 mod proxies;
+mod server;
 mod tool;
 
 use std::path::Path;
@@ -13,10 +14,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 
 use crate::contract::larder::Larder;
-use crate::contract::proxies::PROXIES;
+use crate::contract::proxies::{NGINX, PROXIES};
+use crate::packages::product;
 use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
-use crate::test::product;
 
 /// The checks for every answer.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
@@ -40,8 +41,15 @@ const HOOKS: &str = include_str!("hooks.py");
 const SETTINGS: &str = "[auth]\nauto-signup = false\n\n[checks]\nnegative_data_rejection.expected-statuses = \
                         [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, \"5xx\"]\n";
 
+/// How schemathesis makes requests.
+struct Drawing {
+    examples: u32,
+    seed: u64,
+    phases: &'static str,
+}
+
 /// Lints the OpenAPI document of a fresh service, uses clients that generators make of it, verifies the service's
-/// tokens with other libraries, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without
+/// tokens with other libraries, compares requests and answers with the document by a proxy, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without
 /// credentials. Then provokes refusals through nginx, Apache, HAProxy and Caddy, and with common clients, and opens
 /// pages in Chromium.
 #[derive(clap::Args)]
@@ -61,25 +69,29 @@ pub(crate) struct Options {
     /// Only the linters, the generated clients and the libraries, without schemathesis
     #[arg(long)]
     clients: bool,
+    /// Only what `cargo xtask test` runs: a few requests of schemathesis, and refusals through nginx
+    #[arg(long)]
+    short: bool,
 }
 
 /// Succeeds if no answer was a server error, every answer matched the document, and the service's log shows no failure.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    if options.short {
+        build(root)?;
+        return short(root);
+    }
     let folder = root.join("target/contract");
     let seed = options.seed.unwrap_or_else(drawn);
     println!("seed {seed}, {} examples; logs in {}", options.examples, folder.display());
     let callers: &[_] = if options.clients { &[] } else { &CALLERS };
-    let mut steps = Steps::new(callers.len() + PROXIES.len() + 15, true);
+    let mut steps = Steps::new(callers.len() + PROXIES.len() + 16, true);
     setup::packages(root)?;
     let schemathesis = steps.step("schemathesis", || tool::schemathesis(root));
     let python = fetched(&mut steps, "tools in Python", || tool::python(root));
     let node = fetched(&mut steps, "tools for Node", || tool::node(root));
     let chromium = fetched(&mut steps, "Chromium", || browser::fetch(root));
     let larder = steps.step("a fresh service", || {
-        // Build with the packages and features of `xtask test`, because with others cargo compiles the dependencies
-        // again. Tests add features, so the build needs a test; `uncacheable` is a small one.
-        let build = product(&["build", "--quiet", "--bin", "larder", "--test", "uncacheable"]);
-        run_command(&mut command(root, "cargo", &build))?;
+        build(root)?;
         Larder::start(root, &folder, options.redis, options.postgres)
     });
     if let (Some(schemathesis), Some(larder)) = (schemathesis, larder) {
@@ -88,6 +100,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         if let Some(node) = node {
             steps.step("linters", || clients::lint(&used, &node));
             steps.step("types for TypeScript", || clients::types(&used, &node));
+            steps.step("requests through Prism", || clients::prism(&used, &node, &larder));
             steps.step("jose, express-oauth2-jwt-bearer", || {
                 clients::resource_in_javascript(&used, &node, &larder)
             });
@@ -97,11 +110,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
             steps.step("PyJWT, Authlib", || clients::resource_in_python(&used, &python, &larder));
             steps.step("clients of the older systems", || clients::dialects(&used, &python, &larder));
         }
-        std::fs::write(folder.join("hooks.py"), HOOKS)?;
-        std::fs::write(folder.join("schemathesis.toml"), SETTINGS)?;
-        let ask = |caller| ask(&folder, &schemathesis, &larder, caller, options.examples, seed);
+        let drawing =
+            Drawing { examples: options.examples, seed, phases: "examples,coverage,fuzzing,stateful" };
         for (name, caller) in callers {
-            steps.step(name, || ask(caller));
+            steps.step(name, || ask(&folder, &schemathesis, &larder, caller, &drawing));
         }
         for proxy in &PROXIES {
             steps.step(proxy.name, || proxy.check(root, &folder, larder.port()));
@@ -117,18 +129,48 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     steps.finish(&format!("xtask contract (seed {seed}, {} examples)", options.examples))
 }
 
-/// Tools from a registry. If they cannot be fetched, the steps that need them are left out; in CI that is a failure.
+/// Builds the service with the packages and features of `xtask test`, because with others cargo compiles the dependencies
+/// again. Tests add features, so the build needs a test; `uncacheable` is a small one.
+fn build(root: &Path) -> Result<()> {
+    run_command(&mut command(
+        root,
+        "cargo",
+        &product(&["build", "--quiet", "--bin", "larder", "--test", "uncacheable"]),
+    ))
+}
+
+/// The part that takes less than a minute and needs nothing of npm, for `cargo xtask test`, which has built the service:
+/// schemathesis with few requests and always the same ones, and refusals through nginx.
+pub(crate) fn short(root: &Path) -> Result<()> {
+    let folder = root.join("target/contract-short");
+    let schemathesis = optional(|| tool::schemathesis(root))?;
+    let larder = Larder::start(root, &folder, false, false)?;
+    if let Some(schemathesis) = schemathesis {
+        let drawing = Drawing { examples: 1, seed: 1, phases: "examples,fuzzing" };
+        for caller in ["superadmin", "nobody"] {
+            ask(&folder, &schemathesis, &larder, caller, &drawing)?;
+        }
+    }
+    NGINX.check(root, &folder, larder.port())?;
+    larder.end()
+}
+
+/// Tools from a registry, in a step.
 fn fetched<T>(steps: &mut Steps, name: &'static str, install: impl FnOnce() -> Result<T>) -> Option<T> {
+    steps.step(name, || optional(install)).flatten()
+}
+
+/// Tools from a registry. If they cannot be fetched, what needs them is left out; in CI that is a failure.
+fn optional<T>(install: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
     let is_ci = std::env::var_os("CI").is_some();
-    let step = steps.step(name, || match install() {
+    match install() {
         Ok(tools) => Ok(Some(tools)),
         Err(error) if is_ci => Err(error),
         Err(error) => {
-            println!("  NOT FETCHED, so the steps that need them are left out: {error:#}");
+            println!("  NOT FETCHED, so what needs it is left out: {error:#}");
             Ok(None)
         }
-    });
-    step.flatten()
+    }
 }
 
 fn drawn() -> u64 {
@@ -136,24 +178,13 @@ fn drawn() -> u64 {
     now.map_or(1, |now| u64::from(now.subsec_micros()))
 }
 
-fn ask(
-    folder: &Path,
-    schemathesis: &Path,
-    larder: &Larder,
-    caller: &str,
-    examples: u32,
-    seed: u64,
-) -> Result<()> {
+fn ask(folder: &Path, schemathesis: &Path, larder: &Larder, caller: &str, drawing: &Drawing) -> Result<()> {
+    std::fs::write(folder.join("hooks.py"), HOOKS)?;
+    std::fs::write(folder.join("schemathesis.toml"), SETTINGS)?;
     let mut command = command(folder, &schemathesis.to_string_lossy(), &["run"]);
     command.arg(format!("{}/openapi.json", larder.url()));
-    command.args([
-        "--checks",
-        CHECKS,
-        "--phases",
-        "examples,coverage,fuzzing,stateful",
-        "--continue-on-failure",
-    ]);
-    command.args(["--max-examples", &examples.to_string(), "--seed", &seed.to_string()]);
+    command.args(["--checks", CHECKS, "--phases", drawing.phases, "--continue-on-failure"]);
+    command.args(["--max-examples", &drawing.examples.to_string(), "--seed", &drawing.seed.to_string()]);
     // The hooks set the caller's credentials. Without a database of earlier examples, only the seed decides the
     // examples.
     command.args(["--generation-with-security-parameters", "false", "--generation-database", "none"]);

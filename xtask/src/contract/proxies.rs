@@ -26,20 +26,23 @@ pub(super) struct Proxy {
     config: &'static str,
 }
 
+/// nginx, as in [`PROXIES`].
+pub(super) const NGINX: Proxy = Proxy {
+    name: "refusals through nginx",
+    program: "nginx",
+    package: "nginx-light",
+    arguments: &["-e", "{folder}/log", "-c", "{folder}/config"],
+    // If nginx runs as root, it starts its worker by default as a user that may not write into the folder.
+    config: "daemon off; user root; pid {folder}/pid;\nevents {}\nhttp {\naccess_log off; \
+             client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3; \
+             uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;\nserver { listen 127.0.0.1:{port}; \
+             location / { proxy_pass http://127.0.0.1:{larder}; } }\n}\n",
+};
+
 /// Each configuration has addresses, paths, and what the program does not start without; every limit is the program's
 /// default.
 pub(super) const PROXIES: [Proxy; 4] = [
-    Proxy {
-        name: "refusals through nginx",
-        program: "nginx",
-        package: "nginx-light",
-        arguments: &["-e", "{folder}/log", "-c", "{folder}/config"],
-        // If nginx runs as root, it starts its worker by default as a user that may not write into the folder.
-        config: "daemon off; user root; pid {folder}/pid;\nevents {}\nhttp {\naccess_log off; \
-                 client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3; \
-                 uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;\nserver { listen 127.0.0.1:{port}; \
-                 location / { proxy_pass http://127.0.0.1:{larder}; } }\n}\n",
-    },
+    NGINX,
     Proxy {
         name: "refusals through Apache",
         program: "apache2",

@@ -25,10 +25,11 @@ const PYTHON: [&str; 9] = [
     "requests==2.34.2",
 ];
 
-/// The packages that lint the document, generate types from it, and verify tokens.
-const NODE: [&str; 7] = [
+/// The packages that lint the document, compare requests and answers with it, generate types from it, and verify tokens.
+const NODE: [&str; 8] = [
     "@redocly/cli@2.77.0",
     "@stoplight/spectral-cli@6.16.3",
+    "@stoplight/prism-cli@5.16.0",
     "openapi-typescript@7.13.0",
     "typescript@5.9.3",
     "jose@6.2.18",

@@ -46,7 +46,8 @@ pub(super) struct Profile {
     rounds: [Vec<[f64; PARTS.len()]>; VARIANTS.len()],
 }
 
-/// In each round, writes for a second under each variant.
+/// In each round, lets the writers write for [`TURN`] under each of [`VARIANTS`]. Returns the processor time of a write, by
+/// part.
 pub(super) async fn measure(
     database: &Database,
     store: &Store,

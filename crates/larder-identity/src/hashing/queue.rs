@@ -1,8 +1,7 @@
 //! The queue of passwords that wait for a hasher. It is bounded, in all and for each client.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -10,30 +9,7 @@ use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::hashing::HashingError;
-use crate::network::{block, site};
-
-/// A client: its address, or for IPv6 its network of 64 bits, and the one of 48 bits around it.
-#[derive(Clone, Copy)]
-pub(crate) struct Client {
-    block: Network,
-    site: Option<Network>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Network {
-    Block([u8; 16]),
-    Site([u8; 16]),
-}
-
-impl Client {
-    pub(crate) fn of(address: IpAddr) -> Self {
-        Self { block: Network::Block(block(address)), site: site(address).map(Network::Site) }
-    }
-
-    fn networks(self) -> impl Iterator<Item = Network> {
-        [self.block].into_iter().chain(self.site)
-    }
-}
+use crate::network::NetworkShares;
 
 /// Hashers, and the places of those that wait for one; cheap to clone.
 #[derive(Clone)]
@@ -41,23 +17,9 @@ pub(crate) struct Queue {
     /// One permit for each password that is being hashed or waits.
     room: Arc<Semaphore>,
     hashers: Arc<Semaphore>,
-    shares: Shares,
+    /// The places that each client has taken.
+    shares: NetworkShares,
     wait: Duration,
-}
-
-/// How many places each network has taken. The lock is held for one look-up; no other lock is taken meanwhile.
-#[derive(Clone)]
-struct Shares {
-    taken: Arc<Mutex<HashMap<Network, usize>>>,
-    most: usize,
-    /// Of a network of 48 bits.
-    most_of_site: usize,
-}
-
-/// A place of a client; a drop gives it back.
-struct Share {
-    shares: Shares,
-    client: Client,
 }
 
 impl Queue {
@@ -71,7 +33,8 @@ impl Queue {
         Self {
             room: Arc::new(Semaphore::new(places)),
             hashers: Arc::new(Semaphore::new(hashers)),
-            shares: Shares { taken: Arc::default(), most, most_of_site },
+            // `room` bounds all places, also those of passwords without a client.
+            shares: NetworkShares::new(usize::MAX, most, most_of_site),
             wait,
         }
     }
@@ -82,10 +45,11 @@ impl Queue {
     /// [`HashingError::Busy`] at once if there is no place, or none for this client; and after the longest wait.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        client: Option<Client>,
+        client: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashingError> {
-        let share = client.map(|client| self.shares.take(client).ok_or(HashingError::Busy)).transpose()?;
+        let share = client.map(|address| self.shares.take_one(address).ok_or(HashingError::Busy));
+        let share = share.transpose()?;
         let place = self.room.clone().try_acquire_owned().map_err(|_| HashingError::Busy)?;
         // A time-out: what is computed before this password may take longer than its client waits for the answer.
         let permit = timeout(self.wait, self.hashers.clone().acquire_owned()).await;
@@ -99,41 +63,6 @@ impl Queue {
     }
 }
 
-impl Shares {
-    fn take(&self, client: Client) -> Option<Share> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_room = |network: Network| {
-            let most = match network {
-                Network::Block(_) => self.most,
-                Network::Site(_) => self.most_of_site,
-            };
-            taken.get(&network).is_none_or(|count| *count < most)
-        };
-        if !client.networks().all(has_room) {
-            return None;
-        }
-        for network in client.networks() {
-            *taken.entry(network).or_default() += 1;
-        }
-        Some(Share { shares: self.clone(), client })
-    }
-}
-
-impl Drop for Share {
-    /// A client that has no place left is removed, so that the table never has more rows than there are places.
-    fn drop(&mut self) {
-        let mut taken = self.shares.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        for network in self.client.networks() {
-            if let Some(count) = taken.get_mut(&network) {
-                *count -= 1;
-                if *count == 0 {
-                    taken.remove(&network);
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,7 +71,7 @@ mod tests {
     #[test]
     fn the_networks_of_one_customer_do_not_take_all_places() {
         let shares = Queue::new(1, 7, Some(2), Duration::from_secs(1)).shares;
-        let take = |address: String| shares.take(Client::of(address.parse().unwrap()));
+        let take = |address: String| shares.take_one(address.parse().unwrap());
         let taken: Vec<_> = (0..256)
             .flat_map(|block| [block; 3])
             .filter_map(|n| take(format!("2001:db8:7:{n:x}::1")))
@@ -152,6 +81,6 @@ mod tests {
         let of_one: Vec<_> = (0..3).filter_map(|_| take("192.0.2.1".to_owned())).collect();
         assert_eq!(of_one.len(), 2);
         drop((taken, of_one));
-        assert!(shares.taken.lock().unwrap().is_empty());
+        assert_eq!(shares.held(), 0);
     }
 }

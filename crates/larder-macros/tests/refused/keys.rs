@@ -1,4 +1,4 @@
-//! Types that are no keys.
+//! `#[derive(Key)]` refuses each of these types.
 
 use larder_macros::Key;
 

@@ -40,9 +40,16 @@ pub(crate) enum StopStage {
     Stopping,
 }
 
-/// The present stage of this process's stop, for `/readyz`; cheap to clone, because each request has it.
+/// The present stage of this process's stop; cheap to clone, because each request has it.
 #[derive(Clone)]
 pub(crate) struct Stage(pub(crate) Arc<watch::Receiver<StopStage>>);
+
+impl Stage {
+    /// Whether a stop has begun.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.0.borrow() != StopStage::Running
+    }
+}
 
 /// The process answers.
 #[utoipa::path(get, path = "/livez", operation_id = "get_liveness", tag = "health", responses((status = 200, body = Alive)))]
@@ -77,7 +84,7 @@ pub(crate) async fn readyz(
     stage: Option<Extension<Stage>>,
 ) -> Result<impl IntoResponse, Problem> {
     // A service that another program embeds has no stage: that program decides when it stops.
-    if stage.is_some_and(|Extension(Stage(stage))| *stage.borrow() != StopStage::Running) {
+    if stage.is_some_and(|Extension(stage)| stage.is_stopping()) {
         return Err(Problem::new(Code::Stopping));
     }
     let answers = match service.store().ping().await {

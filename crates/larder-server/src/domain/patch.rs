@@ -57,8 +57,9 @@ impl<T: Filled> Column for T {
     }
 }
 
-/// Declares the change of a user. The row `bio: Option<text::Bio>, …` gives it `pub bio: Patch<text::Bio>`, and
-/// `email: contact::Email, …` gives it `pub email: Option<contact::Email>`.
+/// Declares `UserPatch`: each row of `user_columns.rs` becomes a field. A field that may be empty, such as
+/// `bio: Option<text::Bio>`, becomes `bio: Patch<text::Bio>`; one that may not, such as `email: contact::Email`, becomes
+/// `email: Option<contact::Email>`.
 macro_rules! user_patch {
     ($(
         $name:ident: $type:ty, $set_by:ident

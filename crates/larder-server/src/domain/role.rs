@@ -24,7 +24,7 @@ use crate::domain::json::{component, from_json, text_of};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads and changes itself.
+    /// Reads and changes only its own account.
     #[default]
     User,
     /// Manages all users but superadmins.

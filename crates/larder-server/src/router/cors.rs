@@ -52,21 +52,68 @@ pub(super) fn layer(origins: &Origins) -> Option<CorsLayer> {
     Some(cors.expose_headers(READ).max_age(PREFLIGHT_AGE))
 }
 
-/// The headers of CORS of an answer that is given before the request's `Origin` is known: to a head that is too large, or
-/// on a connection for which there is no room. Only if every origin may read, or one alone, is it known which to name. If
-/// there are several, a page of one of them sees such an answer as a failure of the network.
-pub(super) fn of_refusals(origins: &Origins) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let origin = match origins {
-        Origins::Any => HeaderValue::from_static("*"),
-        Origins::List(origins) => match origins.as_slice() {
-            [only] => only.clone(),
-            _ => return headers,
-        },
-    };
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    let read = READ.map(|name| name.as_str().to_owned()).join(",");
-    headers
-        .extend(HeaderValue::try_from(read).ok().map(|read| (header::ACCESS_CONTROL_EXPOSE_HEADERS, read)));
-    headers
+/// The headers of CORS of answers that no route gives: to a head that hyper refuses, or for which there is no room.
+pub(crate) struct RefusalCors {
+    origins: Origins,
+    exposed: Option<HeaderValue>,
+}
+
+impl RefusalCors {
+    pub(super) fn new(origins: &Origins) -> Self {
+        let read = READ.map(|name| name.as_str().to_owned()).join(",");
+        Self { origins: origins.clone(), exposed: HeaderValue::try_from(read).ok() }
+    }
+
+    /// The headers of the answer to a request from `origin`. `None`: the head was not read as far as its `Origin`. Then the
+    /// answer names an origin only if every origin may read it, or one alone.
+    pub(crate) fn headers(&self, origin: Option<&[u8]>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let named = match &self.origins {
+            Origins::Any => Some(HeaderValue::from_static("*")),
+            Origins::List(origins) => match (origins.as_slice(), origin) {
+                ([only], _) => Some(only.clone()),
+                (_, origin) => origins.iter().find(|allowed| Some(allowed.as_bytes()) == origin).cloned(),
+            },
+        };
+        if let Some(named) = named {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, named);
+            headers.extend(self.exposed.clone().map(|names| (header::ACCESS_CONTROL_EXPOSE_HEADERS, names)));
+        }
+        headers
+    }
+
+    /// The length of the longest origin that only a request can select; `None` if the request's origin does not matter.
+    pub(crate) fn selectable_bytes(&self) -> Option<usize> {
+        match &self.origins {
+            Origins::List(origins) if origins.len() > 1 => origins.iter().map(HeaderValue::len).max(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_an_origin_that_may_read_it() {
+        let list = |origins: &[&'static str]| {
+            Origins::List(origins.iter().map(|origin| HeaderValue::from_static(origin)).collect())
+        };
+        let (a, b) = ("https://a.example", "https://b.example");
+        for (origins, origin, named) in [
+            (Origins::Any, None, Some("*")),
+            (list(&[]), Some(a), None),
+            (list(&[a]), None, Some(a)),
+            (list(&[a]), Some(b), Some(a)),
+            (list(&[a, b]), None, None),
+            (list(&[a, b]), Some(b), Some(b)),
+            (list(&[a, b]), Some("https://c.example"), None),
+        ] {
+            let headers = RefusalCors::new(&origins).headers(origin.map(str::as_bytes));
+            let seen = headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).map(HeaderValue::as_bytes);
+            assert_eq!(seen, named.map(str::as_bytes), "{origins:?} {origin:?}");
+            assert_eq!(headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS), named.is_some());
+        }
+    }
 }

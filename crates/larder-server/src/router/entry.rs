@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{OriginalUri, Request};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{Method, header};
 use axum::response::{IntoResponse as _, Response};
 use tower::util::service_fn;
 use tower::{Layer as _, Service};
@@ -21,7 +21,7 @@ use crate::api::health::Stage;
 use crate::api::problem::Problem;
 use crate::api::tokens::DISCOVERY;
 use crate::router::around::private;
-use crate::router::cors;
+use crate::router::cors::{self, RefusalCors};
 use crate::router::paths::{self, Templates};
 use crate::settings::http::Http;
 
@@ -35,8 +35,7 @@ pub struct Routes(Arc<Entry>);
 struct Entry {
     router: Router,
     cors: Option<CorsLayer>,
-    /// The headers of CORS of answers that are given before a request is read.
-    of_refusals: Arc<HeaderMap>,
+    of_refusals: Arc<RefusalCors>,
     /// The prefix of all paths; empty if there is none.
     base: String,
     /// The path of the discovery document outside of the prefix; `None` if the issuer has no path.
@@ -53,7 +52,7 @@ impl Routes {
             // would do that again.
             router: router.with_state(()),
             cors: cors::layer(&http.cors_origins),
-            of_refusals: Arc::new(cors::of_refusals(&http.cors_origins)),
+            of_refusals: Arc::new(RefusalCors::new(&http.cors_origins)),
             base: http.base_path.clone(),
             discovery,
             templates,
@@ -66,14 +65,19 @@ impl Routes {
         Self::new(router, http, Templates::default(), None)
     }
 
-    /// The same routes, with the stages of the process's stop for `/readyz`.
+    /// The same routes, with the stages of the process's stop.
     pub(crate) fn with_stage(mut self, stage: Stage) -> Self {
         Arc::make_mut(&mut self.0).stage = Some(stage);
         self
     }
 
-    /// The headers that let pages of other origins read an answer that is given before the request is read.
-    pub(crate) fn of_refusals(&self) -> Arc<HeaderMap> {
+    /// Whether a stop has begun. The service may still accept connections.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stage.as_ref().is_some_and(Stage::is_stopping)
+    }
+
+    /// What lets pages of other origins read an answer that no route gives.
+    pub(crate) fn of_refusals(&self) -> Arc<RefusalCors> {
         self.0.of_refusals.clone()
     }
 

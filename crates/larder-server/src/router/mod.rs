@@ -1,7 +1,7 @@
 //! Every route of the service on one router, and what applies to all of them.
 
 mod around;
-mod cors;
+pub(crate) mod cors;
 pub(crate) mod entry;
 mod paths;
 

@@ -1,8 +1,8 @@
 //! Accepts and serves connections, closes those whose client is too slow, and ends all of them gracefully.
 //!
 //! Invariants:
-//! - `begun_is_answered`: after a stop, the service still answers each request of which it has read at least one byte,
-//!   and begins no other request;
+//! - `begun_is_answered`: after a stop, the service still answers each request of which it has read at least one byte, and
+//!   the first request of a connection that is younger than [`FIRST_REQUEST`]. It begins no other request;
 //! - `no_lost_answer`: a connection on which the client may still be sending is closed in stages (`wire.rs`), because a
 //!   plain close would reset it and destroy the answer;
 //! - `bounded_clients`: each step of a request has a time-out, and the number of connections and of HTTP/2 streams is
@@ -17,7 +17,9 @@ mod streams;
 mod wire;
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
+use std::io::ErrorKind;
+use std::iter;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{CONNECTION, EXPECT};
+use axum::http::header::{CONNECTION, EXPECT, ORIGIN};
 use axum::http::{HeaderValue, Method, Response};
 use axum::serve::Listener;
 use hyper::Request;
@@ -57,6 +59,13 @@ use crate::settings::connections::ConnectionSettings;
 /// to hold it on each of its connections.
 const BUFFERED_BYTES: usize = 32 * 1024;
 
+/// The age up to which a connection without a byte outlives a stop: its client has just connected, so its first request is
+/// on its way. Proxies do not repeat a POST that they have sent.
+const FIRST_REQUEST: time::Duration = time::Duration::from_secs(1);
+
+/// The most connections that the service takes from the kernel's queue at a stop. tokio's listeners have a queue of 1,024.
+const QUEUED_CONNECTIONS: usize = 1024;
+
 /// The shortest time between two log lines about refused connections.
 const NOTED: time::Duration = time::Duration::from_secs(10);
 
@@ -83,31 +92,51 @@ pub(crate) async fn serve(
     let (stopping, stopped) = watch::channel(false);
     let site = Site { routes, settings, stopped, room: room.clone() };
     let mut noted: Option<Instant> = None;
+    let mut take = |stream: TcpStream, peer: SocketAddr| match room.admit(peer.ip()) {
+        Ok(place) => drop(tokio::spawn(connection(site.clone(), stream, peer, place))),
+        Err(full) => {
+            if noted.is_none_or(|noted| noted.elapsed() > NOTED) {
+                noted = Some(Instant::now());
+                tracing::warn!(?full, max, "connections are refused: there are as many as are allowed");
+            }
+            // Its head is not read, so its origin is unknown.
+            let headers = site.routes.borrow().of_refusals().headers(None);
+            room.refuse(stream, headers);
+        }
+    };
     let mut stop = pin!(stop);
     loop {
         // If the process, or the system, has no descriptor left in spite of the reserve, `accept` waits a second and
         // tries again.
-        let (stream, peer) = tokio::select! {
-            accepted = Listener::accept(&mut listener) => accepted,
+        tokio::select! {
+            (stream, peer) = Listener::accept(&mut listener) => take(stream, peer),
             () = &mut stop => break,
-        };
-        match room.admit(peer.ip()) {
-            Ok(place) => drop(tokio::spawn(connection(site.clone(), stream, peer, place))),
-            Err(full) => {
-                if noted.is_none_or(|noted| noted.elapsed() > NOTED) {
-                    noted = Some(Instant::now());
-                    tracing::warn!(?full, max, "connections are refused: there are as many as are allowed");
-                }
-                let headers = site.routes.borrow().of_refusals();
-                room.refuse(stream, headers);
-            }
         }
     }
-    // The listener is dropped first, so that no connection is accepted while the open ones finish. `closed` resolves
-    // when there is no receiver of `stopping`: each open connection has one, and so has `site`, which is dropped here.
-    drop((listener, site));
+    for (stream, peer) in queued(listener) {
+        take(stream, peer);
+    }
+    // `closed` resolves when there is no receiver of `stopping`: each open connection has one, and so has `site`, which is
+    // dropped here.
+    drop(site);
     stopping.send_replace(true);
     stopping.closed().await;
+}
+
+/// Closes the listener, and returns the connections that the kernel has accepted and this process has not. The kernel would
+/// reset them with the listener, and with them the requests that their clients have sent.
+fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    // tokio's own `accept` does not look into the queue before the runtime has seen that the queue is filled.
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = iter::repeat_with(|| listener.accept()).take(QUEUED_CONNECTIONS);
+    // Another error concerns one connection, which its client has ended.
+    let queued =
+        accepted.take_while(|one| !matches!(one, Err(error) if error.kind() == ErrorKind::WouldBlock));
+    let usable = queued.flatten().filter_map(|(stream, peer)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    });
+    usable.collect()
 }
 
 /// Serves one connection to its end.
@@ -115,12 +144,20 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
     let (opened, progress) = (time::Instant::now(), Progress::default());
     let Site { settings, mut stopped, .. } = site.clone();
     let mut wire = Wire::new(stream, progress.clone(), settings.write_timeout, settings.close_timeout);
+    let unused = async {
+        // An error means that the service is gone.
+        let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+        sleep_until(opened + FIRST_REQUEST).await;
+        // Once a byte was read, the client has the full time-out to go on.
+        if progress.get() != Phase::New {
+            pending::<()>().await;
+        }
+    };
     let begins_as_http2 = tokio::select! {
         // Bytes that have arrived by now are read before the connection counts as unused.
         biased;
         begins = wire.begins_as_http2() => begins,
-        // Once a byte was read, the client has the full time-out to go on, also after a stop.
-        _ = stopped.wait_for(|is_stopping| *is_stopping && progress.get() == Phase::New) => return,
+        () = unused => return,
         () = sleep(settings.head_timeout) => return,
     };
     let ended = match begins_as_http2 {
@@ -150,8 +187,10 @@ async fn as_http1(
             if leaves_unread {
                 progress.leave_unread();
             }
-            if leaves_unread || *site.stopped.borrow() {
+            if leaves_unread || *site.stopped.borrow() || site.routes.borrow().is_stopping() {
                 // `Connection: close` makes the client send no further request on this connection, and hyper read none.
+                // Before the port closes, it empties the clients' pools: a proxy that sent a POST just when the service
+                // closed an idle connection could not send it again.
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             progress.set(Phase::Answered);
@@ -162,8 +201,8 @@ async fn as_http1(
     // time-outs.
     let mut http = http1::Builder::new();
     http.header_read_timeout(None).max_buf_size(BUFFERED_BYTES);
-    let headers = site.routes.borrow().of_refusals();
-    let connection = http.serve_connection(TokioIo::new(Refusing::new(wire, headers)), answer);
+    let cors = site.routes.borrow().of_refusals();
+    let connection = http.serve_connection(TokioIo::new(Refusing::new(wire, cors)), answer);
     until_answered(connection, progress, site.settings, opened, site.stopped).await
 }
 
@@ -189,8 +228,9 @@ async fn as_http2(
             let (answer, unread) = match streams::has_room() {
                 true => site.answer(request, peer).await,
                 false => {
-                    let headers = site.routes.borrow().of_refusals();
-                    let refused = refusal(Code::ConnectionsFull, &headers).map(Body::from);
+                    let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
+                    let headers = site.routes.borrow().of_refusals().headers(origin);
+                    let refused = refusal(Code::ConnectionsFull, headers).map(Body::from);
                     let refused = if is_head { without_body(refused) } else { refused };
                     (refused, Some(request.into_body()))
                 }

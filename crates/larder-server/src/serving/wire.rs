@@ -64,8 +64,8 @@ impl Wire {
         Self { stream, begun, progress, write_timeout, close_timeout, writing: None, closing: None }
     }
 
-    /// Reads until the first bytes differ from the preface of HTTP/2, or are all of it. For HTTP/1.1 two bytes decide,
-    /// because no method but PRI begins with it.
+    /// Reads until the first bytes differ from the preface of HTTP/2, or are all of it. For HTTP/1.1 the first
+    /// three bytes decide at the latest, because no method but PRI begins with `PRI`.
     ///
     /// # Errors
     /// Errors of the stream.

@@ -188,7 +188,10 @@ fn each_stream_has_the_deadlines_of_a_request() {
 
 #[test]
 fn a_stream_counts_as_a_connection_of_its_address() {
-    let app = Stack::sqlite_memory().with_setting("LARDER_CONNECTIONS_PER_ADDRESS", "4").start();
+    let app = Stack::sqlite_memory()
+        .with_setting("LARDER_CONNECTIONS_PER_ADDRESS", "4")
+        .with_setting("LARDER_CORS_ORIGINS", "https://a.example,https://b.example")
+        .start();
     run(async {
         let (mut sender, _connection) = connect(app.address, 1 << 16).await;
         let mut held = Vec::new();
@@ -206,6 +209,15 @@ fn a_stream_counts_as_a_connection_of_its_address() {
         assert_eq!((status, &problem["code"]), (503, &json!("connections_full")));
         assert_eq!(problem["request_id"], headers["x-request-id"].to_str().unwrap());
         assert!(headers["retry-after"] == "1" && headers["x-content-type-options"] == "nosniff");
+        // The stream's head was read, so a page of an allowed origin can read why.
+        assert!(!headers.contains_key("access-control-allow-origin"), "it named no origin");
+        let of_page = request(Method::GET, "/livez", None).header("origin", "https://b.example");
+        let (status, _, headers) =
+            read(sender.send_request(of_page.body(whole("")).unwrap()).await.unwrap()).await;
+        assert_eq!(
+            (status, headers["access-control-allow-origin"].as_bytes()),
+            (503, &b"https://b.example"[..])
+        );
         // The connection and its streams fill the share, so there is no further connection either.
         let mut other = TcpStream::connect(app.address).unwrap();
         other.write_all(b"GET /livez HTTP/1.1\r\nhost: larder\r\n\r\n").unwrap();

@@ -57,6 +57,7 @@ mod profiles;
 mod put_back;
 mod reassigned;
 mod refusals;
+mod rolling;
 mod secrets;
 mod sessions;
 mod shown;

@@ -134,7 +134,7 @@ fn a_closed_pipe_ends_no_service_and_a_full_disk_is_an_error() {
     let url = format!("sqlite://{}", folder.path().join("larder.db").display());
     let settings = [("LARDER_LISTEN", listen.as_str()), ("DATABASE_URL", &url), ("RUST_LOG", "debug")];
     let mut child = command(&["serve"], &settings).stdout(Stdio::piped()).spawn().unwrap();
-    // Both are closed before it prints its first line or logs one.
+    // Both are closed at once, in practice before it prints its first line or logs one.
     drop((child.stdout.take(), child.stderr.take()));
     let address: SocketAddr = listen.parse().unwrap();
     eventually("it is ready", || {

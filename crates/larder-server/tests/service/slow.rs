@@ -228,8 +228,13 @@ fn a_stopping_service_is_unready_first_and_accepts_for_a_while() {
     let mut app = start("3600");
     app.user("ann");
     app.stranger().get("/readyz").expect(200);
+    // A proxy's connection, which it would keep.
+    let (mut kept, mut received) = (connect(app.address), String::new());
     app.larder.signal(Signal::TERM);
     eventually("unready", || status(&mut connect(app.address), READYZ).0 == 503);
+    kept.write_all(b"GET /livez HTTP/1.1\r\nhost: larder\r\n\r\n").unwrap();
+    kept.read_to_string(&mut received).unwrap();
+    assert!(received.to_lowercase().contains("\r\nconnection: close\r\n"), "{received}");
     app.stranger().get("/readyz").refuses(503, "stopping");
     app.stranger()
         .post("/api/v1/auth/login", &json!({ "username": "ann", "password": PASSWORD }))

@@ -1,5 +1,6 @@
 //! SIGTERM under load. A request is in flight from its first byte that the service reads to the last byte of its
-//! answer. The service answers each request in flight completely, begins no other, and accepts no new connection.
+//! answer. The service answers each request in flight completely, begins no other except the first one of a connection that
+//! was just opened, and accepts no new connection.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -228,6 +229,43 @@ fn requests_in_flight_are_answered_and_no_others_begun(stack: Stack) {
     for trouble in ["panicked", "in flight", "could not be warmed", "ERROR"] {
         assert!(!printed.contains(trouble), "{trouble}: {printed}");
     }
+}
+
+/// A client sends its request as soon as the kernel has accepted its connection, even if the service has not. The service
+/// does not run while the clients connect, so it finds all of them in the kernel's queue, beside the signal.
+#[test]
+fn a_connection_that_the_kernel_has_accepted_is_served_at_a_stop() {
+    let mut app = Stack::sqlite_memory().start();
+    app.larder.signal(Signal::STOP);
+    let request = head("GET", "/livez", "", 0);
+    let mut clients: Vec<_> = (0..100).map(|_| Line::open(app.address).unwrap()).collect();
+    clients.iter_mut().for_each(|client| client.send(request.as_bytes()));
+    app.larder.signal(Signal::TERM);
+    app.larder.signal(Signal::CONT);
+    let outcomes: Vec<_> = clients.iter_mut().map(Line::answer).collect();
+    let lost = outcomes.iter().filter(|outcome| **outcome != Outcome::Answered(200)).count();
+    assert_eq!(lost, 0, "of {} requests", outcomes.len());
+    assert_eq!(app.larder.wait().code(), Some(0), "{}", app.larder.printed());
+}
+
+/// The client has connected and its request is on its way when the service stops.
+#[test]
+fn a_connection_that_was_just_opened_may_send_its_first_request() {
+    // On a busy machine this can take longer than the second that such a connection has.
+    let is_in_time = || {
+        let mut app = Stack::sqlite_memory().start();
+        app.stranger().get("/livez").expect(200);
+        let (opened, mut client) = (Instant::now(), Line::open(app.address).unwrap());
+        app.larder.signal(Signal::TERM);
+        within(Duration::from_secs(5), "the port is closed", || Line::open(app.address).is_none());
+        client.send(head("GET", "/livez", "", 0).as_bytes());
+        let is_in_time = opened.elapsed() < Duration::from_millis(900);
+        let outcome = client.answer();
+        assert!(!is_in_time || outcome == Outcome::Answered(200), "{outcome:?}");
+        assert_eq!(app.larder.wait().code(), Some(0), "{}", app.larder.printed());
+        is_in_time
+    };
+    eventually("a request in time", is_in_time);
 }
 
 /// Counts the requests that the service began, by its log.

@@ -170,7 +170,7 @@ async fn at_most_so_many_live(bed: &Bed) {
     }
     assert_eq!(live(bed, &user, start).await, opened[3..]);
     assert_eq!(bed.sql("SELECT COUNT(*) FROM audit_log WHERE action = 'session.evict'").unwrap(), "3");
-    // The oldest session is used, so the next one ends instead.
+    // A refresh makes the oldest session the most recently used one, so the next login ends the second oldest.
     let later = start.after(Duration::from_millis(100));
     tx(&bed.store).await.rotate_refresh(refresh("t3", "t3 next", later)).await.unwrap();
     assert_eq!(open(bed, &user, "last", later).await.1, [opened[4]]);

@@ -196,7 +196,11 @@ where
         T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        Ok(self.read(key).or_load(load).await?.value)
+        if let Some(hit) = self.hit(key, ReadOptions::default()) {
+            return Ok(hit.value.and_then(typed));
+        }
+        // Boxed, so that the future of a hit stays small.
+        Ok(Box::pin(self.read(key).or_load(load)).await?.value)
     }
 
     /// Starts to build a read. Set its consistency and its loader on the result.
@@ -207,7 +211,14 @@ where
     /// Returns what the tiers have now; never loads. In a class whose [`consistency`](crate::class::ClassBuilder::consistency)
     /// is fresh, only Redis is asked.
     pub async fn get<Q: Key<K> + ?Sized>(&self, key: &Q) -> Lookup<V> {
-        match self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await {
+        let found = match self.hit(key, ReadOptions::default()) {
+            Some(hit) => Some(hit),
+            None => {
+                let peek = async { self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await };
+                Box::pin(peek).await
+            }
+        };
+        match found {
             None => Lookup::Miss,
             Some(ReadOutcome { value: None, .. }) => Lookup::Absent,
             Some(ReadOutcome { value: Some(value), .. }) => typed(value).map_or(Lookup::Miss, Lookup::Hit),
@@ -236,6 +247,15 @@ where
     pub fn set_enabled(&self, is_on: bool) {
         // Relaxed: the switch guards no other data.
         self.core.common.is_on.store(is_on, Ordering::Relaxed);
+    }
+
+    /// Answers a read from memory, if it can be answered so at once; see [`Engine::hit`].
+    #[inline]
+    fn hit<Q: Key<K> + ?Sized>(&self, key: &Q, options: ReadOptions) -> Option<ReadOutcome> {
+        // No part of the future: a hit only needs the buffer of the key for a moment.
+        let mut spelled = KeyBuf::new();
+        self.core.prefix.spell(key, &mut spelled);
+        self.engine.hit(&self.core, &spelled, options)
     }
 
     pub(crate) fn key<Q: Key<K> + ?Sized>(&self, key: &Q) -> KeyBuf {
@@ -369,11 +389,18 @@ where
         self,
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<Answer<V>, Error> {
-        let Class { engine, core, .. } = self.class;
-        let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
-        let options = ReadOptions { soft_timeout, ..self.options };
-        let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
-        engine.read(core, &key, tags, options, begin_load).await.map(Answer::of)
+        if let Some(hit) = self.class.hit(self.key, self.options) {
+            return Ok(Answer::of(hit));
+        }
+        // Boxed, so that the future of a hit stays small.
+        let read = async move {
+            let Class { engine, core, .. } = self.class;
+            let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
+            let options = ReadOptions { soft_timeout, ..self.options };
+            let key = self.class.key(self.key);
+            engine.read(core, &key, || self.class.tags(self.key), options, begin_load).await
+        };
+        Box::pin(read).await.map(Answer::of)
     }
 }
 

@@ -47,6 +47,7 @@ impl ClassCore {
     }
 
     /// The age of a valid copy.
+    #[inline]
     pub(super) fn age(&self, copy: &LocalCopy, now: Tick) -> Age {
         match &copy.aging {
             Some(aging) if !aging.is_quiet(now) => self.policy.aging().age(&aging.life, now, rand::random()),
@@ -100,6 +101,7 @@ impl Engine {
 
 impl LocalCopy {
     /// How long ago the copy's TTL ended; `None` if it has not.
+    #[inline]
     pub(super) fn stale_by(&self, now: Tick) -> Option<Duration> {
         let fresh_until = self.aging.as_ref()?.life.fresh_until;
         (now >= fresh_until).then(|| now.since(fresh_until))

@@ -16,7 +16,7 @@ use crate::engine::load::StoreCondition;
 use crate::engine::plan::{AnchoredRight, LoadBegin, LoadPlan};
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::local::copy::{Origin, Slot};
+use crate::local::copy::Origin;
 use crate::local::outcome::{FlightResult, LoadOutcome};
 use crate::local::permit::LocalPermit;
 use crate::policy::Policy;
@@ -114,7 +114,7 @@ impl Engine {
             let is_anchored = matches!(reply.value.as_ref().map(Frame::parse), Some(Ok(Frame::Anchor(_))));
             if let (true, true, Some(left)) = (is_anchored, missing.tags.is_empty(), left) {
                 self.insert_tokens(shared, &reply);
-                if let Some(tags) = self.local.take_lives(&entry_ref.tags, self.is_guarded()) {
+                if let Some(tags) = self.local.take_guarded(&entry_ref.tags, self.is_guarded()) {
                     // Redis measured `left` after the read was sent, so `sent` plus `left` is not later than the
                     // anchor's end.
                     let until = sent.plus(left.min(Policy::TTL_MAX)).minus(self.clock.resolution());
@@ -141,10 +141,9 @@ impl Engine {
         }
         for (nth, (tag, token)) in (1..).zip(&reply.tags) {
             if let Some(token) = token {
-                let slot = Slot::token(*token, Origin::Guarded);
                 // If an invalidation came in between, memory does not get this token. Then the entry that has the tag
                 // is not inserted either, or is not served.
-                let _ = self.local.insert_tracked(&reply.seqs, nth, tag.to_bytes(), slot);
+                self.local.insert_token(&reply.seqs, nth, tag, *token);
             }
         }
     }

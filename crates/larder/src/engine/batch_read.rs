@@ -29,11 +29,9 @@ use crate::engine::{ClassCore, Engine, SharedTier, Tags};
 use crate::error::Error;
 use crate::key::KeyBuf;
 use crate::loaded::AnyPrevious;
-use crate::protocol::aging::Age;
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 use crate::remote::{Fault, FrameReply, Mint, Remote};
-use crate::uncached::is_uncached;
 
 tokio::task_local! {
     /// What the reads of the batch that this task runs ask for.
@@ -198,17 +196,12 @@ impl Engine {
         options: ReadOptions,
         mut begin_loads: impl FnMut(Vec<BatchLoad>) -> Vec<Loading>,
     ) -> Vec<Result<ReadOutcome, Error>> {
-        let asks_memory = options.is_bounded(class) && class.is_on(self) && !is_uncached();
-        let from_memory = |key: &KeyBuf| {
-            let (copy, _) = self.find(class, key, |age| asks_memory && age == Age::Fresh)?;
-            Some(Ok(self.serve_memory(class, key, &copy)))
-        };
         let mut answers: Vec<_> = Vec::with_capacity(keys.len());
         for part in keys.chunks(READS_AT_ONCE) {
             if !answers.is_empty() {
                 yield_now().await;
             }
-            answers.extend(part.iter().map(from_memory));
+            answers.extend(part.iter().map(|key| self.hit(class, key, options).map(Ok)));
         }
 
         let (batch, tags) = (Arc::<BatchRequests>::default(), &tags);

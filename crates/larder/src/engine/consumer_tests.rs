@@ -9,7 +9,7 @@ use crate::clock::Tick;
 use crate::journal::{Change, ChangesSince, DatabaseId, Touch};
 use crate::local::NewFlight;
 use crate::local::copy::Footprint;
-use crate::local::copy::{LocalCopy, Origin};
+use crate::local::copy::{CopyKey, LocalCopy, Origin, TagCells};
 use crate::policy::Consistency;
 use crate::protocol::flight::JoinDecision;
 use crate::protocol::rules::ProtocolRules;
@@ -88,8 +88,9 @@ impl Bench {
             let (deadline, origin) = (Tick::FAR, Origin::Guarded);
             let copy = LocalCopy {
                 value: None,
-                tags: vec![],
+                tags: TagCells::default(),
                 deadline,
+                key: CopyKey::default(),
                 origin,
                 payload_bytes: 0,
                 footprint: Footprint::default(),

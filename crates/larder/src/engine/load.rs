@@ -18,11 +18,11 @@ use crate::error::{Error, ErrorKind};
 use crate::events::{Event, LoadEnd};
 use crate::loaded::{AnyLoaded, AnyPrevious, Loaded, LoadedKind};
 use crate::loading::run_load;
-use crate::local::copy::{LocalCopy, Origin};
+use crate::local::copy::{CopyKey, LocalCopy, Origin, TagCells};
 use crate::local::outcome::{FlightResult, LoadOutcome};
 use crate::local::permit::LocalPermit;
+use crate::local::tag_cell::TagCell;
 use crate::protocol::rules::ProtocolRule;
-use crate::protocol::tag::TagToken;
 use crate::remote::Unchanged;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::{count, count_nth};
@@ -46,8 +46,8 @@ pub(crate) struct LoadedValue {
 pub(super) enum StoreCondition<'a> {
     /// This lease is in Redis, and what must be unchanged beside it is unchanged.
     Lease(&'a SharedTier, &'a LeaseHold, Unchanged<'a>),
-    /// This permit is valid, and each of these tags has the life that the load took.
-    Permit(&'a LocalPermit, &'a [TagToken]),
+    /// This permit is valid, and so is each of these cells, for a copy of this origin.
+    Permit(&'a LocalPermit, &'a [Arc<TagCell>]),
     /// The flight is attached, and the residence has not ended at this instant.
     Memory(Tick),
     /// The value is never stored.
@@ -178,7 +178,8 @@ impl Engine {
                 })
             }
             StoreCondition::Permit(permit, tags) => {
-                permit.is_valid() && self.local.tags_are_current(tags, Origin::Anchored, self.is_guarded())
+                let is_guarded = self.is_guarded();
+                permit.is_valid() && tags.iter().all(|tag| tag.is_current(Origin::Anchored, is_guarded))
             }
             StoreCondition::Memory(until) => {
                 self.local.is_attached(key, begin.flight) && self.clock.now() < *until
@@ -200,7 +201,7 @@ impl Engine {
         &self,
         class: &ClassCore,
         begin: &LoadBegin,
-        (right, tags): (MemoryRight, Vec<TagToken>),
+        (right, tags): (MemoryRight, TagCells),
         loading: Loading,
     ) -> FlightResult {
         let LoadBegin { entry_ref, flight, start, .. } = begin;
@@ -227,7 +228,7 @@ impl Engine {
         class: &ClassCore,
         start: LoadStart,
         loaded: LoadedValue,
-        (tags, residence_of): (Vec<TagToken>, impl FnOnce(Duration) -> (Origin, Duration)),
+        (tags, residence_of): (TagCells, impl FnOnce(Duration) -> (Origin, Duration)),
         insert: impl FnOnce(LocalCopy) -> Result<(), NotStoredReason>,
     ) -> FlightResult {
         let valid_until = start.at.plus(self.bound_less_resolution());
@@ -253,6 +254,7 @@ impl Engine {
             value: value.clone(),
             tags,
             deadline: life.ends,
+            key: CopyKey::default(),
             origin,
             payload_bytes,
             footprint,

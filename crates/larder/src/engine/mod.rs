@@ -27,7 +27,7 @@ use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 use crate::cause::{Cause, Causes};
-use crate::clock::Clock;
+use crate::clock::{Clock, Tick};
 use crate::codec::{AnyValue, Coder};
 use crate::condition::Condition;
 use crate::engine::consumer::AppliedChanges;
@@ -171,12 +171,14 @@ impl ClassCore {
         ReadableFormat { codecs, class_version: self.version, tags: tags.len() }
     }
 
+    #[inline]
     pub(crate) fn is_on(&self, engine: &Engine) -> bool {
         self.common.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
     }
 
     /// Whether an entry under this key may be in a tier. A key that is too long may not: of such a name in Redis's
     /// reports of invalidations, larder would read only the beginning, and miss the invalidation.
+    #[inline]
     fn caches(&self, engine: &Engine, key: &[u8]) -> bool {
         self.is_on(engine) && key.len() <= KEY_BYTES_MAX
     }
@@ -237,7 +239,13 @@ impl Engine {
 
     /// Whether the guard is valid at this instant, so that copies whose changes it reports may be served.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.guard.as_ref().is_some_and(|guard| guard.is_valid_at(self.clock.now()))
+        self.is_guarded_at(self.clock.now())
+    }
+
+    /// As [`Engine::is_guarded`], at an instant that the caller has just read from the clock.
+    #[inline]
+    fn is_guarded_at(&self, now: Tick) -> bool {
+        self.guard.as_ref().is_some_and(|guard| guard.is_valid_at(now))
     }
 
     /// The shared tier and its epoch, if it can be used at this instant.

@@ -21,7 +21,7 @@ use crate::engine::plan::{AnchoredRight, LoadStart};
 use crate::engine::redis_read::{LEASE_POLL_MAX, LEASE_POLL_MIN};
 use crate::engine::reply::minted;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
-use crate::local::copy::Origin;
+use crate::local::copy::{Origin, TagCells};
 use crate::local::permit::LocalPermit;
 use crate::protocol::frame::{Entry, Frame, fingerprint};
 use crate::protocol::lease::{AfterRead, after_read};
@@ -47,10 +47,9 @@ enum PermitBasis {
     Void,
     /// In Redis, in this epoch: the fingerprint of the frame under the key, and the tags' tokens.
     Redis { epoch: Epoch, existing: Bytes, tags: Vec<TagToken> },
-    /// In memory. Without an anchor, `tags` are the tags' tokens. With an anchor, `anchored_until` is the earliest
-    /// instant at which the anchor can expire, and `tags` are the lives of the tags' tokens in memory; see
-    /// [`AnchoredRight`].
-    Memory { permit: LocalPermit, tags: Vec<TagToken>, anchored_until: Option<Tick> },
+    /// In memory, with the cells of the tags. `anchored_until` is the earliest instant at which the anchor can expire;
+    /// `None` without an anchor. See [`AnchoredRight`].
+    Memory { permit: LocalPermit, tags: TagCells, anchored_until: Option<Tick> },
 }
 
 /// Where a put stored its value, or that it was refused.
@@ -224,9 +223,10 @@ impl Engine {
                     None => self.loaded_residence(total),
                 };
                 self.keep_in_memory(class, start, computed, (tags, residence), |copy| {
-                    // A tag's token can change without an invalidation, for example if a tracked read after an outage
-                    // inserts the token from Redis. The copy would then never be served.
-                    match self.local.tags_are_current(&copy.tags, copy.origin, self.is_guarded()) {
+                    // A tag's cell can end without an invalidation, for example if a tracked read after an outage inserts
+                    // the token from Redis. The copy would then never be served.
+                    let is_guarded = self.is_guarded();
+                    match copy.tags.iter().all(|tag| tag.is_current(copy.origin, is_guarded)) {
                         true => permit.redeem(copy, ProtocolRule::PutsUnderPermit),
                         false => Err(NotStoredReason::Overtaken),
                     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::clock::Tick;
 use crate::engine::EntryRef;
 use crate::loaded::AnyPrevious;
-use crate::local::copy::LocalCopy;
+use crate::local::copy::{LocalCopy, TagCells};
 use crate::local::outcome::{FlightReceiver, LoadOutcome};
 use crate::local::permit::LocalPermit;
 use crate::policy::Residence;
@@ -37,7 +37,7 @@ pub(super) enum LoadPlan {
     /// In memory, unless Redis reports a change; `None`: nowhere, because the anchor kept changing.
     Anchored(Option<AnchoredRight>),
     /// In memory, unless an invalidation has ended the right.
-    Memory(MemoryRight, Vec<TagToken>),
+    Memory(MemoryRight, TagCells),
     /// Nowhere: another instance's load took longer than the load time-out.
     Beside,
 }
@@ -93,8 +93,8 @@ impl LoadStart {
 /// `anchor`.
 pub(super) struct AnchoredRight {
     pub(super) permit: LocalPermit,
-    /// The tags, each with the life of its token in memory: a random value that ends when the token leaves memory.
-    pub(super) tags: Vec<TagToken>,
+    /// The cells of the tags.
+    pub(super) tags: TagCells,
     /// The earliest instant at which the anchor can expire.
     pub(super) until: Tick,
 }

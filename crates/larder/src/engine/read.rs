@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::engine::call::Loading;
 use crate::engine::flight::Leader;
@@ -51,18 +52,40 @@ pub(crate) struct ReadOptions {
 
 impl ReadOptions {
     /// The read's own consistency, or else its class's.
+    #[inline]
     fn of(self, class: &ClassCore) -> Consistency {
         self.consistency.unwrap_or(class.consistency)
     }
 
+    #[inline]
     pub(crate) fn is_bounded(self, class: &ClassCore) -> bool {
         self.of(class) == Consistency::Bounded
     }
 }
 
+/// A copy that may answer a read, and what the read has found out about it.
+pub(super) struct Found {
+    pub(super) copy: Arc<LocalCopy>,
+    pub(super) age: Age,
+    /// The instant at which the copy was valid.
+    at: Tick,
+    is_guarded: bool,
+}
+
 impl Engine {
-    /// Reads `key`. If this read has to load the value itself, it calls `begin_load` once and runs the load that
-    /// `begin_load` returns.
+    /// Answers a read from memory, if the read is bounded and memory has a valid copy that needs no refresh. It is the
+    /// path of most reads: it takes no lock of larder's own, allocates nothing and does not await.
+    #[inline]
+    pub(crate) fn hit(&self, class: &ClassCore, key: &KeyBuf, options: ReadOptions) -> Option<ReadOutcome> {
+        if !class.caches(self, key) || !options.is_bounded(class) || is_uncached() {
+            return None;
+        }
+        let found = self.find(class, key, |age| age == Age::Fresh)?;
+        Some(self.serve_memory(class, key, &found))
+    }
+
+    /// Reads `key`, which [`Engine::hit`] could not answer. If this read has to load the value itself, it calls
+    /// `begin_load` once and runs the load that `begin_load` returns.
     pub(crate) async fn read(
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
@@ -79,19 +102,18 @@ impl Engine {
             let value = self.load(class, key, None, begin_load(None)).await?.value;
             return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false, stale_by: None });
         }
-        let is_bounded = options.is_bounded(class);
-        if is_bounded && let Some((copy, age)) = self.find(class, key, |age| age != Age::Reload) {
-            if age == Age::Refresh {
-                // Boxed, so that the future of a hit stays small.
-                let entry_ref = EntryRef { key: owned(key), tags: tags() };
-                let until = options.soft_timeout.map(|limit| Instant::now() + limit);
-                let refresh = self.refresh_until(until, class, entry_ref, &copy, begin_load);
-                Box::pin(self.budgeted(class, refresh)).await;
-            }
-            return Ok(self.serve_memory(class, key, &copy));
-        }
         let entry_ref = EntryRef { key: owned(key), tags: tags() };
-        Box::pin(self.budgeted(class, self.read_past_memory(class, entry_ref, options, begin_load))).await
+        if options.is_bounded(class)
+            && let Some(found) = self.find(class, key, |age| age != Age::Reload)
+        {
+            if found.age == Age::Refresh {
+                let until = options.soft_timeout.map(|limit| Instant::now() + limit);
+                let refresh = self.refresh_until(until, class, entry_ref, &found.copy, begin_load);
+                self.budgeted(class, refresh).await;
+            }
+            return Ok(self.serve_memory(class, key, &found));
+        }
+        self.budgeted(class, self.read_past_memory(class, entry_ref, options, begin_load)).await
     }
 
     /// Reads a key of which memory has no answer.
@@ -104,7 +126,7 @@ impl Engine {
     ) -> Result<ReadOutcome, Error> {
         let is_bounded = options.is_bounded(class);
         let may_be_stale = is_bounded && class.policy.aging().is_stale_if_error();
-        let known = may_be_stale.then(|| (entry_ref.clone(), self.known_before(&entry_ref)));
+        let known = may_be_stale.then(|| (entry_ref.clone(), self.known_before(class, &entry_ref)));
         let until = options.soft_timeout.map(|limit| Instant::now() + limit);
         let answer = self.read_by_flight(class, entry_ref, (options.of(class), until), begin_load);
         let answer = match options.soft_timeout {
@@ -123,31 +145,36 @@ impl Engine {
         }
     }
 
-    /// Returns the copy in memory that a read may be answered with, and its age. `None` if there is none, or if
-    /// `is_wanted` refuses its age. Takes no shard lock, only a shared lock for each tag, and does not await.
+    /// Returns the copy in memory that a read may be answered with. `None` if there is none, or if `is_wanted` refuses its
+    /// age.
+    #[inline]
     pub(super) fn find(
         &self,
         class: &ClassCore,
         key: &[u8],
         is_wanted: impl FnOnce(Age) -> bool,
-    ) -> Option<(Arc<LocalCopy>, Age)> {
-        let now = self.clock.now();
-        let copy = self.local.get(key, now, self.is_guarded())?;
-        let age = class.age(&copy, now);
-        is_wanted(age).then_some((copy, age))
+    ) -> Option<Found> {
+        // The clock is read once, and first: an answer that is valid at an instant after the read's beginning is an
+        // answer, whenever the read ends.
+        let at = self.clock.now();
+        let is_guarded = self.is_guarded_at(at);
+        let copy = self.local.get(key, at, is_guarded)?;
+        let age = class.age(&copy, at);
+        is_wanted(age).then_some(Found { copy, age, at, is_guarded })
     }
 
     /// Answers a hit in memory.
-    pub(super) fn serve_memory(&self, class: &ClassCore, key: &[u8], copy: &LocalCopy) -> ReadOutcome {
-        let counters = &class.common.counters;
-        count(&counters.memory_hits);
+    #[inline]
+    pub(super) fn serve_memory(&self, class: &ClassCore, key: &[u8], found: &Found) -> ReadOutcome {
+        let (counters, copy) = (&class.common.counters, &found.copy);
+        counters.memory_hits.count();
         if copy.value.is_none() {
             count(&counters.absent_hits);
         }
-        if self.guard.is_some() && !self.is_guarded() {
+        if self.guard.is_some() && !found.is_guarded {
             count(&counters.outage_hits);
         }
-        let stale_by = copy.stale_by(self.clock.now());
+        let stale_by = copy.stale_by(found.at);
         if stale_by.is_some() {
             count(&counters.stale_hits);
         }
@@ -157,17 +184,17 @@ impl Engine {
 
     /// Answers from memory, unless the copy has to be loaded again.
     fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<ReadOutcome> {
-        let (copy, _) = self.find(class, key, |age| age != Age::Reload)?;
-        Some(self.serve_memory(class, key, &copy))
+        let found = self.find(class, key, |age| age != Age::Reload)?;
+        Some(self.serve_memory(class, key, &found))
     }
 
     /// Returns `None` in production. In a proof that breaks the rule [`ProtocolRule::ServesStaleOnlyValid`], returns
     /// the copy that memory has before the load.
-    fn known_before(&self, entry_ref: &EntryRef) -> Option<Arc<LocalCopy>> {
+    fn known_before(&self, class: &ClassCore, entry_ref: &EntryRef) -> Option<Found> {
         if self.rules.keeps(ProtocolRule::ServesStaleOnlyValid) {
             return None;
         }
-        self.local.get(&entry_ref.key, self.clock.now(), self.is_guarded())
+        self.find(class, &entry_ref.key, |_| true)
     }
 
     /// Looks up the entry that answers a read whose load failed. The look-up comes after the failure: if an
@@ -176,11 +203,10 @@ impl Engine {
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
-        before: Option<Arc<LocalCopy>>,
+        before: Option<Found>,
     ) -> Option<ReadOutcome> {
-        let copy = before.or_else(|| self.find(class, &entry_ref.key, |_| true).map(|(copy, _)| copy));
-        let found = match copy {
-            Some(copy) => Some(self.serve_memory(class, &entry_ref.key, &copy)),
+        let found = match before.or_else(|| self.find(class, &entry_ref.key, |_| true)) {
+            Some(found) => Some(self.serve_memory(class, &entry_ref.key, &found)),
             None if class.is_memory_only => None,
             None => {
                 let tier = self.usable_tier()?;

@@ -17,7 +17,7 @@ use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::events::HitSource;
 use crate::loaded::AnyPrevious;
-use crate::local::copy::{LocalCopy, Origin, Slot};
+use crate::local::copy::{CopyKey, LocalCopy, Origin, TagCells};
 use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
 use crate::protocol::aging::Age;
 use crate::protocol::frame::{Entry, Header, OVERHEAD_BYTES_MAX, Seal, fingerprint};
@@ -97,7 +97,10 @@ impl Engine {
         {
             AfterRead::Serve(entry) => match self.accept_entry(class, entry_ref, shared, &reply, &entry) {
                 Some(copy) => match class.age_in_redis(&copy, shared, self.clock.now()) {
-                    Age::Reload => self.acquire_replacement(entry_ref, (shared, epoch), &reply, &copy).await,
+                    Age::Reload => {
+                        let aged = (&*copy, &entry.header.tags[..]);
+                        self.acquire_replacement(entry_ref, (shared, epoch), &reply, aged).await
+                    }
                     age => {
                         let loaded = self.serve_redis(class, &entry_ref.key, &copy, &reply);
                         Ok(Round::Served(loaded, (age == Age::Refresh).then_some(copy)))
@@ -178,13 +181,19 @@ impl Engine {
         reply: &Reply,
         entry: &Entry,
     ) -> Option<Arc<LocalCopy>> {
-        let copy = Arc::new(self.local_copy(class, &entry_ref.key, entry)?);
-        if shared.remote.is_tracking() {
-            self.insert_tokens(shared, reply);
-            let slot = Slot::Entry(copy.clone());
-            let inserted = self.local.insert_tracked(&reply.seqs, 0, entry_ref.key.clone(), slot);
-            inserted.unwrap_or_else(|why| class.note_not_inserted(why));
+        let copy = self.local_copy(class, &entry_ref.key, entry)?;
+        if !shared.remote.is_tracking() {
+            return Some(Arc::new(copy));
         }
+        self.insert_tokens(shared, reply);
+        let Some(tags) = self.local.cells(&entry.header.tags) else {
+            // A push has removed a tag's token meanwhile, so no read could be answered with the copy.
+            class.note_not_inserted(NotStoredReason::Overtaken);
+            return Some(Arc::new(copy));
+        };
+        let copy = LocalCopy { tags, ..copy };
+        let (copy, inserted) = self.local.insert_tracked(&reply.seqs, &entry_ref.key, copy);
+        inserted.unwrap_or_else(|why| class.note_not_inserted(why));
         Some(copy)
     }
 
@@ -200,7 +209,8 @@ impl Engine {
         self.shared.as_ref().map_or_else(|| key.clone(), |shared| shared.remote.redis_key(key))
     }
 
-    /// `None` if the entry cannot be opened as an entry of this class and key.
+    /// The entry as a copy that memory does not have yet, without the cells of its tags. `None` if it cannot be opened as
+    /// an entry of this class and key.
     fn local_copy(&self, class: &ClassCore, key: &Bytes, entry: &Entry) -> Option<LocalCopy> {
         let (value, footprint) = class.open_entry(&self.redis_key(key), entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
@@ -208,8 +218,9 @@ impl Engine {
         let life = self.life_of(class, header);
         Some(LocalCopy {
             value,
-            tags: header.tags.clone(),
+            tags: TagCells::default(),
             deadline: life.ends,
+            key: CopyKey::default(),
             origin: Origin::Guarded,
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
             footprint,
@@ -267,8 +278,10 @@ impl Engine {
     fn insert_unfenced(&self, class: &ClassCore, key: &Bytes, entry: &Entry) -> Option<Option<AnyValue>> {
         let copy = self.local_copy(class, key, entry)?;
         let value = copy.value.clone();
-        let seqs = self.local.note_seqs([&key[..]].into_iter());
-        let _ = self.local.insert_tracked(&seqs, 0, key.clone(), Slot::Entry(Arc::new(copy)));
+        if let Some(tags) = self.local.cells(&entry.header.tags) {
+            let seqs = self.local.note_seqs([&key[..]].into_iter());
+            let _ = self.local.insert_tracked(&seqs, key, LocalCopy { tags, ..copy });
+        }
         Some(value)
     }
 

@@ -27,6 +27,7 @@ use crate::protocol::aging::Age;
 use crate::protocol::flight::FlightId;
 use crate::protocol::frame::fingerprint;
 use crate::protocol::lease::{AfterRead, after_read};
+use crate::protocol::tag::TagToken;
 use crate::remote::validity::Epoch;
 use crate::remote::{Fault, Mint, Unchanged};
 use crate::stats::count;
@@ -145,13 +146,14 @@ impl Engine {
         if class.age(&copy, self.clock.now()) == Age::Fresh {
             return Ok(None);
         }
-        Ok(match self.acquire_replacement(entry_ref, (shared, epoch), &reply, &copy).await? {
+        let aged = (&*copy, &entry.header.tags[..]);
+        Ok(match self.acquire_replacement(entry_ref, (shared, epoch), &reply, aged).await? {
             Round::Aged(right, previous) => Some((LoadPlan::Replace(right), previous)),
             _ => None,
         })
     }
 
-    /// Takes the lease of the refresh for the aged entry that a tracked read returned. Returns `Round::Aged` with the
+    /// Takes the lease of the refresh for the aged entry that a tracked read returned, with the tags of its header. Returns `Round::Aged` with the
     /// right to replace the entry, `Round::Wait` if another read is loading the entry's value, or `Round::ReadAgain` if
     /// the reply has no value.
     pub(super) async fn acquire_replacement(
@@ -159,7 +161,7 @@ impl Engine {
         entry_ref: &EntryRef,
         (shared, epoch): (&SharedTier, Epoch),
         reply: &Reply,
-        copy: &LocalCopy,
+        (copy, tags): (&LocalCopy, &[TagToken]),
     ) -> Result<Round, Fault> {
         // `after_read` served the entry, so there is a value; without one, the read asks again.
         let Some(existing) = reply.value.as_ref().map(fingerprint) else { return Ok(Round::ReadAgain) };
@@ -171,7 +173,7 @@ impl Engine {
             hold.settle();
             return Ok(Round::Wait);
         }
-        let right = Replacement { hold, epoch, existing, tags: copy.tags.clone() };
+        let right = Replacement { hold, epoch, existing, tags: tags.to_vec() };
         Ok(Round::Aged(right, copy.previous()))
     }
 

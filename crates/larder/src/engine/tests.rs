@@ -10,6 +10,7 @@ use crate::engine::registry::Declaration;
 use crate::engine::scripted::Scripted;
 use crate::key::Namespace;
 use crate::loaded::Loaded;
+use crate::local::copy::LocalCopy;
 use crate::policy::Consistency;
 use crate::protection::Protection;
 use crate::source::{Placement, Source};
@@ -184,12 +185,12 @@ async fn a_copy_inserted_during_the_unlink_is_dropped_before_the_acknowledgement
     // Acts as a read on this instance that Redis answered with the old value just before the UNLINK. No push has
     // arrived yet, so the insert is allowed.
     let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
-    let old = crate::local::copy::Slot::Entry(local.copy(&key).unwrap());
+    let old = local.copy(&key).unwrap();
     let meanwhile = {
         let key = key.clone();
         move || {
             let mark = local.note_seqs([&key[..]].into_iter());
-            local.insert_tracked(&mark, 0, key.clone(), old.clone()).unwrap();
+            local.insert_tracked(&mark, &key, LocalCopy::clone(&old)).1.unwrap();
         }
     };
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(meanwhile));

@@ -159,13 +159,13 @@ where
 impl Engine {
     async fn explain(&self, key: Bytes, mut tags: Vec<TagKey>) -> Explanation {
         let copy = self.local.copy(&key);
-        let mut know = |taken: &[TagToken]| {
-            let unknown = taken.iter().filter(|taken| !tags.contains(&taken.tag));
-            let unknown: Vec<TagKey> = unknown.map(|taken| taken.tag.clone()).collect();
-            tags.extend(unknown);
+        let mut know = |tag: &TagKey| {
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
+            }
         };
         if let Some(copy) = &copy {
-            know(&copy.tags);
+            copy.tags.iter().for_each(|cell| know(cell.name()));
         }
         let redis = self.inspect(async |shared| self.in_redis(shared, &key, &mut know).await).await;
         let means = |pattern: &_| self.namespace.matches_key(pattern, &key);
@@ -191,7 +191,11 @@ impl Engine {
             payload_bytes: copy.payload_bytes as usize,
             loaded_at: wall(copy.loaded_at_millis),
             until: self.wall_in(copy.deadline.since(now)),
-            tags: self.tag_statuses(&copy.tags, |tag| self.local.token_for(copy.origin, tag, is_guarded)),
+            tags: copy
+                .tags
+                .iter()
+                .map(|cell| self.tag_status(cell.name(), cell.is_current(copy.origin, is_guarded)))
+                .collect(),
             is_served: self.local.get(key, now, is_guarded).is_some(),
         }
     }
@@ -200,7 +204,7 @@ impl Engine {
         &self,
         shared: &SharedTier,
         key: &Bytes,
-        know: &mut impl FnMut(&[TagToken]),
+        know: &mut impl FnMut(&TagKey),
     ) -> Result<RedisState, Fault> {
         let mut found = shared.inspect.look(std::slice::from_ref(key)).await?;
         let Some(InspectedFrame { frame, left }) = found.pop().flatten() else {
@@ -216,14 +220,13 @@ impl Engine {
             Ok(Frame::Tag(_)) | Err(_) => return Ok(RedisState::Unreadable),
         };
         let Entry { header, payload, .. } = entry;
-        know(&header.tags);
+        header.tags.iter().for_each(|taken| know(&taken.tag));
         let keys: Vec<Bytes> = header.tags.iter().map(|taken| taken.tag.to_bytes()).collect();
         let present: Vec<Option<Token>> = shared.inspect.look(&keys).await?.into_iter().map(token).collect();
-        let token = |tag: &TagKey| {
-            let nth = header.tags.iter().position(|taken| taken.tag == *tag)?;
-            *present.get(nth)?
+        let status_of = |(taken, present): (&TagToken, Option<Token>)| {
+            self.tag_status(&taken.tag, present == Some(taken.token))
         };
-        let tags = self.tag_statuses(&header.tags, token);
+        let tags: Vec<TagStatus> = header.tags.iter().zip(present).map(status_of).collect();
         Ok(RedisState::Entry(TierEntry {
             is_absent: payload.is_none(),
             payload_bytes: payload.map_or(0, |payload| payload.len()),
@@ -234,12 +237,8 @@ impl Engine {
         }))
     }
 
-    fn tag_statuses(&self, taken: &[TagToken], present: impl Fn(&TagKey) -> Option<Token>) -> Vec<TagStatus> {
-        let status_of = |taken: &TagToken| TagStatus {
-            tag: self.namespace.tag_name(&taken.tag),
-            is_current: present(&taken.tag) == Some(taken.token),
-        };
-        taken.iter().map(status_of).collect()
+    fn tag_status(&self, tag: &TagKey, is_current: bool) -> TagStatus {
+        TagStatus { tag: self.namespace.tag_name(tag), is_current }
     }
 
     fn touch(&self, key: &[u8], scope: Scope) -> Touch {

@@ -1,13 +1,14 @@
-//! What memory holds: copies, each with its own deadline, and tag tokens.
+//! What memory holds: copies, each with its own deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use smallvec::SmallVec;
+
 use crate::clock::Tick;
 use crate::codec::AnyValue;
+use crate::local::tag_cell::TagCell;
 use crate::protocol::aging::Life;
-use crate::protocol::tag::TagToken;
-use crate::protocol::token::Token;
 
 /// How a copy entered memory. It decides what ends the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,21 +16,33 @@ pub(crate) enum Origin {
     /// The guard reports the copy's changes. The guard is Redis on the tracked connection, or without Redis the journal
     /// consumer. The copy may be served only while the guard's validity lasts.
     Guarded,
-    /// As `Guarded`, and loaded by this process for a memory-only class. The copy notes [`TagCopy::life`] of each tag
-    /// in place of the token from Redis: if a program writes an earlier token back to Redis, an invalidated copy stays
-    /// invalid.
+    /// As `Guarded`, and loaded by this process for a memory-only class. Its tags' tokens are guarded too.
     Anchored,
     /// No guard reports the copy's changes: only its deadline and invalidations in this process end it.
     Timed,
 }
+
+/// A key of up to so many bytes is in its copy, without an allocation of its own: most keys are shorter.
+pub(super) const COPY_KEY_BYTES: usize = 56;
+/// So many cells are in the copy, without an allocation of their own: of its class, and of one tag more.
+pub(super) const COPY_TAGS: usize = 2;
+
+/// The key of a copy in memory.
+pub(crate) type CopyKey = SmallVec<[u8; COPY_KEY_BYTES]>;
+
+/// The cells of an entry's tags.
+pub(crate) type TagCells = SmallVec<[Arc<TagCell>; COPY_TAGS]>;
 
 /// A decoded entry. It has its own deadline, because Redis can delete an expired key, and report it, much later.
 #[derive(Clone)]
 pub(crate) struct LocalCopy {
     /// `None`: the database has no value.
     pub(crate) value: Option<AnyValue>,
-    pub(crate) tags: Vec<TagToken>,
+    /// The cell of each of its tags. The copy is valid only while all of them are current.
+    pub(crate) tags: TagCells,
     pub(crate) deadline: Tick,
+    /// Empty until the copy enters memory.
+    pub(crate) key: CopyKey,
     pub(crate) origin: Origin,
     pub(crate) payload_bytes: u32,
     pub(crate) footprint: Footprint,
@@ -65,8 +78,8 @@ pub(crate) struct CopyAging {
     pub(crate) life: Life,
     /// The version that the loader named.
     pub(crate) version: Option<Arc<str>>,
-    /// Before this instant, in nanoseconds, reads do not compute the age. A read that refreshes the copy moves the
-    /// instant, so that no other read of this process begins a refresh meanwhile. `Relaxed`: no other data depends on
+    /// In nanoseconds: before this instant no read checks whether the copy has aged, so none begins a refresh. The read that
+    /// begins one sets a later instant, which keeps the other reads of this process from beginning it too. `Relaxed`: no other data depends on
     /// it.
     quiet_until: AtomicU64,
 }
@@ -93,37 +106,11 @@ impl CopyAging {
 }
 
 impl LocalCopy {
+    /// Whether a read at `now` may be answered with this copy. `is_guarded` says whether the guard's validity lasts.
+    #[inline]
     pub(crate) fn may_serve(&self, now: Tick, is_guarded: bool) -> bool {
-        now < self.deadline && (self.origin == Origin::Timed || is_guarded)
-    }
-}
-
-#[derive(Clone)]
-pub(crate) enum Slot {
-    Entry(Arc<LocalCopy>),
-    Token(TagCopy),
-}
-
-/// A tag's token.
-#[derive(Clone, Copy)]
-pub(crate) struct TagCopy {
-    pub(crate) token: Token,
-    pub(crate) origin: Origin,
-    /// A random value that the tag gets when it enters memory, and loses when it leaves memory. Another process can set
-    /// `token` in Redis, and cannot set this value.
-    pub(crate) life: Token,
-}
-
-impl TagCopy {
-    /// The copy of a tag that enters memory, with a new `life`.
-    pub(crate) fn new(token: Token, origin: Origin) -> Self {
-        TagCopy { token, origin, life: Token::random() }
-    }
-}
-
-impl Slot {
-    /// The slot of a tag that enters memory, with a new `life`.
-    pub(crate) fn token(token: Token, origin: Origin) -> Self {
-        Slot::Token(TagCopy::new(token, origin))
+        now < self.deadline
+            && (self.origin == Origin::Timed || is_guarded)
+            && self.tags.iter().all(|tag| tag.is_current(self.origin, is_guarded))
     }
 }

@@ -1,4 +1,4 @@
-//! The in-process tier: copies in quick_cache, the tags' tokens beside them, and 64 shards, each with a lock under which
+//! The in-process tier: copies in quick_cache (`entries`), the tags' tokens beside them, and 64 shards, each with a lock under which
 //! both are inserted.
 //!
 //! Invariants:
@@ -11,9 +11,11 @@
 //! - No task holds a shard lock across an await, and no thread holds two shard locks, so shard locks cannot deadlock.
 
 pub(crate) mod copy;
-pub(crate) mod footprint;
+pub(crate) mod entries;
+mod footprint;
 pub(crate) mod outcome;
 pub(crate) mod permit;
+pub(crate) mod tag_cell;
 pub(crate) mod tokens;
 
 use std::hash::{BuildHasher, RandomState};
@@ -23,15 +25,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Tick;
-use crate::local::copy::{LocalCopy, Origin, Slot, TagCopy};
-use crate::local::footprint::{Entries, EvictedEntries, Evictions, entries, entry_bytes_max};
+use crate::local::copy::{LocalCopy, Origin, TagCells};
+use crate::local::entries::{Entries, Evictions, entry_bytes_max};
 use crate::local::outcome::{FlightReceiver, FlightSender};
+use crate::local::tag_cell::TagCell;
 use crate::local::tokens::Tokens;
 use crate::policy::Consistency;
 use crate::protocol::flight::{FlightId, JoinDecision};
 use crate::protocol::rules::ProtocolRules;
 use crate::protocol::shard::{Seq, Shard};
-use crate::protocol::tag::{TagKey, TagToken, are_current};
+use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::source::NotStoredReason;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
@@ -67,7 +70,7 @@ impl LocalTier {
         LocalTier {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(rules))).collect(),
             hasher: RandomState::new(),
-            entries: entries(capacity_bytes, evictions.clone()),
+            entries: Entries::new(capacity_bytes, evictions.clone()),
             tokens: Tokens::new(),
             entry_bytes_max: entry_bytes_max(capacity_bytes),
             evictions,
@@ -77,35 +80,9 @@ impl LocalTier {
     }
 
     /// The copy under `key`, if it may be served at `now`. `is_guarded` says whether the guard's validity lasts.
+    #[inline]
     pub(crate) fn get(&self, key: &[u8], now: Tick, is_guarded: bool) -> Option<Arc<LocalCopy>> {
-        let copy = self.entries.get(key).filter(|copy| copy.may_serve(now, is_guarded))?;
-        self.tags_are_current(&copy.tags, copy.origin, is_guarded).then_some(copy)
-    }
-
-    /// The token of `tag`, if it is [`Origin::Timed`] or the guard is valid.
-    pub(crate) fn token(&self, tag: &TagKey, is_guarded: bool) -> Option<Token> {
-        let tag = self.tokens.get(tag.as_bytes())?;
-        (tag.origin == Origin::Timed || is_guarded).then_some(tag.token)
-    }
-
-    /// What a copy of this origin would note for `tag` now: for an anchored copy the life of the token, otherwise the
-    /// token.
-    pub(crate) fn token_for(&self, origin: Origin, tag: &TagKey, is_guarded: bool) -> Option<Token> {
-        match origin {
-            Origin::Anchored => self.life(tag, is_guarded),
-            Origin::Guarded | Origin::Timed => self.token(tag, is_guarded),
-        }
-    }
-
-    /// Whether every tag still has what a copy of this origin noted for it before its load.
-    pub(crate) fn tags_are_current(&self, taken: &[TagToken], origin: Origin, is_guarded: bool) -> bool {
-        are_current(taken, |tag| self.token_for(origin, tag, is_guarded))
-    }
-
-    /// The life of `tag`'s token, if Redis reports the token's changes now.
-    fn life(&self, tag: &TagKey, is_guarded: bool) -> Option<Token> {
-        let tag = self.tokens.get(tag.as_bytes())?;
-        (tag.origin == Origin::Guarded && is_guarded).then_some(tag.life)
+        self.entries.get(key).filter(|copy| copy.may_serve(now, is_guarded))
     }
 
     /// Notes the sequences of the shards of `keys`. Call it before a tracked read chooses its connection. If that
@@ -115,41 +92,47 @@ impl LocalTier {
         ShardSeqs(keys.map(|key| self.shard(key).seq()).collect())
     }
 
-    /// Inserts what a tracked read returned for `key`, the `nth` of the noted keys, if no invalidation has reached the
-    /// key's shard since its sequence was noted.
+    /// Inserts the entry that a tracked read returned for `key`, the first of the noted keys, if no invalidation has
+    /// reached the key's shard since its sequence was noted. Returns the copy, and whether memory has it.
     pub(crate) fn insert_tracked(
         &self,
         seqs: &ShardSeqs,
-        nth: usize,
-        key: Bytes,
-        slot: Slot,
-    ) -> Result<(), NotStoredReason> {
-        let mut shard = self.shard(&key);
-        if !shard.may_insert(seqs.0[nth]) {
-            return Err(NotStoredReason::Overtaken);
+        key: &Bytes,
+        copy: LocalCopy,
+    ) -> (Arc<LocalCopy>, Result<(), NotStoredReason>) {
+        let copy = copy.settled(key);
+        let mut shard = self.shard(key);
+        if !shard.may_insert(seqs.0[0]) {
+            return (copy, Err(NotStoredReason::Overtaken));
         }
-        shard.void_permits(&key);
+        shard.void_permits(key);
         // The shard's lock is held: a push that arrives now waits for it and then removes what is inserted here.
-        match slot {
-            Slot::Entry(copy) => self.insert_copy(&key, copy),
-            Slot::Token(tag) => {
-                let tag = self.living(&key, tag);
-                self.tokens.insert(TagKey::from(key), tag);
-                Ok(())
-            }
+        let inserted = self.insert_copy(copy.clone());
+        (copy, inserted)
+    }
+
+    /// Inserts the token that a tracked read returned for `tag`, the `nth` of the noted keys, if no invalidation has
+    /// reached the tag's shard since its sequence was noted.
+    pub(crate) fn insert_token(&self, seqs: &ShardSeqs, nth: usize, tag: &TagKey, token: Token) {
+        let mut shard = self.shard(tag.as_bytes());
+        if !shard.may_insert(seqs.0[nth]) {
+            return;
+        }
+        shard.void_permits(tag.as_bytes());
+        // If memory has the same token as guarded, its cell stays, and with it the copies that depend on the cell. The
+        // shard's lock is held, which every invalidation takes, so none comes between this look-up and the insertion.
+        let is_there = |cell: Arc<TagCell>| cell.token() == token && cell.origin() == Origin::Guarded;
+        if !self.tokens.get(tag.as_bytes()).is_some_and(is_there) {
+            self.tokens.insert(TagCell::new(tag.clone(), token, Origin::Guarded));
         }
     }
 
-    /// Returns `new`. If memory has the same token as guarded, `new` takes over its [`TagCopy::life`], so that copies
-    /// which noted that life stay valid. The caller holds the shard's lock, which every invalidation takes: no
-    /// invalidation comes between this look-up and the insertion.
-    fn living(&self, key: &[u8], new: TagCopy) -> TagCopy {
-        match self.tokens.get(key) {
-            Some(old) if old.token == new.token && old.origin == Origin::Guarded => {
-                TagCopy { life: old.life, ..new }
-            }
-            _ => new,
-        }
+    /// The cells of `tags`, if memory has the token of each. The tokens are in use while the result is held.
+    pub(crate) fn cells(&self, tags: &[TagToken]) -> Option<TagCells> {
+        let cell = |taken: &TagToken| {
+            self.tokens.get(taken.tag.as_bytes()).filter(|cell| cell.token() == taken.token)
+        };
+        tags.iter().map(cell).collect()
     }
 
     /// Inserts what a flight loaded, unless an invalidation detached the flight or memory has no room for the copy.
@@ -164,51 +147,41 @@ impl LocalTier {
             return Err(NotStoredReason::Overtaken);
         }
         shard.void_permits(key);
-        self.insert_copy(key, Arc::new(copy))
+        self.insert_copy(copy.settled(key))
     }
 
     /// The caller holds the shard's lock: an invalidation that arrives now waits for it and then removes what is
     /// inserted.
-    fn insert_copy(&self, key: &Bytes, mut copy: Arc<LocalCopy>) -> Result<(), NotStoredReason> {
-        Arc::make_mut(&mut copy).settle(key, &self.tokens);
+    fn insert_copy(&self, copy: Arc<LocalCopy>) -> Result<(), NotStoredReason> {
         if copy.footprint.entry_bytes() > self.entry_bytes_max {
             // The previous copy of the key is removed: the new one is younger, and only one of them may be served.
-            self.entries.remove(key);
+            self.entries.remove(&copy.key);
             return Err(NotStoredReason::NoRoom);
         }
-        let mut evicted = EvictedEntries::by(key);
-        self.entries.insert_with_lifecycle(key.clone(), copy, &mut evicted);
+        self.entries.insert(copy);
         Ok(())
     }
 
-    /// The present tokens of `tags`, for a load that does not use Redis. A tag without a token gets a new random one. The
+    /// The present cells of `tags`, for a load that does not use Redis. A tag without a token gets a new random one. The
     /// tokens are in use while the result is held.
-    pub(crate) fn take_tokens(&self, tags: &[TagKey], is_guarded: bool) -> Vec<TagToken> {
+    pub(crate) fn take_tokens(&self, tags: &[TagKey], is_guarded: bool) -> TagCells {
         let taken = |tag: &TagKey| {
             // The lock makes "is it missing?" and "set a new one" one step: two loads at once get the same token.
             let _shard = self.shard(tag.as_bytes());
-            if let Some((name, copy)) = self.tokens.hold(tag.as_bytes())
-                && (copy.origin == Origin::Timed || is_guarded)
-            {
-                return TagToken { tag: name, token: copy.token };
-            }
-            // A new `TagKey`, because the token counts as in use while there are other clones of its name, and `tag`
-            // has clones elsewhere.
-            let (name, token) = (TagKey::from(tag.to_bytes()), Token::random());
-            self.tokens.insert(name.clone(), TagCopy::new(token, Origin::Timed));
-            TagToken { tag: name, token }
+            let present = self.tokens.get(tag.as_bytes()).filter(|cell| cell.is_known(is_guarded));
+            present.unwrap_or_else(|| {
+                let cell = TagCell::new(tag.clone(), Token::random(), Origin::Timed);
+                self.tokens.insert(cell.clone());
+                cell
+            })
         };
         tags.iter().map(taken).collect()
     }
 
-    /// The [`TagCopy::life`] of each of `tags`, for a load of a memory-only class; `None` if a tag's token is not in
-    /// memory, or if Redis does not report the token's changes now. The tokens are in use while the result is held.
-    pub(crate) fn take_lives(&self, tags: &[TagKey], is_guarded: bool) -> Option<Vec<TagToken>> {
-        let taken = |tag: &TagKey| {
-            let (name, copy) = self.tokens.hold(tag.as_bytes())?;
-            let is_alive = copy.origin == Origin::Guarded && is_guarded;
-            is_alive.then_some(TagToken { tag: name, token: copy.life })
-        };
+    /// The cells of `tags`, for a load of a memory-only class; `None` if a tag's token is not in memory, or if Redis does
+    /// not report the token's changes now. The tokens are in use while the result is held.
+    pub(crate) fn take_guarded(&self, tags: &[TagKey], is_guarded: bool) -> Option<TagCells> {
+        let taken = |tag: &TagKey| self.tokens.get(tag.as_bytes()).filter(|cell| cell.is_guarded(is_guarded));
         tags.iter().map(taken).collect()
     }
 
@@ -229,7 +202,7 @@ impl LocalTier {
     /// shards first: a read that is in progress then inserts nothing, and what was inserted before is removed here.
     pub(crate) fn clear(&self) -> usize {
         self.fence();
-        let removed = self.entries.len() + self.tokens.retain(|_, _| false);
+        let removed = self.entries.len() + self.tokens.retain(|_| false);
         self.entries.clear();
         removed
     }
@@ -242,10 +215,10 @@ impl LocalTier {
     pub(crate) fn clear_guarded(&self) -> usize {
         self.fence();
         let before = self.entries.len();
-        self.entries.retain(|_, copy| copy.origin == Origin::Timed);
+        self.entries.retain(|copy| copy.origin == Origin::Timed);
         // The number is only displayed. It is too small if entries enter between the two counts.
         let removed = before.saturating_sub(self.entries.len());
-        removed + self.tokens.retain(|_, tag| tag.origin == Origin::Timed)
+        removed + self.tokens.retain(|cell| cell.origin() == Origin::Timed)
     }
 
     /// From now on no read, flight or permit in progress inserts anything. If one of them has inserted a copy, it did
@@ -299,7 +272,7 @@ impl LocalTier {
         }
         // A read that began before the invalidation has inserted its copy before the loop visited the shard, or never
         // inserts it. So this search finds every such copy.
-        let meant: Vec<Bytes> = self.entries.iter().map(|(key, _)| key).filter(|key| is_match(key)).collect();
+        let meant: Vec<Bytes> = self.cached_keys().filter(|key| is_match(key)).collect();
         let tags = self.tokens.matching(&is_match);
         for key in meant.iter().map(|key| &key[..]).chain(tags.iter().map(TagKey::as_bytes)) {
             let _shard = self.shard(key);
@@ -311,7 +284,7 @@ impl LocalTier {
     /// Removes the entry or the token under `key`. Returns whether there was one. The caller holds the shard's lock.
     fn remove(&self, key: &[u8]) -> bool {
         // A key belongs to an entry or to a tag, never to both.
-        self.entries.remove(key).is_some() || self.tokens.remove(key)
+        self.entries.remove(key) || self.tokens.remove(key)
     }
 
     /// The id that the next flight will get. A read notes it on arrival, see `decide_join`.
@@ -379,7 +352,7 @@ impl LocalTier {
     /// The keys of all entries, whether they may be served or not. It visits every entry, so call it neither on the hit
     /// path nor on the runtime's threads.
     pub(crate) fn cached_keys(&self) -> impl Iterator<Item = Bytes> {
-        self.entries.iter().map(|(key, _)| key)
+        self.entries.iter().map(|copy| Bytes::copy_from_slice(&copy.key))
     }
 
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard<Arc<FlightReceiver>>> {

@@ -34,7 +34,7 @@ impl LocalPermit {
         let flight = shard.flight(&self.key);
         let is_redeemed = shard.redeem(&self.key, self.id, rule);
         let inserted = match is_redeemed {
-            true => self.local.insert_copy(&self.key, Arc::new(copy)),
+            true => self.local.insert_copy(copy.settled(&self.key)),
             false => Err(NotStoredReason::Overtaken),
         };
         // Released before `self` drops, because that drop takes the same lock.

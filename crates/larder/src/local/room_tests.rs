@@ -1,7 +1,7 @@
 //! Entries and tokens within the budget: what is evicted, what does not enter, and what stays.
 
 use super::*;
-use crate::local::copy::Footprint;
+use crate::local::copy::{CopyKey, Footprint};
 
 const BUDGET: u64 = 1 << 20;
 
@@ -19,6 +19,7 @@ fn load(local: &LocalTier, key: &str, tags: &Arc<[TagKey]>, value_bytes: u64) ->
         value: None,
         tags: local.take_tokens(tags, true),
         deadline: Tick::FAR,
+        key: CopyKey::default(),
         origin: Origin::Timed,
         payload_bytes: 0,
         footprint: Footprint::of_value(value_bytes),
@@ -38,29 +39,29 @@ fn is_served(local: &LocalTier, key: &[u8]) -> bool {
 fn every_entry_in_memory_has_its_tokens_during_a_flood_of_entries_with_other_tags() {
     let local = LocalTier::new(BUDGET, ProtocolRules::default());
     let class = "ns:#c".to_owned();
-    for n in 0..50_000 {
+    for n in 0..20_000 {
         let tags = tags(&[class.clone(), format!("ns:#c:{n}"), format!("ns:#other:{n}")]);
         load(&local, &format!("ns:c:{n}"), &tags, 64).unwrap();
-        if n % 10_000 == 9_999 {
+        if n % 5_000 == 4_999 {
             let keys: Vec<Bytes> = local.cached_keys().collect();
             assert!(keys.len() > 500, "{}", keys.len());
             assert!(keys.iter().all(|key| is_served(&local, key)), "an entry lost a token");
         }
     }
-    assert!(local.evictions() > 40_000);
+    assert!(local.evictions() > 10_000);
 }
 
 #[test]
-fn a_million_tags_leave_no_more_tokens_than_those_in_use_and_a_quarter() {
+fn many_tags_leave_no_more_tokens_than_those_in_use_and_a_quarter() {
     let local = LocalTier::new(BUDGET, ProtocolRules::default());
     let load_of = tags(&["ns:#slow".to_owned()]);
     let taken = local.take_tokens(&load_of, true);
-    for n in 0..1_000_000 {
+    for n in 0..200_000 {
         local.take_tokens(&tags(&[format!("ns:#t:{n}")]), true);
     }
     // No entry holds one of these tokens. Each shard keeps its spare tokens.
     assert!(local.tokens.len() <= 64 * 17 + 1, "{}", local.tokens.len());
-    assert!(local.tags_are_current(&taken, Origin::Timed, true), "a running load holds its tokens");
+    assert!(taken.iter().all(|tag| tag.is_current(Origin::Timed, true)), "a running load holds its tokens");
     drop(taken);
     for n in 0..5_000 {
         load(&local, &format!("ns:c:{n}"), &tags(&[format!("ns:#u:{n}")]), 64).unwrap();

@@ -1,20 +1,21 @@
 //! The tags' tokens in memory, in a space of their own: entries that enter evict no token.
 //!
-//! A token is *in use* while a copy or a running load holds a clone of its [`TagKey`]. This map has shards of its own.
+//! A token is *in use* while a copy or a running load holds its [`TagCell`]. This set has shards of its own.
 //! An insertion prunes its shard (removes the tokens that are not in use) once the shard has more tokens than 1.25 ×
 //! the number in use at the last prune + [`SPARE`]. So the cost of a prune is constant per insertion on average. Each
 //! entry is charged for its share of its tags' tokens (see [`Tokens::share_bytes`]), so tokens in use are within the
 //! budget of entries.
 //!
-//! A token that is not in use can be removed safely: no copy has noted it, and a later load draws a new one.
+//! A token that is not in use can be removed safely: no copy depends on it, and a later load draws a new one.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use quick_cache::DefaultHashBuilder;
 
-use crate::allocation::{arc_bytes, heap_bytes};
-use crate::local::copy::TagCopy;
+use crate::allocation::arc_bytes;
+use crate::local::tag_cell::{TagCell, TagRow};
 use crate::protocol::tag::TagKey;
 use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -28,15 +29,14 @@ const SPARE: usize = 16;
 
 /// The rows of one shard.
 struct Rows {
-    /// The key of a row is the name that copies share.
-    tags: HashMap<TagKey, TagCopy, DefaultHashBuilder>,
+    tags: HashSet<TagRow, DefaultHashBuilder>,
     /// At this number of tokens, the next insertion first removes those that are not in use.
     prune_at: usize,
 }
 
-/// The tokens, by tag. Each row is guarded by the lock of its shard. These locks are leaves: a thread that holds one
-/// takes no other lock. A thread that inserts or removes the token of one tag also holds the lock of the tag's shard of
-/// the tier; see `local`.
+/// The tokens, by tag. Each row is guarded by the lock of its shard: a cell that leaves the set is ended under the lock.
+/// These locks are leaves: a thread that holds one takes no other lock. A thread that inserts or removes the token of one
+/// tag also holds the lock of the tag's shard of the tier; see `local`.
 pub(crate) struct Tokens {
     shards: Box<[RwLock<Rows>]>,
     hash_builder: DefaultHashBuilder,
@@ -45,49 +45,45 @@ pub(crate) struct Tokens {
 impl Tokens {
     pub(crate) fn new() -> Self {
         let hash_builder = DefaultHashBuilder::default();
-        let rows = || Rows { tags: HashMap::with_hasher(hash_builder.clone()), prune_at: SPARE };
+        let rows = || Rows { tags: HashSet::with_hasher(hash_builder.clone()), prune_at: SPARE };
         let shards = (0..TOKEN_SHARDS).map(|_| RwLock::new(rows())).collect();
         Tokens { shards, hash_builder }
     }
 
-    /// The token of `tag`.
-    pub(crate) fn get(&self, tag: &[u8]) -> Option<TagCopy> {
-        self.read(tag).tags.get(tag).copied()
-    }
-
-    /// The token of `tag`, and a clone of its row's name. The token is in use while the clone is held.
-    pub(crate) fn hold(&self, tag: &[u8]) -> Option<(TagKey, TagCopy)> {
-        // The name is cloned under the lock. A prune takes the same lock, so it has either removed the row before, or
+    /// The cell of `tag`. Its token is in use while the clone is held.
+    pub(crate) fn get(&self, tag: &[u8]) -> Option<Arc<TagCell>> {
+        // The cell is cloned under the lock. A prune takes the same lock, so it has either removed the row before, or
         // finds afterwards that the token is in use.
-        self.read(tag).tags.get_key_value(tag).map(|(name, copy)| (name.clone(), *copy))
+        self.read(tag).tags.get(tag).map(|row| row.0.clone())
     }
 
-    /// Sets the token of `tag`. If the tag has a row already, the row keeps its name, which copies share.
-    pub(crate) fn insert(&self, tag: TagKey, copy: TagCopy) {
-        let mut rows = self.write(tag.as_bytes());
-        if let Some(row) = rows.tags.get_mut(tag.as_bytes()) {
-            *row = copy;
-            return;
-        }
+    /// Inserts a cell. A cell that its tag has already is ended.
+    pub(crate) fn insert(&self, cell: Arc<TagCell>) {
+        let mut rows = self.write(cell.name().as_bytes());
         if rows.tags.len() >= rows.prune_at {
             rows.prune();
         }
-        rows.tags.insert(tag, copy);
+        if let Some(TagRow(old)) = rows.tags.replace(TagRow(cell)) {
+            old.end();
+        }
     }
 
     /// Removes the token of `tag`. Returns whether there was one.
     pub(crate) fn remove(&self, tag: &[u8]) -> bool {
-        self.write(tag).tags.remove(tag).is_some()
+        let mut rows = self.write(tag);
+        let removed = rows.tags.take(tag);
+        removed.inspect(|row| row.0.end()).is_some()
     }
 
     /// Removes every token for which `keeps` is false. Returns how many it removed.
-    pub(crate) fn retain(&self, keeps: impl Fn(&[u8], &TagCopy) -> bool) -> usize {
+    pub(crate) fn retain(&self, keeps: impl Fn(&TagCell) -> bool) -> usize {
         let mut removed = 0;
         for shard in &self.shards {
             let mut rows = shard.write().unwrap_or_else(PoisonError::into_inner);
-            let before = rows.tags.len();
-            rows.tags.retain(|tag, copy| keeps(tag.as_bytes(), copy));
-            removed += before - rows.tags.len();
+            for row in rows.tags.extract_if(|row| !keeps(&row.0)) {
+                row.0.end();
+                removed += 1;
+            }
         }
         removed
     }
@@ -97,7 +93,8 @@ impl Tokens {
         let mut meant = Vec::new();
         for shard in &self.shards {
             let rows = shard.read().unwrap_or_else(PoisonError::into_inner);
-            meant.extend(rows.tags.keys().filter(|tag| is_match(tag.as_bytes())).cloned());
+            let names = rows.tags.iter().map(|row| row.0.name());
+            meant.extend(names.filter(|name| is_match(name.as_bytes())).cloned());
         }
         meant
     }
@@ -109,17 +106,16 @@ impl Tokens {
         self.shards.iter().map(rows).sum()
     }
 
-    /// What an entry that holds `tag` pays for the tag's token: the token's memory, divided by the number of its
+    /// What an entry that holds `cell` pays for the tag's token: the token's memory, divided by the number of its
     /// holders. The first entry of a tag pays all, the hundredth a hundredth; while entries come and go, the sum is about
     /// what the token takes.
-    pub(crate) fn share_bytes(tag: &TagKey) -> u64 {
+    pub(crate) fn share_bytes(cell: &Arc<TagCell>) -> u64 {
         const UNUSED: u64 = UNUSED_SHARE as u64;
         // A row, with the part of the table that is free on average. `bytes` adds the share of the tokens that are not
         // in use.
-        const ROW_BYTES: u64 = (size_of::<(TagKey, TagCopy)>() as u64 + 1) * 3 / 2;
-        let bytes = (ROW_BYTES + arc_bytes(tag.as_bytes().len())) * (UNUSED + 1) / UNUSED;
-        // One holder is the row itself.
-        bytes / tag.holders().saturating_sub(1).max(1) as u64
+        const ROW_BYTES: u64 = (size_of::<TagRow>() as u64 + 1) * 3 / 2 + arc_bytes(size_of::<TagCell>());
+        let bytes = (ROW_BYTES + arc_bytes(cell.name().as_bytes().len())) * (UNUSED + 1) / UNUSED;
+        bytes / TagRow::holders(cell).max(1) as u64
     }
 
     fn shard(&self, tag: &[u8]) -> &RwLock<Rows> {
@@ -139,16 +135,12 @@ impl Tokens {
 
 impl Rows {
     fn prune(&mut self) {
-        self.tags.retain(|tag, _| tag.holders() > 1);
+        // The cells that go have no holder, so they need not be ended.
+        self.tags.retain(|row| TagRow::holders(&row.0) > 0);
         let in_use = self.tags.len();
         self.prune_at = in_use + in_use / UNUSED_SHARE + SPARE;
         if self.tags.capacity() > 4 * self.prune_at {
             self.tags.shrink_to(self.prune_at);
         }
     }
-}
-
-/// The memory that the tags of an entry take besides the tokens: the array in the copy.
-pub(crate) fn array_bytes(capacity: usize) -> u64 {
-    heap_bytes(capacity * size_of::<crate::protocol::tag::TagToken>())
 }

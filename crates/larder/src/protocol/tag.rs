@@ -41,11 +41,6 @@ impl Borrow<[u8]> for TagKey {
 }
 
 impl TagKey {
-    /// How many clones share the allocation, this one included.
-    pub fn holders(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
-
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -70,6 +70,7 @@ impl Validity {
     }
 
     /// Whether reads may be served at `now`, which the caller has just read from the clock.
+    #[inline]
     pub(crate) fn is_valid_at(&self, now: Tick) -> bool {
         now < self.until()
     }
@@ -78,6 +79,7 @@ impl Validity {
     ///
     /// `Acquire` pairs with the `Release` of the writers: a read that sees a grant also sees what happened before the
     /// grant.
+    #[inline]
     pub(crate) fn until(&self) -> Tick {
         Tick::from_nanos(self.until.load(Ordering::Acquire))
     }

@@ -124,7 +124,7 @@ async fn a_load_inside_a_load_spoils_both() {
     }
 }
 
-/// Any error that converts to a boxed one; the read gives it back.
+/// A loader may return any error that converts to a boxed one; the read's error has it, with its type.
 #[tokio::test]
 async fn a_loader_may_fail_with_any_error() {
     let instance = crate::support::memory_instance().await;

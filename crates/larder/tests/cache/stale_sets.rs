@@ -118,8 +118,8 @@ async fn trace_1_without_redis() {
     trace_1_by_class(instance.clone(), instance).await;
 }
 
-/// Fill 1 starts, delete, fill 2 starts in the same process, fill 1 ends: its lease is gone, and the present lease
-/// belongs to fill 2.
+/// Fill 1 starts, the key is deleted, fill 2 starts in the same process, fill 1 ends. Fill 1 must be refused: its lease is
+/// gone, and the present lease belongs to fill 2.
 async fn trace_2(instance: Instance) {
     let (table, first, second) = (Table::new(), Gate::new(), Gate::new());
     table.write(7, 1);

@@ -7,6 +7,7 @@ mod types;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder::cache::Cache;
 use larder::class::Class;
@@ -22,6 +23,7 @@ use types::*;
 
 const CODECS: [Codec; 3] = [Codec::MessagePack, Codec::Postcard, Codec::Json];
 const VALUES: u32 = 25;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Two instances on one Redis, and one on memory only.
 struct Caches {
@@ -32,8 +34,11 @@ struct Caches {
 
 impl Caches {
     async fn on(redis: &Redis) -> Self {
+        // On a machine that is busy with other tests, Redis answers late. Each value has to reach it all the same.
         let shared = || async {
-            Cache::builder("shapes").redis(redis.url()).installation("shapes").build().await.unwrap()
+            let cache = Cache::builder("shapes").redis(redis.url()).installation("shapes");
+            let cache = cache.redis_timeout(Duration::from_millis(500)).redis_budget(PATIENCE);
+            cache.staleness_bound(PATIENCE).build().await.unwrap()
         };
         let alone = Cache::builder("shapes").build().await.unwrap();
         Caches { writer: shared().await, reader: shared().await, alone }

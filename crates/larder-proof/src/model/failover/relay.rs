@@ -1,4 +1,5 @@
-//! The relay's poll, step by step. `protocol::relay` decides; any other step may come between two steps of a poll.
+//! The relay's poll, step by step, with the decisions of `protocol::relay`. Between two steps of a poll the model may take
+//! any other step.
 
 use std::time::Duration;
 

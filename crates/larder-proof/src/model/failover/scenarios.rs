@@ -150,7 +150,8 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
     ]
 }
 
-/// The scenarios in which the journal goes silent, or is hidden from a process.
+/// The scenarios in which commits leave no row in the outbox, because the triggers are off (the journal is silent), or
+/// row security hides the rows from a process (the journal is hidden).
 pub fn silences(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Failover)> {
     let one = || Failover { own_rules, transactions: 1, loaders: vec![0], ..Failover::new(rules) };
     let silent = || Failover { silences: 1, ..one() };

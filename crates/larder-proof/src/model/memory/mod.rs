@@ -206,7 +206,8 @@ impl Memory {
         ]
     }
 
-    /// The scenarios in which the journal goes silent, or is hidden from the process.
+    /// The scenarios in which commits leave no row in the outbox, because the triggers are off (the journal is silent), or
+    /// row security hides the rows from the process (the journal is hidden).
     pub fn silences(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, own_rules, writers, foreign);
         vec![

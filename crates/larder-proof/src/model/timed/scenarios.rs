@@ -27,7 +27,7 @@ pub fn all(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Ti
     [loud, silences(rules, own_rules)].concat()
 }
 
-/// The scenarios in which the journal goes silent.
+/// The scenarios in which commits leave no row in the outbox, because the triggers are off (the journal is silent).
 pub fn silences(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Timed)> {
     let base = || Timed { own_rules, silences: 1, ..Timed::new(rules) };
     vec![

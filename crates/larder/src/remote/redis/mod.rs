@@ -4,6 +4,7 @@ mod claim;
 mod commands;
 mod connection;
 mod inspect;
+mod joint_reads;
 mod keeper;
 mod long_values;
 mod prefix;
@@ -36,9 +37,11 @@ use crate::protocol::token::Token;
 use crate::remote::redis::commands::{frames, mget, minted, set_if_absent, unchanged_frames};
 use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH};
 use crate::remote::redis::inspect::UntrackedPool;
+use crate::remote::redis::joint_reads::JointReads;
 use crate::remote::redis::keeper::Keeper;
 use crate::remote::redis::long_values::LongValues;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
+use crate::remote::redis::redis_id::Replication;
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::replies::ReplyLimit;
 use crate::remote::redis::scripts::Scripts;
@@ -56,6 +59,7 @@ pub(crate) fn check_url(url: &str) -> Result<(), Error> {
 
 pub(crate) struct RedisTier {
     connection_slot: Arc<ConnectionSlot>,
+    joint_reads: JointReads,
     scripts: Scripts,
     prefixes: Arc<Prefixes>,
     /// The staleness bound, and the TTL of the record that a change has been propagated. The record need not live
@@ -121,6 +125,7 @@ impl RedisTier {
         };
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
         Ok(RedisTier {
+            joint_reads: JointReads::start(connection_slot.clone()),
             connection_slot,
             scripts: Scripts::new(),
             prefixes,
@@ -143,26 +148,19 @@ impl RedisTier {
         self.prefixes.present()
     }
 
-    /// Returns `values` if the server was the master of the history `granted` at the read. A server that becomes a
-    /// replica keeps its connections and answers with what it has. If it is promoted again, it has a new history, and a
-    /// former history never returns. So it is enough to compare `granted`, which was noted before the read, with
-    /// `replication`, the reply to an INFO after the read.
-    fn check_history(
-        &self,
-        keys: &[Bytes],
-        values: Vec<Option<Bytes>>,
-        granted: &str,
-        replication: &str,
-    ) -> Result<Vec<Option<Bytes>>, Fault> {
-        if !redis_id::is_master_of(replication, granted) {
-            // If another history was granted meanwhile, that grant stays: this reply says nothing about it.
-            if *self.connection_slot.granted_history() == *granted {
-                self.suspect();
-            }
-            return Err(Fault::Refused);
+    /// Checks that the server was the master of the history `granted` at a read. A server that becomes a replica keeps its
+    /// connections and answers with what it has. If it is promoted again, it has a new history, and a former history
+    /// never returns. So it is enough to compare `granted`, which was noted before the read, with `replication`, the
+    /// reply to an INFO after the read.
+    fn check_history(&self, granted: &str, replication: &Replication) -> Result<(), Fault> {
+        if replication.is_master_of(granted) {
+            return Ok(());
         }
-        // MGET returns one value for each key. If a proxy returns another number, none of them can be used.
-        if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
+        // If another history was granted meanwhile, that grant stays: this reply says nothing about it.
+        if *self.connection_slot.granted_history() == *granted {
+            self.suspect();
+        }
+        Err(Fault::Refused)
     }
 
     /// Sets `key`, as Redis has it, without a condition. Only a proof that breaks a rule uses it.
@@ -200,15 +198,13 @@ impl Drop for RedisTier {
 #[async_trait]
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
-        let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
+        let granted = self.connection_slot.granted_history();
         let mut watch = self.long_values.watch(self.prefix().add_to_all(keys))?;
-        mget(&mut pipe, &watch.keys);
-        pipe.cmd("INFO").arg("replication");
-        let answers = pipe.query_async(&mut self.connection()?).await;
-        let answers: Result<(Vec<Option<Bytes>>, String), _> = answers.map_err(fault);
-        watch.note_answer(&answers);
-        let (values, replication) = answers?;
-        self.check_history(keys, values, &granted, &replication)
+        let answer = self.joint_reads.read(&watch.keys).await;
+        watch.note_answer(&answer);
+        let (values, replication) = answer?;
+        self.check_history(&granted, &replication)?;
+        Ok(values)
     }
 
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
@@ -222,10 +218,14 @@ impl Remote for RedisTier {
         let answers: Result<(Vec<Option<Bytes>>, i64, String), _> = answers.map_err(fault);
         watch.note_answer(&answers);
         let (values, left, replication) = answers?;
+        self.check_history(&granted, &Replication::parse(&replication))?;
+        if values.len() != keys.len() {
+            return Err(Fault::Refused);
+        }
         // -1: the key does not expire.
         let expires = || u64::try_from(left).ok().map(Duration::from_millis);
         let left = if left == -1 { Some(Duration::MAX) } else { expires() };
-        Ok((self.check_history(keys, values, &granted, &replication)?, left))
+        Ok((values, left))
     }
 
     async fn lease(

@@ -41,9 +41,8 @@ impl RedisId {
     }
 
     fn unnamed(replication: &str) -> Option<Self> {
-        let replid = field(replication, "master_replid")?.to_owned();
-        let is_master = field(replication, "role")? == "master";
-        Some(RedisId { run_id: String::new(), replid, is_master })
+        let Replication { role, replid } = Replication::parse(replication);
+        Some(RedisId { run_id: String::new(), replid: replid?, is_master: role? == MASTER })
     }
 
     /// The name of this Redis in a certificate.
@@ -52,9 +51,24 @@ impl RedisId {
     }
 }
 
-/// Whether `INFO replication` describes a master of this history.
-pub(crate) fn is_master_of(replication: &str, history: &str) -> bool {
-    field(replication, "role") == Some("master") && field(replication, "master_replid") == Some(history)
+const MASTER: &str = "master";
+
+/// What `INFO replication` says of a server, as far as larder needs it.
+pub(crate) struct Replication {
+    role: Option<String>,
+    replid: Option<String>,
+}
+
+impl Replication {
+    pub(crate) fn parse(replication: &str) -> Self {
+        let field = |name| field(replication, name).map(str::to_owned);
+        Replication { role: field("role"), replid: field("master_replid") }
+    }
+
+    /// Whether the server is a master of this history.
+    pub(crate) fn is_master_of(&self, history: &str) -> bool {
+        self.role.as_deref() == Some(MASTER) && self.replid.as_deref() == Some(history)
+    }
 }
 
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
@@ -66,11 +80,11 @@ mod tests {
     use super::*;
 
     const SERVER: &str = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n";
-    const MASTER: &str = "# Replication\r\nrole:master\r\nmaster_replid:def\r\nmaster_replid2:000\r\n";
+    const INFO: &str = "# Replication\r\nrole:master\r\nmaster_replid:def\r\nmaster_replid2:000\r\n";
 
     #[test]
     fn an_identity_is_the_process_and_its_history() {
-        let redis_id = RedisId::parse(SERVER, MASTER).unwrap();
+        let redis_id = RedisId::parse(SERVER, INFO).unwrap();
         assert_eq!(redis_id.name(), "abc:def");
         assert!(redis_id.is_master);
         let demoted = redis_id.now("role:slave\r\nmaster_replid:fed\r\n").unwrap();
@@ -79,8 +93,9 @@ mod tests {
 
     #[test]
     fn a_master_of_another_history_and_a_replica_of_the_same_are_not_the_master_of_a_history() {
-        assert!(is_master_of(MASTER, "def"));
-        assert!(!is_master_of(MASTER, "000"), "its former history");
+        let is_master_of = |info, history| Replication::parse(info).is_master_of(history);
+        assert!(is_master_of(INFO, "def"));
+        assert!(!is_master_of(INFO, "000"), "its former history");
         assert!(!is_master_of("role:slave\r\nmaster_replid:def\r\n", "def"));
         assert!(!is_master_of("role:master\r\n", ""), "nothing was granted");
     }
@@ -94,10 +109,10 @@ mod tests {
             ("redis_version:7.0.15\r\nredis_mode:standalone\r\n", Trouble::Nameless),
             ("", Trouble::Nameless),
         ] {
-            assert_eq!(RedisId::parse(server, MASTER), Err(trouble), "{server}");
+            assert_eq!(RedisId::parse(server, INFO), Err(trouble), "{server}");
         }
         assert_eq!(RedisId::parse(SERVER, "role:master\r\n"), Err(Trouble::Nameless));
-        let newer = RedisId::parse("redis_version:10.1.0\r\nrun_id:abc\r\n", MASTER);
+        let newer = RedisId::parse("redis_version:10.1.0\r\nrun_id:abc\r\n", INFO);
         assert!(newer.is_ok(), "{newer:?}");
     }
 }

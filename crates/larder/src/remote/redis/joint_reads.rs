@@ -1,0 +1,143 @@
+//! Sends the reads that are asked for at the same time together: one `MGET` with each of their keys once, and one `INFO`.
+//! A read that is alone sends its own, without the detour through a task.
+//!
+//! A read needs the `INFO` because it counts only if its server is still the master of the granted history. `INFO` costs
+//! Redis more than the read of a key, and many reads at once have the tags of their class in common.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use redis::{FromRedisValue, Value};
+use tokio::select;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, yield_now};
+
+use crate::remote::Fault;
+use crate::remote::redis::commands::mget;
+use crate::remote::redis::connection::ConnectionSlot;
+use crate::remote::redis::fault;
+use crate::remote::redis::redis_id::Replication;
+
+/// The most keys in one `MGET`, so that no single command blocks Redis for long.
+const KEYS_MAX: usize = 500;
+
+/// The values of a read's keys, and what the server said of itself after them.
+pub(super) type ReadReply = (Vec<Option<Bytes>>, Arc<Replication>);
+
+pub(super) struct JointReads {
+    connection_slot: Arc<ConnectionSlot>,
+    /// How many reads are under way. Relaxed: it guards no other data, and only decides who sends.
+    under_way: AtomicUsize,
+    /// To the task that sends reads together. The channel takes any number of requests: each belongs to a read that waits.
+    requests: UnboundedSender<ReadRequest>,
+    task: AbortHandle,
+}
+
+/// A read under way. Its drop ends it.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct ReadRequest {
+    keys: Vec<Bytes>,
+    reply: oneshot::Sender<Result<ReadReply, Fault>>,
+}
+
+impl JointReads {
+    pub(super) fn start(connection_slot: Arc<ConnectionSlot>) -> Self {
+        let (requests, received) = mpsc::unbounded_channel();
+        let task = tokio::spawn(send_all(received, connection_slot.clone())).abort_handle();
+        JointReads { connection_slot, under_way: AtomicUsize::new(0), requests, task }
+    }
+
+    /// Reads the values of `keys`, which are spelled as Redis has them, in one step. If the caller leaves, the reads that
+    /// were sent together with this one go on.
+    pub(super) async fn read(&self, keys: &[Bytes]) -> Result<ReadReply, Fault> {
+        let is_alone = self.under_way.fetch_add(1, Ordering::Relaxed) == 0;
+        let _under_way = UnderWay(&self.under_way);
+        if is_alone {
+            return read(keys, &self.connection_slot).await;
+        }
+        let keys = keys.to_vec();
+        let (reply, replied) = oneshot::channel();
+        // The task ends only with the tier.
+        self.requests.send(ReadRequest { keys, reply }).map_err(|_| Fault::Away)?;
+        replied.await.unwrap_or(Err(Fault::Away))
+    }
+}
+
+impl Drop for JointReads {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn send_all(mut received: UnboundedReceiver<ReadRequest>, connection_slot: Arc<ConnectionSlot>) {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        select! {
+            // A reply comes first: reads wait for it.
+            biased;
+            Some(()) = under_way.next() => {}
+            request = received.recv() => {
+                let Some(first) = request else { return };
+                // All tasks that can run now run before this one goes on. The reads that they ask for go along: when a
+                // reply has answered many reads, these are many.
+                yield_now().await;
+                let mut asked = vec![first];
+                while let Ok(request) = received.try_recv() {
+                    asked.push(request);
+                }
+                under_way.push(send(asked, connection_slot.clone()));
+            }
+        }
+    }
+}
+
+async fn send(asked: Vec<ReadRequest>, connection_slot: Arc<ConnectionSlot>) {
+    let (mut keys, mut place_of) = (Vec::new(), HashMap::new());
+    for key in asked.iter().flat_map(|request| &request.keys) {
+        place_of.entry(key.clone()).or_insert_with(|| {
+            keys.push(key.clone());
+            keys.len() - 1
+        });
+    }
+    let replied = read(&keys, &connection_slot).await;
+    for ReadRequest { keys, reply } in asked {
+        let replied = replied.as_ref().map_err(|fault| *fault).map(|(values, replication)| {
+            let value = |key| place_of.get(key).and_then(|place| values.get(*place)).cloned().flatten();
+            (keys.iter().map(value).collect(), replication.clone())
+        });
+        // An error means that the read has left.
+        let _ = reply.send(replied);
+    }
+}
+
+async fn read(keys: &[Bytes], connection_slot: &ConnectionSlot) -> Result<ReadReply, Fault> {
+    let mut pipe = redis::pipe();
+    keys.chunks(KEYS_MAX).for_each(|keys| mget(&mut pipe, keys));
+    pipe.cmd("INFO").arg("replication");
+    let mut connection = connection_slot.get().ok_or(Fault::Away)?;
+    let mut answers: Vec<Value> = pipe.query_async(&mut connection).await.map_err(fault)?;
+    let replication: String = parsed(answers.pop().ok_or(Fault::Refused)?)?;
+    let values: Result<Vec<Vec<Option<Bytes>>>, _> = answers.into_iter().map(parsed).collect();
+    let values = values?.concat();
+    // MGET returns one value for each key. If a proxy returns another number, none of them can be used.
+    if values.len() != keys.len() {
+        return Err(Fault::Refused);
+    }
+    Ok((values, Arc::new(Replication::parse(&replication))))
+}
+
+fn parsed<T: FromRedisValue>(answer: Value) -> Result<T, Fault> {
+    T::from_redis_value(answer).map_err(|error| fault(error.into()))
+}
