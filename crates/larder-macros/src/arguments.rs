@@ -190,13 +190,3 @@ pub(crate) fn find_impl(ty: TokenStream) -> Option<Span> {
         _ => None,
     })
 }
-
-/// The key of a function without the option `key`. It is a tuple of references, so that the arguments stay usable; a
-/// single argument is the key itself.
-pub(crate) fn default_key(names: &[&Ident]) -> TokenStream {
-    match names {
-        [] => quote!(()),
-        [one] => quote_spanned!(one.span()=> &#one),
-        [first, ..] => quote_spanned!(first.span()=> (#(&#names),*)),
-    }
-}

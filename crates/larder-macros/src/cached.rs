@@ -3,10 +3,11 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, GenericParam, ItemFn, ReturnType, Type, parse2};
+use syn::{Error, Expr, GenericParam, ItemFn, ReturnType, Type, parse2};
 
-use crate::arguments::{Argument, default_key, find_borrow, find_impl, rename_self};
+use crate::arguments::{Argument, find_borrow, find_impl, rename_self};
 use crate::options::Options;
+use crate::tags;
 
 /// The most keys in a tuple that is itself a key.
 const KEY_PARTS_MAX: usize = 6;
@@ -30,21 +31,24 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<Toke
     }) {
         return Err(error);
     }
-    let (Some(Options { class, .. }), Some(returned), Some(key)) = (options, returned, key) else {
+    let (Some(options), Some(returned), Some(key)) = (options, returned, key) else {
         return Err(Error::new(Span::call_site(), "`#[cached]` cannot read this function"));
     };
-    Ok(cached(function, &arguments, &class, &key, &returned))
+    Ok(cached(function, &arguments, &options, &key, &returned))
 }
 
 fn cached(
     function: ItemFn,
     arguments: &[Argument],
-    class: &impl ToTokens,
+    options: &Options,
     key: &TokenStream,
     returned: &Type,
 ) -> TokenStream {
     // The caller's crate imports `larder`; see `expand` of the derive macro.
     let root = Ident::new("larder", Span::call_site());
+    let class = &options.class;
+    let ttl = options.ttl.as_ref().map_or_else(|| quote!(()), |ttl| ttl.of_load(&root));
+    let tags = tags::of_load(options, arguments, &function.sig.ident, &root);
     let ItemFn { attrs, vis, sig, block, .. } = function;
     let clones = arguments.iter().map(|argument| argument.clone_for_load(&root));
     let bindings = arguments.iter().map(Argument::bind);
@@ -54,16 +58,20 @@ fn cached(
     // Errors about the key are shown at the key, and others at the type that the function returns.
     let key_argument = quote_spanned!(key_span=> &__larder_key);
     let read = quote_spanned! {returned.span()=>
-        ::#root::class::read_cached(&#class, #key_argument, __larder_load).await
+        ::#root::class::read_cached(__larder_class, #key_argument, __larder_load).await
     };
     quote! {
         #(#attrs)*
         #vis #sig {
+            let __larder_class = &#class;
             let __larder_key = #key;
             let __larder_load = || {
+                // Before the clones, which have the arguments' names.
+                let __larder_ttl = #ttl;
+                let __larder_tags = #tags;
                 #(#clones)*
                 #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_and_return, clippy::let_unit_value)]
-                async move {
+                let __larder_body = async move {
                     #(#bindings)*
                     // Gives the block its type, for each `?` and `return` of the body.
                     if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#returned> {
@@ -71,7 +79,8 @@ fn cached(
                     }
                     let returned: #returned = #body;
                     returned
-                }
+                };
+                ::#root::class::CachedLoad { body: __larder_body, ttl: __larder_ttl, tags: __larder_tags }
             };
             #read
         }
@@ -110,7 +119,7 @@ fn returned(function: &ItemFn) -> Result<Type, Error> {
     }
 }
 
-/// The expression of the key: the option `key`, or the arguments without those of `skip`.
+/// The expression of the key: the option `key`, or the arguments without those of `skip`; before them the prefix.
 fn key(options: &Options, arguments: &[Argument], function: &ItemFn) -> Result<TokenStream, Error> {
     let names: Vec<&Ident> = arguments.iter().filter_map(Argument::name).collect();
     if let Some(unknown) = options.skip.iter().find(|skipped| !names.contains(skipped)) {
@@ -119,17 +128,34 @@ fn key(options: &Options, arguments: &[Argument], function: &ItemFn) -> Result<T
         let text = format!("this function has no argument `{unknown}`; its arguments are {names}");
         return Err(Error::new(unknown.span(), text));
     }
-    if let Some(key) = &options.key {
-        return Ok(key.to_token_stream());
-    }
-    let parts: Vec<&Ident> = names.into_iter().filter(|name| !options.skip.contains(name)).collect();
+    let parts: Vec<TokenStream> = match &options.key {
+        Some(Expr::Tuple(key)) if options.key_prefix.is_some() => {
+            key.elems.iter().map(ToTokens::to_token_stream).collect()
+        }
+        Some(key) => vec![key.to_token_stream()],
+        // References, so that the arguments stay usable.
+        None => {
+            let names = names.into_iter().filter(|name| !options.skip.contains(name));
+            names.map(|name| quote_spanned!(name.span()=> &#name)).collect()
+        }
+    };
+    let prefix = options.key_prefix.as_ref().map(|prefix| quote_spanned!(prefix.span()=> &#prefix));
+    let parts: Vec<TokenStream> = prefix.into_iter().chain(parts).collect();
     if parts.len() > KEY_PARTS_MAX {
+        let (given, at): (_, &dyn ToTokens) = match &options.key {
+            Some(key) => ("parts", key),
+            None => ("arguments", &function.sig.inputs),
+        };
         let text = format!(
-            "a tuple of {} arguments is no key; allowed are {KEY_PARTS_MAX}: leave out what does not distinguish \
+            "a tuple of {} {given} is no key; allowed are {KEY_PARTS_MAX}: leave out what does not distinguish \
              entries, `skip(…)`, or say the key, `key = …`",
             parts.len()
         );
-        return Err(Error::new_spanned(&function.sig.inputs, text));
+        return Err(Error::new_spanned(at, text));
     }
-    Ok(default_key(&parts))
+    Ok(match &parts[..] {
+        [] => quote!(()),
+        [one] => one.clone(),
+        [first, ..] => quote_spanned!(first.span()=> (#(#parts),*)),
+    })
 }

@@ -3,6 +3,8 @@
 mod arguments;
 mod cached;
 mod options;
+mod tags;
+mod ttl;
 mod unit_enum;
 
 use proc_macro::TokenStream;
@@ -33,7 +35,11 @@ pub fn derive_key(input: TokenStream) -> TokenStream {
 ///
 /// - `class = self.products`: the open class, an expression of type `Class` or `LoadingClass`. Needed.
 /// - `key = (self.tenant, id)`: the entry's key. Default: the arguments, as a tuple if there are several.
+/// - `key_prefix = "by_name"`: the first part of the key, before the others.
 /// - `skip(trace)`: arguments that are no part of the default key.
+/// - `ttl = "10 min"`: how long the values of this function stay, at most the class's TTL. Also an expression of type
+///   `Duration`, or a closure that gets the loaded value: `ttl = |rate| rate.good_for`.
+/// - `tags = [tag("category", category)]`: tags that the entry has by the class's `tagged_by`. Each load checks it.
 ///
 /// The body runs in a task of the cache, with clones of `self` and of the arguments.
 #[proc_macro_attribute]

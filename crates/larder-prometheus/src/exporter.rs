@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 use larder::Cache;
 use larder::introspection::RedisAnswer;
 
-use crate::exposition::{Exposition, Format};
+use crate::exposition::Format;
+use crate::family::Family;
 use crate::figures::{self, Figures};
 
 /// Time-out of the question to Redis: while Redis hangs, a scrape takes up to 2 s longer, and ends before Prometheus's
@@ -59,8 +60,7 @@ impl Exporter {
 
     /// The counts of the caches and their classes at this instant, without I/O.
     pub fn text(&self) -> String {
-        let not_asked = self.caches.values().map(|_| RedisAnswer::NotConfigured);
-        self.write(not_asked)
+        self.format.text(&self.families())
     }
 
     /// The counts, and the figures of each cache's Redis server. These figures are of the entire server, so two caches
@@ -68,21 +68,30 @@ impl Exporter {
     ///
     /// A server that does not answer within 2 s has one sample, `larder_redis_up` 0. A cache without Redis has none.
     pub async fn text_with_redis(&self) -> String {
+        self.format.text(&self.families_with_redis().await)
+    }
+
+    /// What [`Exporter::text`] writes, as data, for another format. Its values are the same in each [format](Self::openmetrics).
+    pub fn families(&self) -> Vec<Family> {
+        let not_asked = self.caches.values().map(|_| RedisAnswer::NotConfigured);
+        self.collect(not_asked)
+    }
+
+    /// What [`Exporter::text_with_redis`] writes, as data.
+    pub async fn families_with_redis(&self) -> Vec<Family> {
         let answers = self.caches.values().map(async |cache| {
             let answer = tokio::time::timeout(REDIS_TIMEOUT, cache.redis_info());
             answer.await.unwrap_or(RedisAnswer::Away)
         });
-        // Ask all servers at once, so that the time-out bounds the scrape. `write` reads the counts after the servers'
+        // Ask all servers at once, so that the time-out bounds the scrape. `collect` reads the counts after the servers'
         // answers.
-        self.write(join_all(answers).await)
+        self.collect(join_all(answers).await)
     }
 
-    fn write(&self, redis: impl IntoIterator<Item = figures::Redis>) -> String {
+    fn collect(&self, redis: impl IntoIterator<Item = figures::Redis>) -> Vec<Family> {
         let caches = self.caches.iter().zip(redis);
         let caches: Vec<_> =
             caches.map(|((name, cache), redis)| Figures::of(name.as_deref(), cache, redis)).collect();
-        let mut text = Exposition::new(self.format);
-        figures::write(&mut text, &caches);
-        text.into_text()
+        figures::families(&caches)
     }
 }

@@ -7,8 +7,8 @@ use larder::introspection::server::RedisInfo;
 use larder::introspection::{ClassReport, RedisAnswer};
 use larder::stats::Stats;
 
-use crate::exposition::Kind::{Counter, Gauge, Summary};
-use crate::exposition::{Exposition, Kind};
+use crate::family::Kind::{Counter, Gauge, Summary};
+use crate::family::{Families, Family, Kind};
 
 pub(crate) type Redis = RedisAnswer<RedisInfo>;
 
@@ -38,11 +38,13 @@ impl<'a> Figures<'a> {
     }
 }
 
-/// Writes each family once, with the samples of all caches.
-pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
-    of_the_caches(text, caches);
-    of_the_classes(text, caches);
-    of_redis(text, caches);
+/// Each family once, with the samples of all caches. A family without a sample is left out.
+pub(crate) fn families(caches: &[Figures]) -> Vec<Family> {
+    let mut families = Families::default();
+    of_the_caches(&mut families, caches);
+    of_the_classes(&mut families, caches);
+    of_redis(&mut families, caches);
+    families.with_samples()
 }
 
 /// Reads one count from the statistics of a class.
@@ -204,23 +206,23 @@ const REDIS: [(Kind, &str, &str, RedisFigure); 5] = [
     ),
 ];
 
-fn of_the_caches(text: &mut Exposition, caches: &[Figures]) {
+fn of_the_caches(families: &mut Families, caches: &[Figures]) {
     let help = "1 for the present state: working, degraded or memory-only.";
-    let mut health = text.family(Gauge, "larder_cache_health", help);
+    let health = families.family(Gauge, "larder_cache_health", help);
     for cache in caches {
         for state in Health::ALL {
             let is_present = state == cache.health.state;
-            health.sample(cache.name, &[("state", state.as_str())], u8::from(is_present));
+            health.sample(cache.name, &[("state", state.as_str())], is_present);
         }
     }
-    of_their_troubles(text, caches);
+    of_their_troubles(families, caches);
     let help = "Memory that the entries take, with all that belongs to them.";
-    let mut memory = text.family(Gauge, "larder_cache_memory_bytes", help);
+    let memory = families.family(Gauge, "larder_cache_memory_bytes", help);
     for cache in caches {
         memory.sample(cache.name, &[], cache.memory_bytes);
     }
     let help = "Entries that were evicted because memory was full.";
-    let mut evictions = text.family(Counter, "larder_cache_evictions_total", help);
+    let evictions = families.family(Counter, "larder_cache_evictions_total", help);
     for cache in caches {
         evictions.sample(cache.name, &[], cache.evictions);
     }
@@ -228,17 +230,17 @@ fn of_the_caches(text: &mut Exposition, caches: &[Figures]) {
 
 /// Writes samples for every cause that can occur in this process, so that an alert finds its series before the first
 /// episode.
-fn of_their_troubles(text: &mut Exposition, caches: &[Figures]) {
+fn of_their_troubles(families: &mut Families, caches: &[Figures]) {
     let help = "Whether the cache is degraded for this cause just now.";
-    let mut present = text.family(Gauge, "larder_cache_trouble", help);
+    let present = families.family(Gauge, "larder_cache_trouble", help);
     for cache in caches {
         for TroubleCount { trouble, .. } in &cache.troubles {
             let is_present = cache.health.reasons.iter().any(|reason| reason.trouble == *trouble);
-            present.sample(cache.name, &[("cause", trouble.as_str())], u8::from(is_present));
+            present.sample(cache.name, &[("cause", trouble.as_str())], is_present);
         }
     }
     let help = "Episodes in which the cache was degraded for this cause since the start.";
-    let mut episodes = text.family(Counter, "larder_cache_trouble_episodes_total", help);
+    let episodes = families.family(Counter, "larder_cache_trouble_episodes_total", help);
     for cache in caches {
         for count in &cache.troubles {
             episodes.sample(cache.name, &[("cause", count.trouble.as_str())], count.episodes);
@@ -246,28 +248,28 @@ fn of_their_troubles(text: &mut Exposition, caches: &[Figures]) {
     }
 }
 
-fn of_the_classes(text: &mut Exposition, caches: &[Figures]) {
+fn of_the_classes(families: &mut Families, caches: &[Figures]) {
     let classes = || caches.iter().flat_map(|cache| cache.classes.iter().map(|class| (cache.name, class)));
     let help = "Whether the class caches on this instance.";
-    let mut enabled = text.family(Gauge, "larder_cache_class_enabled", help);
+    let enabled = families.family(Gauge, "larder_cache_class_enabled", help);
     for (cache, class) in classes() {
-        enabled.sample(cache, &[("class", &class.name)], u8::from(class.is_enabled));
+        enabled.sample(cache, &[("class", &class.name)], class.is_enabled);
     }
     let help = "Reads that larder answered from memory, from Redis, or by joining another read's load.";
-    let mut hits = text.family(Counter, "larder_cache_hits_total", help);
+    let hits = families.family(Counter, "larder_cache_hits_total", help);
     for (cache, class) in classes() {
         for (tier, count) in HITS {
             hits.sample(cache, &[("class", &class.name), ("tier", tier)], count(&class.stats));
         }
     }
     for (name, help, count) in COUNTS {
-        let mut family = text.family(Counter, name, help);
+        let family = families.family(Counter, name, help);
         for (cache, class) in classes() {
             family.sample(cache, &[("class", &class.name)], count(&class.stats));
         }
     }
     let help = "How long loads took since the start; quantile 1 is the longest.";
-    let mut loads = text.family(Summary, "larder_cache_load_duration_seconds", help);
+    let loads = families.family(Summary, "larder_cache_load_duration_seconds", help);
     for (cache, ClassReport { name, load_times: times, .. }) in classes() {
         for (quantile, took) in [("0.5", times.p50), ("0.99", times.p99), ("1", times.max)] {
             loads.sample(cache, &[("class", name), ("quantile", quantile)], took.as_secs_f64());
@@ -277,15 +279,15 @@ fn of_the_classes(text: &mut Exposition, caches: &[Figures]) {
     }
 }
 
-fn of_redis(text: &mut Exposition, caches: &[Figures]) {
-    let mut up = text.family(Gauge, "larder_redis_up", "Whether Redis answered just now.");
+fn of_redis(families: &mut Families, caches: &[Figures]) {
+    let up = families.family(Gauge, "larder_redis_up", "Whether Redis answered just now.");
     for Figures { name, redis, .. } in caches {
         if *redis != RedisAnswer::NotConfigured {
-            up.sample(*name, &[], u8::from(matches!(redis, RedisAnswer::Value(_))));
+            up.sample(*name, &[], matches!(redis, RedisAnswer::Value(_)));
         }
     }
     for (kind, metric, help, figure) in REDIS {
-        let mut family = text.family(kind, metric, help);
+        let family = families.family(kind, metric, help);
         for Figures { name, redis, .. } in caches {
             if let RedisAnswer::Value(info) = redis {
                 family.sample(*name, &[], figure(info));

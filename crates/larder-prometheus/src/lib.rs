@@ -44,6 +44,7 @@ struct Readme;
 
 mod exporter;
 mod exposition;
+pub mod family;
 mod figures;
 
 use larder::Cache;

@@ -1,4 +1,4 @@
-//! Options that `#[cached]` does not have.
+//! Options that `#[cached]` does not have, and options whose values are not allowed.
 
 use larder_macros::cached;
 
@@ -7,18 +7,58 @@ async fn no_class(_id: i64) -> u32 {
     7
 }
 
-#[cached(class = products, ttl = "60s")]
-async fn a_ttl(_id: i64) -> u32 {
+#[cached(class = products, ttl = 60)]
+async fn a_ttl_without_a_unit(_id: i64) -> u32 {
+    7
+}
+
+#[cached(class = products, ttl = "10 parsecs")]
+async fn a_ttl_in_no_unit_of_time(_id: i64) -> u32 {
+    7
+}
+
+#[cached(class = products, ttl = "31 days")]
+async fn a_ttl_that_is_too_long(_id: i64) -> u32 {
+    7
+}
+
+#[cached(class = products, ttl = || Duration::from_secs(60))]
+async fn a_ttl_of_nothing(_id: i64) -> u32 {
+    7
+}
+
+#[cached(class = products, time = 60)]
+async fn a_ttl_of_another_library(_id: i64) -> u32 {
+    7
+}
+
+#[cached(class = products, absent_for = "60 s")]
+async fn a_ttl_of_absence(_id: i64) -> u32 {
     7
 }
 
 #[cached(class = products, tags("product", id))]
-async fn tags(_id: i64) -> u32 {
+async fn tags_in_parentheses(_id: i64) -> u32 {
     7
 }
 
-#[cached(class = products, key_prefix = "p")]
-async fn a_prefix(_id: i64) -> u32 {
+#[cached(class = products, tags = [])]
+async fn no_tags(_id: i64) -> u32 {
+    7
+}
+
+#[cached(class = products, tag = "products")]
+async fn a_tag_of_another_library(_id: i64) -> u32 {
+    7
+}
+
+#[cached(class = products, key_prefix = "")]
+async fn an_empty_prefix(_id: i64) -> u32 {
+    7
+}
+
+#[cached(class = products, prefix = "p")]
+async fn a_prefix_of_another_library(_id: i64) -> u32 {
     7
 }
 

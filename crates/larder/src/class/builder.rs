@@ -19,6 +19,9 @@ use crate::tag::Tag;
 /// The default limit of an encoded value, in bytes. Most values are far smaller; larger ones would delay other replies.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
+/// The default of [`ClassBuilder::load_keys_max`].
+const LOAD_KEYS_MAX: usize = 10_000;
+
 /// Opens a class; made by [`Cache::class`].
 #[must_use = "nothing is opened before `open`"]
 pub struct ClassBuilder<'a, K: ?Sized, V> {
@@ -36,6 +39,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     pub(super) protection: Protection,
     pub(super) max_value_bytes: usize,
     pub(super) compress_above: Option<usize>,
+    pub(super) load_keys_max: usize,
     pub(super) memory_of: Option<MemoryOf>,
     /// The type of `memory_of`'s closure.
     pub(super) memory_of_type: (Option<TypeId>, &'static str),
@@ -80,6 +84,7 @@ where
             protection: Protection::default(),
             max_value_bytes: MAX_VALUE_BYTES,
             compress_above: None,
+            load_keys_max: LOAD_KEYS_MAX,
             memory_of: None,
             memory_of_type: (None, "none"),
             tags: Vec::new(),

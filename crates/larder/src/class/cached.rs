@@ -1,7 +1,9 @@
 //! The traits and functions that the code from `#[cached]` uses.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -11,6 +13,8 @@ use crate::engine::Loading;
 use crate::error::{BoxError, Error};
 use crate::key::Key;
 use crate::loaded::Loaded;
+use crate::stats::count_nth;
+use crate::tag::Tag;
 
 /// What a function with [`#[cached]`](macro@crate::cached) can return, if its class has values of type `V`: a `V`, an
 /// `Option<V>`, or a `Result` of one of them. Instead of `V` it can also have `Arc<V>`, which saves a clone at each
@@ -114,33 +118,154 @@ pub fn load_argument<T: LoadArgument + ?Sized>(argument: &T) -> T::Owned {
     argument.to_owned()
 }
 
+/// One load of a cached function.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct CachedLoad<F, T> {
+    /// The function's body, with clones of its arguments.
+    pub body: F,
+    /// `()`, a [`CachedFor`] or what [`cached_for`] returns.
+    pub ttl: T,
+    /// The tags that the entry must have, if the function names some.
+    pub tags: Option<CachedTags>,
+}
+
+/// How long a value of a cached function stays.
+#[doc(hidden)]
+pub trait CachedTtl<V>: Send + 'static {
+    /// `None`: as the class says.
+    fn ttl(self, value: &V) -> Option<Duration>;
+}
+
+impl<V> CachedTtl<V> for () {
+    fn ttl(self, _: &V) -> Option<Duration> {
+        None
+    }
+}
+
+/// The option `ttl` of `#[cached]`, if it does not depend on the value.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct CachedFor(pub Duration);
+
+impl<V> CachedTtl<V> for CachedFor {
+    fn ttl(self, _: &V) -> Option<Duration> {
+        Some(self.0)
+    }
+}
+
+/// The option `ttl` of `#[cached]`, if it is a function of the value.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct CachedForValue<F>(F);
+
+impl<V, F: FnOnce(&V) -> Duration + Send + 'static> CachedTtl<V> for CachedForValue<F> {
+    fn ttl(self, value: &V) -> Option<Duration> {
+        Some((self.0)(value))
+    }
+}
+
+/// The class says which values the closure gets, so that the closure needs no types.
+#[doc(hidden)]
+pub fn cached_for<K: ?Sized, V, F>(_: &Class<K, V>, ttl: F) -> CachedForValue<F>
+where
+    F: FnOnce(&V) -> Duration + Send + 'static,
+{
+    CachedForValue(ttl)
+}
+
+/// The option `tags` of `#[cached]`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct CachedTags {
+    tags: Vec<Tag>,
+    function: &'static str,
+    declaration: &'static str,
+}
+
+/// One of the tags: a text, or a [`Tag`].
+#[doc(hidden)]
+pub fn cached_tag(tag: impl Into<Tag>) -> Tag {
+    tag.into()
+}
+
+/// The tags that the entries of `function` must have; `declaration` is how their class could be opened.
+#[doc(hidden)]
+pub fn cached_tags(
+    tags: impl IntoIterator<Item: Into<Tag>>,
+    function: &'static str,
+    declaration: &'static str,
+) -> CachedTags {
+    CachedTags { tags: tags.into_iter().map(Into::into).collect(), function, declaration }
+}
+
+/// How many loads did not begin because their class does not give the entry a tag that the function names.
+static UNTAGGED: AtomicU64 = AtomicU64::new(0);
+
+impl CachedTags {
+    /// An error if the entry of `key` has not all of these tags: an invalidation of the others would not reach it. The
+    /// tags cannot be added here, because every reader of the entry checks it by the tags that the class declares.
+    fn check<K, V, Q>(self, class: &Class<K, V>, key: &Q) -> Result<(), BoxError>
+    where
+        K: Key + ?Sized,
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+        Q: Key<K> + ?Sized,
+    {
+        let CachedTags { tags, function, declaration } = self;
+        let of_entry = class.tags(key);
+        let has = |text| of_entry.contains(&class.engine.namespace.tag_key(text));
+        if tags.iter().flat_map(Tag::texts).all(has) {
+            return Ok(());
+        }
+        // The text of a tag may be personal data, so it is left out.
+        let text = format!(
+            "class {:?}: its entries have not all of the tags that the cached function `{function}` names, so an \
+             invalidation of these would not reach them; open the class with `{declaration}`",
+            class.name()
+        );
+        // Also logged: a function that returns no `Result` cannot return the error.
+        if count_nth(&UNTAGGED).is_power_of_two() {
+            tracing::error!("{text}");
+        }
+        Err(text.into())
+    }
+}
+
 /// Reads `key`; `load` begins the body of the cached function, with clones of its arguments.
 ///
 /// If the function's type cannot express what the read returned, the body runs in the caller's task, and its value is
-/// not stored. A type without `Result` cannot express an error of the read: a load that took too long or panicked, or
-/// an open breaker. A type without `Option` cannot express an absent value that another loader of the class found.
+/// not stored. A type without `Result` cannot express an error of the read: a load that took too long or panicked, an
+/// open breaker, or a missing tag. A type without `Option` cannot express an absent value that another loader of the
+/// class found.
 #[doc(hidden)]
-pub async fn read_cached<K, V, Q, R, L, F>(class: &Class<K, V>, key: &Q, load: L) -> R
+pub async fn read_cached<K, V, Q, R, L, F, T>(class: &Class<K, V>, key: &Q, load: L) -> R
 where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
     Q: Key<K> + ?Sized,
     R: CachedReturn<V>,
-    L: Fn() -> F,
+    L: Fn() -> CachedLoad<F, T>,
     F: Future<Output = R> + Send + 'static,
+    T: CachedTtl<V>,
 {
     let begin_load = |_previous| -> Loading {
-        let (core, loading) = (class.core.clone(), load());
+        let (core, CachedLoad { body, ttl, tags }) = (class.core.clone(), load());
+        if let Some(Err(error)) = tags.map(|tags| tags.check(class, key)) {
+            return Loading::of(ready(Err(error)));
+        }
         Loading::of(async move {
             let timing = core.common.load_times.timing();
-            let loaded = loading.await.into_loaded()?;
+            let loaded = body.await.into_loaded()?;
             drop(timing);
-            Ok(loaded.map_or_else(Loaded::absent, |value| Loaded::new(value as AnyValue)))
+            Ok(loaded.map_or_else(Loaded::absent, |value| {
+                let ttl = ttl.ttl(&value);
+                Loaded { ttl, ..Loaded::new(value as AnyValue) }
+            }))
         })
     };
     let read = class.read(key).run(begin_load).await.map(|answer| answer.value);
     match R::from_read(read) {
         Some(returned) => returned,
-        None => load().await,
+        None => load().body.await,
     }
 }

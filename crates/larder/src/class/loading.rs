@@ -12,19 +12,20 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Answer, Class, ReadBuilder};
 use crate::class::hot::NotesHot;
-use crate::class::many::{MissingKey, ReadManyBuilder, SharedLoad, split};
+use crate::class::many::{MissingKey, ReadManyBuilder, Reload, SharedLoad, split};
 use crate::engine::{ClassCore, Loading};
 use crate::error::{BoxError, Error};
 use crate::key::{Key, KeyBuf};
-use crate::loaded::{AnyPrevious, IntoLoaded, Loaded, Previous};
+use crate::loaded::{AnyPrevious, Loaded, Previous};
 use crate::policy::Consistency;
 
-type BoxedLoad<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+pub(super) type BoxedLoad<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 type LoadOne<O, V> = dyn Fn(O, Option<Previous<V>>) -> BoxedLoad<Loaded<V>> + Send + Sync;
 
 /// Gets the class too, to spell the keys that the application's loader returns.
-type LoadMany<O, V> = dyn Fn(Arc<ClassCore>, Vec<O>) -> BoxedLoad<Vec<(KeyBuf, Loaded<V>)>> + Send + Sync;
+type LoadMany<O, V> =
+    dyn Fn(Arc<ClassCore>, Vec<Reload<O, V>>) -> BoxedLoad<Vec<(KeyBuf, Loaded<V>)>> + Send + Sync;
 
 /// The loader of a class. `O` is the owned form of its keys.
 pub(super) enum Loader<O, V> {
@@ -47,7 +48,7 @@ impl<O, V: Send + Sync + 'static> Loader<O, V> {
         match self {
             Loader::One(load) => one(core.clone(), load(key, previous.and_then(AnyPrevious::typed))),
             Loader::Many(load) => {
-                let load = load(core.clone(), vec![key]);
+                let load = load(core.clone(), vec![(key, previous.and_then(AnyPrevious::typed))]);
                 SharedLoad::of(core, vec![spelled.clone()], load).loading(spelled)
             }
         }
@@ -74,135 +75,11 @@ fn one<V: Send + Sync + 'static>(core: Arc<ClassCore>, loading: BoxedLoad<Loaded
     })
 }
 
-impl<'a, K, V> ClassBuilder<'a, K, V>
-where
-    K: Key + ToOwned + ?Sized,
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    /// Gives the class its loader, which each [`fetch`](LoadingClass::fetch) uses; what
-    /// [`Class::get_or_load`] says about a loader holds for this one. It comes last, before `open`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), larder::Error> {
-    /// let cache = larder::Cache::builder("docs").build().await?;
-    /// let products = cache
-    ///     .class::<i64, String>("products")
-    ///     .loaded_by(|id| async move { Ok::<_, std::io::Error>(format!("product {id}")) })
-    ///     .open()?;
-    /// assert_eq!(products.fetch(&7).await?.as_deref().map(String::as_str), Some("product 7"));
-    ///
-    /// // One value needs no key.
-    /// let settings = cache
-    ///     .class::<(), String>("settings")
-    ///     .loaded_by(|()| async { Ok::<_, std::io::Error>("blue".to_owned()) })
-    ///     .open()?;
-    /// assert_eq!(settings.fetch(&()).await?.as_deref().map(String::as_str), Some("blue"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn loaded_by<L, F, T, E>(self, load: L) -> LoadingClassBuilder<'a, K, V>
-    where
-        L: Fn(K::Owned) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<T, E>> + Send + 'static,
-        T: IntoLoaded<V>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        self.reloaded_by(move |key, _| load(key))
-    }
-
-    /// As [`ClassBuilder::loaded_by`], with a loader that also gets the value which it is to replace, as that of
-    /// [`ReadBuilder::or_reload`] does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), larder::Error> {
-    /// use larder::{Loaded, Previous};
-    ///
-    /// let cache = larder::Cache::builder("docs").build().await?;
-    /// let reports = cache
-    ///     .class::<str, String>("reports")
-    ///     .reloaded_by(|city, previous: Option<Previous<String>>| async move {
-    ///         Ok::<_, std::io::Error>(match previous {
-    ///             Some(_) => Loaded::unchanged(),
-    ///             None => Loaded::new(format!("sunny in {city}")),
-    ///         })
-    ///     })
-    ///     .open()?;
-    /// assert_eq!(reports.fetch("Berlin").await?.as_deref().map(String::as_str), Some("sunny in Berlin"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn reloaded_by<L, F, T, E>(self, load: L) -> LoadingClassBuilder<'a, K, V>
-    where
-        L: Fn(K::Owned, Option<Previous<V>>) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<T, E>> + Send + 'static,
-        T: IntoLoaded<V>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let load = move |key: K::Owned, previous| -> BoxedLoad<Loaded<V>> {
-            let loading = load(key, previous);
-            Box::pin(async move { loading.await.map(IntoLoaded::into_loaded).map_err(Into::into) })
-        };
-        LoadingClassBuilder { class: self, loader: Loader::One(Arc::new(load)), hot: None }
-    }
-
-    /// As [`ClassBuilder::loaded_by`], with a loader of several keys: [`LoadingClass::fetch_many`] calls it once for all
-    /// keys that no tier has, and [`LoadingClass::fetch`] for one key. [`Class::get_many`] says what it returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), larder::Error> {
-    /// use std::collections::HashMap;
-    ///
-    /// let cache = larder::Cache::builder("docs").build().await?;
-    /// let products = cache
-    ///     .class::<i64, String>("products")
-    ///     .loaded_by_batch(|ids: Vec<i64>| async move {
-    ///         // SELECT id, name FROM products WHERE id = ANY($1)
-    ///         let rows = ids.into_iter().map(|id| (id, format!("product {id}")));
-    ///         Ok::<_, std::io::Error>(rows.collect::<HashMap<_, _>>())
-    ///     })
-    ///     .open()?;
-    /// let names = products.fetch_many(&[7, 8, 9]).await?;
-    /// assert_eq!(names[2].as_deref().map(String::as_str), Some("product 9"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn loaded_by_batch<L, F, I, R, T, E>(self, load: L) -> LoadingClassBuilder<'a, K, V>
-    where
-        L: Fn(Vec<K::Owned>) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<I, E>> + Send + 'static,
-        I: IntoIterator<Item = (R, T)>,
-        R: Key<K>,
-        T: IntoLoaded<V>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let load = move |core: Arc<ClassCore>, keys: Vec<K::Owned>| -> BoxedLoad<Vec<(KeyBuf, Loaded<V>)>> {
-            let loading = load(keys);
-            Box::pin(async move {
-                let answers = loading.await.map_err(Into::into)?;
-                Ok(answers
-                    .into_iter()
-                    .map(|(key, value)| (core.prefix.key(&key), value.into_loaded()))
-                    .collect())
-            })
-        };
-        LoadingClassBuilder { class: self, loader: Loader::Many(Arc::new(load)), hot: None }
-    }
-}
-
 /// Opens a class that has its loader; made by [`ClassBuilder::loaded_by`].
 #[must_use = "nothing is opened before `open`"]
 pub struct LoadingClassBuilder<'a, K: ToOwned + ?Sized, V> {
-    class: ClassBuilder<'a, K, V>,
-    loader: Loader<K::Owned, V>,
+    pub(super) class: ClassBuilder<'a, K, V>,
+    pub(super) loader: Loader<K::Owned, V>,
     /// Opens the file of the hot keys, for the class of this name.
     pub(super) hot: Option<OpenHot<K::Owned>>,
 }

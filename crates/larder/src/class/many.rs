@@ -12,11 +12,12 @@ use futures_util::future::{BoxFuture, FutureExt, Shared};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
+use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Answer, Class};
-use crate::engine::{BATCH_KEYS_MAX, BatchCall, BatchLoad, ClassCore, Loading, ReadOptions};
+use crate::engine::{BatchCall, BatchLoad, ClassCore, Loading, ReadOptions};
 use crate::error::{BoxError, Error, SharedLoadError};
 use crate::key::{Key, KeyBuf};
-use crate::loaded::{AnyLoaded, AnyPrevious, IntoLoaded, Loaded};
+use crate::loaded::{AnyLoaded, AnyPrevious, IntoLoaded, Loaded, Previous};
 use crate::loading::{run_load, spoil};
 use crate::policy::Consistency;
 use crate::stats::count;
@@ -39,9 +40,10 @@ where
     /// twice is read once.
     ///
     /// Each key is read as by [`Class::get_or_load`]: it has a flight and a lease of its own, so an invalidation of one
-    /// key does not touch the others. The keys share round trips: one `MGET`, one for the leases, one call of the
-    /// loader. A key that another read or another instance is loading is waited for; if that load gives no answer,
-    /// `load` is called once more, for that key. More than 250 keys are read 250 at a time.
+    /// key does not touch the others. The keys share round trips: one `MGET` and one for the leases, or as many for each
+    /// 250 keys; and one call of the loader, for up to [`load_keys_max`](ClassBuilder::load_keys_max) keys. A key that
+    /// another read or another instance is loading is waited for; if that load gives no answer, `load` is called once
+    /// more, for that key.
     ///
     /// The loader gets owned keys and returns pairs of a key and its value: a `Vec`, a `HashMap`, or whatever iterates
     /// over such pairs. It returns each key at most once, and only keys that it got; anything else is an error of the
@@ -157,6 +159,48 @@ where
         T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.or_reload(|keys| load(without_previous(keys))).await
+    }
+
+    /// Does as [`ReadManyBuilder::or_load`], with a loader that gets each key together with the previous value, as the
+    /// loader of [`ReadBuilder::or_reload`](crate::class::ReadBuilder::or_reload) does. If the value of a key has not
+    /// changed, the loader answers [`Loaded::unchanged`](crate::Loaded::unchanged) for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// use larder::{Loaded, Previous};
+    ///
+    /// # async fn changed(known: Vec<(String, Option<String>)>) -> Result<Vec<(String, Option<(String, String)>)>, std::io::Error> {
+    /// #     Ok(known.into_iter().map(|(city, _)| (city, Some(("sunny".to_owned(), "v1".to_owned())))).collect())
+    /// # }
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// let reports = cache.class::<str, String>("reports").open()?;
+    /// let load = |cities: Vec<(String, Option<Previous<String>>)>| async move {
+    ///     let etag = |previous: Previous<String>| previous.version.map(|etag| etag.to_string());
+    ///     let known = cities.into_iter().map(|(city, previous)| (city, previous.and_then(etag)));
+    ///     let answer = |(city, report)| match report {
+    ///         Some((report, etag)) => (city, Loaded::new(report).version(etag)),
+    ///         None => (city, Loaded::unchanged()),
+    ///     };
+    ///     Ok::<_, std::io::Error>(changed(known.collect()).await?.into_iter().map(answer).collect::<Vec<_>>())
+    /// };
+    /// let reports = reports.read_many(["Berlin", "Rome"]).or_reload(load).await;
+    /// assert_eq!(reports[1].as_ref().unwrap().value.as_deref().map(String::as_str), Some("sunny"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn or_reload<L, F, I, R, T, E>(self, mut load: L) -> Vec<Result<Answer<V>, Error>>
+    where
+        L: FnMut(Vec<(K::Owned, Option<Previous<V>>)>) -> F,
+        F: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (R, T)>,
+        R: Key<K>,
+        T: IntoLoaded<V>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let core = self.class.core.clone();
         self.run(|missing| {
             let (asked, keys) = split(missing);
@@ -192,7 +236,8 @@ where
         }
         let mut answers: Vec<Result<Answer<V>, Error>> = Vec::with_capacity(spelled.len());
         let read = async {
-            for (spelled, keys) in spelled.chunks(BATCH_KEYS_MAX).zip(first_with.chunks(BATCH_KEYS_MAX)) {
+            let most = core.load_keys_max;
+            for (spelled, keys) in spelled.chunks(most).zip(first_with.chunks(most)) {
                 let missing = |BatchLoad { nth, previous }| {
                     let (spelled, key) = (spelled[nth].clone(), keys[nth].with_key(K::to_owned));
                     MissingKey { spelled, key, previous }
@@ -220,9 +265,30 @@ impl<K: ?Sized, V, Q> fmt::Debug for ReadManyBuilder<'_, K, V, Q> {
     }
 }
 
+/// A key as a loader of several keys gets it, with the value that the load is to replace.
+pub(super) type Reload<O, V> = (O, Option<Previous<V>>);
+
 /// The keys as they are spelled, and as the loader gets them.
-pub(super) fn split<O>(missing: Vec<MissingKey<O>>) -> (Vec<KeyBuf>, Vec<O>) {
-    missing.into_iter().map(|missing| (missing.spelled, missing.key)).unzip()
+pub(super) fn split<O, V>(missing: Vec<MissingKey<O>>) -> (Vec<KeyBuf>, Vec<Reload<O, V>>)
+where
+    V: Send + Sync + 'static,
+{
+    let reload =
+        |MissingKey { spelled, key, previous }| (spelled, (key, previous.and_then(AnyPrevious::typed)));
+    missing.into_iter().map(reload).unzip()
+}
+
+pub(super) fn without_previous<O, V>(keys: Vec<Reload<O, V>>) -> Vec<O> {
+    keys.into_iter().map(|(key, _)| key).collect()
+}
+
+impl<K: ?Sized, V> ClassBuilder<'_, K, V> {
+    /// The most keys that one call of a loader for several keys gets; a read of more keys calls it again. Lower it for a
+    /// database whose statements have room for fewer keys. While a load takes longer than a second, each of its keys
+    /// has a lease to renew. Default: 10,000.
+    pub fn load_keys_max(self, load_keys_max: usize) -> Self {
+        ClassBuilder { load_keys_max, ..self }
+    }
 }
 
 type BatchAnswers = HashMap<KeyBuf, AnyLoaded>;

@@ -4,6 +4,7 @@ mod builder;
 mod cached;
 mod handle;
 mod hot;
+mod loaders;
 mod loading;
 mod lookup;
 mod many;
@@ -11,9 +12,12 @@ mod opening;
 mod warming;
 
 pub use crate::class::builder::ClassBuilder;
-pub use crate::class::cached::{CachedReturn, LoadArgument};
 #[doc(hidden)]
-pub use crate::class::cached::{load_argument, read_cached};
+pub use crate::class::cached::{
+    CachedFor, CachedForValue, CachedLoad, CachedTags, CachedTtl, cached_for, cached_tag, cached_tags,
+    load_argument, read_cached,
+};
+pub use crate::class::cached::{CachedReturn, LoadArgument};
 pub use crate::class::handle::{Answer, Class, ReadBuilder};
 pub use crate::class::loading::{LoadingClass, LoadingClassBuilder, LoadingRead};
 pub use crate::class::lookup::Lookup;

@@ -59,7 +59,7 @@ where
     ///   7), or with another key type, if the kinds of both are unknown;
     /// - [`by_hand`](ClassBuilder::by_hand) names a tag that the class does not have;
     /// - a TTL is shorter than 1 ms or longer than 30 days;
-    /// - a time-out, the policy or the breaker is not allowed;
+    /// - a time-out, the policy or the breaker is not allowed, or `load_keys_max` is 0;
     /// - its codec is [`Codec::Raw`] and its values are no `Vec<u8>`, `String` or `bytes::Bytes`;
     /// - it compresses values that its protection encrypts;
     /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
@@ -94,6 +94,7 @@ where
             ("tagged_by", self.tags_of_type.1.to_owned()),
             ("by_hand", format!("{:?}", self.by_hand.iter().collect::<BTreeSet<_>>())),
             ("compress_above", format!("{:?}", self.compress_above)),
+            ("load_keys_max", self.load_keys_max.to_string()),
             ("memory_of", self.memory_of_type.1.to_owned()),
         ];
         let types = [Some(TypeId::of::<V>()), self.tags_of_type.0, self.memory_of_type.0];
@@ -140,13 +141,19 @@ where
         })
     }
 
-    /// Checks the policy, the breaker and both time-outs. Returns the load time-out.
+    /// Checks the policy, the breaker, the keys of a load and both time-outs. Returns the load time-out.
     fn checked_load_timeout(&self) -> Result<Duration, Error> {
         let wrong = |what: &str, value: Duration, allowed: String| {
             Error::config(format!("class {:?}: {what} {value:?}: allowed is {allowed}", self.name))
         };
         if let Some(wrong) = self.policy.error(self.is_memory_only).or_else(|| self.breaker?.error()) {
             return Err(Error::config(format!("class {:?}: {wrong}", self.name)));
+        }
+        if self.load_keys_max == 0 {
+            return Err(Error::config(format!(
+                "class {:?}: load_keys_max 0: allowed is at least 1",
+                self.name
+            )));
         }
         let (shortest, load) = (Duration::from_millis(1), self.load_timeout);
         if let Some(load) = load.filter(|load| !(shortest..=LOAD_TIMEOUT_MAX).contains(load)) {
@@ -203,6 +210,7 @@ where
             events: self.cache.engine.events.clone(),
             max_value_bytes: self.max_value_bytes,
             compress_above: self.compress_above,
+            load_keys_max: self.load_keys_max,
             memory_of: self.memory_of,
             name: self.name,
             policy: self.policy,

@@ -2,7 +2,8 @@
 //!
 //! Each key is read like any other, by the same code: with a flight, a lease, a fence and a fill of its own. The reads of
 //! a batch run in one task. As soon as none of them can go on, what they ask for is sent together: their tracked reads
-//! as one MGET, their leases in one round trip, and their loads as one call of the loader.
+//! as one MGET, their leases in one round trip. The reads of a long batch begin in parts, each after the round trips of
+//! the part before it. After the last part, the loads of all parts are one call of the loader.
 //!
 //! Invariant, checked by the test of the same name:
 //! - `a_batch_is_loaded_after_all_its_leases_were_taken`: the loader is called after each of its keys has what voids
@@ -19,10 +20,10 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::oneshot;
-use tokio::task::unconstrained;
+use tokio::task::{unconstrained, yield_now};
 
 use crate::engine::budget::spend;
-use crate::engine::call::Loading;
+use crate::engine::call::{Loading, READS_AT_ONCE};
 use crate::engine::read::{ReadOptions, ReadOutcome};
 use crate::engine::{ClassCore, Engine, SharedTier, Tags};
 use crate::error::Error;
@@ -31,10 +32,6 @@ use crate::loaded::AnyPrevious;
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 use crate::remote::{Fault, FrameReply, Mint, Remote};
-
-/// The most keys of one batch. All reads of a batch go on in one poll, which takes a few microseconds for each and must
-/// not keep other tasks waiting; and its MGET must not delay other reads on the Redis connection.
-pub(crate) const BATCH_KEYS_MAX: usize = 250;
 
 tokio::task_local! {
     /// What the reads of the batch that this task runs ask for.
@@ -199,7 +196,13 @@ impl Engine {
         options: ReadOptions,
         mut begin_loads: impl FnMut(Vec<BatchLoad>) -> Vec<Loading>,
     ) -> Vec<Result<ReadOutcome, Error>> {
-        let mut answers: Vec<_> = keys.iter().map(|key| self.hit(class, key, options).map(Ok)).collect();
+        let mut answers: Vec<_> = Vec::with_capacity(keys.len());
+        for part in keys.chunks(READS_AT_ONCE) {
+            if !answers.is_empty() {
+                yield_now().await;
+            }
+            answers.extend(part.iter().map(|key| self.hit(class, key, options).map(Ok)));
+        }
 
         let (batch, tags) = (Arc::<BatchRequests>::default(), &tags);
         let read = |nth: usize| {
@@ -209,13 +212,19 @@ impl Engine {
                 (nth, self.read(class, &keys[nth], || tags(nth), options, begin_load).await)
             }
         };
-        let missing = (0..keys.len()).filter(|nth| answers[*nth].is_none());
-        let mut reads: FuturesUnordered<_> = missing.map(read).collect();
+        let missing: Vec<usize> = (0..keys.len()).filter(|nth| answers[*nth].is_none()).collect();
+        let mut parts = missing.chunks(READS_AT_ONCE);
+        let mut reads: FuturesUnordered<_> = parts.next().into_iter().flatten().copied().map(read).collect();
         let mut trips = FuturesUnordered::new();
         let step = |context: &mut Context<'_>| {
+            let mut ended = 0;
             loop {
                 while let Poll::Ready(Some((nth, answer))) = reads.poll_next_unpin(context) {
                     answers[nth] = Some(answer);
+                    ended += 1;
+                    if ended == READS_AT_ONCE {
+                        return pause(context);
+                    }
                 }
                 // Now each read waits: for a request, or for another flight, instance or load.
                 let is_answered = matches!(trips.poll_next_unpin(context), Poll::Ready(Some(())));
@@ -228,35 +237,52 @@ impl Engine {
                     continue;
                 }
                 // The loads begin together: not before all requests are answered, because a read that asks again may
-                // load too. A read that has its answer may have asked for a load that refreshes the entry, so this
-                // comes before the end.
-                let loads =
-                    if trips.is_empty() || reads.is_empty() { batch.take_loads() } else { Vec::new() };
+                // load too, and not before the reads of all parts have begun. A read that has its answer may have asked
+                // for a load that refreshes the entry, so this comes before the end.
+                if !trips.is_empty() && !reads.is_empty() {
+                    return Poll::Pending;
+                }
+                if let Some(part) = parts.next() {
+                    reads.extend(part.iter().copied().map(read));
+                    return pause(context);
+                }
+                let loads = batch.take_loads();
                 if loads.is_empty() {
                     return if reads.is_empty() { Poll::Ready(()) } else { Poll::Pending };
                 }
-                let split = loads.into_iter().map(|LoadRequest { load, reply }| (load, reply));
-                let (loads, replies): (Vec<_>, Vec<_>) = split.unzip();
-                // The flights of a closure that panics get a panic. If the batch is dropped instead, they have no
-                // outcome, because no load has failed.
-                let begun = catch_unwind(AssertUnwindSafe(|| begin_loads(loads)));
-                let (loadings, panic) = match begun {
-                    Ok(loadings) => (loadings, None),
-                    Err(panic) => (Loading::panicked(replies.len()), Some(panic)),
-                };
-                for (reply, loading) in replies.into_iter().zip(loadings) {
-                    // An error means that the load was given up meanwhile.
-                    let _ = reply.send(loading);
-                }
-                if let Some(panic) = panic {
-                    resume_unwind(panic);
-                }
+                begin_together(loads, &mut begin_loads);
             }
         };
         // Unconstrained: tokio's budget would let only 128 reads go on at a time, and what they ask for would be sent in
-        // as many parts. The keys of a batch are few enough for one poll.
+        // as many parts. `READS_AT_ONCE` are few enough for one poll.
         BATCH.scope(batch.clone(), unconstrained(poll_fn(step))).await;
         answers.into_iter().flatten().collect()
+    }
+}
+
+/// Lets other tasks run before this one goes on.
+fn pause(context: &Context<'_>) -> Poll<()> {
+    context.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Begins the loads by one call of `begin_loads`, and distributes the loadings.
+fn begin_together(loads: Vec<LoadRequest>, begin_loads: &mut impl FnMut(Vec<BatchLoad>) -> Vec<Loading>) {
+    let split = loads.into_iter().map(|LoadRequest { load, reply }| (load, reply));
+    let (loads, replies): (Vec<_>, Vec<_>) = split.unzip();
+    // The flights of a closure that panics get a panic. If the batch is dropped instead, they have no
+    // outcome, because no load has failed.
+    let begun = catch_unwind(AssertUnwindSafe(|| begin_loads(loads)));
+    let (loadings, panic) = match begun {
+        Ok(loadings) => (loadings, None),
+        Err(panic) => (Loading::panicked(replies.len()), Some(panic)),
+    };
+    for (reply, loading) in replies.into_iter().zip(loadings) {
+        // An error means that the load was given up meanwhile.
+        let _ = reply.send(loading);
+    }
+    if let Some(panic) = panic {
+        resume_unwind(panic);
     }
 }
 

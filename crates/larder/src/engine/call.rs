@@ -6,13 +6,18 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::Clock;
 use crate::codec::AnyValue;
 use crate::engine::ClassCore;
 use crate::error::BoxError;
 use crate::loaded::{AnyLoaded, Loaded};
+
+/// How many reads of a batch begin, or end, in one poll, which takes a few microseconds for each and must not keep other
+/// tasks waiting. Their round trips go to Redis before the next reads begin, so that one MGET, and the fills of one load,
+/// do not delay other reads on the Redis connection.
+pub(super) const READS_AT_ONCE: usize = 250;
 
 /// The future of a loader, with its types erased.
 type LoadFuture = Pin<Box<dyn Future<Output = Result<AnyLoaded, BoxError>> + Send>>;
@@ -82,12 +87,27 @@ pub(super) enum LoaderCall {
 
 /// A call that loads several keys: the breaker admits it once, and counts its end once. Each of its keys asks and reports
 /// in a task of its own.
-#[derive(Default)]
 pub(crate) struct BatchCall {
     is_admitted: OnceLock<bool>,
     has_failed: OnceLock<bool>,
     /// Relaxed order is enough: it guards no other data, and one swap alone returns `false`.
     is_counted: AtomicBool,
+    /// One for each value that is being stored.
+    places: Arc<Semaphore>,
+}
+
+/// The place of a value that is being stored. Its drop lets another value of the same call be stored.
+pub(crate) type StoringPlace = OwnedSemaphorePermit;
+
+impl Default for BatchCall {
+    fn default() -> Self {
+        BatchCall {
+            is_admitted: OnceLock::new(),
+            has_failed: OnceLock::new(),
+            is_counted: AtomicBool::new(false),
+            places: Arc::new(Semaphore::new(READS_AT_ONCE)),
+        }
+    }
 }
 
 impl BatchCall {
@@ -109,6 +129,16 @@ impl LoaderCall {
         }
     }
 
+    /// Waits until few other values of the call are being stored: the fills of a long batch would delay other reads on
+    /// the Redis connection.
+    pub(super) async fn storing_place(&self) -> Option<StoringPlace> {
+        match self {
+            // The semaphore is never closed.
+            LoaderCall::Batch(call) => call.places.clone().acquire_owned().await.ok(),
+            LoaderCall::None | LoaderCall::Single => None,
+        }
+    }
+
     /// Reports to the class's breaker that the load of one key has ended.
     pub(super) fn note_end(&self, class: &ClassCore, clock: &Clock, has_failed: bool) {
         let has_failed = match self {
@@ -121,5 +151,25 @@ impl LoaderCall {
             true => class.common.breaker.note_failure(&class.name, clock.now()),
             false => class.common.breaker.note_success(&class.name),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    // Outside of a runtime, because one would let only 128 of these futures end in one poll.
+    #[test]
+    fn few_values_of_one_call_are_stored_at_once() {
+        let call = Arc::<BatchCall>::default();
+        let place = || LoaderCall::Batch(call.clone()).storing_place().now_or_never();
+        let mut places: Vec<_> = (0..READS_AT_ONCE).map(|_| place()).collect();
+        assert!(places.iter().all(|place| matches!(place, Some(Some(_)))));
+        assert!(place().is_none(), "the next one waits");
+        places.pop();
+        assert!(matches!(place(), Some(Some(_))));
+        assert!(matches!(LoaderCall::Single.storing_place().now_or_never(), Some(None)));
     }
 }

@@ -11,7 +11,7 @@ use tracing::{Instrument, Span};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::engine::call::Loading;
+use crate::engine::call::{Loading, StoringPlace};
 use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, LoadStart, MemoryRight};
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::error::{Error, ErrorKind};
@@ -39,6 +39,8 @@ pub(crate) struct LoadedValue {
     pub(crate) version: Option<Arc<str>>,
     /// How long the load took.
     pub(crate) took: Duration,
+    /// Held until the value is stored.
+    pub(crate) place: Option<StoringPlace>,
 }
 
 /// The condition under which the value of a running load can be stored.
@@ -93,7 +95,7 @@ impl Engine {
         let running = run_load(loading).instrument(end.span.clone());
         // A panic goes on to the read, and the breaker counts it.
         let panicked = PanicNote(|| call.note_end(class, &self.clock, true));
-        let loaded = match timeout_at(deadline, running).await {
+        let mut loaded = match timeout_at(deadline, running).await {
             Ok((Ok(loaded), spoiled)) => {
                 resolve(&class.name, loaded, previous).map(|(value, ttl, version)| LoadedValue {
                     value,
@@ -101,6 +103,7 @@ impl Engine {
                     ttl,
                     version: version.filter(|version| class.keeps_version(version)),
                     took: began.elapsed(),
+                    place: None,
                 })
             }
             Ok((Err(error), _)) => Err(Error::load(&class.name, error)),
@@ -117,6 +120,9 @@ impl Engine {
             count(&class.common.counters.load_failures);
         }
         call.note_end(class, &self.clock, loaded.is_err());
+        if let Ok(loaded) = &mut loaded {
+            loaded.place = call.storing_place().await;
+        }
         loaded
     }
 
@@ -228,7 +234,7 @@ impl Engine {
     ) -> FlightResult {
         let valid_until = start.at.plus(self.bound_less_resolution());
         let residence = class.residence(self, &loaded);
-        let LoadedValue { value, is_spoiled, version, took, .. } = loaded;
+        let LoadedValue { value, is_spoiled, version, took, place: _place, .. } = loaded;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             return not_kept(value, NotStoredReason::Spoiled);

@@ -48,7 +48,7 @@ use crate::protocol::tag::TagKey;
 use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
-pub(crate) use batch_read::{BATCH_KEYS_MAX, BatchLoad};
+pub(crate) use batch_read::BatchLoad;
 pub(crate) use call::{BatchCall, Loading};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
 pub(crate) use read::{ReadOptions, ReadOutcome};
@@ -125,6 +125,8 @@ pub(crate) struct ClassCore {
     pub(crate) max_value_bytes: usize,
     /// Encoded values of more bytes are compressed in Redis. `None`: none are.
     pub(crate) compress_above: Option<usize>,
+    /// The most keys of one call of a loader for several keys.
+    pub(crate) load_keys_max: usize,
     /// What a value takes in memory, if the class says so itself.
     pub(crate) memory_of: Option<MemoryOf>,
     pub(crate) events: Arc<EventSender>,

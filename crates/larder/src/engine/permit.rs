@@ -206,7 +206,14 @@ impl Engine {
     ) -> RedeemOutcome {
         let DrawnPermit { start, right, .. } = drawn;
         let took = self.clock.now().since(start.at);
-        let computed = LoadedValue { value: Some(value), is_spoiled: false, ttl: None, version: None, took };
+        let computed = LoadedValue {
+            value: Some(value),
+            is_spoiled: false,
+            ttl: None,
+            version: None,
+            took,
+            place: None,
+        };
         let is_complete =
             self.shared.is_none() || !matches!(right, PermitBasis::Memory { anchored_until: None, .. });
         let put = match right {

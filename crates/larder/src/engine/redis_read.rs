@@ -334,7 +334,7 @@ impl Engine {
     ) -> FlightResult {
         let valid_until = start.at.plus(self.bound_less_resolution());
         let residence = class.residence(self, &loaded);
-        let LoadedValue { value, is_spoiled, version, took, .. } = loaded;
+        let LoadedValue { value, is_spoiled, version, took, place: _place, .. } = loaded;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             // Dropping the hold releases the lease, so that readers of other instances can load.

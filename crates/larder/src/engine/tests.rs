@@ -53,6 +53,7 @@ impl Bench {
             sealer: Sealer::new(Protection::Standard, None).unwrap(),
             max_value_bytes: 1 << 20,
             compress_above: None,
+            load_keys_max: 10_000,
             memory_of: None,
             events: events.clone(),
         };

@@ -73,7 +73,7 @@ pub fn plan(seen: &PlanInput<'_>, mine: &Certificate, min_age: Duration, rules: 
     }
     if let Some(existing) = seen.certificate {
         if mine.disagrees(existing) {
-            return if is_abandoned(seen, existing) { Plan::DropNamespace } else { Plan::Disagreement };
+            return if is_abandoned(seen) { Plan::DropNamespace } else { Plan::Disagreement };
         }
         if is_superseded(mine.database.as_ref(), existing.database.as_ref()) {
             return Plan::Superseded;
@@ -87,12 +87,10 @@ pub fn plan(seen: &PlanInput<'_>, mine: &Certificate, min_age: Duration, rules: 
     if is_mine && age.is_some_and(|age| age < min_age) { Plan::Skip } else { Plan::Replay }
 }
 
-/// Whether this instance may take over a Redis that was certified with other settings. A certificate with a database
-/// may be replaced once no instance uses this Redis. A certificate without one may be replaced at once: instances
-/// without a journal promise no bound for the writes of other programs.
-fn is_abandoned(seen: &PlanInput<'_>, existing: &Certificate) -> bool {
+/// Whether no instance uses this Redis, so that this one may take it over from instances with other settings.
+fn is_abandoned(seen: &PlanInput<'_>) -> bool {
     let age = seen.watermark.and_then(|watermark| seen.now.since(watermark));
-    existing.database.is_none() || age.is_none_or(|age| age > ABANDONED_AFTER)
+    age.is_none_or(|age| age > ABANDONED_AFTER)
 }
 
 fn is_superseded(mine: Option<&DatabaseId>, existing: Option<&DatabaseId>) -> bool {
@@ -190,8 +188,10 @@ mod tests {
         let other = Certificate { bound_ms: 1_000, ..mine.clone() };
         assert_eq!(planned(Some(&other), Some(9_000_000), true), Plan::Disagreement);
         assert_eq!(planned(Some(&other), None, true), Plan::DropNamespace, "no instance uses it");
+        // An instance without a journal has other keys; see `redis::prefix`. Its certificate is treated like any other.
         let unjournalled = Certificate { database: None, ..mine };
-        assert_eq!(planned(Some(&unjournalled), None, true), Plan::DropNamespace, "it promised less");
+        assert_eq!(planned(Some(&unjournalled), Some(9_000_000), true), Plan::Disagreement);
+        assert_eq!(planned(Some(&unjournalled), None, true), Plan::DropNamespace);
         assert_eq!(planned(Some(&certificate("abc:def", 3)), None, true), Plan::Superseded);
         assert_eq!(planned(Some(&certificate("abc:def", 1)), None, true), Plan::Replay);
     }

@@ -158,6 +158,42 @@ async fn a_class_that_stops_abandoned_loads_stops_them_with_the_last_reader() {
     }
 }
 
+/// A class that finishes abandoned loads does not finish one whose value cannot be stored any more. In both orders: the
+/// invalidation comes before the last reader leaves, or after it.
+#[tokio::test]
+async fn a_detached_load_stops_when_its_last_reader_leaves() {
+    let redis = Redis::start().unwrap();
+    let (shared, alone) = (instance(&redis).await, memory_instance().await);
+    let round = async |instance: &Instance, leaves_first: bool| {
+        let name = format!("detached_{leaves_first}");
+        let class: Class<u32, u64> =
+            instance.cache.class(&name).load_timeout(Duration::from_secs(60)).open().unwrap();
+        let (dropped, gate) = (Gate::new(), Gate::new());
+        let read = || tokio::spawn(held_until_dropped(class.clone(), dropped.clone(), gate.clone()));
+        let first = read();
+        gate.arrival().await;
+        let last = read();
+        tokio::task::yield_now().await;
+        first.abort();
+        if leaves_first {
+            last.abort();
+            let _ = last.await;
+            let _receipt = class.invalidate(&7).await;
+        } else {
+            let _receipt = class.invalidate(&7).await;
+            // Longer than until the load is checked, which happens each second.
+            let stopped = timeout(Duration::from_millis(2_200), dropped.wait()).await;
+            assert!(stopped.is_err() && !last.is_finished(), "a reader is left");
+            last.abort();
+        }
+        within(dropped.wait()).await;
+        assert_eq!(class.stats().abandoned_stopped, 0, "it was not one too many");
+        let read = class.get_or_load(&7, async || Ok::<u64, std::fmt::Error>(2));
+        assert_eq!(within(read).await.unwrap().as_deref(), Some(&2));
+    };
+    tokio::join!(round(&shared, false), round(&shared, true), round(&alone, false), round(&alone, true));
+}
+
 /// Of six loads of different keys, whose readers have left, two go on.
 #[tokio::test]
 async fn no_more_abandoned_loads_go_on_than_the_class_allows() {

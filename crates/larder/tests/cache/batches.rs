@@ -83,27 +83,57 @@ async fn a_key_given_twice_is_read_once_and_the_order_is_kept() {
 }
 
 #[tokio::test]
-async fn a_batch_of_600_keys_is_read_in_three_parts() {
+async fn a_batch_of_600_keys_is_one_load_of_what_three_mgets_do_not_find() {
     let redis = Redis::start().unwrap();
     let instance = patient(&redis).await;
     let keys: Vec<u32> = (0..600).collect();
     let table = filled(keys.iter().copied());
+    assert_eq!(instance.read(&table, 300).await, Some(400));
     log_commands(&redis);
+    for mgets_so_far in [3, 6] {
+        let values = read_many(&instance.values, &table, &keys).await;
+        assert!(values.iter().zip(&keys).all(|(value, key)| *value == Some(u64::from(*key) + 100)));
+        assert_eq!((mgets(&redis), table.loads()), (mgets_so_far, 2));
+    }
+    let stats = instance.values.stats();
+    assert_eq!((stats.batches, stats.loads, stats.untiered_loads), (1, 600, 0));
+    // From memory, without a round trip.
+    assert_eq!(read_many(&instance.values, &table, &keys).await.len(), 600);
+    assert_eq!((mgets(&redis), table.loads()), (6, 2));
+}
+
+#[tokio::test]
+async fn a_long_batch_in_memory_is_one_load() {
+    let instance = memory_instance().await;
+    let keys: Vec<u32> = (0..5_000).collect();
+    let table = filled(keys.iter().copied());
     for _ in 0..2 {
         let values = read_many(&instance.values, &table, &keys).await;
         assert!(values.iter().zip(&keys).all(|(value, key)| *value == Some(u64::from(*key) + 100)));
-        assert_eq!(table.loads(), 3);
     }
-    assert_eq!(mgets(&redis), 6);
-    assert_eq!(instance.values.stats().batches, 3);
+    assert_eq!((table.loads(), instance.values.stats().memory_hits), (1, 5_000));
+}
+
+#[tokio::test]
+async fn a_class_says_how_many_keys_one_load_gets() {
+    let redis = Redis::start().unwrap();
+    for instance in [patient(&redis).await, memory_instance().await] {
+        let values: Class<u32, u64> = instance.cache.class("few").load_keys_max(300).open().unwrap();
+        let (table, keys) = (filled(0..700), (0..700).collect::<Vec<u32>>());
+        assert!(read_many(&values, &table, &keys).await.iter().all(Option::is_some));
+        assert_eq!((table.loads(), values.stats().batches), (3, 3));
+        let none = instance.cache.class::<u32, u64>("none").load_keys_max(0).open().unwrap_err();
+        assert!(none.to_string().contains("load_keys_max 0: allowed is at least 1"), "{none}");
+    }
 }
 
 #[tokio::test]
 async fn a_batch_is_loaded_after_all_its_leases_were_taken() {
     let redis = Redis::start().unwrap();
-    let instance = instance(&redis).await;
-    let (table, gate) = (filled(0..50), Gate::new());
-    let keys: Vec<u32> = (0..50).collect();
+    let instance = patient(&redis).await;
+    // More than one MGET reads.
+    let (table, gate) = (filled(0..300), Gate::new());
+    let keys: Vec<u32> = (0..300).collect();
     let held = held_many(&instance.values, &table, &keys, &gate);
     gate.arrival().await;
     for key in &keys {
@@ -114,7 +144,7 @@ async fn a_batch_is_loaded_after_all_its_leases_were_taken() {
     gate.open();
     assert!(held.await.unwrap().iter().all(Option::is_some));
     // A load that is not a batch reads none of these keys again.
-    assert_eq!(instance.read(&table, 49).await, Some(149));
+    assert_eq!(instance.read(&table, 299).await, Some(399));
     assert_eq!(table.loads(), 1);
 }
 

@@ -6,10 +6,12 @@
 mod abandoned;
 mod aging;
 mod batch_faults;
+mod batch_reloads;
 mod batches;
 mod breakers;
 mod budgets;
 mod cached;
+mod cached_options;
 mod class_loaders;
 mod compressed;
 mod consistency;

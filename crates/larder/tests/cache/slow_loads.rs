@@ -106,50 +106,104 @@ async fn two_hundred_readers_of_one_process_are_one_slow_load() {
     two_hundred_readers(vec![memory_instance().await]).await;
 }
 
-/// Each way to invalidate, from the same and from another instance, while the lease of a load is being renewed.
+/// A write, and one way to invalidate it, while the lease of a load is being renewed.
+async fn lost_lease(kind: &str, nth: u32, near: &Instance, writer: &Instance) {
+    // A class for each round, so that several can run at once.
+    let name = format!("reports_{nth}");
+    let [loading, writing] = [near, writer].map(|one| -> Class<u32, u64> {
+        one.cache.class(&name).load_timeout(MINUTE).tagged(&format!("tag_{nth}")).open().unwrap()
+    });
+    let (table, gate) = (Table::new(), Gate::new());
+    table.write(7, 1);
+    let slow = held(&loading, &table, &gate);
+    gate.arrival().await;
+    // Longer than a lease lives without renewals.
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    table.write(7, 2);
+    let receipt = match kind {
+        "key" => writing.invalidate(&7).await,
+        "tag" => writer.cache.invalidate_tag(&format!("tag_{nth}")).await,
+        "class" => writing.invalidate_all().await,
+        "pattern" => writing.invalidate_matching("7").await.unwrap(),
+        "pattern of classes" => writer.cache.invalidate_matching(&format!("reports_{nth}:*")).await.unwrap(),
+        _ => writer.cache.invalidation().everything().send().await,
+    };
+    assert_eq!(receipt.delivery(), larder::receipt::Delivery::Sent);
+    assert_eq!(read(&writing, &table).await, Some(2), "{kind}");
+    gate.open();
+    assert_eq!(within(slow).await.unwrap(), Some(1), "{kind}: it began before the write");
+    for class in [&loading, &writing] {
+        within(reads_until(class, &table, 2)).await;
+    }
+}
+
+/// Each way to invalidate, from the same and from another instance.
 #[tokio::test]
 async fn trace_1_a_renewed_lease_is_lost_to_every_kind_of_invalidation() {
     let redis = Redis::start().unwrap();
     let (near, far) = (instance(&redis).await, instance(&redis).await);
-    let kinds = ["key", "tag", "class", "pattern", "everything"];
+    let kinds = ["key", "tag", "class", "pattern", "pattern of classes"];
     let rounds = kinds.iter().flat_map(|kind| [(*kind, &near), (*kind, &far)]);
     let mut reading = JoinSet::new();
     for (nth, (kind, writer)) in (0_u32..).zip(rounds) {
-        // A class for each round, so that all of them can run at once.
-        let name = format!("reports_{nth}");
-        let [loading, writing] = [&near, writer].map(|one| -> Class<u32, u64> {
-            one.cache.class(&name).load_timeout(MINUTE).tagged(&format!("tag_{nth}")).open().unwrap()
-        });
-        let cache = writer.cache.clone();
-        reading.spawn(async move {
-            let (table, gate) = (Table::new(), Gate::new());
-            table.write(7, 1);
-            let slow = held(&loading, &table, &gate);
-            gate.arrival().await;
-            // Longer than a lease lives without renewals.
-            tokio::time::sleep(Duration::from_millis(3_500)).await;
-            table.write(7, 2);
-            let receipt = match kind {
-                "key" => writing.invalidate(&7).await,
-                "tag" => cache.invalidate_tag(&format!("tag_{nth}")).await,
-                "class" => writing.invalidate_all().await,
-                "pattern" => writing.invalidate_matching("7").await.unwrap(),
-                // Everything would end the other rounds' loads as well; the class of this round alone is enough here.
-                _ => cache.invalidate_matching(&format!("reports_{nth}:*")).await.unwrap(),
-            };
-            assert_eq!(receipt.delivery(), larder::receipt::Delivery::Sent);
-            let during = read(&writing, &table).await;
-            gate.open();
-            assert_eq!(within(slow).await.unwrap(), Some(1), "{kind}: it began before the write");
-            for class in [&loading, &writing] {
-                within(reads_until(class, &table, 2)).await;
-            }
-            (kind, during)
-        });
+        let (near, writer) = (near.clone(), writer.clone());
+        reading.spawn(async move { lost_lease(kind, nth, &near, &writer).await });
     }
-    for (kind, during) in within(reading.join_all()).await {
-        assert_eq!(during, Some(2), "{kind}");
+    within(reading.join_all()).await;
+}
+
+/// Each round has a Redis of its own, because this also ends the loads of the others.
+#[tokio::test]
+async fn trace_1_a_renewed_lease_is_lost_to_an_invalidation_of_everything() {
+    let round = async |is_same: bool| {
+        let redis = Redis::start().unwrap();
+        let near = instance(&redis).await;
+        let writer = if is_same { near.clone() } else { instance(&redis).await };
+        lost_lease("everything", 0, &near, &writer).await;
+    };
+    within(async { tokio::join!(round(true), round(false)) }).await;
+}
+
+/// A slow load of a memory-only class, and one without Redis, are checked each second. This one is invalidated between
+/// two checks.
+async fn overtaken_in_memory(name: &str, kind: &str, loads: &Instance, writes: &Instance) {
+    let [loading, writing] = [loads, writes].map(|one| -> Class<u32, u64> {
+        let class = one.cache.class(name).memory_only().load_timeout(MINUTE);
+        class.tagged(&format!("tag_{name}")).open().unwrap()
+    });
+    let (table, gate) = (Table::new(), Gate::new());
+    table.write(7, 1);
+    let slow = held(&loading, &table, &gate);
+    gate.arrival().await;
+    // After the staleness bound no read joins the flight; it waits for its end.
+    tokio::time::sleep(Duration::from_millis(2_300)).await;
+    table.write(7, 2);
+    let _receipt = match kind {
+        "tag" => writes.cache.invalidate_tag(&format!("tag_{name}")).await,
+        "class" => writing.invalidate_all().await,
+        _ => writing.invalidate(&7).await,
+    };
+    // The next check finds that the value cannot be stored, and detaches the flight, which ends the wait.
+    assert_eq!(read(&loading, &table).await, Some(2), "{kind}");
+    assert!(!slow.is_finished(), "{kind}: its own reader waits");
+    gate.open();
+    assert_eq!(within(slow).await.unwrap(), Some(1), "{kind}: it began before the write");
+    assert_eq!(read(&loading, &table).await, Some(2), "{kind}");
+    assert_eq!(table.loads(), 2, "{kind}: the value of the second load was kept");
+}
+
+#[tokio::test]
+async fn trace_1_a_slow_load_for_memory_alone_is_overtaken_by_an_invalidation() {
+    let redis = Redis::start().unwrap();
+    let (near, far, alone) = (instance(&redis).await, instance(&redis).await, memory_instance().await);
+    let mut rounds = JoinSet::new();
+    for (who, loads, writes) in [("same", &near, &near), ("other", &far, &near), ("alone", &alone, &alone)] {
+        for kind in ["key", "tag", "class"] {
+            let (loads, writes, name) = (loads.clone(), writes.clone(), format!("roles_{who}_{kind}"));
+            rounds.spawn(async move { overtaken_in_memory(&name, kind, &loads, &writes).await });
+        }
     }
+    within(rounds.join_all()).await;
 }
 
 #[tokio::test]
