@@ -73,11 +73,13 @@ fn main() -> Result<()> {
         }
         Cli::Hit(options) => runtime()?.block_on(async {
             let redis = Redis::start()?;
-            options.measure(&speed::memory::subjects(&redis).await?, 300_000).await
+            let times = options.times.unwrap_or(300_000);
+            options.measure(&speed::memory::subjects(&redis, times).await?, times).await
         }),
         Cli::Redis(options) => runtime()?.block_on(async {
             let redis = Redis::start()?;
-            options.measure(&speed::redis::subjects(&redis).await?, 10_000).await
+            let times = options.times.unwrap_or(10_000);
+            options.measure(&speed::redis::subjects(&redis).await?, times).await
         }),
     }
 }
@@ -88,8 +90,8 @@ fn runtime() -> Result<Runtime> {
 }
 
 impl Speed {
-    async fn measure(&self, subjects: &[Subject], usual: u64) -> Result<()> {
-        let figures = speed::measure(subjects, self.times.unwrap_or(usual)).await?;
+    async fn measure(&self, subjects: &[Subject], times: u64) -> Result<()> {
+        let figures = speed::measure(subjects, times).await?;
         match self.json {
             true => println!("{}", speed::json(&figures)),
             false => print!("{}", speed::table(&figures)),

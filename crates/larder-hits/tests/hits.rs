@@ -1,5 +1,5 @@
-//! A small and short `cargo xtask bench hit-ratio` and `hit-cost`: each load has its rows, and the ratios follow from the
-//! requests.
+//! A small and short `cargo xtask bench hit-ratio`, `hit-cost`, `hit` and `redis`: each load has its rows, and the ratios
+//! follow from the requests and the times.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -85,4 +85,29 @@ fn the_cost_of_a_hit_is_measured_for_each_kind_of_subscriber() {
     assert_eq!(names, ["none", "`events_without_hits`", "`events`"], "{text}");
     assert!(rows.iter().all(|row| row[2].trim_end_matches(" ns").parse::<f64>().unwrap() > 0.0), "{text}");
     assert_eq!(rows[0][3], "1.00");
+}
+
+#[test]
+fn the_time_of_a_read_is_measured_beside_its_floor() {
+    for (part, works) in [("hit", 5), ("redis", 3)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_larder-hits"))
+            .args([part, "--times", "200", "--json"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut floors: Vec<(&str, f64)> = Vec::new();
+        for figure in figures.as_array().unwrap() {
+            let (work, nanos) = (figure["work"].as_str().unwrap(), figure["nanos"].as_f64().unwrap());
+            if floors.last().is_none_or(|(last, _)| *last != work) {
+                floors.push((work, nanos));
+            }
+            let floor = floors[floors.len() - 1].1;
+            assert!(
+                nanos > 0.0 && (figure["ratio"].as_f64().unwrap() - nanos / floor).abs() < 1e-9,
+                "{figure}"
+            );
+        }
+        assert_eq!(floors.len(), works, "{floors:?}");
+    }
 }

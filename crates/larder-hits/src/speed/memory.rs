@@ -11,14 +11,14 @@ use larder_testbed::Redis;
 
 use crate::speed::Subject;
 
-/// The keys that are read, in an order without a pattern.
-const KEYS: u64 = 10_000;
+/// The most keys that are read. A run of fewer reads has as many keys as reads.
+const KEYS_MAX: u64 = 10_000;
 const VALUE_BYTES: usize = 600;
 
-/// The keys in the order in which they are read.
-fn order() -> Arc<[u64]> {
-    // A step that has no common divisor with the number of keys visits each key once.
-    (0..KEYS).map(|nth| nth * 7_919 % KEYS).collect()
+/// The keys in the order in which they are read, which has no pattern.
+fn order(keys: u64) -> Arc<[u64]> {
+    // A prime that does not divide the number of keys: each key comes once.
+    (0..keys).map(|nth| nth * 7_919 % keys).collect()
 }
 
 fn value() -> String {
@@ -40,19 +40,22 @@ macro_rules! time {
         let keys = $keys;
         let began = Instant::now();
         for nth in 0..$times {
-            let $key = &keys[(nth % KEYS) as usize];
+            let $key = &keys[nth as usize % keys.len()];
             std::hint::black_box($read);
         }
         began.elapsed().as_nanos() as f64 / $times as f64
     }};
 }
 
-async fn open(builder: larder::Builder) -> Result<(Cache, Class<u64, String>, Class<str, String>)> {
+async fn open(
+    builder: larder::Builder,
+    keys: u64,
+) -> Result<(Cache, Class<u64, String>, Class<str, String>)> {
     let cache = builder.memory_bytes(256 << 20).build().await?;
     let policy = Policy::ttl(Duration::from_hours(24));
     let numbers: Class<u64, String> = cache.class("numbers").policy(policy).open()?;
     let texts: Class<str, String> = cache.class("texts").policy(policy).open()?;
-    for key in 0..KEYS {
+    for key in 0..keys {
         // The first read loads into Redis. The second one inserts the value into memory.
         for _ in 0..2 {
             numbers.get_or_load(&key, load).await?;
@@ -60,14 +63,14 @@ async fn open(builder: larder::Builder) -> Result<(Cache, Class<u64, String>, Cl
         }
     }
     for class in [numbers.stats(), texts.stats()] {
-        ensure!(class.loads == KEYS, "each key is loaded once: {class:?}");
+        ensure!(class.loads == keys, "each key is loaded once: {class:?}");
     }
     Ok((cache, numbers, texts))
 }
 
 /// Everything that is measured. `redis` is there while a subject needs it.
-pub(crate) async fn subjects(redis: &Redis) -> Result<Vec<Subject>> {
-    let keys = order();
+pub(crate) async fn subjects(redis: &Redis, times: u64) -> Result<Vec<Subject>> {
+    let keys = order(times.min(KEYS_MAX));
     let texts: Arc<[String]> = keys.iter().map(|key| text(*key)).collect();
     let mut subjects = hits(&keys, redis).await?;
     subjects.extend(hits_by_text(&texts).await?);
@@ -77,19 +80,20 @@ pub(crate) async fn subjects(redis: &Redis) -> Result<Vec<Subject>> {
 }
 
 async fn hits(keys: &Arc<[u64]>, redis: &Redis) -> Result<Vec<Subject>> {
+    let count = keys.len() as u64;
     const HIT: &str = "hit, u64 key";
-    let quick = Arc::new(quick_cache::sync::Cache::<u64, Arc<String>>::new(2 * KEYS as usize));
-    let moka = moka::sync::Cache::<u64, Arc<String>>::new(2 * KEYS);
+    let quick = Arc::new(quick_cache::sync::Cache::<u64, Arc<String>>::new(2 * count as usize));
+    let moka = moka::sync::Cache::<u64, Arc<String>>::new(2 * count);
     let foyer: foyer_memory::Cache<u64, Arc<String>> =
-        foyer_memory::Cache::builder(2 * KEYS as usize).build();
-    for key in 0..KEYS {
+        foyer_memory::Cache::builder(2 * count as usize).build();
+    for key in 0..count {
         quick.insert(key, Arc::new(value()));
         moka.insert(key, Arc::new(value()));
         drop(foyer.insert(key, Arc::new(value())));
     }
-    let (alone, in_memory, _) = open(Cache::builder("alone")).await?;
+    let (alone, in_memory, _) = open(Cache::builder("alone"), count).await?;
     let (shared, beside_redis, _) =
-        open(Cache::builder("shared").redis(redis.url()).installation("bench")).await?;
+        open(Cache::builder("shared").redis(redis.url()).installation("bench"), count).await?;
     let all = || keys.clone();
     let (of_quick, of_moka, of_foyer) = (all(), all(), all());
     let (of_get, of_load, of_shared) = (all(), all(), all());
@@ -131,10 +135,11 @@ async fn hits(keys: &Arc<[u64]>, redis: &Redis) -> Result<Vec<Subject>> {
 }
 
 async fn hits_by_text(texts: &Arc<[String]>) -> Result<Vec<Subject>> {
+    let count = texts.len() as u64;
     const HIT: &str = "hit, key of 36 bytes";
-    let quick = Arc::new(quick_cache::sync::Cache::<String, Arc<String>>::new(2 * KEYS as usize));
+    let quick = Arc::new(quick_cache::sync::Cache::<String, Arc<String>>::new(2 * count as usize));
     texts.iter().for_each(|key| quick.insert(key.clone(), Arc::new(value())));
-    let (cache, _, class) = open(Cache::builder("texts")).await?;
+    let (cache, _, class) = open(Cache::builder("texts"), count).await?;
     let (of_quick, of_larder) = (texts.clone(), texts.clone());
     Ok(vec![
         Subject::new(HIT, "quick_cache", move |times| {
@@ -159,12 +164,13 @@ async fn by_two<F: Future<Output = f64> + Send + 'static>(reading: impl Fn() -> 
 }
 
 async fn hits_of_two_threads(keys: &Arc<[u64]>) -> Result<Vec<Subject>> {
+    let count = keys.len() as u64;
     const HIT: &str = "hit, u64 key, two threads";
     const HOT: &str = "hit of one key by two threads";
-    let quick = Arc::new(quick_cache::sync::Cache::<u64, Arc<String>>::new(2 * KEYS as usize));
-    (0..KEYS).for_each(|key| quick.insert(key, Arc::new(value())));
-    let (cache, class, _) = open(Cache::builder("threads")).await?;
-    let hot: Arc<[u64]> = vec![1; KEYS as usize].into();
+    let quick = Arc::new(quick_cache::sync::Cache::<u64, Arc<String>>::new(2 * count as usize));
+    (0..count).for_each(|key| quick.insert(key, Arc::new(value())));
+    let (cache, class, _) = open(Cache::builder("threads"), count).await?;
+    let hot: Arc<[u64]> = vec![1; count as usize].into();
     let of_quick = |work, keys: Arc<[u64]>| {
         let quick = quick.clone();
         Subject::new(work, "quick_cache", move |times| {

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use larder::class::Class;
@@ -37,6 +38,45 @@ async fn patient(redis: &Redis) -> Instance {
     let cache = crate::support::builder().redis(redis.url()).installation("test");
     let cache = cache.staleness_bound(PATIENCE).redis_timeout(Duration::from_millis(500));
     classes(cache.build().await.unwrap())
+}
+
+#[tokio::test]
+async fn fifty_single_reads_at_once_take_two_mgets() {
+    let redis = Redis::start().unwrap();
+    let near = patient(&redis).await;
+    let (table, keys) = (filled(0..50), (0..50).collect::<Vec<u32>>());
+    assert_eq!(read_many(&near.values, &table, &keys).await.iter().flatten().count(), 50);
+    log_commands(&redis);
+    let fresh = |key: u32| {
+        let near = near.clone();
+        async move {
+            near.values
+                .read(&key)
+                .fresh()
+                .or_load(async || Err::<u64, _>(std::io::Error::other("not asked")))
+                .await
+        }
+    };
+    let answers = futures_util::future::join_all(keys.iter().copied().map(fresh)).await;
+    for (key, answer) in keys.iter().zip(answers) {
+        assert_eq!(answer.unwrap().value.as_deref(), Some(&(u64::from(*key) + 100)));
+    }
+    // The first one is alone and sends its own. The others go together.
+    assert_eq!(mgets(&redis), 2);
+    // One of a read that leaves does not keep the others from their answers.
+    let mut together: Vec<_> = keys.iter().copied().map(|key| Box::pin(fresh(key))).collect();
+    for read in &mut together {
+        assert!(poll_fn(|context| Poll::Ready(read.as_mut().poll(context).is_pending())).await);
+    }
+    together.remove(1);
+    let answers = within(futures_util::future::join_all(together)).await;
+    assert_eq!(
+        answers
+            .into_iter()
+            .filter(|answer| answer.as_ref().is_ok_and(|answer| answer.value.is_some()))
+            .count(),
+        49
+    );
 }
 
 #[tokio::test]
