@@ -77,6 +77,7 @@ impl Engine {
                 Err(fault) => {
                     // A fault of a tier never fails a read: the read continues as if there were no Redis.
                     shared.note(fault);
+                    count(&class.common.counters.untiered_loads);
                     return FlightStep::Load(self.plan_memory(entry_ref), None);
                 }
             }

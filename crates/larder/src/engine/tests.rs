@@ -208,6 +208,7 @@ async fn a_read_with_a_fault_of_redis_continues_with_the_loader() {
     bench.tier.is_away.store(true, Ordering::SeqCst);
     assert_eq!(bench.bounded(1).await.0, 1);
     assert_eq!(bench.tier.suspicions.load(Ordering::SeqCst), 1, "and the tier is suspected");
+    assert_eq!(bench.class.common.counters.snapshot().untiered_loads, 1);
 }
 
 #[tokio::test]
