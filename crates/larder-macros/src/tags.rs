@@ -8,8 +8,8 @@ use syn::{Expr, Type};
 use crate::arguments::Argument;
 use crate::options::Options;
 
-/// The expression that the load gets: the tags that the function's entry must have, or `None`. It runs in the caller's
-/// task, when a load begins.
+/// The expression, in the generated code, whose value is the tags that the function's entry must have, or `None`. It is
+/// evaluated in the caller's task when a load begins.
 pub(crate) fn of_load(
     options: &Options,
     arguments: &[Argument],

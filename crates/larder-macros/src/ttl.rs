@@ -39,7 +39,8 @@ impl Ttl {
         }
     }
 
-    /// The expression that the load gets. It runs in the caller's task, when a load begins.
+    /// The expression, in the generated code, whose value says how long the load's entry may stay. It is evaluated in the
+    /// caller's task when a load begins.
     pub(crate) fn of_load(&self, root: &Ident) -> TokenStream {
         match self {
             Ttl::Written(ttl) => {

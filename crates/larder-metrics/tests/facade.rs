@@ -24,7 +24,7 @@ async fn read(cache: &Cache, class: &str) {
     }
 }
 
-/// The text of the exporter after one copy.
+/// What `metrics-exporter-prometheus` renders after the adapter has recorded the counts once.
 fn rendered(adapter: &Adapter) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || adapter.record());

@@ -47,7 +47,8 @@ fn distance_ms(raw: &str) -> Result<f64, String> {
     }
 }
 
-/// Runs the measurement. Returns both tables, and whether every figure is beaten.
+/// Runs the measurement. Returns both tables as one text, and whether larder is better than every figure that the
+/// other systems print.
 pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     let before = load_average();
     let stage = Stage::open(options, load::CLIENTS).await?;

@@ -128,7 +128,8 @@ async fn block(
     operation: &Operation,
     samples: u16,
 ) -> Result<Quantiles> {
-    // The service closes a connection that is idle for 15 s, and the other states may have taken longer.
+    // A new connection: the service closes one that is idle for 15 s, and the measurements of the other states, which ran
+    // before, may have taken longer.
     let mut client = admin.another().await?;
     let cache = site.service.cache();
     let calls = || operation.calls.iter().take(samples.into());

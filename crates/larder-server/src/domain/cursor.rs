@@ -28,7 +28,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scope of a list.
+    /// Identifies the list with this filter, sort and search. A cursor is refused in any other list.
     pub fn new(filter: Filter, sort: Sort, search: Option<&SearchTerm>) -> Self {
         let role = filter.role.map_or("", |role| role.as_str());
         let status = filter.is_active.map_or("", |is_active| if is_active { "active" } else { "inactive" });

@@ -15,8 +15,8 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 /// are the three characters that the index needs to find the word by one letter.
 pub const WORD_BEGINS: &str = "  ";
 
-/// Letters that Unicode does not decompose, each with its folded form: letters with a stroke, and letters that are
-/// written as two where a keyboard lacks them.
+/// Letters that Unicode does not decompose, each with its folded form: letters with a stroke, the dotless i, and
+/// letters that are written as two where a keyboard lacks them.
 const PLAIN: [(char, &str); 11] = [
     ('đ', "d"),
     ('ð', "d"),

@@ -41,7 +41,8 @@ impl OwnNames {
     }
 }
 
-/// Makes the names of a type that has all fields of a user.
+/// Implements `From<&T> for OwnNames` for each type `T` that has the e-mail address, user name and telephone number of a
+/// user.
 macro_rules! of_user {
     ($($user:ty),+) => {$(
         impl From<&$user> for OwnNames {

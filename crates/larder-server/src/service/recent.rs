@@ -70,7 +70,8 @@ mod tests {
 
     use super::*;
 
-    /// A question that takes a given time; its answer is the number of questions before it.
+    /// A `Recent` under test. `ask` asks it a question that takes the given time and is answered with the number of
+    /// questions that were asked before it.
     #[derive(Clone, Default)]
     struct Bench {
         recent: Recent<u32>,

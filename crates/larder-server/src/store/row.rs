@@ -244,7 +244,7 @@ pub(crate) fn user_id(row: &AnyRow, column: &'static str) -> Result<UserId, sqlx
     parsed(row, column)
 }
 
-/// Reads a column whose text has a type of its own.
+/// Reads a text column, and parses it into `T`.
 pub(crate) fn parsed<T>(row: &AnyRow, column: &'static str) -> Result<T, sqlx::Error>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

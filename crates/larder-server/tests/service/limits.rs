@@ -126,7 +126,7 @@ fn no_other_client_locks_out_a_device_that_the_owner_has_used() {
     let again = login(&app, &ann, &device).expect(200);
     assert_eq!(again.field("device_token"), device, "a known device keeps its token");
     login(&other, &ann, &device).expect(200);
-    // It is no credential, helps with no other account, and its own failures count.
+    // A device token is no credential, helps with no other account, and has a budget of failures of its own.
     login(&app, &wrong("bea"), &device).expect(429);
     let own: Vec<_> = (0..4).map(|_| login(&app, &wrong("ann"), &device).status).collect();
     assert!(own.starts_with(&[401]) && own.ends_with(&[429, 429]), "{own:?}");

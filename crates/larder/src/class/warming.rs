@@ -75,10 +75,10 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Reads `keys`, so that their entries are cached before readers ask for them: at the start of a process, or after
-    /// an import. What is cached is not loaded. It reads 100 keys at a time, twice at once; with a loader of one key four
-    /// at a time, so that at most eight loads run at once. Its loads are those of
-    /// [`LoadingClass::fetch_many`], so a reader of one of the keys follows the load, and an invalidation during it is
-    /// not overtaken. The reads count in the class's [`stats`](crate::class::Class::stats).
+    /// an import. What is cached is not loaded. It reads batches of 100 keys, two batches
+    /// at once; with a loader of one key, batches of four, so that at most eight loads run at once. Its loads are those of
+    /// [`LoadingClass::fetch_many`]: a reader of one of the keys joins the load, and a load that an invalidation overtakes
+    /// is not stored. The reads count in the class's [`stats`](crate::class::Class::stats).
     ///
     /// # Examples
     ///

@@ -1,5 +1,5 @@
-//! Tests of the engine through its public API, on real servers of Redis. They are one program, because each program of
-//! tests is linked with everything below it.
+//! Tests of the engine through its public API, on real servers of Redis. They are one test program: each
+//! is linked with all of its dependencies, and a second one would cost that time again.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 

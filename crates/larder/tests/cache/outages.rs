@@ -127,7 +127,7 @@ async fn an_instance_with_another_bound_is_used_once_the_former_ones_are_gone() 
     let disagrees =
         || other.health_report().reasons.iter().any(|reason| reason.trouble == Trouble::Disagreement);
     eventually("it is refused", async || disagrees()).await;
-    // What the mark's expiry does.
+    // Deletes the key that says that an instance uses this Redis, as its expiry would.
     redis.command(&["DEL", in_redis!("@wm")]).unwrap();
     eventually("it is used", async || other.health() == Health::Working).await;
     assert!(!disagrees());

@@ -145,7 +145,8 @@ async fn a_server_that_is_busy_or_loads_is_no_worse_than_none() {
     is_no_worse_than_gone(&[Refusal::Busy, Refusal::Loading]).await;
 }
 
-/// Each refusal is named; after its end Redis is used again, with all that was written meanwhile.
+/// The health report names each way in which Redis refuses commands. After the refusal ends, Redis is used again, and reads
+/// see every write that was made meanwhile.
 #[tokio::test]
 async fn each_refusal_is_named_and_ends() {
     for is_journalled in [true, false] {

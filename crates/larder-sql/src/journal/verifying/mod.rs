@@ -25,9 +25,9 @@ use crate::journal::{Defect, SqlJournal};
 
 impl SqlJournal {
     /// Verifies that every change of a declared table invalidates the entries that it touches. Call it at a program's
-    /// start, after its classes were opened. It fails if [`SqlJournal::find_declaration_errors`] or
-    /// [`SqlJournal::inspect`] finds something. Defects that the journal mends by itself, such as a trigger that has
-    /// lost ALWAYS, are mended and are no error. It logs the [`SqlJournal::untouched_classes`].
+    /// start, after its classes were opened. It fails if [`SqlJournal::find_declaration_errors`] finds
+    /// something, or [`SqlJournal::inspect`] finds a defect that the journal does not mend by itself. A trigger that is no
+    /// longer `ENABLE ALWAYS`, for example, is mended, and is no error. It logs the [`SqlJournal::untouched_classes`].
     ///
     /// # Errors
     /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration), which lists every error with its remedy; else
