@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::lookup::Lookup;
 use crate::codec::AnyValue;
-use crate::engine::{ClassCore, Engine, EntryRef, Loading, ReadOptions, ReadOutcome, Tags};
+use crate::engine::{ClassCore, Engine, EntryRef, Found, Loading, ReadOptions, ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
 use crate::loaded::{AnyPrevious, IntoLoaded, Previous};
@@ -150,11 +150,7 @@ where
         T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if let Some(hit) = self.hit(key, ReadOptions::default()) {
-            return Ok(hit.value.and_then(typed));
-        }
-        // Boxed, so that the future of a hit stays small.
-        Ok(Box::pin(self.read(key).or_load(load)).await?.value)
+        Ok(self.read(key).or_load(load).await?.value)
     }
 
     /// Starts to build a read. Set its consistency and its loader on the result.
@@ -166,9 +162,11 @@ where
     /// is fresh, only Redis is asked.
     pub async fn get<Q: Key<K> + ?Sized>(&self, key: &Q) -> Lookup<V> {
         let found = match self.hit(key, ReadOptions::default()) {
-            Some(hit) => Some(hit),
-            None => {
-                let peek = async { self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await };
+            Ok(hit) => Some(hit),
+            // Boxed, so that the future of a hit stays small.
+            Err(aged) => {
+                let peek =
+                    async { self.engine.peek(&self.core, (&self.key(key), aged), || self.tags(key)).await };
                 Box::pin(peek).await
             }
         };
@@ -205,7 +203,7 @@ where
 
     /// Answers a read from memory, if it can be answered so at once; see [`Engine::hit`].
     #[inline]
-    fn hit<Q: Key<K> + ?Sized>(&self, key: &Q, options: ReadOptions) -> Option<ReadOutcome> {
+    fn hit<Q: Key<K> + ?Sized>(&self, key: &Q, options: ReadOptions) -> Result<ReadOutcome, Option<Found>> {
         // No part of the future: a hit only needs the buffer of the key for a moment.
         let mut spelled = KeyBuf::new();
         self.core.prefix.spell(key, &mut spelled);
@@ -343,16 +341,17 @@ where
         self,
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<Answer<V>, Error> {
-        if let Some(hit) = self.class.hit(self.key, self.options) {
-            return Ok(Answer::of(hit));
-        }
+        let aged = match self.class.hit(self.key, self.options) {
+            Ok(hit) => return Ok(Answer::of(hit)),
+            Err(aged) => aged,
+        };
         // Boxed, so that the future of a hit stays small.
         let read = async move {
             let Class { engine, core, .. } = self.class;
             let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
             let options = ReadOptions { soft_timeout, ..self.options };
             let key = self.class.key(self.key);
-            engine.read(core, &key, || self.class.tags(self.key), options, begin_load).await
+            engine.complete(core, (&key, aged), || self.class.tags(self.key), options, begin_load).await
         };
         Box::pin(read).await.map(Answer::of)
     }

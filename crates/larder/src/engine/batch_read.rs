@@ -25,7 +25,7 @@ use tokio::task::{unconstrained, yield_now};
 use crate::engine::budget::spend;
 use crate::engine::call::{Loading, READS_AT_ONCE};
 use crate::engine::read::{ReadOptions, ReadOutcome};
-use crate::engine::{ClassCore, Engine, SharedTier, Tags};
+use crate::engine::{ClassCore, Engine, Found, SharedTier, Tags};
 use crate::error::Error;
 use crate::key::KeyBuf;
 use crate::loaded::AnyPrevious;
@@ -197,19 +197,27 @@ impl Engine {
         mut begin_loads: impl FnMut(Vec<BatchLoad>) -> Vec<Loading>,
     ) -> Vec<Result<ReadOutcome, Error>> {
         let mut answers: Vec<_> = Vec::with_capacity(keys.len());
+        let mut aged: Vec<Option<Found>> = Vec::with_capacity(keys.len());
         for part in keys.chunks(READS_AT_ONCE) {
             if !answers.is_empty() {
                 yield_now().await;
             }
-            answers.extend(part.iter().map(|key| self.hit(class, key, options).map(Ok)));
+            for key in part {
+                let (answer, found) = match self.hit(class, key, options) {
+                    Ok(hit) => (Some(Ok(hit)), None),
+                    Err(aged) => (None, aged),
+                };
+                answers.push(answer);
+                aged.push(found);
+            }
         }
 
         let (batch, tags) = (Arc::<BatchRequests>::default(), &tags);
-        let read = |nth: usize| {
-            let batch = &batch;
+        let mut read = |nth: usize| {
+            let (batch, aged) = (&batch, aged[nth].take());
             async move {
                 let begin_load = |previous| batch.loading(BatchLoad { nth, previous });
-                (nth, self.read(class, &keys[nth], || tags(nth), options, begin_load).await)
+                (nth, self.complete(class, (&keys[nth], aged), || tags(nth), options, begin_load).await)
             }
         };
         let missing: Vec<usize> = (0..keys.len()).filter(|nth| answers[*nth].is_none()).collect();

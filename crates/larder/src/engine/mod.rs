@@ -51,7 +51,7 @@ use crate::remote::{Fault, Inspect, Listener, Remote};
 pub(crate) use batch_read::BatchLoad;
 pub(crate) use call::{BatchCall, Loading};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
-pub(crate) use read::{ReadOptions, ReadOutcome};
+pub(crate) use read::{Found, ReadOptions, ReadOutcome};
 
 /// What all classes of one cache share.
 pub(crate) struct Engine {

@@ -64,9 +64,10 @@ impl ReadOptions {
 }
 
 /// A copy that may answer a read, and what the read has found out about it.
-pub(super) struct Found {
-    pub(super) copy: Arc<LocalCopy>,
-    pub(super) age: Age,
+pub(crate) struct Found {
+    copy: Arc<LocalCopy>,
+    /// Drawn by lot if the class refreshes early, so a read computes it once.
+    age: Age,
     /// The instant at which the copy was valid.
     at: Tick,
     is_guarded: bool,
@@ -75,21 +76,46 @@ pub(super) struct Found {
 impl Engine {
     /// Answers a read from memory, if the read is bounded and memory has a valid copy that needs no refresh. It is the
     /// path of most reads: it takes no lock of larder's own, allocates nothing and does not await.
+    ///
+    /// # Errors
+    /// If there is no such copy, the one that may answer the read and is to be refreshed; else `None`.
     #[inline]
-    pub(crate) fn hit(&self, class: &ClassCore, key: &KeyBuf, options: ReadOptions) -> Option<ReadOutcome> {
+    pub(crate) fn hit(
+        &self,
+        class: &ClassCore,
+        key: &KeyBuf,
+        options: ReadOptions,
+    ) -> Result<ReadOutcome, Option<Found>> {
         if !class.caches(self, key) || !options.is_bounded(class) || is_uncached() {
-            return None;
+            return Err(None);
         }
-        let found = self.find(class, key, |age| age == Age::Fresh)?;
-        Some(self.serve_memory(class, key, &found))
+        match self.find(class, key) {
+            Some(found) if found.age == Age::Fresh => Ok(self.serve_memory(class, key, &found)),
+            found => Err(found.filter(|found| found.age == Age::Refresh)),
+        }
     }
 
-    /// Reads `key`, which [`Engine::hit`] could not answer. If this read has to load the value itself, it calls
-    /// `begin_load` once and runs the load that `begin_load` returns.
+    /// Reads `key`. If this read has to load the value itself, it calls `begin_load` once and runs the load that
+    /// `begin_load` returns.
     pub(crate) async fn read(
         self: &Arc<Self>,
         class: &Arc<ClassCore>,
         key: &KeyBuf,
+        tags: impl FnOnce() -> Tags,
+        options: ReadOptions,
+        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
+    ) -> Result<ReadOutcome, Error> {
+        match self.hit(class, key, options) {
+            Ok(hit) => Ok(hit),
+            Err(aged) => self.complete(class, (key, aged), tags, options, begin_load).await,
+        }
+    }
+
+    /// Completes a read of `key` that [`Engine::hit`] did not answer; `aged` is the copy that it returned.
+    pub(crate) async fn complete(
+        self: &Arc<Self>,
+        class: &Arc<ClassCore>,
+        (key, aged): (&KeyBuf, Option<Found>),
         tags: impl FnOnce() -> Tags,
         options: ReadOptions,
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
@@ -103,14 +129,10 @@ impl Engine {
             return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false, stale_by: None });
         }
         let entry_ref = EntryRef { key: owned(key), tags: tags() };
-        if options.is_bounded(class)
-            && let Some(found) = self.find(class, key, |age| age != Age::Reload)
-        {
-            if found.age == Age::Refresh {
-                let until = options.soft_timeout.map(|limit| Instant::now() + limit);
-                let refresh = self.refresh_until(until, class, entry_ref, &found.copy, begin_load);
-                self.budgeted(class, refresh).await;
-            }
+        if let Some(found) = aged {
+            let until = options.soft_timeout.map(|limit| Instant::now() + limit);
+            let refresh = self.refresh_until(until, class, entry_ref, &found.copy, begin_load);
+            self.budgeted(class, refresh).await;
             return Ok(self.serve_memory(class, key, &found));
         }
         self.budgeted(class, self.read_past_memory(class, entry_ref, options, begin_load)).await
@@ -145,27 +167,20 @@ impl Engine {
         }
     }
 
-    /// Returns the copy in memory that a read may be answered with. `None` if there is none, or if `is_wanted` refuses its
-    /// age.
+    /// Returns the copy in memory that a read may be answered with, of whatever age.
     #[inline]
-    pub(super) fn find(
-        &self,
-        class: &ClassCore,
-        key: &[u8],
-        is_wanted: impl FnOnce(Age) -> bool,
-    ) -> Option<Found> {
-        // The clock is read once, and first: an answer that is valid at an instant after the read's beginning is an
-        // answer, whenever the read ends.
+    fn find(&self, class: &ClassCore, key: &[u8]) -> Option<Found> {
+        // The clock is read once, and first: the answer may be judged at any instant after the read began.
         let at = self.clock.now();
         let is_guarded = self.is_guarded_at(at);
         let copy = self.local.get(key, at, is_guarded)?;
         let age = class.age(&copy, at);
-        is_wanted(age).then_some(Found { copy, age, at, is_guarded })
+        Some(Found { copy, age, at, is_guarded })
     }
 
     /// Answers a hit in memory.
     #[inline]
-    pub(super) fn serve_memory(&self, class: &ClassCore, key: &[u8], found: &Found) -> ReadOutcome {
+    fn serve_memory(&self, class: &ClassCore, key: &[u8], found: &Found) -> ReadOutcome {
         let (counters, copy) = (&class.common.counters, &found.copy);
         counters.memory_hits.count();
         if copy.value.is_none() {
@@ -184,7 +199,7 @@ impl Engine {
 
     /// Answers from memory, unless the copy has to be loaded again.
     fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<ReadOutcome> {
-        let found = self.find(class, key, |age| age != Age::Reload)?;
+        let found = self.find(class, key).filter(|found| found.age != Age::Reload)?;
         Some(self.serve_memory(class, key, &found))
     }
 
@@ -194,7 +209,7 @@ impl Engine {
         if self.rules.keeps(ProtocolRule::ServesStaleOnlyValid) {
             return None;
         }
-        self.find(class, &entry_ref.key, |_| true)
+        self.find(class, &entry_ref.key)
     }
 
     /// Looks up the entry that answers a read whose load failed. The look-up comes after the failure: if an
@@ -205,7 +220,7 @@ impl Engine {
         entry_ref: &EntryRef,
         before: Option<Found>,
     ) -> Option<ReadOutcome> {
-        let found = match before.or_else(|| self.find(class, &entry_ref.key, |_| true)) {
+        let found = match before.or_else(|| self.find(class, &entry_ref.key)) {
             Some(found) => Some(self.serve_memory(class, &entry_ref.key, &found)),
             None if class.is_memory_only => None,
             None => {
@@ -220,22 +235,19 @@ impl Engine {
         Some(found)
     }
 
-    /// Returns the value that a tier has under `key` now; never loads.
+    /// Returns the value that a tier has under `key` now; never loads. [`Engine::hit`] was asked before; `aged` is the copy
+    /// that it returned.
     pub(crate) async fn peek(
         &self,
         class: &ClassCore,
-        key: &KeyBuf,
+        (key, aged): (&KeyBuf, Option<Found>),
         tags: impl FnOnce() -> Tags,
     ) -> Option<ReadOutcome> {
         if !class.caches(self, key) || is_uncached() {
             return None;
         }
-        // A class whose reads are fresh is not answered from memory here either.
-        let options = ReadOptions::default();
-        if options.is_bounded(class)
-            && let Some(found) = self.read_memory(class, key)
-        {
-            return Some(found);
+        if let Some(found) = aged {
+            return Some(self.serve_memory(class, key, &found));
         }
         let found = match self.usable_tier() {
             // Redis holds no values of a memory-only class.

@@ -189,7 +189,8 @@ impl Engine {
         }
         self.insert_tokens(shared, reply);
         let Some(tags) = self.local.cells(&entry.header.tags) else {
-            // A push has removed a tag's token meanwhile, so no read could be answered with the copy.
+            // Memory did not take a tag's token, or has removed it since: a push came, or another tag's token needed the
+            // room. So no read could be answered with the copy.
             class.note_not_inserted(NotStoredReason::Overtaken);
             return Some(Arc::new(copy));
         };

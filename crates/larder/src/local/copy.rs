@@ -30,7 +30,7 @@ pub(crate) struct LocalCopy {
     /// The cell of each of its tags. The copy is valid only while all of them are current.
     pub(crate) tags: TagCells,
     pub(crate) deadline: Tick,
-    /// Empty until the copy enters memory.
+    /// Empty until the copy is offered to memory.
     pub(crate) key: CopyKey,
     pub(crate) origin: Origin,
     pub(crate) payload_bytes: u32,

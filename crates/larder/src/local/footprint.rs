@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::allocation::{arc_bytes, heap_bytes};
-use crate::local::copy::{COPY_KEY_BYTES, COPY_TAGS, CopyAging, CopyKey, LocalCopy};
+use crate::local::copy::{CopyAging, CopyKey, LocalCopy};
 use crate::local::entries::ROW_BYTES;
 use crate::local::tag_cell::TagCell;
 use crate::local::tokens::Tokens;
@@ -14,9 +14,9 @@ impl LocalCopy {
         self.key = CopyKey::from_slice(key);
         let tokens = self.tags.iter().map(Tokens::share_bytes).sum::<u64>();
         // Short keys and few tags are in the copy itself.
-        let key_bytes = if key.len() > COPY_KEY_BYTES { heap_bytes(key.len()) } else { 0 };
-        let tags = self.tags.len();
-        let tag_bytes = if tags > COPY_TAGS { heap_bytes(tags * size_of::<Arc<TagCell>>()) } else { 0 };
+        let key_bytes = if self.key.spilled() { heap_bytes(self.key.capacity()) } else { 0 };
+        let room_for_tags = self.tags.capacity() * size_of::<Arc<TagCell>>();
+        let tag_bytes = if self.tags.spilled() { heap_bytes(room_for_tags) } else { 0 };
         let aging = self.aging.as_ref().map_or(0, |_| arc_bytes(size_of::<CopyAging>()));
         let copy_bytes = arc_bytes(size_of::<LocalCopy>()) + key_bytes + tag_bytes + tokens + aging;
         self.footprint.entry_bytes = (ROW_BYTES + copy_bytes).saturating_add(self.footprint.value_bytes);

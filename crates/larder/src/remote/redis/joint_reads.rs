@@ -1,5 +1,5 @@
-//! Sends the reads that are asked for at the same time together: one `MGET` with each of their keys once, and one `INFO`.
-//! A read that is alone sends its own, without the detour through a task.
+//! Sends reads that are asked for at the same time together, at most [`READS_MAX`]: one `MGET` with each of their keys once,
+//! and one `INFO`. A read that is alone sends its own, without the detour through a task.
 //!
 //! A read needs the `INFO` because it counts only if its server is still the master of the granted history. `INFO` costs
 //! Redis more than the read of a key, and many reads at once have the tags of their class in common.
@@ -23,7 +23,11 @@ use crate::remote::redis::connection::ConnectionSlot;
 use crate::remote::redis::fault;
 use crate::remote::redis::redis_id::Replication;
 
-/// The most keys in one `MGET`, so that no single command blocks Redis for long.
+/// The most reads that go together. All of them wait for the last byte of their common reply, so a long value delays few
+/// others.
+const READS_MAX: usize = 32;
+/// The most keys in one `MGET`, so that no single command blocks Redis for long. If the keys of one read are in two, its
+/// values may be of two instants, and each is from after the read began.
 const KEYS_MAX: usize = 500;
 
 /// The values of a read's keys, and what the server said of itself after them.
@@ -59,8 +63,8 @@ impl JointReads {
         JointReads { connection_slot, under_way: AtomicUsize::new(0), requests, task }
     }
 
-    /// Reads the values of `keys`, which are spelled as Redis has them, in one step. If the caller leaves, the reads that
-    /// were sent together with this one go on.
+    /// Reads the values of `keys`, which are spelled as Redis has them. If the caller leaves, the reads that were sent
+    /// together with this one go on.
     pub(super) async fn read(&self, keys: &[Bytes]) -> Result<ReadReply, Fault> {
         let is_alone = self.under_way.fetch_add(1, Ordering::Relaxed) == 0;
         let _under_way = UnderWay(&self.under_way);
@@ -90,14 +94,19 @@ async fn send_all(mut received: UnboundedReceiver<ReadRequest>, connection_slot:
             Some(()) = under_way.next() => {}
             request = received.recv() => {
                 let Some(first) = request else { return };
-                // All tasks that can run now run before this one goes on. The reads that they ask for go along: when a
+                // Other tasks of this thread that can run go first, and the reads that they ask for go along: when a
                 // reply has answered many reads, these are many.
                 yield_now().await;
                 let mut asked = vec![first];
                 while let Ok(request) = received.try_recv() {
                     asked.push(request);
                 }
-                under_way.push(send(asked, connection_slot.clone()));
+                // Those whose reads have left are not sent: their keys may have a long value.
+                asked.retain(|request| !request.reply.is_closed());
+                while !asked.is_empty() {
+                    let together = asked.drain(..asked.len().min(READS_MAX)).collect();
+                    under_way.push(send(together, connection_slot.clone()));
+                }
             }
         }
     }
@@ -129,11 +138,14 @@ async fn read(keys: &[Bytes], connection_slot: &ConnectionSlot) -> Result<ReadRe
     let mut connection = connection_slot.get().ok_or(Fault::Away)?;
     let mut answers: Vec<Value> = pipe.query_async(&mut connection).await.map_err(fault)?;
     let replication: String = parsed(answers.pop().ok_or(Fault::Refused)?)?;
-    let values: Result<Vec<Vec<Option<Bytes>>>, _> = answers.into_iter().map(parsed).collect();
-    let values = values?.concat();
-    // MGET returns one value for each key. If a proxy returns another number, none of them can be used.
-    if values.len() != keys.len() {
-        return Err(Fault::Refused);
+    let mut values = Vec::with_capacity(keys.len());
+    for (asked, answer) in keys.chunks(KEYS_MAX).zip(answers) {
+        let answer: Vec<Option<Bytes>> = parsed(answer)?;
+        // MGET returns one value for each key. If a proxy returns another number, none of them can be used.
+        if answer.len() != asked.len() {
+            return Err(Fault::Refused);
+        }
+        values.extend(answer);
     }
     Ok((values, Arc::new(Replication::parse(&replication))))
 }
