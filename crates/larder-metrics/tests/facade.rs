@@ -50,6 +50,22 @@ async fn the_exporter_has_each_figure_of_the_text_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_counter_is_copied_as_what_it_has_grown_by() {
+    let cache = memory("shop").await;
+    read(&cache, "product").await;
+    let adapter = Adapter::new(&cache);
+    let hits = |count: u32| format!(r#"larder_cache_hits_total{{class="product",tier="memory"}} {count}"#);
+    assert!(rendered(&adapter).contains(&hits(2)));
+    assert!(rendered(&adapter).contains(&hits(0)), "another recorder gets what is new");
+    let recorder = PrometheusBuilder::new().build_recorder();
+    for _ in 0..2 {
+        read(&cache, "product").await;
+        metrics::with_local_recorder(&recorder, || adapter.record());
+    }
+    assert!(recorder.handle().render().contains(&hits(6)));
+}
+
+#[tokio::test]
 async fn several_caches_have_their_names_as_a_label() {
     let (shop, sessions) = (memory("shop").await, memory("sessions").await);
     read(&shop, "user").await;

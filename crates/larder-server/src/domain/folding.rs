@@ -1,6 +1,6 @@
 //! Folds a text for the search: texts that people take for the same have one folded form. Terms are folded here, and
-//! columns by the functions and triggers of the migrations `0018_search.sql` and `0020_marks.sql`, so that the texts of
-//! other software are folded too.
+//! columns by the functions and triggers of the migration `0018_search.sql`, so that the texts of other software are
+//! folded too.
 //!
 //! Invariant `letter_by_letter`: the folded form of a text is that of its characters, one after the other. So a
 //! database needs only a table of characters, and no Unicode library. A part of a text folds to a part of the folded
@@ -31,22 +31,8 @@ const PLAIN: [(char, &str); 11] = [
     ('ǿ', "o"),
 ];
 
-/// Characters that people write for an apostrophe or a hyphen, each with that: keyboards have these two, and programs replace
-/// them by the others as one types. After decomposition there are no further ones: U+2011 is U+2010 then.
-const MARKS: [(char, &str); 9] = [
-    ('\u{2bb}', "'"),
-    ('\u{2bc}', "'"),
-    ('\u{2018}', "'"),
-    ('\u{2019}', "'"),
-    ('\u{201b}', "'"),
-    ('\u{2010}', "-"),
-    ('\u{2012}', "-"),
-    ('\u{2013}', "-"),
-    ('\u{2212}', "-"),
-];
-
-/// The folded form: NFKC and full case folding, without accents and invisible characters, and with one apostrophe and one
-/// hyphen. White space begins a word, and so does each letter of a script that does not separate words. Letters of Korean are decomposed.
+/// The folded form: NFKC and full case folding, without accents and invisible characters. White space begins a word,
+/// and so does each letter of a script that does not separate words. Letters of Korean are decomposed.
 pub fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len() + WORD_BEGINS.len());
     for c in text.chars() {
@@ -69,7 +55,7 @@ fn push(c: char, folded: &mut String) {
     // be folded. So both steps are repeated.
     let lower = UniCase::unicode(lower.nfkd().collect::<String>()).to_folded_case();
     for c in lower.nfkd().filter(|c| !is_dropped(*c)) {
-        match PLAIN.iter().chain(&MARKS).find(|(letter, _)| *letter == c) {
+        match PLAIN.iter().find(|(letter, _)| *letter == c) {
             Some((_, plain)) => folded.push_str(plain),
             None if c.is_whitespace() => folded.push_str(WORD_BEGINS),
             None if is_word(c) => folded.extend([WORD_BEGINS, c.encode_utf8(&mut [0; 4])]),

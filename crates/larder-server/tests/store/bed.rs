@@ -13,11 +13,7 @@ use larder_server::store::changes::Updated;
 use larder_server::store::error::StoreError;
 use larder_server::store::refreshing::Refresh;
 use larder_server::store::writing::{ByJournal, Writer};
-use larder_sql::database::Database as SqlDatabase;
-use larder_sql::migrating::Migrations;
-use larder_sql::options::DatabaseOptions;
 use larder_testbed::{Database, Postgres, Sqlite};
-use sqlx::migrate::Migrator;
 use tokio::task::JoinSet;
 
 /// Declares the tests `sqlite::name` and `postgres::name` for each `async fn name(bed: &Bed)`.
@@ -68,35 +64,6 @@ impl Bed {
         let server = Database::fresh(&Postgres::shared().unwrap()).unwrap();
         let url = server.url();
         Self { store: Store::open(&url).await.unwrap(), url, server: Server::Postgres(server) }
-    }
-
-    /// A database that a release with the migrations up to `version` created. Other software runs `sql` on it, and then this
-    /// release migrates it.
-    pub(crate) async fn migrated_from(version: i64, is_postgres: bool, sql: &str) -> Self {
-        let server = match is_postgres {
-            true => Server::Postgres(Database::fresh(&Postgres::shared().unwrap()).unwrap()),
-            false => Server::Sqlite(Sqlite::fresh().unwrap()),
-        };
-        let url = match &server {
-            Server::Sqlite(server) => server.url(),
-            Server::Postgres(server) => server.url(),
-        };
-        let until = |all: Migrator| -> &'static Migrator {
-            let older = all.iter().filter(|migration| migration.version <= version).cloned().collect();
-            Box::leak(Box::new(Migrator::with_migrations(older)))
-        };
-        let older = Migrations {
-            postgres: until(sqlx::migrate!("migrations/postgres")),
-            sqlite: until(sqlx::migrate!("migrations/sqlite")),
-        };
-        let database = SqlDatabase::open(&DatabaseOptions::new(&url)).await.unwrap();
-        assert_eq!(database.migrate(older).await.unwrap().version, version);
-        database.close().await;
-        match &server {
-            Server::Sqlite(server) => server.sql(sql).unwrap(),
-            Server::Postgres(server) => server.sql(sql).unwrap(),
-        };
-        Self { store: Store::open(&url).await.unwrap(), url, server }
     }
 
     pub(crate) fn is_postgres(&self) -> bool {

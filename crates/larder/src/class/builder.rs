@@ -20,7 +20,7 @@ use crate::tag::Tag;
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// The default of [`ClassBuilder::load_keys_max`].
-const LOAD_KEYS_MAX: usize = 10_000;
+const LOAD_KEYS_MAX: usize = 1_000;
 
 /// Opens a class; made by [`Cache::class`].
 #[must_use = "nothing is opened before `open`"]

@@ -1,8 +1,8 @@
 //! The traits and functions that the code from `#[cached]` uses.
 
-use std::future::{Future, ready};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,7 +13,6 @@ use crate::engine::Loading;
 use crate::error::{BoxError, Error};
 use crate::key::Key;
 use crate::loaded::Loaded;
-use crate::stats::count_nth;
 use crate::tag::Tag;
 
 /// What a function with [`#[cached]`](macro@crate::cached) can return, if its class has values of type `V`: a `V`, an
@@ -199,8 +198,17 @@ pub fn cached_tags(
     CachedTags { tags: tags.into_iter().map(Into::into).collect(), function, declaration }
 }
 
-/// How many loads did not begin because their class does not give the entry a tag that the function names.
-static UNTAGGED: AtomicU64 = AtomicU64::new(0);
+/// How many loads of each function failed because their class does not give the entry a tag that the function names. The
+/// lock is held to count, and no other lock is taken meanwhile.
+static UNTAGGED: Mutex<Option<HashMap<&'static str, u64>>> = Mutex::new(None);
+
+/// Counts one more for `function`, and returns its number.
+fn count_untagged(function: &'static str) -> u64 {
+    let mut untagged = UNTAGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = untagged.get_or_insert_default().entry(function).or_default();
+    *count += 1;
+    *count
+}
 
 impl CachedTags {
     /// An error if the entry of `key` has not all of these tags: an invalidation of the others would not reach it. The
@@ -223,8 +231,8 @@ impl CachedTags {
              invalidation of these would not reach them; open the class with `{declaration}`",
             class.name()
         );
-        // Also logged: a function that returns no `Result` cannot return the error.
-        if count_nth(&UNTAGGED).is_power_of_two() {
+        // Also logged, at the function's first, second, fourth … failure: one that returns no `Result` cannot return it.
+        if count_untagged(function).is_power_of_two() {
             tracing::error!("{text}");
         }
         Err(text.into())
@@ -251,7 +259,7 @@ where
     let begin_load = |_previous| -> Loading {
         let (core, CachedLoad { body, ttl, tags }) = (class.core.clone(), load());
         if let Some(Err(error)) = tags.map(|tags| tags.check(class, key)) {
-            return Loading::of(ready(Err(error)));
+            return Loading::refused(error);
         }
         Loading::of(async move {
             let timing = core.common.load_times.timing();

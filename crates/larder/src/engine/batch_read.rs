@@ -222,7 +222,8 @@ impl Engine {
         };
         let missing: Vec<usize> = (0..keys.len()).filter(|nth| answers[*nth].is_none()).collect();
         let mut parts = missing.chunks(READS_AT_ONCE);
-        let mut reads: FuturesUnordered<_> = parts.next().into_iter().flatten().copied().map(read).collect();
+        let mut reads: FuturesUnordered<_> =
+            parts.next().into_iter().flatten().copied().map(&mut read).collect();
         let mut trips = FuturesUnordered::new();
         let step = |context: &mut Context<'_>| {
             let mut ended = 0;
@@ -251,7 +252,7 @@ impl Engine {
                     return Poll::Pending;
                 }
                 if let Some(part) = parts.next() {
-                    reads.extend(part.iter().copied().map(read));
+                    reads.extend(part.iter().copied().map(&mut read));
                     return pause(context);
                 }
                 let loads = batch.take_loads();

@@ -4,7 +4,8 @@
 //! waits for uses up some of the budget. The following work has none: invalidations, because they are promises, and all
 //! that no read waits for, such as renewals of leases, refreshes in the background, and everything that the keeper and
 //! the relay send. A wait for another instance's load is no work in Redis: after it, the request gets its full budget
-//! again.
+//! again. The load of a key of a batch has a budget of its own: the look-ups of thousands of keys would otherwise leave
+//! nothing for their fills.
 //!
 //! Invariant, checked by the test of the same name:
 //! - `a_request_spends_one_budget`: between two waits for another instance's load, the times in which a request waits for
@@ -119,9 +120,11 @@ pub(super) fn renew() {
     });
 }
 
-/// Wraps `work`, which will run in a task of its own, so that it uses the budget of the present request.
-pub(super) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let budget = BUDGET.try_with(Arc::clone).ok();
+/// Wraps `work`, which will run in a task of its own, so that it uses the budget of the present request; with `own`, a new
+/// budget of this limit.
+pub(super) fn carried<F: Future>(work: F, own: Option<Duration>) -> impl Future<Output = F::Output> {
+    let of_request = || BUDGET.try_with(Arc::clone).ok();
+    let budget = own.map(|limit| Arc::new(RedisBudget::new(limit))).or_else(of_request);
     async move {
         match budget {
             Some(budget) => BUDGET.scope(budget, work).await,
@@ -206,7 +209,7 @@ mod tests {
             assert_eq!(tokio::join!(takes(40 * MS), takes(40 * MS), takes(30 * MS)).0, Ok(()));
             sleep(300 * MS).await;
             assert!(!budget.lock().is_spent && budget.lock().used < 100 * MS, "{:?}", budget.lock().used);
-            assert_eq!(carried(takes(10_000 * MS)).await, Err(Fault::Spent));
+            assert_eq!(carried(takes(10_000 * MS), None).await, Err(Fault::Spent));
             assert!(began.elapsed() >= 500 * MS && began.elapsed() < 5_000 * MS, "{:?}", began.elapsed());
             assert_eq!(takes(Duration::ZERO).await, Err(Fault::Spent), "nothing is sent any more");
             renew();

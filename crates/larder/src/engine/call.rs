@@ -46,6 +46,11 @@ impl Loading {
         Loading(LoadStage::Begun(Box::pin(load), LoaderCall::Batch(call.clone())))
     }
 
+    /// A load that fails before its loader is called.
+    pub(crate) fn refused(error: BoxError) -> Self {
+        Loading(LoadStage::Begun(Box::pin(ready(Err(error))), LoaderCall::None))
+    }
+
     /// A value that no loader returns.
     pub(crate) fn put(value: AnyValue) -> Self {
         Loading(LoadStage::Begun(Box::pin(ready(Ok(Loaded::new(value)))), LoaderCall::None))
@@ -63,6 +68,11 @@ impl Loading {
     pub(super) fn awaited() -> (oneshot::Sender<Loading>, Self) {
         let (sender, begun) = oneshot::channel();
         (sender, Loading(LoadStage::Awaited(begun)))
+    }
+
+    /// Whether a batch loads the key.
+    pub(super) fn is_of_batch(&self) -> bool {
+        matches!(self.0, LoadStage::Awaited(_) | LoadStage::Begun(_, LoaderCall::Batch(_)))
     }
 
     /// Waits until the loader was called. `None`: it will not be, because the batch's caller left.

@@ -79,11 +79,13 @@ impl Engine {
         let _following = leader.receiver.follow();
         let flight = LoadTask { engine: self.clone(), class: class.clone(), begin, plan, leader };
         // The loader's events belong to the span of the read that leads, and the fill to that read's budget: the read
-        // waits for it.
+        // waits for it. The fills of a batch have budgets of their own.
         //
         // Boxed: tokio aligns its tasks to 128 bytes, and glibc's malloc does not merge what an aligned allocation leaves
         // over. A large task for each load would leave more memory unused than a small entry takes.
-        let load = Box::pin(carried(flight.run_while_wanted(begin_load(previous))));
+        let loading = begin_load(previous);
+        let own = self.shared.as_ref().filter(|_| loading.is_of_batch()).map(|shared| shared.budget);
+        let load = Box::pin(carried(flight.run_while_wanted(loading), own));
         let task = tokio::spawn(load.in_current_span());
         // The task is not cancelled while this read follows it, except at the end of its runtime.
         task.await.unwrap_or_else(|error| match error.is_panic() {

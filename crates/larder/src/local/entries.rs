@@ -188,3 +188,40 @@ impl LocalTier {
         let _ = self.evictions.0.report.set(Box::new(report));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Tick;
+    use crate::local::copy::{CopyKey, Footprint, TagCells};
+    use crate::local::origin::Origin;
+
+    fn copy(key: &[u8]) -> Arc<LocalCopy> {
+        let copy = LocalCopy {
+            value: None,
+            tags: TagCells::new(),
+            deadline: Tick::FAR,
+            key: CopyKey::default(),
+            origin: Origin::Timed,
+            payload_bytes: 0,
+            footprint: Footprint::default(),
+            loaded_at_millis: 0,
+            aging: None,
+        };
+        copy.settled(key)
+    }
+
+    #[test]
+    fn of_two_keys_with_one_hash_the_later_one_is_there() {
+        let entries = Entries::new(1 << 20, Evictions::default());
+        // As if the hash of `one` were that of `two`.
+        entries.copies.insert(entries.hash(b"two"), copy(b"one"));
+        assert!(entries.get(b"two").is_none() && entries.peek(b"two").is_none());
+        assert!(!entries.remove(b"two"));
+        assert_eq!(entries.len(), 1, "an invalidation of one key leaves the other");
+        entries.insert(copy(b"two"));
+        assert!(entries.get(b"two").is_some_and(|copy| copy.key[..] == *b"two"));
+        assert_eq!(entries.len(), 1);
+        assert!(entries.remove(b"two") && entries.get(b"two").is_none());
+    }
+}

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use larder::cache::Cache;
 use larder::class::Class;
-use larder_testbed::Redis;
+use larder::health::Health;
+use larder_testbed::{Proxy, Redis};
 use tokio::task::JoinSet;
 
 use crate::support::batch::{filled, held_many, read_many};
@@ -140,6 +142,25 @@ async fn a_batch_of_600_keys_is_one_load_of_what_three_mgets_do_not_find() {
     // From memory, without a round trip.
     assert_eq!(read_many(&instance.values, &table, &keys).await.len(), 600);
     assert_eq!((mgets(&redis), table.loads()), (6, 2));
+}
+
+/// The look-ups take two thirds of the budget. The fills take one third, and have budgets of their own.
+#[tokio::test]
+async fn a_batch_whose_look_ups_spend_most_of_the_budget_is_stored() {
+    let redis = Redis::start().unwrap();
+    let proxy = Proxy::start(redis.port()).unwrap();
+    let slow = format!("redis://127.0.0.1:{}", proxy.port());
+    let cache = Cache::builder("test").redis(slow).installation("test").staleness_bound(PATIENCE);
+    let cache = cache.redis_timeout(Duration::from_millis(500)).redis_budget(Duration::from_millis(420));
+    let near = classes(cache.build().await.unwrap());
+    eventually("Redis is used", async || near.cache.health() == Health::Working).await;
+    let (table, keys) = (filled(0..20), (0..20).collect::<Vec<u32>>());
+    proxy.delay(Duration::from_millis(80));
+    assert_eq!(read_many(&near.values, &table, &keys).await.iter().flatten().count(), 20);
+    assert_eq!((near.values.stats().untiered_loads, near.values.stats().budgets_spent), (0, 0));
+    let far = patient(&redis).await;
+    assert_eq!(read_many(&far.values, &table, &keys).await.iter().flatten().count(), 20);
+    assert_eq!((far.values.stats().redis_hits, table.loads()), (20, 1));
 }
 
 #[tokio::test]
