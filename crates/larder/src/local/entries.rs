@@ -18,8 +18,8 @@ const QUICK_CACHE_SHARDS_MAX: usize = 16;
 /// evicted entries, half as many as it expects entries, and each takes [`ROW_BYTES`]. With eight rows an entry, the
 /// remembered keys take a sixteenth of the budget.
 const ENTRY_BYTES_EXPECTED: u64 = ROW_BYTES * 8;
-/// What a row of quick_cache takes: hash, pointer, state and links, and its part of the hash table. A test compares it
-/// with what quick_cache uses.
+/// What is charged for a row of quick_cache: hash, pointer, state and links, and its part of the hash table. A row takes
+/// about 45 bytes, and twice as much just after its array has grown; a test has the limits.
 pub(super) const ROW_BYTES: u64 = 72;
 
 /// The most that an entry may take of a budget of `capacity_bytes`.

@@ -97,7 +97,7 @@ fn an_entry_enters_if_it_takes_at_most_its_share_of_the_budget() {
 }
 
 #[test]
-fn a_row_of_quick_cache_takes_what_is_charged_for_it() {
+fn a_row_of_quick_cache_takes_about_what_is_charged_for_it() {
     let local = LocalTier::new(64 << 20, ProtocolRules::default());
     let no_tags = tags(&[]);
     // A power of two: then the arrays of the rows are full, and a hash table is at most 7/8 full.
