@@ -212,6 +212,11 @@ mod tests {
             assert_eq!(carried(takes(10_000 * MS), None).await, Err(Fault::Spent));
             assert!(began.elapsed() >= 500 * MS && began.elapsed() < 5_000 * MS, "{:?}", began.elapsed());
             assert_eq!(takes(Duration::ZERO).await, Err(Fault::Spent), "nothing is sent any more");
+            assert_eq!(
+                carried(takes(MS), Some(200 * MS)).await,
+                Ok(()),
+                "a fill of a batch has a budget of its own"
+            );
             renew();
             assert_eq!(takes(MS).await, Ok(()), "after a wait for another instance");
         };

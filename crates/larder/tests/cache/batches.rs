@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use larder::cache::Cache;
 use larder::class::Class;
-use larder::health::Health;
-use larder_testbed::{Proxy, Redis};
+use larder_testbed::Redis;
 use tokio::task::JoinSet;
 
 use crate::support::batch::{filled, held_many, read_many};
@@ -43,7 +41,7 @@ async fn patient(redis: &Redis) -> Instance {
 }
 
 #[tokio::test]
-async fn fifty_single_reads_at_once_take_two_mgets() {
+async fn fifty_single_reads_at_once_take_three_mgets() {
     let redis = Redis::start().unwrap();
     let near = patient(&redis).await;
     let (table, keys) = (filled(0..50), (0..50).collect::<Vec<u32>>());
@@ -63,8 +61,8 @@ async fn fifty_single_reads_at_once_take_two_mgets() {
     for (key, answer) in keys.iter().zip(answers) {
         assert_eq!(answer.unwrap().value.as_deref(), Some(&(u64::from(*key) + 100)));
     }
-    // The first one is alone and sends its own. The others go together.
-    assert_eq!(mgets(&redis), 2);
+    // The first one is alone and sends its own. The others go together, at most 32 of them.
+    assert_eq!(mgets(&redis), 3);
     // One of a read that leaves does not keep the others from their answers.
     let mut together: Vec<_> = keys.iter().copied().map(|key| Box::pin(fresh(key))).collect();
     for read in &mut together {
@@ -144,35 +142,16 @@ async fn a_batch_of_600_keys_is_one_load_of_what_three_mgets_do_not_find() {
     assert_eq!((mgets(&redis), table.loads()), (6, 2));
 }
 
-/// The look-ups take two thirds of the budget. The fills take one third, and have budgets of their own.
-#[tokio::test]
-async fn a_batch_whose_look_ups_spend_most_of_the_budget_is_stored() {
-    let redis = Redis::start().unwrap();
-    let proxy = Proxy::start(redis.port()).unwrap();
-    let slow = format!("redis://127.0.0.1:{}", proxy.port());
-    let cache = Cache::builder("test").redis(slow).installation("test").staleness_bound(PATIENCE);
-    let cache = cache.redis_timeout(Duration::from_millis(500)).redis_budget(Duration::from_millis(420));
-    let near = classes(cache.build().await.unwrap());
-    eventually("Redis is used", async || near.cache.health() == Health::Working).await;
-    let (table, keys) = (filled(0..20), (0..20).collect::<Vec<u32>>());
-    proxy.delay(Duration::from_millis(80));
-    assert_eq!(read_many(&near.values, &table, &keys).await.iter().flatten().count(), 20);
-    assert_eq!((near.values.stats().untiered_loads, near.values.stats().budgets_spent), (0, 0));
-    let far = patient(&redis).await;
-    assert_eq!(read_many(&far.values, &table, &keys).await.iter().flatten().count(), 20);
-    assert_eq!((far.values.stats().redis_hits, table.loads()), (20, 1));
-}
-
 #[tokio::test]
 async fn a_long_batch_in_memory_is_one_load() {
     let instance = memory_instance().await;
-    let keys: Vec<u32> = (0..5_000).collect();
+    let keys: Vec<u32> = (0..1_000).collect();
     let table = filled(keys.iter().copied());
     for _ in 0..2 {
         let values = read_many(&instance.values, &table, &keys).await;
         assert!(values.iter().zip(&keys).all(|(value, key)| *value == Some(u64::from(*key) + 100)));
     }
-    assert_eq!((table.loads(), instance.values.stats().memory_hits), (1, 5_000));
+    assert_eq!((table.loads(), instance.values.stats().memory_hits), (1, 1_000));
 }
 
 #[tokio::test]
