@@ -17,8 +17,9 @@ where
     K: Key + ToOwned + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Gives the class its loader, which each [`fetch`](LoadingClass::fetch) uses; what
-    /// [`Class::get_or_load`] says about a loader holds for this one. It comes last, before `open`.
+    /// Gives the class its loader, which each [`fetch`](crate::LoadingClass::fetch) uses; what
+    /// [`Class::get_or_load`](crate::Class::get_or_load) says about a loader holds for this one. It comes last, before
+    /// `open`.
     ///
     /// # Examples
     ///
@@ -52,7 +53,7 @@ where
     }
 
     /// As [`ClassBuilder::loaded_by`], with a loader that also gets the value which it is to replace, as that of
-    /// [`ReadBuilder::or_reload`] does.
+    /// [`ReadBuilder::or_reload`](crate::class::ReadBuilder::or_reload) does.
     ///
     /// # Examples
     ///
@@ -89,8 +90,10 @@ where
         LoadingClassBuilder { class: self, loader: Loader::One(Arc::new(load)), hot: None }
     }
 
-    /// As [`ClassBuilder::loaded_by`], with a loader of several keys: [`LoadingClass::fetch_many`] calls it once for all
-    /// keys that no tier has, and [`LoadingClass::fetch`] for one key. [`Class::get_many`] says what it returns.
+    /// As [`ClassBuilder::loaded_by`], with a loader of several keys:
+    /// [`LoadingClass::fetch_many`](crate::LoadingClass::fetch_many) calls it once for all keys that no tier has, and
+    /// [`LoadingClass::fetch`](crate::LoadingClass::fetch) for one key. [`Class::get_many`](crate::Class::get_many) says
+    /// what it returns.
     ///
     /// # Examples
     ///
