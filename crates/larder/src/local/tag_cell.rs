@@ -20,8 +20,8 @@ pub(crate) struct TagCell {
     token: Token,
     origin: Origin,
     /// Whether the token has left memory while a copy or a load held the cell. It is set under the lock of the token's row in
-    /// [`Tokens`], with the removal of the row, so no new holder finds the cell. Reads take no lock: `Acquire` and `Release`, so that a read which begins after an
-    /// invalidation has been applied finds the cell ended.
+    /// [`Tokens`], with the removal of the row, so no new holder finds the cell. Reads take no lock: `Acquire` and
+    /// `Release`, so that a read which begins after an invalidation has been applied finds the cell ended.
     ///
     /// [`Tokens`]: crate::local::tokens::Tokens
     has_ended: AtomicBool,
