@@ -33,7 +33,7 @@ enum Command {
     /// Torture the cache with real servers, several instances and faults of every kind; see `--help`
     Torture(proof::Options),
     /// Measure what the journal costs, and larder's figures beside those of other systems; see `--help`. `hit` and
-    /// `redis` compare a read with the least that it could take, `hit-ratio` compares the hit ratio with that of other
+    /// `redis` compare a read with the least that it could take, `http` the service with bare axum, `hit-ratio` compares the hit ratio with that of other
     /// caches, `hit-cost` measures what events cost a hit
     Bench(proof::Options),
     /// Measure whether lists, searches and figures stay as fast while users grow; see `--help`

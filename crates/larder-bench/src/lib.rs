@@ -4,6 +4,7 @@
 pub mod bench;
 mod cost;
 mod figures;
+mod http;
 mod quantiles;
 pub mod scale;
 mod site;

@@ -3,10 +3,19 @@
 use anyhow::{Context, Result};
 
 /// Runs a measurement and prints its text. Returns whether every figure is within its limit.
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
 pub(crate) fn run(measure: impl Future<Output = Result<(String, bool)>>) -> bool {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.context("starting tokio").and_then(|runtime| runtime.block_on(measure)) {
+    run_after(|| Ok(()), measure)
+}
+
+/// As [`run`], after `prepare`, which runs before the runtime counts its cores.
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
+pub(crate) fn run_after(
+    prepare: impl FnOnce() -> Result<()>,
+    measure: impl Future<Output = Result<(String, bool)>>,
+) -> bool {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting tokio");
+    match prepare().and_then(|()| runtime()).and_then(|runtime| runtime.block_on(measure)) {
         Ok((text, is_kept)) => {
             println!("{text}");
             is_kept

@@ -36,6 +36,11 @@ impl Client {
         Ok(client)
     }
 
+    /// The user's access token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Another connection of the same user.
     pub(crate) async fn another(&self) -> Result<Self> {
         Ok(Self { stream: connect(self.host).await?, host: self.host, token: self.token.clone() })

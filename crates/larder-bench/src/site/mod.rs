@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 
 use crate::site::client::Client;
 
-const EMAIL: &str = "admin@site.example";
+/// The address of the first superadmin.
+pub(crate) const EMAIL: &str = "admin@site.example";
 /// The password of all users that log in.
 pub(crate) const PASSWORD: &str = "a password for one run";
 

@@ -1,12 +1,13 @@
 //! Correlates requests with the log: each request has an id, and the trace that its sender names (W3C Trace Context).
 //! The headers of the answer and the log have both; the body of a problem has the id.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use tracing::Span;
-use tracing::field::{Empty, display};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 /// The header with the id of a request. If the client sends a valid id (`is_id`), the service keeps it; otherwise it
 /// makes a new one.
@@ -41,10 +42,17 @@ struct Trace {
 impl Correlation {
     fn of(headers: &HeaderMap) -> Self {
         let sent = headers.get(REQUEST_ID).filter(|id| is_id(id.as_bytes())).cloned();
-        let id = sent.or_else(|| HeaderValue::from_str(&Uuid::now_v7().to_string()).ok());
+        let id =
+            sent.or_else(|| HeaderValue::from_str(new_id().hyphenated().encode_lower(&mut [0; 36])).ok());
         let trace = headers.get(TRACEPARENT).and_then(|value| Trace::parse(value.to_str().ok()?));
         Self { id: id.unwrap_or_else(|| HeaderValue::from_static("-")), trace }
     }
+}
+
+/// A UUID of version 7. Its random part comes from this thread's generator: `Uuid::now_v7` asks the kernel each time.
+fn new_id() -> Uuid {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Builder::from_unix_timestamp_millis(now.as_millis() as u64, &rand::random()).into_uuid()
 }
 
 /// Whether the id has only letters, digits and some punctuation. The log contains the id, and with quotes or line
@@ -103,14 +111,15 @@ pub(crate) fn current_id() -> Option<String> {
 /// may hold personal data, for example an external id.
 pub(crate) fn span<B>(request: &axum::http::Request<B>) -> Span {
     let route = request.extensions().get::<MatchedPath>().map_or("", |path| path.as_str());
-    let span = tracing::info_span!("request", method = %request.method(), route, request_id = Empty, trace_id = Empty);
-    if let Some(Correlation { id, trace }) = request.extensions().get() {
-        span.record("request_id", display(id.to_str().unwrap_or_default()));
-        if let Some(trace) = trace {
-            span.record("trace_id", display(&trace.id));
+    let correlation = request.extensions().get::<Correlation>();
+    let id = correlation.and_then(|one| one.id.to_str().ok()).unwrap_or_default();
+    // Fields that are recorded later would be formatted again, together with the earlier ones.
+    match correlation.and_then(|one| one.trace.as_ref()) {
+        None => tracing::info_span!("request", method = %request.method(), route, request_id = %id),
+        Some(Trace { id: trace, .. }) => {
+            tracing::info_span!("request", method = %request.method(), route, request_id = %id, trace_id = %trace)
         }
     }
-    span
 }
 
 #[cfg(test)]

@@ -131,6 +131,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Strength {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if parts.uri.query().is_none() {
+            return Ok(Strength(policy::Consistency::default()));
+        }
         let Params(Consistency { consistency }) = Params::from_request_parts(parts, state).await?;
         let Some(word) = consistency else { return Ok(Strength(policy::Consistency::default())) };
         let parsed = larder_http::consistency::parse(&word);

@@ -2,20 +2,21 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use larder::class;
 use larder_http::headers::{CACHE_STATUS, cache_status};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::answer::JsonAnswer;
+use crate::api::answer::{JsonAnswer, rendered};
 use crate::api::extract::{Consistency, Params, Strength};
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::api::users::View;
 use crate::cached::lists::ListPage;
+use crate::cached::rendered::Shape;
 use crate::domain::paging::{ListParams, ListQuery, Page, Position};
+use crate::domain::role::Role;
 use crate::domain::statistics::AccountOverview;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
@@ -96,7 +97,23 @@ pub(crate) async fn list(
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let (query, answer) = service.list(caller, &params, consistency).await?;
-    listed(&query, &answer, |user| View::of(user, caller))
+    let shape = match caller.role {
+        Role::Superadmin => Some(Shape::ForSuperadmins),
+        Role::Admin => Some(Shape::ForAdmins),
+        Role::User => {
+            // Users see themselves with all fields, so such a page has a view of its own.
+            let has_caller = |page: &ListPage<User>| page.users.iter().any(|user| user.id == caller.id);
+            (!answer.value.as_deref().is_some_and(has_caller)).then_some(Shape::ForUsers)
+        }
+    };
+    let status = [(CACHE_STATUS, cache_status(&answer))];
+    let list = |page| list_of(&query, page, |user| View::of(user, caller));
+    Ok(match shape {
+        Some(shape) => (status, rendered(&service, &answer, shape, list)?).into_response(),
+        None => {
+            (status, JsonAnswer(list(answer.value.as_deref().ok_or(ServiceError::NotFound)?))).into_response()
+        }
+    })
 }
 
 /// Users with facts about their passwords and sessions, for superadmins.
@@ -119,26 +136,23 @@ pub(crate) async fn superadmin_list(
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let (query, answer) = service.overviews(caller, &params, consistency).await?;
-    listed(&query, &answer, |overview| Overview::of(overview, service.live_sessions(&overview.sessions)))
+    // Whether a session can still be used depends on the time, so this answer is rendered each time.
+    let page = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    let view = |overview| Overview::of(overview, service.live_sessions(&overview.sessions));
+    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(list_of(&query, page, view))).into_response())
 }
 
-fn listed<'a, T, V: Serialize>(
-    query: &ListQuery,
-    answer: &'a class::Answer<ListPage<T>>,
-    view: impl Fn(&'a T) -> V,
-) -> Result<Response, Problem> {
-    let part = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let list = List {
-        items: part.users.iter().map(view).collect(),
+fn list_of<'a, T, V>(query: &ListQuery, page: &'a ListPage<T>, view: impl Fn(&'a T) -> V) -> List<V> {
+    List {
+        items: page.users.iter().map(view).collect(),
         page: match query.position {
             Position::Page(page) => Some(page),
             Position::Cursor(_) => None,
         },
         limit: query.limit.get(),
-        total: part.total,
-        next_cursor: part.next.as_ref().map(|cursor| cursor.encode()),
-    };
-    Ok(([(CACHE_STATUS, cache_status(answer))], JsonAnswer(list)).into_response())
+        total: page.total,
+        next_cursor: page.next.as_ref().map(|cursor| cursor.encode()),
+    }
 }
 
 impl From<ListError> for Problem {

@@ -3,12 +3,13 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use larder::class::Answer;
 use larder_http::headers::{CACHE_STATUS, cache_status};
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::answer::JsonAnswer;
+use crate::api::answer::{JsonAnswer, JsonBody, tagged};
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Strength, Target};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
@@ -16,6 +17,7 @@ use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{Wanted, etag, of_digests, wanted};
 use crate::api::problem::Problem;
 use crate::cached::profiles::CachedPart;
+use crate::cached::rendered::{Rendered, Shape};
 use crate::domain::parts::accessibility::{Accessibility, AccessibilityChange};
 use crate::domain::parts::digest;
 use crate::domain::parts::interests::Interests;
@@ -35,7 +37,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 }
 
 /// The digest of a value, for its `ETag`.
-pub(crate) fn digest_of(value: &impl Serialize) -> Result<String, Problem> {
+fn digest_of(value: &impl Serialize) -> Result<String, Problem> {
     digest(value).map_err(|error| ServiceError::Internal(error.into()).into())
 }
 
@@ -182,12 +184,23 @@ async fn shown<P: CachedPart>(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let answer = service.part::<P>(caller, &caller.naming(user), consistency).await?;
-    let part = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let digest = digest_of(part)?;
-    let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(&digest))];
-    Ok(match wanted(&headers, &digest)? {
+    digested(&service, &answer, &headers, |part| part)
+}
+
+/// The answer to a read whose entity tag is the digest of its value.
+pub(crate) fn digested<'a, T: Serialize + Send + Sync + 'static, V: Serialize>(
+    service: &Service,
+    answer: &'a Answer<T>,
+    headers: &HeaderMap,
+    view: impl FnOnce(&'a T) -> V,
+) -> Result<Response, Problem> {
+    let Rendered { body, tag } =
+        tagged(service, answer, Shape::Whole, view, |value| Ok(Some(digest_of(value)?.into())))?;
+    let tag = tag.unwrap_or_default();
+    let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(&tag))];
+    Ok(match wanted(headers, &tag)? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
-        Wanted::Answer => (about, JsonAnswer(part)).into_response(),
+        Wanted::Answer => (about, JsonBody(body)).into_response(),
     })
 }
 

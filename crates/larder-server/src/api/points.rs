@@ -10,12 +10,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::api::answer::JsonAnswer;
+use crate::api::answer::{JsonAnswer, rendered};
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Params, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
+use crate::cached::rendered::Shape;
 use crate::domain::identity::{UserId, UserRef};
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::leaderboard::{LeaderboardParams, LeaderboardQuery, LeaderboardRow, Standing};
@@ -168,9 +169,9 @@ pub(crate) async fn leaderboard(
 ) -> Result<Response, Problem> {
     let query = LeaderboardQuery::parse(&params)?;
     let answer = service.leaderboard(query, consistency).await?;
-    let items = answer.value.as_deref().map(Vec::as_slice).unwrap_or_default();
-    let part = LeaderboardAnswer { items, limit: query.limit.get(), offset: query.offset };
-    Ok(([(CACHE_STATUS, cache_status(&answer))], JsonAnswer(part)).into_response())
+    let page = |items| LeaderboardAnswer { items, limit: query.limit.get(), offset: query.offset };
+    let body = rendered(&service, &answer, Shape::Whole, |rows: &Vec<LeaderboardRow>| page(rows))?;
+    Ok(([(CACHE_STATUS, cache_status(&answer))], body).into_response())
 }
 
 /// The caller's rank on the leaderboard.

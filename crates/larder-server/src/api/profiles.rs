@@ -10,16 +10,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::answer::JsonAnswer;
+use crate::api::answer::{JsonAnswer, rendered};
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Consistency, Json, Strength, Target};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
-use crate::api::parts::digest_of;
+use crate::api::parts::digested;
 use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
+use crate::cached::rendered::Shape;
 use crate::domain::body::{Confirmation, PatchProfileBody, PutProfileBody};
 use crate::domain::parts::accessibility::Accessibility;
 use crate::domain::parts::full::FullProfile;
@@ -91,11 +92,13 @@ pub(crate) async fn profile(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let answer = service.profile(&caller.naming(user), consistency).await?;
-    let profile = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(profile.version))];
-    Ok(match wanted(&headers, profile.version)? {
+    let version = answer.value.as_deref().ok_or(ServiceError::NotFound)?.version;
+    let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(version))];
+    Ok(match wanted(&headers, version)? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
-        Wanted::Answer => (about, JsonAnswer(profile)).into_response(),
+        Wanted::Answer => {
+            (about, rendered(&service, &answer, Shape::Whole, |profile| profile)?).into_response()
+        }
     })
 }
 
@@ -223,11 +226,5 @@ pub(crate) async fn full_profile(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let answer = service.full_profile(caller, &caller.naming(user), consistency).await?;
-    let full = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let digest = digest_of(full)?;
-    let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(&digest))];
-    Ok(match wanted(&headers, &digest)? {
-        Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
-        Wanted::Answer => (about, JsonAnswer(FullProfileAnswer::from(full))).into_response(),
-    })
+    digested(&service, &answer, &headers, FullProfileAnswer::from)
 }

@@ -9,12 +9,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::answer::JsonAnswer;
+use crate::api::answer::{JsonAnswer, rendered};
 use crate::api::extract::{Consistency, Strength, Target};
 use crate::api::openapi::answers::{NotFound, Refused};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::api::users::View;
+use crate::cached::rendered::Shape;
 use crate::domain::identity::UserId;
 use crate::domain::statistics::{SignUps, UserStatistics};
 use crate::domain::timestamp::Timestamp;
@@ -71,7 +72,8 @@ pub(crate) async fn users(
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let answer = service.user_statistics(caller, consistency).await?;
-    shown(&answer, |statistics| statistics)
+    let body = rendered(&service, &answer, Shape::Whole, |statistics| statistics)?;
+    Ok(([(CACHE_STATUS, cache_status(&answer))], body).into_response())
 }
 
 /// The figures over all users, the sign-ups of the last 30 days and the newest users, for admins.

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::answer::JsonAnswer;
+use crate::api::answer::{JsonAnswer, rendered};
 use crate::api::auth::{acknowledged, location};
 use crate::api::client_address::ClientAddress;
 use crate::api::extract::{Consistency, Json, OptionalJson, Strength, Target};
@@ -21,6 +21,7 @@ use crate::api::openapi::answers::{
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
+use crate::cached::rendered::Shape;
 use crate::domain::body::{
     Confirmation, ConfirmationBody, CreateUserBody, LookupBody, PatchUserBody, PutUserBody,
 };
@@ -41,35 +42,47 @@ pub(crate) enum View<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn of(user: &'a User, caller: Caller) -> Self {
-        match caller.may_see_all_of(user) {
-            true => Self::Whole(user),
-            false => Self::Public(Box::new(PublicUser::from(user))),
+        match Self::shape(user, caller) {
+            Shape::Whole => Self::Whole(user),
+            _ => Self::Public(Box::new(PublicUser::from(user))),
         }
     }
 
-    /// The view's entity tag. The two views of one version have different tags, because they have different fields.
-    fn tag(&self) -> String {
-        match self {
-            Self::Whole(user) => user.version.to_string(),
-            Self::Public(user) => format!("{}-public", user.version),
-        }
+    fn shape(user: &User, caller: Caller) -> Shape {
+        if caller.may_see_all_of(user) { Shape::Whole } else { Shape::Public }
     }
 }
 
-fn shown(answer: &class::Answer<User>, caller: Caller, headers: &HeaderMap) -> Result<Response, Problem> {
+/// The entity tag of a user in this shape. The two views of one version have different tags, because they have different
+/// fields.
+fn tag(user: &User, shape: Shape) -> String {
+    match shape {
+        Shape::Whole => user.version.to_string(),
+        _ => format!("{}-public", user.version),
+    }
+}
+
+fn shown(
+    service: &Service,
+    answer: &class::Answer<User>,
+    caller: Caller,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let user = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let view = View::of(user, caller);
-    let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(view.tag()))];
-    Ok(match wanted(headers, view.tag())? {
+    let shape = View::shape(user, caller);
+    let tag = tag(user, shape);
+    let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(&tag))];
+    Ok(match wanted(headers, &tag)? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
-        Wanted::Answer => (about, JsonAnswer(view)).into_response(),
+        Wanted::Answer => {
+            (about, rendered(service, answer, shape, |user| View::of(user, caller))?).into_response()
+        }
     })
 }
 
 fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) -> Response {
-    let view = View::of(user, caller);
-    let etag = [(header::ETAG, etag(view.tag()))];
-    (status, acknowledged(receipt), etag, JsonAnswer(view)).into_response()
+    let etag = [(header::ETAG, etag(tag(user, View::shape(user, caller))))];
+    (status, acknowledged(receipt), etag, JsonAnswer(View::of(user, caller))).into_response()
 }
 
 /// Every route of this file.
@@ -108,7 +121,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let answer = service.find(&caller.naming(user), consistency).await?;
-    shown(&answer, caller, &headers)
+    shown(&service, &answer, caller, &headers)
 }
 
 /// A user by exactly one of id, e-mail address, user name and telephone number.
@@ -137,7 +150,7 @@ pub(crate) async fn lookup(
     let LookupBody { identifier } = LookupBody::parse(body)?;
     let answer = service.look_up(caller, &identifier, consistency).await?;
     // The conditions in the headers of a POST do not concern its answer (RFC 9110), so the headers are left out here.
-    shown(&answer, caller, &HeaderMap::new())
+    shown(&service, &answer, caller, &HeaderMap::new())
 }
 
 /// Creates a user. For admins; for a role above `user`, the caller sends its password and, if its second factor is on,

@@ -28,5 +28,6 @@ pub mod lists;
 pub mod policies;
 pub mod profiles;
 mod publishing;
+pub(crate) mod rendered;
 mod statistics;
 mod users;

@@ -1,6 +1,7 @@
 //! Registration, login, token refresh, logout and change of password.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder::policy::Consistency;
@@ -54,7 +55,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Refused`], and errors of the database.
-    pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
+    pub async fn authenticate(&self, token: &str) -> Result<(Caller, Arc<Claims>), ServiceError> {
         let claims = self.tokens.verify(token).await;
         let claims = claims.ok_or(ServiceError::Refused(Refusal::AccessTokenInvalid))?;
         // A cached answer may be older than the login, because another instance may have served the login. So a cached

@@ -1,6 +1,7 @@
 //! Token introspection (RFC 7662) and revocation (RFC 7009), for every kind of token that the service issues.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use larder::receipt::Receipt;
 use larder_identity::limits::Purpose;
@@ -20,7 +21,7 @@ use crate::store::refreshing::RefreshRow;
 /// A valid token.
 pub enum Worth {
     /// An access token, and its user's present role.
-    Access(Claims, Role),
+    Access(Arc<Claims>, Role),
     /// A refresh token that has not been used.
     Refresh(RefreshRow),
     /// An API key, and its user's present role.

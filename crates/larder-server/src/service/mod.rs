@@ -41,6 +41,7 @@ use larder_identity::sealing::Sealing;
 
 use crate::cached::classes::Cached;
 use crate::cached::policies::Policies;
+use crate::cached::rendered::RenderedAnswers;
 use crate::domain::api_key::ApiKeyId;
 use crate::domain::audit::Actor;
 use crate::domain::network::TrustedProxies;
@@ -71,6 +72,7 @@ pub struct Parts {
     store: Store,
     cache: Cache,
     cached: Cached,
+    rendered: RenderedAnswers,
     warming: Warming,
     mailer: Option<Mailer>,
     passwords: Passwords,
@@ -120,6 +122,7 @@ impl Service {
         let installation = format!("urn:larder:{}", store.installation().await?);
         Ok(Self(Arc::new(Parts {
             cached: Cached::open(&cache, &store, policies)?,
+            rendered: RenderedAnswers::default(),
             passwords: Passwords::new(security.hashing),
             warming: Warming::default(),
             mailer: Mailer::open(&security.mail).map_err(|error| ServiceError::Internal(error.into()))?,
@@ -155,6 +158,11 @@ impl Service {
     /// The cache, for its health, its counts and its switch. The classes are opened in `cached/` alone.
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// The rendered answers of values in the cache.
+    pub(crate) fn rendered(&self) -> &RenderedAnswers {
+        &self.rendered
     }
 
     /// The background reads; they have to be stopped before the database is closed.

@@ -190,10 +190,37 @@ fn lists_are_sorted_and_searched(app: &TestApp) {
     }
 }
 
+fn callers_of_one_page_in_memory_see_their_own_view_of_it(app: &TestApp) {
+    let admin = app.admin();
+    let (ann, ben, cleo) = (app.user("ann"), app.user("ben"), app.user("cleo"));
+    // The names of the users whose e-mail addresses the caller sees.
+    let addresses = |client: &Client, query: &str| {
+        let page = list(client, query);
+        let items = page["items"].as_array().unwrap().iter();
+        let shown = items.filter(|user| user["email"].is_string());
+        shown.map(|user| user["username"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // Each caller several times, so that later answers come from memory, and in an order that mixes them.
+    for _ in 0..3 {
+        assert_eq!(addresses(&cleo, "?limit=10"), ["cleo"]);
+        assert_eq!(addresses(&admin, "?limit=10"), ["cleo", "ben", "ann", "admin"]);
+        assert_eq!(addresses(&ann, "?limit=10"), ["ann"]);
+        // The newest user alone is on this page.
+        assert!(addresses(&ben, "?limit=1").is_empty());
+        assert_eq!(addresses(&cleo, "?limit=1"), ["cleo"]);
+    }
+    let email = |client: &Client| client.get(&format!("/api/v1/users/{}", ann.id)).expect(200).json();
+    for _ in 0..3 {
+        assert!(email(&ben).get("email").is_none(), "{}", email(&ben));
+        assert!(email(&ann)["email"].is_string() && email(&admin)["email"].is_string());
+    }
+}
+
 on_every_stack!(
     pages_and_cursors_list_every_user_newest_first,
     a_walk_misses_no_user_when_the_list_changes_under_it,
     filters_narrow_the_list_and_its_total,
     impossible_parts_of_the_list_are_refused,
     lists_are_sorted_and_searched,
+    callers_of_one_page_in_memory_see_their_own_view_of_it,
 );

@@ -3,14 +3,15 @@
 //! Invariant: the number of routes bounds the number of time series. All unknown methods share one label value, and so
 //! do all unknown paths.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::response::Response;
-use metrics::{Gauge, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
+use metrics::{Gauge, Histogram, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 const IN_FLIGHT: &str = "larder_http_requests_in_flight";
@@ -32,8 +33,15 @@ pub(crate) struct Requests(Arc<Counted>);
 struct Counted {
     recorder: PrometheusRecorder,
     in_flight: Gauge,
+    /// The histogram of each route, method and status that was answered. The recorder would find it by labels, which
+    /// have to be allocated and hashed for each request. Guarded by the lock: each key has one histogram, that of the
+    /// recorder. It is held to find or to insert, never while a duration is recorded.
+    durations: RwLock<HashMap<String, Vec<(Kind, Histogram)>>>,
     answered: AtomicU64,
 }
+
+/// The method and the status of an answer.
+type Kind = (&'static str, u16);
 
 impl Requests {
     pub(crate) fn new() -> Self {
@@ -48,7 +56,8 @@ impl Requests {
             );
             gauge!(IN_FLIGHT)
         });
-        Self(Arc::new(Counted { recorder, in_flight, answered: AtomicU64::new(0) }))
+        let (durations, answered) = (RwLock::default(), AtomicU64::new(0));
+        Self(Arc::new(Counted { recorder, in_flight, durations, answered }))
     }
 
     /// What was counted, in the text format.
@@ -65,15 +74,34 @@ impl Requests {
 
     fn answered(&self, method: &'static str, route: Option<&MatchedPath>, status: u16, began: Instant) {
         let Counted { recorder, answered, .. } = &*self.0;
-        let route = route.map_or("unmatched".to_owned(), |route| route.as_str().to_owned());
-        with_local_recorder(recorder, || {
-            histogram!(DURATION, "method" => method, "route" => route, "status" => status.to_string())
-                .record(began.elapsed());
-        });
+        self.histogram(route.map_or("unmatched", MatchedPath::as_str), (method, status))
+            .record(began.elapsed());
         // `Relaxed`: the counter orders no other memory, it only has to count each request once.
         if answered.fetch_add(1, Ordering::Relaxed) % KEPT == KEPT - 1 {
             recorder.handle().run_upkeep();
         }
+    }
+}
+
+impl Requests {
+    fn histogram(&self, route: &str, kind: Kind) -> Histogram {
+        let of_kind = |histograms: &Vec<(Kind, Histogram)>| {
+            histograms.iter().find(|(other, _)| *other == kind).map(|(_, histogram)| histogram.clone())
+        };
+        let durations = self.0.durations.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(histogram) = durations.get(route).and_then(of_kind) {
+            return histogram;
+        }
+        drop(durations);
+        let (method, status) = kind;
+        let histogram = with_local_recorder(
+            &self.0.recorder,
+            || histogram!(DURATION, "method" => method, "route" => route.to_owned(), "status" => status.to_string()),
+        );
+        // If another thread was faster, it got the same histogram from the recorder, and `find` returns the first of both.
+        let mut durations = self.0.durations.write().unwrap_or_else(PoisonError::into_inner);
+        durations.entry(route.to_owned()).or_default().push((kind, histogram.clone()));
+        histogram
     }
 }
 

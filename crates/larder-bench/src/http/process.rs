@@ -1,0 +1,84 @@
+//! A server as a process of its own. `taskset` gives servers the first core of the machine, and this process the second.
+
+use std::env;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What each server prints before its address.
+const LISTENING: &str = "Listening on http://";
+
+/// A running server. A drop kills it.
+pub(super) struct ServerProcess {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl ServerProcess {
+    /// `larder serve` of `program`, or else of this release, with these settings.
+    pub(super) fn larder(program: Option<&Path>, settings: &[(&str, &str)]) -> Result<Self> {
+        let own = env::current_exe()?;
+        Self::start(on_first_core(program.unwrap_or(&own)).arg("serve").envs(settings.iter().copied()))
+    }
+
+    /// Handlers that answer with bodies of these sizes; see [`super::bare`].
+    pub(super) fn bare(body_bytes: &[usize]) -> Result<Self> {
+        let sizes: Vec<_> = body_bytes.iter().map(usize::to_string).collect();
+        Self::start(on_first_core(&env::current_exe()?).arg("bare").args(sizes))
+    }
+
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("starting taskset, of util-linux")?;
+        let printed = child.stdout.take().context("a server without output")?;
+        for line in BufReader::new(printed).lines() {
+            if let Some(address) = line?.strip_prefix(LISTENING) {
+                let address = address.parse().context("the address of a server")?;
+                return Ok(Self { child, address });
+            }
+        }
+        bail!("a server ended before it listened ({})", child.wait()?);
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // Errors are ignored: the server may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program on the first core. `taskset` replaces itself by it, so the process is the same.
+fn on_first_core(program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", "0"]).arg(program);
+    command
+}
+
+/// Moves all threads of this process to the second core.
+pub(crate) fn leave_first_core() -> Result<()> {
+    let id = std::process::id().to_string();
+    let moved = Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", "1", &id]).output();
+    let moved = moved.context("starting taskset, of util-linux")?;
+    ensure!(
+        moved.status.success(),
+        "two cores are needed: {}",
+        String::from_utf8_lossy(&moved.stderr).trim()
+    );
+    Ok(())
+}
