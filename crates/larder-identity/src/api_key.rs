@@ -40,7 +40,7 @@ impl ApiKeySecret {
     }
 
     /// Whether a credential has the prefix of an API key; it need not be a valid one.
-    pub fn is_meant(raw: &str) -> bool {
+    pub fn has_prefix(raw: &str) -> bool {
         raw.starts_with(PREFIX)
     }
 

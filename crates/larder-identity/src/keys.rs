@@ -49,7 +49,7 @@ pub(crate) const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 /// read the retirement.
 ///
 /// A store that rotates keys may delete a key that was retired longer ago.
-pub const RETIRED: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());
+pub const RETIRED_KEY_LIFE: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());
 
 /// A key that signs tokens, as a [`KeyStore`] keeps it. It cannot be serialised, so it cannot be cached.
 #[derive(Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl Keys {
                 kid: key.kid.clone(),
                 decoding: DecodingKey::from_ed_der(point),
                 x: URL_SAFE_NO_PAD.encode(point),
-                until: key.retired_at.and_then(|retired| retired.checked_add(RETIRED)),
+                until: key.retired_at.and_then(|retired| retired.checked_add(RETIRED_KEY_LIFE)),
             };
             verifying.insert(key.kid.clone(), public);
             signing.push((

@@ -49,7 +49,7 @@ pub fn routes(reason: Reason, http: &Http) -> Routes {
         .with_state(reason)
         .merge(router::pages(http))
         .fallback(not_yet)
-        .layer(map_response(async |answer| router::private(answer)));
+        .layer(map_response(async |answer| router::with_common_headers(answer)));
     Routes::of_start(router, http)
 }
 

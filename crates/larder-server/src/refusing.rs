@@ -108,7 +108,7 @@ pub(crate) fn to_http1(answer: Response<String>) -> Vec<u8> {
 
 /// Finds the line `Origin` in the bytes of a connection, and keeps no others: hyper does not show a head that it refuses. A
 /// line of a body can look the same, which does no harm: the answer to it names an allowed origin.
-struct OriginLine {
+pub(crate) struct OriginLine {
     /// The beginning of the present line.
     line: Vec<u8>,
     max: usize,
@@ -119,12 +119,12 @@ impl OriginLine {
     const NAME: &[u8] = b"origin:";
 
     /// `value_bytes`: the longest value of interest.
-    fn new(value_bytes: usize) -> Self {
+    pub(crate) fn new(value_bytes: usize) -> Self {
         // White space around the value, and the end of the line, are few bytes.
         Self { line: Vec::new(), max: Self::NAME.len() + value_bytes + 8, found: None }
     }
 
-    fn read(&mut self, bytes: &[u8]) {
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let room = self.max - self.line.len();
             self.line.extend_from_slice(&part[..part.len().min(room)]);
@@ -139,8 +139,13 @@ impl OriginLine {
         }
     }
 
+    /// Whether an origin was found since the last answer.
+    pub(crate) fn has_found(&self) -> bool {
+        self.found.is_some()
+    }
+
     /// The origin that was found since the last answer.
-    fn take(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self) -> Option<Vec<u8>> {
         self.found.take()
     }
 }

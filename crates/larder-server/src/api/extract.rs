@@ -25,7 +25,7 @@ use crate::service::Service;
 use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
-use crate::store::origin::Origin;
+use crate::store::origin::RequestOrigin;
 
 /// A body of JSON as a [`Value`]; the handler parses its fields.
 pub(crate) struct Json(pub(crate) Value);
@@ -218,7 +218,7 @@ impl FromRequestParts<Service> for Authenticated {
         let missing = ServiceError::Refused(Refusal::CredentialMissing);
         let client = client_credential(parts)?;
         let credential = client.as_deref().or_else(|| credential(&parts.headers)).ok_or(missing)?;
-        if !ApiKeySecret::is_meant(credential) {
+        if !ApiKeySecret::has_prefix(credential) {
             // The prefix of the credential decides, not the header: the service also accepts an access token in
             // `X-API-Key`.
             let (caller, claims) = service.authenticate(credential).await?;
@@ -243,9 +243,9 @@ impl FromRequestParts<Service> for Authenticated {
     }
 }
 
-/// Stores the caller in the request's `Origin`, from which the entries of the audit log take it.
+/// Stores the caller in the request's `RequestOrigin`, from which the entries of the audit log take it.
 fn note(caller: Caller) {
-    let Some(origin) = Origin::present() else { return };
+    let Some(origin) = RequestOrigin::present() else { return };
     // `set` fails if a value is stored already. That is the same value, because a request has only one credential.
     let _ = origin.caller.set(caller.id);
     if let Credential::ApiKey(key) = caller.credential {

@@ -5,10 +5,10 @@ use axum::response::Response;
 
 use crate::api::codes::Code;
 use crate::service::Service;
-use crate::store::origin::Origin;
+use crate::store::origin::RequestOrigin;
 
 /// Records a request if its answer is a 401, 403 or 429.
-pub(crate) fn note(service: &Service, origin: &Origin, answer: &Response) {
+pub(crate) fn note(service: &Service, origin: &RequestOrigin, answer: &Response) {
     let status = answer.status();
     let is_refused =
         [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&status);

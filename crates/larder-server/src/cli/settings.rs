@@ -7,7 +7,7 @@ use larder_sql::exposure;
 use crate::cli::logging;
 use crate::settings::Settings;
 use crate::settings::names::check_names;
-use crate::settings::sources::{Effective, Origin, Sources};
+use crate::settings::sources::{Effective, SettingSource, Sources};
 
 /// Reads the settings from the environment and from a file: `file`, or without it the one that `LARDER_CONFIG` names.
 /// Then starts the log in the format of the settings.
@@ -46,12 +46,12 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
 
 /// Whether the setting is the path of a file that holds a secret, and is set.
 fn names_a_file(one: &Effective) -> bool {
-    one.name.ends_with("_FILE") && one.origin != Origin::Default
+    one.name.ends_with("_FILE") && one.origin != SettingSource::Default
 }
 
 /// Whether the value comes from the file and is, or holds, a secret: such values are shown with the placeholder `…`.
 fn is_secret_of_file(one: &Effective) -> bool {
-    matches!(one.origin, Origin::File(_)) && one.value.contains('…')
+    matches!(one.origin, SettingSource::File(_)) && one.value.contains('…')
 }
 
 /// Prints one line for each setting: its name, its value and its origin.

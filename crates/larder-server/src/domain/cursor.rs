@@ -21,13 +21,13 @@ const CURSOR_TEXT_BYTES: usize = 400;
 
 /// The list for which a cursor is valid: its filter, its sort and its search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Scope {
+pub struct CursorScope {
     sort: Sort,
     /// A digest of filter, sort and search: the cursor of another list has another digest and is refused.
     digest: [u8; SCOPE_BYTES],
 }
 
-impl Scope {
+impl CursorScope {
     /// Identifies the list with this filter, sort and search. A cursor is refused in any other list.
     pub fn new(filter: Filter, sort: Sort, search: Option<&SearchTerm>) -> Self {
         let role = filter.role.map_or("", |role| role.as_str());
@@ -53,7 +53,7 @@ pub enum Place {
 /// by which the list is sorted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cursor {
-    scope: Scope,
+    scope: CursorScope,
     /// The value by which the user is sorted.
     pub place: Place,
     /// The user; it may be deleted by now.
@@ -62,7 +62,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// The place just after `user`.
-    pub fn after(user: &User, scope: Scope) -> Self {
+    pub fn after(user: &User, scope: CursorScope) -> Self {
         let place = match scope.sort.by {
             SortBy::CreatedAt => Place::Number(user.created_at.as_micros()),
             SortBy::Points => Place::Number(user.points),
@@ -76,7 +76,7 @@ impl Cursor {
     ///
     /// # Errors
     /// The text is no cursor, or it is the cursor of a list with another filter, sort or search.
-    pub fn parse(raw: &str, scope: Scope) -> Result<Self, Invalid> {
+    pub fn parse(raw: &str, scope: CursorScope) -> Result<Self, Invalid> {
         let unknown =
             || Invalid::new("is not a cursor of this service; take next_cursor as it came, or start over");
         let bytes = Self::bytes(raw).ok_or_else(unknown)?;
@@ -96,7 +96,7 @@ impl Cursor {
         (*version == CURSOR_VERSION).then(|| rest.to_vec())
     }
 
-    fn user(bytes: &[u8], scope: Scope) -> Option<(UserId, Place)> {
+    fn user(bytes: &[u8], scope: CursorScope) -> Option<(UserId, Place)> {
         let (id, place) = bytes.split_at_checked(16)?;
         let id = UserId::from_uuid(Uuid::from_slice(id).ok()?)?;
         let number = || Some(i64::from_be_bytes(place.try_into().ok()?));
@@ -134,8 +134,8 @@ impl Cursor {
 mod tests {
     use super::*;
 
-    fn scope(sort: &str) -> Scope {
-        Scope::new(Filter::default(), sort.parse().unwrap(), None)
+    fn scope(sort: &str) -> CursorScope {
+        CursorScope::new(Filter::default(), sort.parse().unwrap(), None)
     }
 
     #[test]
@@ -163,8 +163,8 @@ mod tests {
             scope("-points"),
             scope("username"),
             scope("created_at"),
-            Scope::new(filter, "points".parse().unwrap(), None),
-            Scope::new(Filter::default(), "points".parse().unwrap(), Some(&term)),
+            CursorScope::new(filter, "points".parse().unwrap(), None),
+            CursorScope::new(Filter::default(), "points".parse().unwrap(), Some(&term)),
         ] {
             let message = Cursor::parse(&cursor, other).unwrap_err();
             assert!(message.message().contains("another role, status, sort or search"), "{message}");

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use crate::domain::cursor::{Cursor, Scope};
+use crate::domain::cursor::{Cursor, CursorScope};
 pub use crate::domain::filter::Filter;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::json::words;
@@ -178,7 +178,7 @@ impl ListQuery {
                 .add("sort", Invalid::new("cannot go together with search, whose results come newest first"));
         }
         let sort = sort.unwrap_or_default();
-        let scope = Scope::new(filter, sort, search.as_ref());
+        let scope = CursorScope::new(filter, sort, search.as_ref());
         let position = match (params.page.as_deref(), params.cursor.as_deref()) {
             (Some(_), Some(_)) => {
                 errors.add("cursor", Invalid::new("cannot go together with page"));
@@ -202,8 +202,8 @@ impl ListQuery {
     }
 
     /// The scope of this list's cursors: they are valid for lists with the same scope.
-    pub fn scope(&self) -> Scope {
-        Scope::new(self.filter, self.sort, self.search.as_ref())
+    pub fn scope(&self) -> CursorScope {
+        CursorScope::new(self.filter, self.sort, self.search.as_ref())
     }
 }
 

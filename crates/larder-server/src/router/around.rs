@@ -24,7 +24,7 @@ use crate::api::metrics::requests::Requests;
 use crate::api::problem;
 use crate::api::scopes::NeededScopes;
 use crate::service::Service;
-use crate::store::origin::Origin;
+use crate::store::origin::RequestOrigin;
 
 /// The layer around every route; cheap to clone.
 #[derive(Clone)]
@@ -79,9 +79,11 @@ impl tower::Service<Request> for Surrounded {
         let Shared { service, scopes, limits, requests } = &*self.shared;
         let counting = requests.begin(&request);
         let ClientAddress(address) = ClientAddress::of(request.extensions(), request.headers(), service);
-        let origin = Origin::of(address);
+        let origin = RequestOrigin::of(address);
         if let Err(problem) = problem::refuse_unknown_encoding(&mut request) {
-            return Box::pin(async move { Ok(counting.answered(private(problem.into_response()))) });
+            return Box::pin(
+                async move { Ok(counting.answered(with_common_headers(problem.into_response()))) },
+            );
         }
         limits.set(&mut request, address);
         request.extensions_mut().insert(scopes.clone());
@@ -100,7 +102,7 @@ impl tower::Service<Request> for Surrounded {
                 Err(panic) => problem::panicked(panic),
             };
             incidents::note(&shared.service, &origin, &answer);
-            Ok(counting.answered(private(answer)))
+            Ok(counting.answered(with_common_headers(answer)))
         })
     }
 }
@@ -115,7 +117,7 @@ fn decoded(route: Route, request: Request) -> Answering {
 /// Sets `Cache-Control`, `Vary` and `X-Content-Type-Options`. Answers hold personal data, so no cache between the service and the client may store one. A
 /// browser may store an answer with an `ETag`: `no-cache` makes it revalidate before each use, and a 304 saves the
 /// transfer.
-pub(crate) fn private(mut response: Response) -> Response {
+pub(crate) fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let mut cache_control = HeaderValue::from_static("private, no-store");
     if headers.contains_key(header::ETAG) {

@@ -20,7 +20,7 @@ use crate::api::correlation;
 use crate::api::health::Stage;
 use crate::api::problem::Problem;
 use crate::api::tokens::DISCOVERY;
-use crate::router::around::private;
+use crate::router::around::with_common_headers;
 use crate::router::cors::{self, RefusalCors};
 use crate::router::paths::{self, Templates};
 use crate::settings::http::Http;
@@ -123,7 +123,7 @@ impl Entry {
             _ => path.strip_prefix(self.base.as_str()).filter(|inner| inner.starts_with('/')),
         };
         let Some(uri) = inner.and_then(|inner| paths::with_path(request.uri(), inner)) else {
-            return private(Problem::new(Code::PathUnknown).into_response());
+            return with_common_headers(Problem::new(Code::PathUnknown).into_response());
         };
         *request.uri_mut() = uri;
         paths::rebased(self.answer_form(request).await, &self.base)
@@ -138,7 +138,7 @@ impl Entry {
         match self.templates.known_form(request.uri()) {
             None => {}
             Some(known) if known.path().ends_with('/') => {
-                return private(paths::redirected(request.method(), &known));
+                return with_common_headers(paths::redirected(request.method(), &known));
             }
             Some(known) => *request.uri_mut() = known,
         }

@@ -23,7 +23,7 @@ use crate::api::scopes::NeededScopes;
 use crate::api::{self, problem};
 use crate::dialects;
 use crate::router::around::Around;
-pub(crate) use crate::router::around::private;
+pub(crate) use crate::router::around::with_common_headers;
 pub use crate::router::entry::Routes;
 use crate::router::paths::Templates;
 use crate::service::Service;

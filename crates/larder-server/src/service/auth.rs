@@ -27,7 +27,7 @@ use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::service::signing_keys::Claims;
 use crate::settings::sessions::SessionSettings;
-use crate::store::origin::Origin;
+use crate::store::origin::RequestOrigin;
 use crate::store::passwords::{Login, PasswordSet};
 use crate::store::refreshing::{Refresh, Rotated};
 use crate::store::sessions::{NewSession, Opened};
@@ -121,7 +121,7 @@ impl Service {
         };
         let login = self.store.credentials_for_login(&body.identifier).await?;
         let user = login.as_ref().map(|login| login.user.id.as_uuid());
-        if let (Some(login), Some(origin)) = (&login, Origin::present()) {
+        if let (Some(login), Some(origin)) = (&login, RequestOrigin::present()) {
             // `set` fails if the target is set already. It is not, because a request logs in once.
             let _ = origin.target.set(login.user.id);
         }

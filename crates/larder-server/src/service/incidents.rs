@@ -16,7 +16,7 @@ use crate::domain::identity::UserId;
 use crate::service::Service;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
-use crate::store::origin::Origin;
+use crate::store::origin::RequestOrigin;
 use crate::store::writing::ByJournal;
 
 /// How long events are collected before they are written.
@@ -64,7 +64,7 @@ impl Incidents {
 
 impl Service {
     /// Notes that a request was refused with this code. A request without any credential is no event.
-    pub fn note_refusal(&self, origin: &Origin, status: u16, code: &str) {
+    pub fn note_refusal(&self, origin: &RequestOrigin, status: u16, code: &str) {
         let is = |refusal: Refusal| refusal.code() == code;
         let action = match status {
             _ if is(Refusal::CredentialMissing) => return,
@@ -81,10 +81,10 @@ impl Service {
 
     /// Notes an intervention in the cache.
     pub(crate) fn note_intervention(&self, action: Action, what: impl Into<String>) {
-        self.note(action, what.into(), Origin::present().as_deref());
+        self.note(action, what.into(), RequestOrigin::present().as_deref());
     }
 
-    fn note(&self, action: Action, what: String, origin: Option<&Origin>) {
+    fn note(&self, action: Action, what: String, origin: Option<&RequestOrigin>) {
         let incident = Incident {
             action,
             what,

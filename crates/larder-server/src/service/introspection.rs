@@ -59,7 +59,7 @@ impl Service {
 
     async fn worth(&self, token: &str) -> Result<Option<Worth>, ServiceError> {
         let now = Timestamp::now();
-        if ApiKeySecret::is_meant(token) {
+        if ApiKeySecret::has_prefix(token) {
             let Some(state) = self.genuine_key(token).await? else { return Ok(None) };
             let user = self.store.auth_state(state.user_id, now).await?;
             let user = user.filter(|user| user.is_active && state.is_live(now));
@@ -93,7 +93,7 @@ impl Service {
         let attempt = self.limits.from_address(Purpose::Tokens, from)?;
         let service = self.clone();
         let revoke = self.write(Actor::Nobody, move |tx| async move {
-            if ApiKeySecret::is_meant(&token) {
+            if ApiKeySecret::has_prefix(&token) {
                 let Some(key) = service.genuine_key(&token).await? else { return Ok(false) };
                 tx.delete_api_key(key.user_id, key.id).await?;
                 return Ok(true);

@@ -25,7 +25,7 @@ use crate::service::confirming::charged;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::store::mail_tokens::NewMailToken;
-use crate::store::origin::Origin;
+use crate::store::origin::RequestOrigin;
 
 impl Service {
     /// The sender of mails.
@@ -168,7 +168,7 @@ impl Service {
 
 /// Runs `work` with the origin of the present request, so that its entries in the audit log have the client's address.
 fn in_origin<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
-    let origin = Origin::present();
+    let origin = RequestOrigin::present();
     async move {
         match origin {
             Some(origin) => origin.scope(work).await,
@@ -179,7 +179,7 @@ fn in_origin<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
 
 /// Notes the user that this request concerns, for the audit log.
 fn aim_at(user_id: UserId) {
-    if let Some(origin) = Origin::present() {
+    if let Some(origin) = RequestOrigin::present() {
         // `set` fails if the target is set already. It is not, because a request sends one token.
         let _ = origin.target.set(user_id);
     }

@@ -52,7 +52,7 @@ use crate::service::incidents::Incidents;
 use crate::service::recent::Recent;
 use crate::service::signing_keys::{SealedKeys, Tokens};
 use crate::service::totp::Enrolled;
-use crate::service::warming::Warming;
+use crate::service::warming::BackgroundReads;
 use crate::settings::oauth::OAuth;
 use crate::settings::security::{BodyLimits, SecondFactorRequired, Security};
 use crate::settings::sessions::SessionSettings;
@@ -73,7 +73,7 @@ pub struct Parts {
     cache: Cache,
     cached: Cached,
     rendered: RenderedAnswers,
-    warming: Warming,
+    warming: BackgroundReads,
     mailer: Option<Mailer>,
     passwords: Passwords,
     tokens: Tokens,
@@ -124,7 +124,7 @@ impl Service {
             cached: Cached::open(&cache, &store, policies)?,
             rendered: RenderedAnswers::default(),
             passwords: Passwords::new(security.hashing),
-            warming: Warming::default(),
+            warming: BackgroundReads::default(),
             mailer: Mailer::open(&security.mail).map_err(|error| ServiceError::Internal(error.into()))?,
             tokens: Tokens::open(
                 SealedKeys { store: store.clone(), sealing: sealing.clone() },
@@ -166,7 +166,7 @@ impl Service {
     }
 
     /// The background reads; they have to be stopped before the database is closed.
-    pub fn warming(&self) -> &Warming {
+    pub fn warming(&self) -> &BackgroundReads {
         &self.warming
     }
 

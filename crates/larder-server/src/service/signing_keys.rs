@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use larder::receipt::Receipt;
 use larder_identity::failure::Failure;
-use larder_identity::keys::{KeyStore, PUBLISHED_AHEAD, RETIRED, SigningKey};
+use larder_identity::keys::{KeyStore, PUBLISHED_AHEAD, RETIRED_KEY_LIFE, SigningKey};
 use larder_identity::sealing::{SealedSecret, Sealing, Subject};
 
 use crate::domain::audit::Actor;
@@ -120,7 +120,7 @@ pub(crate) async fn rotate(tx: &Writer, sealing: &Sealing) -> Result<Rotation, S
     let now = SystemTime::now();
     let key = sealed(sealing, SigningKey::generate()?)?;
     let signs_from = Timestamp::from(now + PUBLISHED_AHEAD);
-    tx.rotate_signing_key(&key, signs_from, Timestamp::from(now - RETIRED)).await?;
+    tx.rotate_signing_key(&key, signs_from, Timestamp::from(now - RETIRED_KEY_LIFE)).await?;
     Ok(Rotation { kid: key.kid, signs_from })
 }
 

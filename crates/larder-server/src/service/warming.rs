@@ -3,7 +3,7 @@
 //! Invariants:
 //! - no request waits for a background read: a read that finds no free slot is dropped;
 //! - background reads are ordinary reads: they join flights and take leases, so one key is loaded once at a time;
-//! - after [`Warming::stop`] returns, no background read runs.
+//! - after [`BackgroundReads::stop`] returns, no background read runs.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,16 +18,16 @@ const READS: u32 = 4;
 
 /// Runs at most `READS` reads at the same time in the background, until it is stopped. Clones share the slots.
 #[derive(Clone)]
-pub struct Warming(Arc<Shared>);
+pub struct BackgroundReads(Arc<Shared>);
 
 struct Shared {
     slots: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
-    /// The tasks of [`Warming::again_and_again`]. The lock is never held across an `await`.
+    /// The tasks of [`BackgroundReads::again_and_again`]. The lock is never held across an `await`.
     schedules: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl Default for Warming {
+impl Default for BackgroundReads {
     fn default() -> Self {
         let (stopping, _) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(READS as usize));
@@ -35,7 +35,7 @@ impl Default for Warming {
     }
 }
 
-impl Warming {
+impl BackgroundReads {
     /// Starts `read` in the background if a slot is free, and returns whether it did. It never waits. The result is
     /// ignored; a later read of the same entry returns its error to its own caller.
     pub fn soon(&self, read: impl Future<Output = ()> + Send + 'static) -> bool {
@@ -56,7 +56,7 @@ impl Warming {
         true
     }
 
-    /// Runs `work` now, and again after each pause, until [`Warming::stop`]. Each pause is drawn from `pauses`. The
+    /// Runs `work` now, and again after each pause, until [`BackgroundReads::stop`]. Each pause is drawn from `pauses`. The
     /// work runs in the background and takes no slot of the reads.
     pub fn again_and_again<F>(&self, pauses: Range<Duration>, work: impl Fn() -> F + Send + Sync + 'static)
     where
@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_without_a_free_slot_is_dropped_and_no_caller_waits() {
-        let warming = Warming::default();
+        let warming = BackgroundReads::default();
         assert!((0..READS).all(|_| warming.soon(pending())));
         assert!(!warming.soon(ready(())));
         warming.stop().await;
@@ -115,7 +115,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn work_is_repeated_after_a_drawn_pause_until_the_stop() {
-        let warming = Warming::default();
+        let warming = BackgroundReads::default();
         let times = Arc::new(Mutex::new(Vec::new()));
         let noted = times.clone();
         let pauses = Duration::from_secs(300)..Duration::from_secs(600);
@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_that_panics_gives_its_slot_back() {
-        let warming = Warming::default();
+        let warming = BackgroundReads::default();
         for round in 0..2 * READS {
             let fails = round % 2 == 0;
             while !warming.soon(async move { assert!(!fails, "on purpose") }) {
@@ -154,7 +154,7 @@ mod tests {
                 self.0.store(false, Ordering::SeqCst);
             }
         }
-        let (warming, runs) = (Warming::default(), Arc::new(AtomicBool::new(true)));
+        let (warming, runs) = (BackgroundReads::default(), Arc::new(AtomicBool::new(true)));
         let running = Running(runs.clone());
         assert!(warming.soon(async move {
             let _running = running;

@@ -99,9 +99,7 @@ pub(crate) async fn serve(
                 noted = Some(Instant::now());
                 tracing::warn!(?full, max, "connections are refused: there are as many as are allowed");
             }
-            // Its head is not read, so its origin is unknown.
-            let headers = context.routes.borrow().of_refusals().headers(None);
-            room.refuse(stream, headers);
+            room.refuse(stream, context.routes.borrow().of_refusals());
         }
     };
     let mut stop = pin!(stop);

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use larder_identity::network::{NetworkShare, NetworkShares, TrustedProxies};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -13,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::api::codes::Code;
-use crate::refusing::{refusal, to_http1};
+use crate::refusing::{OriginLine, refusal, to_http1};
+use crate::router::cors::RefusalCors;
 
 /// The most connections to which a 503 is being written at once. Each holds a descriptor of the reserve. Further ones
 /// are closed without an answer.
@@ -22,6 +22,11 @@ const REFUSALS: usize = 32;
 /// How long a refusal may take, and how many bytes of the request the service reads and discards meanwhile. A close
 /// with unread bytes would reset the connection and destroy the answer (`wire.rs`).
 const REFUSAL: (Duration, usize) = (Duration::from_millis(500), 64 * 1024);
+
+/// How long the service waits for the `Origin` of a request that it refuses for want of room, and how many bytes it reads
+/// for it. It does so only if several origins are allowed. The client sends its head with the connection, so the wait is
+/// short, and it is a part of the time of the refusal.
+const ORIGIN: (Duration, usize) = (Duration::from_millis(100), 16 * 1024);
 
 /// How many times as many connections an IPv6 network of 48 bits may have as one of its networks of 64 bits. A customer of
 /// a provider has up to 65,536 of these.
@@ -74,12 +79,16 @@ impl Room {
 
     /// Answers 503 and closes the connection, in a task of its own. If [`REFUSALS`] such tasks are running, it closes
     /// the connection without an answer.
-    pub(super) fn refuse(&self, mut stream: TcpStream, headers: HeaderMap) {
+    pub(super) fn refuse(&self, mut stream: TcpStream, cors: Arc<RefusalCors>) {
         let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
-        let refusal = to_http1(refusal(Code::ConnectionsFull, headers));
         tokio::spawn(async move {
             let _permit = permit;
             let refused = timeout(REFUSAL.0, async {
+                let origin = match cors.selectable_bytes() {
+                    Some(bytes) => origin(&mut stream, OriginLine::new(bytes)).await,
+                    None => None,
+                };
+                let refusal = to_http1(refusal(Code::ConnectionsFull, cors.headers(origin.as_deref())));
                 stream.write_all(&refusal).await?;
                 stream.shutdown().await?;
                 let (mut discarded, mut left) = ([0; 4096], REFUSAL.1);
@@ -95,6 +104,29 @@ impl Room {
             let _ = refused.await;
         });
     }
+}
+
+/// The origin of the request that begins on a connection, if it is among the first [`ORIGIN`] bytes and arrives in time.
+async fn origin(stream: &mut TcpStream, mut line: OriginLine) -> Option<Vec<u8>> {
+    let reading = timeout(ORIGIN.0, async {
+        let (mut bytes, mut left) = ([0; 4096], ORIGIN.1);
+        while left > 0 && !line.has_found() {
+            match stream.read(&mut bytes).await {
+                Ok(read) if read > 0 => {
+                    line.read(&bytes[..read]);
+                    left = left.saturating_sub(read);
+                    // The head may be at its end. A body does not decide which page may read the answer.
+                    if bytes[..read].ends_with(b"\r\n\r\n") {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+    });
+    // After the time-out, what was read until then counts.
+    let _ = reading.await;
+    line.take()
 }
 
 #[cfg(test)]

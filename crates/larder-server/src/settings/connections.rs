@@ -5,7 +5,7 @@ use std::time::Duration;
 use larder_sql::options::POOL_SIZE;
 
 use crate::settings::bad::BadSetting;
-use crate::settings::sources::{Origin, Sources};
+use crate::settings::sources::{SettingSource, Sources};
 
 /// The longest time-out: an hour.
 const SECONDS_MAX: f64 = 3600.0;
@@ -100,7 +100,7 @@ fn max(sources: &Sources) -> Result<Option<u32>, BadSetting> {
     if sources.find(NAME).is_some() {
         return sources.take(NAME, "", connections).map(Some);
     }
-    sources.note(NAME, "by the limit on open files, at most 10000", Origin::Default);
+    sources.note(NAME, "by the limit on open files, at most 10000", SettingSource::Default);
     Ok(None)
 }
 

@@ -7,7 +7,7 @@ use larder_sql::options::{DatabaseOptions, POOL_SIZE, POOL_SIZE_MIN, Pooler};
 
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
-use crate::settings::sources::{Found, Origin, Sources};
+use crate::settings::sources::{Found, SettingSource, Sources};
 use crate::store::Store;
 
 const URL: &str = "DATABASE_URL";
@@ -85,7 +85,7 @@ pub(super) fn read(sources: &Sources) -> Result<(String, DatabaseSettings), BadS
 
 fn url(sources: &Sources) -> Result<String, BadSetting> {
     let Some(Found { value: url, origin, .. }) = sources.find(URL) else {
-        sources.note(URL, DEFAULT_URL, Origin::Default);
+        sources.note(URL, DEFAULT_URL, SettingSource::Default);
         return Ok(DEFAULT_URL.to_owned());
     };
     Store::check_url(&url).map_err(|error| BadSetting::url(URL, &url, error.to_string()))?;
@@ -95,7 +95,7 @@ fn url(sources: &Sources) -> Result<String, BadSetting> {
 
 fn direct_url(sources: &Sources, url: &str) -> Result<Option<String>, BadSetting> {
     let Some(Found { value: direct, origin, .. }) = sources.find(DIRECT_URL) else {
-        sources.note(DIRECT_URL, "none: DATABASE_URL", Origin::Default);
+        sources.note(DIRECT_URL, "none: DATABASE_URL", SettingSource::Default);
         return Ok(None);
     };
     let checked = DatabaseOptions::new(url).direct_url(&direct).check();

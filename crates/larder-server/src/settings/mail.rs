@@ -15,7 +15,7 @@ use crate::mail::webhook::WebhookSettings;
 use crate::mail::{LinkTemplate, MailSettings, TransportSettings};
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
-use crate::settings::sources::{Found, Origin, Sources};
+use crate::settings::sources::{Found, SettingSource, Sources};
 
 const URL: &str = "LARDER_MAIL_URL";
 const PASSWORD_FILE: &str = "LARDER_MAIL_PASSWORD_FILE";
@@ -67,7 +67,7 @@ fn smtp(sources: &Sources) -> Result<Option<SmtpSettings>, BadSetting> {
             return Err(BadSetting::secret(unused.name, format!("goes with {URL}, which is not set")));
         }
         for name in [URL, FROM, PASSWORD_FILE] {
-            sources.note(name, "none", Origin::Default);
+            sources.note(name, "none", SettingSource::Default);
         }
         return Ok(None);
     };
@@ -127,7 +127,7 @@ fn credentials(
             Some(text.trim_end_matches(['\r', '\n']).to_owned())
         }
         (password, None) => {
-            sources.note(PASSWORD_FILE, "none", Origin::Default);
+            sources.note(PASSWORD_FILE, "none", SettingSource::Default);
             password
         }
     };
@@ -150,8 +150,8 @@ fn webhook(sources: &Sources) -> Result<Option<WebhookSettings>, BadSetting> {
             let allowed = format!("goes with {WEBHOOK_URL}, which is not set");
             return Err(BadSetting::secret(WEBHOOK_SECRET, allowed));
         }
-        sources.note(WEBHOOK_URL, "none", Origin::Default);
-        sources.note(WEBHOOK_SECRET, "none", Origin::Default);
+        sources.note(WEBHOOK_URL, "none", SettingSource::Default);
+        sources.note(WEBHOOK_SECRET, "none", SettingSource::Default);
         return Ok(None);
     };
     let raw = value.trim();

@@ -31,7 +31,7 @@ use crate::settings::database::DatabaseSettings;
 use crate::settings::http::Http;
 use crate::settings::redis::RedisSettings;
 use crate::settings::security::Security;
-use crate::settings::sources::{Effective, Origin, Sources};
+use crate::settings::sources::{Effective, SettingSource, Sources};
 
 /// The longest namespace: the engine allows 64 characters, and a dash and the installation's name take the rest.
 const NAMESPACE_BYTES: usize = 31;
@@ -141,7 +141,7 @@ fn namespace(sources: &Sources) -> Result<String, BadSetting> {
     const NAME: &str = "LARDER_NAMESPACE";
     let of_preset = sources.preset.and_then(|preset| Some((preset.namespace?, preset.name)));
     if let (None, Some((namespace, preset))) = (sources.find(NAME), of_preset) {
-        sources.note(NAME, namespace, Origin::Preset(preset));
+        sources.note(NAME, namespace, SettingSource::Preset(preset));
         return Ok(namespace.to_owned());
     }
     sources.take(NAME, "larder", |raw| {
@@ -160,7 +160,7 @@ fn first_admin(sources: &Sources) -> Result<FirstAdmin, BadSetting> {
         Email::parse(raw).map_err(|invalid| invalid.message().to_owned())
     })?;
     let Some(found) = sources.find(PASSWORD) else {
-        sources.note(PASSWORD, "drawn at the first start", Origin::Default);
+        sources.note(PASSWORD, "drawn at the first start", SettingSource::Default);
         return Ok(FirstAdmin { email, password: None });
     };
     let password = Password::parse(&found.value);
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!((settings.redis, settings.admin.password), (None, None));
         assert_eq!(settings.admin.email.as_str(), "admin@localhost");
         assert_eq!(settings.namespace, "larder");
-        assert!(settings.effective.iter().all(|one| one.origin == Origin::Default));
+        assert!(settings.effective.iter().all(|one| one.origin == SettingSource::Default));
     }
 
     #[test]

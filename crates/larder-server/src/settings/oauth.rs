@@ -6,7 +6,7 @@ use axum::http::Uri;
 use larder_identity::tokens::AUDIENCE;
 
 use crate::settings::bad::BadSetting;
-use crate::settings::sources::{Found, Origin, Sources};
+use crate::settings::sources::{Found, SettingSource, Sources};
 
 const NAME: &str = "LARDER_ISSUER";
 const ISSUER: &str = "must be the service's https address without a slash at its end, a query and a fragment, such as \
@@ -40,7 +40,7 @@ pub(super) fn read(sources: &Sources) -> Result<OAuth, BadSetting> {
         }
     })?;
     let Some(Found { value, origin, .. }) = sources.find(NAME) else {
-        sources.note(NAME, "urn:larder:<installation>", Origin::Default);
+        sources.note(NAME, "urn:larder:<installation>", SettingSource::Default);
         return Ok(OAuth { issuer: None, audience });
     };
     if !is_issuer(&value) {

@@ -7,7 +7,7 @@ use larder::cache::Cache;
 
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
-use crate::settings::sources::{Found, Origin, Sources};
+use crate::settings::sources::{Found, SettingSource, Sources};
 
 /// The variables that can hold a URL; the first that is set wins.
 const URLS: [&str; 3] = ["REDIS_URL", "REDIS_PRIVATE_URL", UPSTASH];
@@ -61,7 +61,7 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
     let named = URLS.iter().find_map(|name| sources.find(name));
     let is_wanted = named.is_some() || PARTS.iter().any(|name| sources.find(name).is_some());
     if !is_wanted {
-        sources.note("REDIS_URL", "none: memory alone", Origin::Default);
+        sources.note("REDIS_URL", "none: memory alone", SettingSource::Default);
         return Ok(None);
     }
     let name = named.as_ref().map_or("REDIS_HOST", |found| found.name);

@@ -14,7 +14,7 @@ use crate::settings::bad::BadSetting;
 use crate::settings::mail;
 use crate::settings::oauth::{self, OAuth};
 use crate::settings::sessions::{self, SessionSettings};
-use crate::settings::sources::{Origin, Sources};
+use crate::settings::sources::{SettingSource, Sources};
 
 /// The settings of the service's defences.
 #[derive(Debug, Clone, Default)]
@@ -140,7 +140,7 @@ fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {
         sources.note(
             PER_ADDRESS,
             "half of LARDER_PASSWORD_HASHERS and LARDER_PASSWORD_QUEUE",
-            Origin::Default,
+            SettingSource::Default,
         );
         return Ok(HashingLimits { hashers, queue, per_client: None, costly_queue, wait });
     }
@@ -196,7 +196,7 @@ fn secret_keys(sources: &Sources) -> Result<SecretKeys, BadSetting> {
 
 fn secret_key(sources: &Sources, name: &'static str) -> Result<Option<SecretKey>, BadSetting> {
     let Some(found) = sources.find(name) else {
-        sources.note(name, "none", Origin::Default);
+        sources.note(name, "none", SettingSource::Default);
         return Ok(None);
     };
     let key = SecretKey::parse(&found.value);

@@ -91,7 +91,7 @@ pub const VARIABLES: &[&str] = &[
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingSource {
     /// The setting is not set anywhere.
     Default,
     /// A preset.
@@ -102,7 +102,7 @@ pub enum Origin {
     Variable(&'static str),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -121,7 +121,7 @@ pub struct Found {
     /// The value, as text.
     pub value: String,
     /// Where the value comes from.
-    pub origin: Origin,
+    pub origin: SettingSource,
 }
 
 /// One line of [`Settings::effective`](crate::settings::Settings::effective).
@@ -132,7 +132,7 @@ pub struct Effective {
     /// The value, secrets hidden.
     pub value: String,
     /// Where the value comes from.
-    pub origin: Origin,
+    pub origin: SettingSource,
 }
 
 /// The value of a variable, by its name.
@@ -206,13 +206,13 @@ impl Sources {
         };
         let is_set = |value: &String| filled(value) && !is_of_kubernetes(name, value);
         if let Some(value) = (self.lookup)(name).filter(is_set) {
-            return found(&value, Origin::Variable(name));
+            return found(&value, SettingSource::Variable(name));
         }
-        found(self.file.get(name).filter(|value| filled(value))?, Origin::File(name))
+        found(self.file.get(name).filter(|value| filled(value))?, SettingSource::File(name))
     }
 
     /// Records the effective value of a setting.
-    pub(super) fn note(&self, name: &str, value: impl Into<String>, origin: Origin) {
+    pub(super) fn note(&self, name: &str, value: impl Into<String>, origin: SettingSource) {
         let effective = Effective { name: name.to_owned(), value: value.into(), origin };
         self.effective.borrow_mut().push(effective);
     }
@@ -226,7 +226,7 @@ impl Sources {
     ) -> Result<T, BadSetting> {
         let (value, origin) = match self.find(name) {
             Some(found) => (found.value, found.origin),
-            None => (default.to_owned(), Origin::Default),
+            None => (default.to_owned(), SettingSource::Default),
         };
         let parsed = parse(&value).map_err(|allowed| BadSetting::new(name, &value, allowed))?;
         self.note(name, value, origin);

@@ -10,7 +10,7 @@ use crate::cached::class_row::ClassRow;
 use crate::cached::classes::CLASSES;
 use crate::cached::policies::Policies;
 use crate::settings::bad::BadSetting;
-use crate::settings::sources::{Origin, Sources};
+use crate::settings::sources::{SettingSource, Sources};
 
 const GENERAL: &str = "CACHE_DEFAULT_TTL";
 
@@ -41,7 +41,7 @@ pub(super) fn read(sources: &Sources) -> Result<Policies, BadSetting> {
     Ok(policies)
 }
 
-fn effective(sources: &Sources, row: &ClassRow) -> Result<(Duration, Origin), BadSetting> {
+fn effective(sources: &Sources, row: &ClassRow) -> Result<(Duration, SettingSource), BadSetting> {
     let chain = || row.variables.iter().copied().chain([GENERAL]);
     for name in chain() {
         if let Some(set) = set(sources, name)? {
@@ -50,12 +50,14 @@ fn effective(sources: &Sources, row: &ClassRow) -> Result<(Duration, Origin), Ba
     }
     let preset = sources.preset.and_then(|preset| {
         let of = |name| preset.ttls.iter().find(|(variable, _)| *variable == name);
-        chain().find_map(of).map(|(_, seconds)| (*seconds, Origin::Preset(preset.name)))
+        chain().find_map(of).map(|(_, seconds)| (*seconds, SettingSource::Preset(preset.name)))
     });
-    Ok(preset.map_or((row.ttl, Origin::Default), |(seconds, origin)| (Duration::from_secs(seconds), origin)))
+    Ok(preset.map_or((row.ttl, SettingSource::Default), |(seconds, origin)| {
+        (Duration::from_secs(seconds), origin)
+    }))
 }
 
-fn set(sources: &Sources, name: &'static str) -> Result<Option<(Duration, Origin)>, BadSetting> {
+fn set(sources: &Sources, name: &'static str) -> Result<Option<(Duration, SettingSource)>, BadSetting> {
     let Some(found) = sources.find(name) else { return Ok(None) };
     let longest = Policy::TTL_MAX.as_secs();
     match found.value.trim().parse() {

@@ -10,12 +10,12 @@ use crate::domain::identity::UserId;
 tokio::task_local! {
     /// The origin of the request that the present task serves. Each write reads it when it begins, so the use cases
     /// need not pass it as an argument.
-    static PRESENT: Arc<Origin>;
+    static PRESENT: Arc<RequestOrigin>;
 }
 
 /// Where a request comes from. A field that is unknown when the request arrives is set once, as soon as it is known.
 #[derive(Debug)]
-pub struct Origin {
+pub struct RequestOrigin {
     /// The client's address.
     pub address: IpAddr,
     /// The user that the request's credential authenticates.
@@ -26,20 +26,20 @@ pub struct Origin {
     pub target: OnceLock<UserId>,
 }
 
-impl Origin {
+impl RequestOrigin {
     /// A request from this address.
     pub fn of(address: IpAddr) -> Arc<Self> {
         let (caller, key, target) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Arc::new(Self { address, caller, key, target })
     }
 
-    /// Runs `serving`, which serves the request with this origin. In it, [`Origin::present`] returns the origin.
+    /// Runs `serving`, which serves the request with this origin. In it, [`RequestOrigin::present`] returns the origin.
     pub async fn scope<F: Future>(self: Arc<Self>, serving: F) -> F::Output {
         PRESENT.scope(self, serving).await
     }
 
     /// The origin of the request that this task serves; `None` for a command line, and for background work that runs
-    /// without [`Origin::scope`].
+    /// without [`RequestOrigin::scope`].
     pub fn present() -> Option<Arc<Self>> {
         PRESENT.try_with(Arc::clone).ok()
     }

@@ -9,7 +9,7 @@ use larder_sql::write::WriteTransaction;
 use crate::domain::audit::{Actor, Event};
 use crate::domain::identity::UserId;
 use crate::store::error::StoreError;
-use crate::store::origin::Origin;
+use crate::store::origin::RequestOrigin;
 use crate::store::unchanged::UnchangedRow;
 use crate::store::{Store, audit};
 
@@ -56,7 +56,7 @@ pub struct Writer {
     /// The actor that the audit log names for the writes of this writer.
     actor: Actor,
     /// The request that writes, for the audit log.
-    origin: Option<Arc<Origin>>,
+    origin: Option<Arc<RequestOrigin>>,
     /// `None`: the journal publishes what this writer writes.
     recorder: Option<Recorder>,
 }
@@ -120,7 +120,7 @@ impl Store {
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let recorder = P::RECORDS.then(Recorder::default);
-        let origin = Origin::present();
+        let origin = RequestOrigin::present();
         let writer = Writer { store: self.clone(), actor, origin, recorder: recorder.clone() };
         let written = tokio::spawn(async move {
             let changed = change(writer).await;

@@ -111,7 +111,7 @@ fn a_page_reads_refusals_of_requests_that_no_route_saw() {
             last = Some(answer);
             is_full
         });
-        check(last.unwrap(), 503, of_known);
+        check(last.unwrap(), 503, Some(own));
         drop(held);
     }
 }

@@ -57,25 +57,25 @@ pub(super) struct HotKeys {
 }
 
 /// The hot keys of a class whose keys have the owned form `O`.
-pub(super) struct NotesHot<O> {
+pub(super) struct HotKeyNotes<O> {
     keys: Arc<HotKeys>,
     encode: fn(&O) -> Option<String>,
 }
 
-impl<O> Clone for NotesHot<O> {
+impl<O> Clone for HotKeyNotes<O> {
     fn clone(&self) -> Self {
-        NotesHot { keys: self.keys.clone(), encode: self.encode }
+        HotKeyNotes { keys: self.keys.clone(), encode: self.encode }
     }
 }
 
-impl<O> NotesHot<O> {
+impl<O> HotKeyNotes<O> {
     pub(super) fn open(path: PathBuf, class: &str) -> Self
     where
         O: Serialize + DeserializeOwned,
     {
         let encode = |key: &O| serde_json::to_string(key).ok();
         let is_key = |key: &str| serde_json::from_str::<O>(key).is_ok();
-        NotesHot { keys: HotKeys::open(path, class, is_key), encode }
+        HotKeyNotes { keys: HotKeys::open(path, class, is_key), encode }
     }
 
     pub(super) fn keys(&self) -> Arc<HotKeys> {

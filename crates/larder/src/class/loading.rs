@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Answer, Class, ReadBuilder};
-use crate::class::hot::NotesHot;
+use crate::class::hot::HotKeyNotes;
 use crate::class::many::{MissingKey, ReadManyBuilder, Reload, SharedLoad, split};
 use crate::engine::{ClassCore, Loading};
 use crate::error::{BoxError, Error};
@@ -84,7 +84,7 @@ pub struct LoadingClassBuilder<'a, K: ToOwned + ?Sized, V> {
     pub(super) hot: Option<OpenHot<K::Owned>>,
 }
 
-pub(super) type OpenHot<O> = Box<dyn FnOnce(&str) -> NotesHot<O>>;
+pub(super) type OpenHot<O> = Box<dyn FnOnce(&str) -> HotKeyNotes<O>>;
 
 impl<K: ToOwned + ?Sized, V> fmt::Debug for LoadingClassBuilder<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +115,7 @@ where
 pub struct LoadingClass<K: ToOwned + ?Sized, V> {
     class: Class<K, V>,
     pub(super) loader: Loader<K::Owned, V>,
-    pub(super) hot: Option<NotesHot<K::Owned>>,
+    pub(super) hot: Option<HotKeyNotes<K::Owned>>,
 }
 
 impl<K: ToOwned + ?Sized, V> Clone for LoadingClass<K, V> {

@@ -9,7 +9,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::handle::Answer;
-use crate::class::hot::NotesHot;
+use crate::class::hot::HotKeyNotes;
 use crate::class::loading::{Loader, LoadingClass, LoadingClassBuilder};
 use crate::error::Error;
 use crate::key::{Key, KeyParts};
@@ -136,7 +136,7 @@ where
     /// one class of one process. Default: no keys are kept. Call `open` within a tokio runtime.
     pub fn remember_hot(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        self.hot = Some(Box::new(|class| NotesHot::open(path, class)));
+        self.hot = Some(Box::new(|class| HotKeyNotes::open(path, class)));
         self
     }
 }
@@ -190,7 +190,7 @@ where
     ///
     /// If the file cannot be written.
     pub async fn save_hot(&self) -> io::Result<()> {
-        let Some(hot) = self.hot.as_ref().map(NotesHot::keys) else { return Ok(()) };
+        let Some(hot) = self.hot.as_ref().map(HotKeyNotes::keys) else { return Ok(()) };
         tokio::task::spawn_blocking(move || hot.save())
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
