@@ -1,9 +1,9 @@
 //! Known devices. After a login the device gets a proof that it belongs to the account, and sends this proof with its
 //! next login.
 //!
-//! A proof is no credential. If a login sends one, only the failures of its own device count
-//! ([`limits`](crate::limits)). So a client that uses up the budget of an account or of an address does not lock out
-//! the owner of the account.
+//! A proof logs its sender not in: it selects the budget. A login with a valid proof is limited by the failures of that
+//! device, not by those of the account or the address ([`limits`](crate::limits)). So a client that uses up these two
+//! budgets does not lock out the owner of the account.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;

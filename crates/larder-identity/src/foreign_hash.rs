@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 const ITERATIONS: u32 = 10_000_000;
 const COST: u32 = 16;
 
-/// The most memory in which scrypt mixes, in bytes, which is 128 times N times r, and the most work, which is N times r times p. OWASP
-/// recommends 128 MiB and 2^20, Werkzeug uses 32 MiB and 2^18, Django 16 MiB and 5 times 2^17.
+/// The most memory of scrypt in bytes: 128 times N times r. OWASP recommends 128 MiB, Werkzeug uses 32 MiB, Django 16 MiB.
 const SCRYPT_BYTES: u64 = 256 << 20;
+/// The most work of scrypt: N times r times p. OWASP recommends 2^20, Werkzeug uses 2^18, Django 5 times 2^17.
 const SCRYPT_WORK: u64 = 1 << 24;
 /// The most of r times p: scrypt holds 128 bytes for each, and hashes them twice. Django's is 40.
 const SCRYPT_LANES: u64 = 1 << 13;

@@ -11,7 +11,7 @@
 //! | access and refresh tokens | [`tokens`], [`keys`], [`refresh`] |
 //! | API keys | [`api_key`] |
 //! | tokens that are sent by mail | [`mail_token`]; [`webhook`] signs a message that has one |
-//! | failed attempts | [`limits`] by address and account; [`network`] finds a client's address behind trusted proxies, [`device`] a device that is known |
+//! | failed attempts | [`limits`] by address and account; [`network`] finds a client's address behind trusted proxies, [`device`] recognises a known device |
 //! | errors | [`invalid`] for a refused text, [`failure`] for a fault of the mechanism |
 //!
 //! Every text from outside becomes a value of a type here, or an [`Invalid`](invalid::Invalid). No type that holds a

@@ -35,7 +35,7 @@ impl FromStr for Network {
         }
         let mask = u128::MAX.checked_shl(own_bits - length).unwrap_or(0);
         // IPv4 addresses are the last 32 bits of ::ffff:0:0/96, so the mask of an IPv4 network has the 96 bits before
-        // them too. Only the mask of `::/0` is 0.
+        // them too: `0.0.0.0/0` has every IPv4 address and no other. Only the mask of `::/0` is 0.
         let mask = if own_bits == 32 { mask | !u128::from(u32::MAX) } else { mask };
         Ok(Self { base: bits(address) & mask, mask })
     }

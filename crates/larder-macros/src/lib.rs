@@ -12,7 +12,7 @@ use proc_macro2::{Ident, Span};
 use quote::quote;
 use syn::{Data, DeriveInput, Error, Field, Index, Member, parse_macro_input, parse_quote};
 
-/// Makes a struct whose fields are keys a key: its parts are the parts of its fields, in their order.
+/// Implements `Key` for a struct whose fields are keys: its parts are the parts of its fields, in their order.
 ///
 /// If each field is one part, the names of the fields are the columns of the key; see `Key::columns`.
 ///

@@ -108,7 +108,7 @@ const COUNTS: [(&str, &str, Count); 26] = [
         "Reads that no tier answered or stored: caching was off, or the read ran inside a load.",
         |stats| stats.bypasses,
     ),
-    ("larder_cache_lease_waits_total", "Looked again because another instance was loading.", |stats| {
+    ("larder_cache_lease_waits_total", "Waits for another instance's load. A read can wait several times.", |stats| {
         stats.lease_waits
     }),
     (
@@ -143,7 +143,7 @@ const COUNTS: [(&str, &str, Count); 26] = [
     ),
     (
         "larder_cache_expired_total",
-        "Loaded values that were not stored: their load took as long as they may stay.",
+        "Loaded values that were not stored: they were too old when their load ended.",
         |stats| stats.expired,
     ),
     (

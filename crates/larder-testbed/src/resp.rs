@@ -19,8 +19,8 @@ pub(crate) fn write_command(to: &mut impl Write, args: &[&[u8]]) -> Result<()> {
     to.write_all(&frame).context("sending a command")
 }
 
-/// Reads one reply as text: integers in decimal, a missing value as `(nil)`, the elements of arrays, also
-/// nested ones, one a line. An error reply is an `Err` with the server's text.
+/// Reads one reply and returns it as text: an integer in decimal, a missing value as `(nil)`, an array as its elements,
+/// each on its own line, those of nested arrays too. An error reply is an `Err` with the server's text.
 pub(crate) fn read_reply(from: &mut impl BufRead) -> Result<Vec<u8>> {
     let line = read_line(from)?;
     let Some((kind, text)) = line.split_at_checked(1) else { bail!("an empty line for a reply") };

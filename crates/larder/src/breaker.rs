@@ -51,8 +51,8 @@ impl Breaker {
     }
 }
 
-/// A breaker's state. Both numbers are independent hints, which guard no other data, so relaxed order is enough: a load
-/// more or less at the moment of a change does no harm.
+/// A breaker's state. Both numbers are independent hints, which guard no other data, so relaxed order is enough: one
+/// load too many or too few at the moment of a change does no harm.
 #[derive(Debug, Default)]
 pub(crate) struct BreakerState {
     breaker: Option<Breaker>,

@@ -61,7 +61,7 @@ impl Touch {
         Touch::Entry { class: class.into(), parts: parts.into_iter().map(|part| Some(part.into())).collect() }
     }
 
-    /// The entries with the tag [`tag`](crate::tag()) of `group` and these parts of a key.
+    /// Every entry with the tag that [`tag`](crate::tag()) makes of `group` and `parts`.
     pub fn tag_of(group: &str, parts: &[Option<String>]) -> Self {
         let parts = text_of(|text| parts.iter().for_each(|part| text.push_option(part.as_deref())));
         Touch::Tag(format!("{group}:{parts}"))

@@ -48,8 +48,8 @@ pub enum NotStoredReason {
     Overtaken,
     /// The class's policy stores no absent answers, or nothing at all; or the class is switched off.
     Policy,
-    /// The load took as long as the answer may stay: its TTL, or the staleness bound while neither Redis nor the
-    /// journal reports changes.
+    /// The answer was too old when its load ended. The load took at least the TTL, or at least the staleness bound while
+    /// neither Redis nor the journal reports changes.
     Expired,
     /// No codec carries the value; see [`Codec`](crate::codec::Codec).
     NotCarried,

@@ -180,7 +180,7 @@ counts! {
     /// Loads that were stopped because no read waited for them: the class [stops](crate::policy::Abandonment) such loads,
     /// or it had too many of them.
     abandoned_stopped,
-    /// Loaded values that were not stored, because their load took as long as they may stay.
+    /// Loaded values that were not stored, because they were too old when their load ended.
     expired,
     /// Answers, loaded or from Redis, that memory did not keep, because one entry may take at most 1/32 of the
     /// [memory budget](crate::Builder::memory_bytes).

@@ -33,7 +33,7 @@ impl Queue {
         Self {
             room: Arc::new(Semaphore::new(places)),
             hashers: Arc::new(Semaphore::new(hashers)),
-            // `room` bounds all places, also those of passwords without a client.
+            // No limit in total: `room` already bounds all passwords, also those without a client.
             shares: NetworkShares::new(usize::MAX, most, most_of_site),
             wait,
         }

@@ -151,7 +151,7 @@ impl Lags {
         Lags { foreign, seen: HashMap::new(), lags: HashMap::new() }
     }
 
-    /// Adds a read of an instance that started at `born`. Writes before that instant are ignored.
+    /// Adds a read that an instance made. The instance started at `born`; writes before that are ignored.
     fn add(&mut self, event: &Event, born: Nanos) {
         let (Some(foreign), Seen::Version(version)) = (self.foreign.get(&event.key), event.seen) else {
             return;

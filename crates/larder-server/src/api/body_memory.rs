@@ -1,8 +1,8 @@
 //! The memory of bodies that are being read, over all requests and for each client.
 //!
-//! Invariant: the bodies that are being read hold at most `LARDER_BODY_MEMORY` bytes together, those of one client half of
-//! that, those of one IPv6 network of 48 bits three quarters, beside the first [`FREE`] bytes of each, which the number of connections bounds. A body that would exceed it is
-//! answered with 503.
+//! Invariant: all bodies that are being read hold at most `LARDER_BODY_MEMORY` bytes. The bodies of one client hold at most
+//! half of that, and those of one IPv6 network of 48 bits at most three quarters. The first [`FREE`] bytes of each body are
+//! not counted; the limit on connections bounds them. A body that would exceed one of these limits is answered with 503.
 
 use std::net::IpAddr;
 

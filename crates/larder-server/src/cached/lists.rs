@@ -21,8 +21,9 @@ pub struct ListPage<T> {
     pub next: Option<Cursor>,
 }
 
-/// Loads a page with several statements. A change that is committed between two of them touches the page. So a page
-/// that mixes the data before and after such a change is either not stored or is invalidated.
+/// Loads a page with several statements. A change that is committed between two of them makes the page
+/// invalid. So a page that mixes the data before and after such a change is either not stored, or is removed within the
+/// staleness bound.
 pub(super) async fn page(store: &Store, query: &ListQuery) -> Result<ListPage<User>, StoreError> {
     let listed = store.list(query).await?;
     let total = match query.search {

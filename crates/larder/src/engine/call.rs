@@ -106,7 +106,7 @@ pub(crate) struct BatchCall {
     places: Arc<Semaphore>,
 }
 
-/// The place of a value that is being stored. Its drop lets another value of the same call be stored.
+/// The right to store one value of a batch call. A drop lets another value of the same call be stored.
 pub(crate) type StoringPlace = OwnedSemaphorePermit;
 
 impl Default for BatchCall {

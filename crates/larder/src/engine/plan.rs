@@ -1,4 +1,4 @@
-//! What a flight has decided before its load begins: where the value may be stored, and what can void that.
+//! What a flight has decided before its load begins: where the value may be stored, and what can take that right away.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! The in-process tier: copies in quick_cache (`entries`), the tags' tokens beside them, and 64 shards, each with a lock under which
-//! both are inserted.
+//! copies and tokens are inserted. A slot is what one key has here: a copy or a token.
 //!
 //! Invariants:
 //! - Each insertion of a slot and each invalidation of a single key happens under the lock of the key's shard, so that

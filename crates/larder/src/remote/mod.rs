@@ -47,8 +47,8 @@ impl Mint {
     }
 }
 
-/// What a load depends on besides its lease: if the tier no longer has it, the loaded value would not be stored or not
-/// be valid.
+/// What a load needs unchanged in the tier besides its lease. If one of these frames is gone or differs, the loaded value
+/// is refused, or is invalid at once.
 #[derive(Clone, Copy)]
 pub(crate) struct Unchanged<'a> {
     /// A key, and the fingerprint of the frame under it.

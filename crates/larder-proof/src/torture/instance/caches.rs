@@ -56,12 +56,12 @@ impl Caches {
             builder = builder.rules(plant.rules());
         }
         let cache = builder.build().await?;
-        // No entry of these classes expires during a run, so a stale entry stays until a read finds it.
-        let ages = Duration::from_secs(3_000);
-        let policy = Policy::ttl(ages).absent_for(ages);
+        // No entry of `items` and `lists` expires during a run, so a stale entry stays until a read finds it.
+        let longer_than_a_run = Duration::from_secs(3_000);
+        let policy = Policy::ttl(longer_than_a_run).absent_for(longer_than_a_run);
         let short = Policy::ttl(TTL).absent_for(TTL);
         let aging = short.refresh_ahead(0.5).stale_while_revalidate(TTL);
-        let faltering = short.stale_if_error(ages);
+        let faltering = short.stale_if_error(longer_than_a_run);
         Ok(Caches {
             aging: cache.class("aging").policy(aging).codec(Codec::Postcard).open()?,
             faltering: cache.class("faltering").policy(faltering).codec(Codec::Postcard).open()?,

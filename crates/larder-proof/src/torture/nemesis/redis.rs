@@ -1,4 +1,4 @@
-//! Nemeses of Redis: a kill, a stop, a flush, and closed connections.
+//! The faults that a torture run makes in Redis (its nemeses): a kill, a stop, a flush, and closed connections.
 
 use std::thread;
 use std::time::Duration;

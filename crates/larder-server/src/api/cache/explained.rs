@@ -75,7 +75,7 @@ pub(crate) struct Explained {
     /// `not configured`.
     redis_state: &'static str,
     redis: Option<Copy>,
-    /// Until when the lease is valid that a load holds on this key in Redis.
+    /// When the lease ends that a load holds on this key in Redis.
     leased_until: Option<Timestamp>,
     /// Whether this process is loading the entry.
     loading: bool,

@@ -147,8 +147,9 @@ impl SqlJournal {
         classes.map(|class| class.name).collect()
     }
 
-    /// An error for each declared column that does not exist. If the present triggers name it too, because it was
-    /// renamed after they were made, each change touches everything: the answers are right, and the health names it.
+    /// An error for each declared column that does not exist, except one that the present triggers name too. Such a column
+    /// was renamed or dropped after the triggers were made: then each change touches everything, so the answers are right,
+    /// and the health report names the column.
     async fn missing_columns(&self) -> Result<Vec<String>, Error> {
         let imprecise = self.imprecision().map(|fault| fault.reasons).unwrap_or_default();
         let is_error = |(table, column, _): &(&str, &str, String)| {
@@ -320,7 +321,7 @@ fn clashes(
     of_table.iter().zip(kinds).filter_map(of_part).collect()
 }
 
-/// Why keys of this kind do not fit a column of `dialect` that has these texts; `None` if they fit.
+/// Says why keys of this kind do not fit a column whose values are spelled as `texts`, on `dialect`; `None` if they fit.
 fn clash(kind: PartKind, texts: Texts, dialect: Dialect) -> Option<&'static str> {
     match (kind, texts) {
         // SQLite has no type for UUIDs. The reader of the outbox spells each of their forms as the key does.

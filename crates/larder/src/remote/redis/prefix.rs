@@ -95,7 +95,7 @@ impl Prefix {
         keys.into_iter().map(|key| self.add_to(key)).collect()
     }
 
-    /// The engine's name of what Redis calls `key`; `None` for a key under another prefix.
+    /// The key as the engine spells it, for `key` as Redis spells it; `None` if it has another prefix.
     pub(crate) fn strip_from(&self, key: &[u8]) -> Option<Bytes> {
         let rest = key.strip_prefix(self.text.as_bytes())?;
         Some(Bytes::from([self.plain.as_bytes(), rest].concat()))
