@@ -1,7 +1,7 @@
 //! Known devices. After a login the device gets a proof that it belongs to the account, and sends this proof with its
 //! next login.
 //!
-//! A proof logs its sender not in: it selects the budget. A login with a valid proof is limited by the failures of that
+//! A proof does not log its sender in: it selects the budget. A login with a valid proof is limited by the failures of that
 //! device, not by those of the account or the address ([`limits`](crate::limits)). So a client that uses up these two
 //! budgets does not lock out the owner of the account.
 
