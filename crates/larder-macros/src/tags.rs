@@ -116,7 +116,10 @@ fn list(tags: TokenStream, bound: &[(Vec<String>, Ident)], arguments: &[Argument
     match &tags {
         Expr::Array(list) if !list.elems.iter().all(is_plain) => None,
         Expr::Array(list) if list.elems.len() > 1 && !list.elems.iter().all(is_tag) => {
-            let tags = list.elems.iter().map(|tag| format!("Tag::from({})", tag.to_token_stream()));
+            let tags = list.elems.iter().map(|tag| match tag.to_token_stream() {
+                text if is_tag(tag) => text.to_string(),
+                text => format!("Tag::from({text})"),
+            });
             Some(format!("[{}]", tags.collect::<Vec<_>>().join(", ")))
         }
         Expr::Array(_) => Some(tags.to_token_stream().to_string()),

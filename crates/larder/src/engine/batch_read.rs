@@ -27,6 +27,9 @@ use crate::engine::{ClassCore, Engine, Found, Tags};
 use crate::error::Error;
 use crate::key::KeyBuf;
 
+/// The answers from memory, and the copies that may answer and are to be refreshed.
+type Hits = (Vec<Option<Result<ReadOutcome, Error>>>, Vec<Option<Found>>);
+
 impl Engine {
     /// Reads `keys`, which differ, and returns the answers in their order. `begin_loads` gets the loads that are to begin
     /// now, and returns a loading for each. It is called again for keys that another flight or instance was loading, if
@@ -39,22 +42,7 @@ impl Engine {
         options: ReadOptions,
         mut begin_loads: impl FnMut(Vec<BatchLoad>) -> Vec<Loading>,
     ) -> Vec<Result<ReadOutcome, Error>> {
-        let mut answers: Vec<_> = Vec::with_capacity(keys.len());
-        let mut aged: Vec<Option<Found>> = Vec::with_capacity(keys.len());
-        for part in keys.chunks(READS_AT_ONCE) {
-            if !answers.is_empty() {
-                yield_now().await;
-            }
-            for key in part {
-                let (answer, found) = match self.hit(class, key, options) {
-                    Ok(hit) => (Some(Ok(hit)), None),
-                    Err(aged) => (None, aged),
-                };
-                answers.push(answer);
-                aged.push(found);
-            }
-        }
-
+        let (mut answers, mut aged) = self.hits(class, keys, options).await;
         let (batch, tags) = (Arc::<BatchRequests>::default(), &tags);
         let mut read = |nth: usize| {
             let (batch, looking, aged) = (&batch, batch.look(), aged[nth].take());
@@ -121,6 +109,25 @@ impl Engine {
         // as many parts. `READS_AT_ONCE` are few enough for one poll.
         BATCH.scope(batch.clone(), unconstrained(poll_fn(step))).await;
         answers.into_iter().flatten().collect()
+    }
+
+    /// Answers from memory, as [`Engine::hit`] does. Other tasks run after each part.
+    async fn hits(&self, class: &ClassCore, keys: &[KeyBuf], options: ReadOptions) -> Hits {
+        let (mut answers, mut aged) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+        for part in keys.chunks(READS_AT_ONCE) {
+            if !answers.is_empty() {
+                yield_now().await;
+            }
+            for key in part {
+                let (answer, found) = match self.hit(class, key, options) {
+                    Ok(hit) => (Some(Ok(hit)), None),
+                    Err(aged) => (None, aged),
+                };
+                answers.push(answer);
+                aged.push(found);
+            }
+        }
+        (answers, aged)
     }
 }
 

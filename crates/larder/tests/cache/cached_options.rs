@@ -170,7 +170,7 @@ async fn what_the_error_says_to_write_compiles_where_the_class_is_opened() {
     for (said, code) in [
         (
             said(pages.untagged_region(1).await).await,
-            r#"with `.tagged_by(|(region, number): &(_, u32)| [Tag::from(tag("region", region)), Tag::from("site")])`"#,
+            r#"with `.tagged_by(|(region, number): &(_, u32)| [tag("region", region), Tag::from("site")])`"#,
         ),
         (
             said(pages.untagged_number(1).await).await,
@@ -190,8 +190,7 @@ async fn what_the_error_says_to_write_compiles_where_the_class_is_opened() {
     }
     let regions = cache.class::<(String, u32), u64>("regions");
     #[allow(unused_variables)]
-    let regions = regions
-        .tagged_by(|(region, number): &(_, u32)| [Tag::from(tag("region", region)), Tag::from("site")]);
+    let regions = regions.tagged_by(|(region, number): &(_, u32)| [tag("region", region), Tag::from("site")]);
     let numbers = cache.class::<(String, u32), u64>("numbers");
     let numbers = numbers.tagged_by(|(_, number): &(_, _)| [format!("{number}")]);
     let pages = Pages { untagged: regions.open().unwrap(), ..pages };
