@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, GenericParam, ItemFn, ReturnType, Type, parse2};
 
 use crate::arguments::{Argument, find_borrow, find_impl, rename_self};
+use crate::key_names::{check_tags, of_key};
 use crate::options::Options;
 use crate::tags;
 
@@ -25,6 +26,10 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<Toke
     let taken: Vec<_> = function.sig.inputs.iter_mut().map(Argument::take).collect();
     let arguments: Vec<Argument> = taken.into_iter().filter_map(|taken| kept(taken, &mut errors)).collect();
     let key = options.as_ref().and_then(|options| kept(key(options, &arguments, &function), &mut errors));
+    // Arguments that are refused are named by no part of the key, so their errors come alone.
+    if let (Some(options), true) = (&options, errors.is_empty()) {
+        kept(check_tags(options, &arguments, &of_key(options, &arguments)), &mut errors);
+    }
     if let Some(error) = errors.into_iter().reduce(|mut all, error| {
         all.combine(error);
         all
@@ -63,7 +68,9 @@ fn cached(
     quote! {
         #(#attrs)*
         #vis #sig {
-            let __larder_class = &#class;
+            #[allow(unused_parens)]
+            let __larder_class = &(#class);
+            #[allow(unused_parens)]
             let __larder_key = #key;
             let __larder_load = || {
                 // Before the clones, which have the arguments' names.
@@ -139,7 +146,7 @@ fn key(options: &Options, arguments: &[Argument], function: &ItemFn) -> Result<T
             names.map(|name| quote_spanned!(name.span()=> &#name)).collect()
         }
     };
-    let prefix = options.key_prefix.as_ref().map(|prefix| quote_spanned!(prefix.span()=> &#prefix));
+    let prefix = options.key_prefix.as_ref().map(|prefix| quote_spanned!(prefix.span()=> &(#prefix)));
     let parts: Vec<TokenStream> = prefix.into_iter().chain(parts).collect();
     if parts.len() > KEY_PARTS_MAX {
         let (given, at): (_, &dyn ToTokens) = match &options.key {

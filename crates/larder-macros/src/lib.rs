@@ -2,6 +2,7 @@
 
 mod arguments;
 mod cached;
+mod key_names;
 mod options;
 mod tags;
 mod ttl;
@@ -39,7 +40,8 @@ pub fn derive_key(input: TokenStream) -> TokenStream {
 /// - `skip(trace)`: arguments that are no part of the default key.
 /// - `ttl = "10 min"`: how long the values of this function stay, at most the class's TTL. Also an expression of type
 ///   `Duration`, or a closure that gets the loaded value: `ttl = |rate| rate.good_for`.
-/// - `tags = [tag("category", category)]`: tags that the entry has by the class's `tagged_by`. Each load checks it.
+/// - `tags = [tag("category", category)]`: tags that the entry has by the class's `tagged_by`. Each load checks it. They
+///   name only what the key has.
 ///
 /// The body runs in a task of the cache, with clones of `self` and of the arguments.
 #[proc_macro_attribute]

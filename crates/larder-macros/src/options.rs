@@ -1,6 +1,7 @@
 //! What is written in `#[cached(…)]`.
 
 use proc_macro2::{Ident, Span};
+use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, ExprLit, Lit, Token, parenthesized};
@@ -62,8 +63,19 @@ fn names(option: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>, Error> {
     }
     let names;
     parenthesized!(names in input);
-    let names = Punctuated::<Ident, Token![,]>::parse_terminated(&names)?;
-    Ok(names.into_iter().collect())
+    let names: Vec<Ident> = Punctuated::<Ident, Token![,]>::parse_terminated_with(&names, Ident::parse_any)?
+        .into_iter()
+        .collect();
+    let error = |at: &Ident, text| Err(Error::new(at.span(), text));
+    if let Some(this) = names.iter().find(|name| *name == "self") {
+        return error(this, "`self` is no part of the key anyway, unless `key = …` names it".to_owned());
+    }
+    let mut pairs = names.iter().enumerate();
+    match pairs.find(|(nth, name)| names[..*nth].contains(name)) {
+        Some((_, twice)) => error(twice, format!("`{twice}` is skipped twice")),
+        None if names.is_empty() => error(option, "name an argument, or leave `skip` out".to_owned()),
+        None => Ok(names),
+    }
 }
 
 fn prefix(prefix: Expr) -> Result<Expr, Error> {
@@ -84,6 +96,11 @@ fn list_of_tags(option: &Ident, input: ParseStream<'_>) -> Result<Expr, Error> {
     match value(input)? {
         Expr::Array(list) if list.elems.is_empty() => {
             Err(Error::new_spanned(list, "name at least one tag, or leave `tags` out"))
+        }
+        Expr::Closure(closure) => {
+            let text = "tags follow from the key, not from the loaded value, because a reader has to know the tags of an \
+                        entry before it has the entry: write `tags = [tag(\"category\", category)]`";
+            Err(Error::new_spanned(closure, text))
         }
         tags => Ok(tags),
     }

@@ -3,9 +3,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, Type};
+use syn::{Expr, Type, parse2};
 
 use crate::arguments::Argument;
+use crate::key_names::{Named, named_alone, named_in, part_name, renamed};
 use crate::options::Options;
 
 /// The expression, in the generated code, whose value is the tags that the function's entry must have, or `None`. It is
@@ -33,22 +34,97 @@ pub(crate) fn of_load(
     }
 }
 
-/// What the class has to be opened with, as the programmer would write it. An explicit key has no names for its parts.
+/// How the class has to be opened, as the programmer would write it. It is code only if it compiles there: the class has
+/// the key, and neither `self` nor the arguments.
 fn declaration(options: &Options, arguments: &[Argument], tags: &Expr) -> String {
-    let named = |argument: &'_ Argument| match argument {
-        Argument::Named { name, ty, .. } if !options.skip.contains(name) => {
-            Some((name.to_string(), owned(ty).to_string()))
+    let texts = match tags {
+        Expr::Array(list) => list.elems.iter().map(text).collect(),
+        tag => text(tag).map(|text| vec![text]),
+    };
+    if let Some(texts) = texts {
+        return texts.iter().map(|text| format!("`.tagged({text})`")).collect::<Vec<_>>().join(" and ");
+    }
+    let (mut tags, mut parts, mut bound) = (tags.to_token_stream(), Vec::new(), Vec::new());
+    let of_key = match &options.key {
+        Some(Expr::Tuple(key)) => key.elems.iter().collect(),
+        key => key.iter().collect::<Vec<_>>(),
+    };
+    for part in options.key_prefix.iter().chain(of_key) {
+        let named = part_name(part.to_token_stream(), arguments);
+        let name = named.as_ref().map_or_else(|| "_".to_owned(), |(_, name)| name.to_string());
+        parts.push((name, "_".to_owned()));
+        bound.extend(named);
+    }
+    for argument in arguments.iter().filter(|_| options.key.is_none()) {
+        if let Argument::Named { name, ty, .. } = argument
+            && !options.skip.contains(name)
+        {
+            parts.push((name.to_string(), owned(ty).to_string()));
+            bound.push((vec![name.to_string()], name.clone()));
         }
+    }
+    for (path, name) in &bound {
+        tags = renamed(tags, arguments, path, name);
+    }
+    let (names, types): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let is_unique =
+        |(nth, (_, name)): (usize, &(_, Ident))| bound[..nth].iter().all(|(_, other)| other != name);
+    let is_bound =
+        |named: Named| bound.iter().any(|(_, name)| named.path.first().is_some_and(|root| name == root));
+    let compiles = bound.iter().enumerate().all(is_unique)
+        && named_in(tags.clone(), arguments).into_iter().all(is_bound);
+    let list = compiles.then(|| list(tags, &bound, arguments)).flatten();
+    let Some(tags) = list else {
+        return "`.tagged_by(…)`, whose closure gets the key and returns them".to_owned();
+    };
+    let parameter = match (&names[..], &types[..]) {
+        ([], _) => "_".to_owned(),
+        ([name], [ty]) if ty == "_" => name.clone(),
+        ([name], [ty]) => format!("{name}: &{ty}"),
+        (names, types) => format!("({}): &({})", names.join(", "), types.join(", ")),
+    };
+    format!("`.tagged_by(|{parameter}| {tags})`")
+}
+
+/// The text of a tag that each entry has.
+fn text(tag: &Expr) -> Option<String> {
+    match tag {
+        Expr::Lit(text) => Some(text.to_token_stream().to_string()),
         _ => None,
+    }
+}
+
+/// The tags as a list whose elements have one type. `None` if a tag is more than the text or the `tag` of a
+/// name, so that it may need the value that the name has in the function, and not a reference to it.
+fn list(tags: TokenStream, bound: &[(Vec<String>, Ident)], arguments: &[Argument]) -> Option<String> {
+    let is_tag = |tag: &Expr| match tag {
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(function) => function.path.segments.last().is_some_and(|name| name.ident == "tag"),
+            _ => false,
+        },
+        _ => false,
     };
-    let prefix = options.key_prefix.iter().map(|_| ("_".to_owned(), "_".to_owned()));
-    let (names, types): (Vec<_>, Vec<_>) = prefix.chain(arguments.iter().filter_map(named)).unzip();
-    let parameter = match (&options.key, &names[..], &types[..]) {
-        (Some(_), ..) | (None, [], _) => "key".to_owned(),
-        (None, [name], [ty]) => format!("{name}: &{ty}"),
-        (None, names, types) => format!("({}): &({})", names.join(", "), types.join(", ")),
+    let is_plain = |tag: &Expr| match tag {
+        Expr::Call(call) if is_tag(tag) => call.args.iter().all(|argument| match argument {
+            Expr::Lit(_) => true,
+            Expr::Path(path) => bound.iter().any(|(_, name)| path.path.is_ident(name)),
+            argument => named_alone(argument.to_token_stream(), arguments).is_some(),
+        }),
+        tag => matches!(tag, Expr::Lit(_) | Expr::Macro(_)),
     };
-    format!(".tagged_by(|{parameter}| {})", tags.to_token_stream())
+    let tags: Expr = parse2(tags).ok()?;
+    match &tags {
+        Expr::Array(list) if !list.elems.iter().all(is_plain) => None,
+        Expr::Array(list) if list.elems.len() > 1 && !list.elems.iter().all(is_tag) => {
+            let tags = list.elems.iter().map(|tag| match tag.to_token_stream() {
+                text if is_tag(tag) => text.to_string(),
+                text => format!("Tag::from({text})"),
+            });
+            Some(format!("[{}]", tags.collect::<Vec<_>>().join(", ")))
+        }
+        Expr::Array(_) => Some(tags.to_token_stream().to_string()),
+        tag => (is_tag(tag) && is_plain(tag)).then(|| tag.to_token_stream().to_string()),
+    }
 }
 
 /// The type of a class's key for an argument of this type.

@@ -25,8 +25,9 @@ pub struct Breaker {
 impl Breaker {
     /// Opens after `failures` calls of a loader in a row have failed, on this instance, for five seconds. `failures` is at
     /// least 1. A call for several keys counts once: it has failed if it returned an error, panicked, took longer than the
-    /// load time-out, or has an [error](crate::Loaded::failed) for each of its keys. A [`put`](crate::Class::put) calls no
-    /// loader, so it neither counts nor is refused.
+    /// load time-out, or has an [error](crate::Loaded::failed) for each of its keys, [`unchanged`](crate::Loaded::unchanged)
+    /// without a previous value included. A [`put`](crate::Class::put) calls no loader, so it neither counts nor is
+    /// refused.
     #[must_use]
     pub fn after(failures: u32) -> Self {
         Breaker { failures, pause: Duration::from_secs(5) }

@@ -381,8 +381,7 @@ impl Builder {
         let listener = Arc::new(MemoryListener { local: local.clone(), causes: causes.clone() });
         let tier = Arc::new(RedisTier::start(settings, clock.clone(), listener, validity.clone())?);
         validity.wait_for_grant(clock.now(), START_UP_TIMEOUT).await;
-        let budget = self.redis_budget;
-        Ok(Some(SharedTier { remote: tier.clone(), inspect: tier, validity, budget, condition }))
+        Ok(Some(SharedTier::new(tier, validity, self.redis_budget, condition)))
     }
 
     #[cfg(not(feature = "redis"))]

@@ -114,8 +114,13 @@ impl<V> Loaded<V> {
         Loaded::of(LoadedKind::Failed(LoadFailure(error.into())))
     }
 
-    pub(crate) fn is_failed(&self) -> bool {
-        matches!(self.answer, LoadedKind::Failed(_))
+    /// Whether readers of the key get an error.
+    pub(crate) fn is_error(&self, has_previous: bool) -> bool {
+        match self.answer {
+            LoadedKind::Failed(_) => true,
+            LoadedKind::Unchanged => !has_previous,
+            LoadedKind::Value(_) | LoadedKind::Absent => false,
+        }
     }
 
     /// How long this answer can stay, instead of the class's TTL, which is the most: a longer one is cut to it, counted

@@ -30,7 +30,7 @@ pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
 #[non_exhaustive]
 pub enum Abandonment {
     /// The load goes on, and its value is stored for later reads: of up to 1,000 abandoned loads of a class at once, on
-    /// this instance. The default.
+    /// this instance. A call for several keys counts once, as soon as one of them has no reader. The default.
     #[default]
     Finish,
     /// As `Finish`, with another limit. Choose one below the number of the database's connections, if clients that are

@@ -228,7 +228,7 @@ impl CachedTags {
         // The text of a tag may be personal data, so it is left out.
         let text = format!(
             "class {:?}: its entries have not all of the tags that the cached function `{function}` names, so an \
-             invalidation of these would not reach them; open the class with `{declaration}`",
+             invalidation of these would not reach them; open the class with {declaration}",
             class.name()
         );
         // Also logged, at the function's first, second, fourth … failure: one that returns no `Result` cannot return it.

@@ -11,8 +11,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Answer, Class, ReadBuilder};
+<<<<<<< HEAD
 use crate::class::hot::HotKeyNotes;
 use crate::class::many::{MissingKey, ReadManyBuilder, Reload, SharedLoad, split};
+=======
+use crate::class::hot::NotesHot;
+use crate::class::many::{MissingKey, ReadManyBuilder, Reload, SharedLoad};
+>>>>>>> ec249fd1ed9f8c4843ec12574748700f5e79e3b7
 use crate::engine::{ClassCore, Loading};
 use crate::error::{BoxError, Error};
 use crate::key::{Key, KeyBuf};
@@ -48,8 +53,8 @@ impl<O, V: Send + Sync + 'static> Loader<O, V> {
         match self {
             Loader::One(load) => one(core.clone(), load(key, previous.and_then(AnyPrevious::typed))),
             Loader::Many(load) => {
-                let load = load(core.clone(), vec![(key, previous.and_then(AnyPrevious::typed))]);
-                SharedLoad::of(core, vec![spelled.clone()], load).loading(spelled)
+                let (asked, key) = MissingKey { spelled, key, previous }.split();
+                SharedLoad::of(core, vec![asked.clone()], load(core.clone(), vec![key])).loading(asked)
             }
         }
     }
@@ -58,7 +63,7 @@ impl<O, V: Send + Sync + 'static> Loader<O, V> {
         match self {
             Loader::One(_) => missing.into_iter().map(|missing| self.begin(core, missing)).collect(),
             Loader::Many(load) => {
-                let (asked, keys) = split(missing);
+                let (asked, keys): (Vec<_>, _) = missing.into_iter().map(MissingKey::split).unzip();
                 let run = SharedLoad::of(core, asked.clone(), load(core.clone(), keys));
                 asked.into_iter().map(|key| run.loading(key)).collect()
             }

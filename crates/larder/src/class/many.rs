@@ -203,7 +203,7 @@ where
     {
         let core = self.class.core.clone();
         self.run(|missing| {
-            let (asked, keys) = split(missing);
+            let (asked, keys): (Vec<_>, _) = missing.into_iter().map(MissingKey::split).unzip();
             let (loading, spelling) = (load(keys), core.clone());
             let answers = async move {
                 let answers = loading.await.map_err(Into::into)?;
@@ -268,14 +268,21 @@ impl<K: ?Sized, V, Q> fmt::Debug for ReadManyBuilder<'_, K, V, Q> {
 /// A key as a loader of several keys gets it, with the value that the load is to replace.
 pub(super) type Reload<O, V> = (O, Option<Previous<V>>);
 
-/// The keys as they are spelled, and as the loader gets them.
-pub(super) fn split<O, V>(missing: Vec<MissingKey<O>>) -> (Vec<KeyBuf>, Vec<Reload<O, V>>)
-where
-    V: Send + Sync + 'static,
-{
-    let reload =
-        |MissingKey { spelled, key, previous }| (spelled, (key, previous.and_then(AnyPrevious::typed)));
-    missing.into_iter().map(reload).unzip()
+/// A key for which the loader is called.
+#[derive(Clone)]
+pub(super) struct AskedKey {
+    spelled: KeyBuf,
+    /// Whether there is a value that the loader may call unchanged.
+    has_previous: bool,
+}
+
+impl<O> MissingKey<O> {
+    /// The key as it is asked for, and as the loader gets it.
+    pub(super) fn split<V: Send + Sync + 'static>(self) -> (AskedKey, Reload<O, V>) {
+        let MissingKey { spelled, key, previous } = self;
+        let asked = AskedKey { spelled, has_previous: previous.is_some() };
+        (asked, (key, previous.and_then(AnyPrevious::typed)))
+    }
 }
 
 pub(super) fn without_previous<O, V>(keys: Vec<Reload<O, V>>) -> Vec<O> {
@@ -285,7 +292,7 @@ pub(super) fn without_previous<O, V>(keys: Vec<Reload<O, V>>) -> Vec<O> {
 impl<K: ?Sized, V> ClassBuilder<'_, K, V> {
     /// The most keys that one call of a loader for several keys gets; a read of more keys calls it again. Lower it for a
     /// database whose statements have room for fewer keys. While a load takes longer than a second, each of its keys
-    /// has a lease to renew. Default: 10,000.
+    /// has a lease to renew, 250 at a time. Default: 1,000.
     pub fn load_keys_max(self, load_keys_max: usize) -> Self {
         ClassBuilder { load_keys_max, ..self }
     }
@@ -309,7 +316,7 @@ impl SharedLoad {
     /// `load` is the loader's future; it was called for `asked`.
     pub(super) fn of<V: Send + Sync + 'static>(
         core: &Arc<ClassCore>,
-        asked: Vec<KeyBuf>,
+        asked: Vec<AskedKey>,
         load: impl Future<Output = Result<Vec<(KeyBuf, Loaded<V>)>, BoxError>> + Send + 'static,
     ) -> Self {
         count(&core.common.counters.batches);
@@ -334,7 +341,7 @@ impl SharedLoad {
     }
 
     /// The loading of `key`, one of the keys for which the loader was called.
-    pub(super) fn loading(&self, key: KeyBuf) -> Loading {
+    pub(super) fn loading(&self, AskedKey { spelled: key, .. }: AskedKey) -> Loading {
         let run = self.run.clone();
         let load = async move {
             match &*run.await {
@@ -356,10 +363,10 @@ impl SharedLoad {
 /// The answers by their key. An answer for another key, or a second one for the same key, makes the others doubtful:
 /// the database may compare keys by other rules than the cache, for example without regard to case.
 fn check<V: Send + Sync + 'static>(
-    asked: &[KeyBuf],
+    asked: &[AskedKey],
     answers: Vec<(KeyBuf, Loaded<V>)>,
 ) -> Result<BatchAnswers, BoxError> {
-    let asked: HashSet<&KeyBuf> = asked.iter().collect();
+    let asked: HashSet<&KeyBuf> = asked.iter().map(|asked| &asked.spelled).collect();
     let mut checked = HashMap::with_capacity(asked.len());
     for (key, loaded) in answers {
         if !asked.contains(&key) {
@@ -372,7 +379,10 @@ fn check<V: Send + Sync + 'static>(
     Ok(checked)
 }
 
-/// Whether the call has failed although it returned: it has an error for each of its keys.
-fn has_failed(asked: &[KeyBuf], answers: &BatchAnswers) -> bool {
-    asked.iter().all(|key| answers.get(key).is_some_and(Loaded::is_failed))
+/// Whether the call has failed although it returned: each of its keys has an error, or is called unchanged without a
+/// previous value, which is an error too.
+fn has_failed(asked: &[AskedKey], answers: &BatchAnswers) -> bool {
+    asked.iter().all(|AskedKey { spelled, has_previous }| {
+        answers.get(spelled).is_some_and(|answer| answer.is_error(*has_previous))
+    })
 }

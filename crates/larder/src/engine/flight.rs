@@ -3,8 +3,10 @@
 //!
 //! Invariant: however a flight ends, no follower waits forever.
 
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use tokio::select;
@@ -183,18 +185,31 @@ struct LoadTask {
 
 impl LoadTask {
     async fn run_while_wanted(self, loading: Loading) -> FlightResult {
-        let (class, receiver) = (self.class.clone(), self.leader.receiver.clone());
+        let (class, receiver, called) = (self.class.clone(), self.leader.receiver.clone(), loading.called());
         let mut running = pin!(self.run(loading));
         select! {
             result = &mut running => return result,
             () = receiver.abandoned() => {}
         }
-        match class.common.abandoned.try_acquire() {
+        // A batch calls its loader later. Until then nothing is loaded, so nothing needs a place. `running` itself waits
+        // for the call, so each poll of it finds out.
+        let ended = poll_fn(|context| match (running.as_mut().poll(context), called.get()) {
+            (Poll::Ready(result), _) => Poll::Ready(Err(result)),
+            (Poll::Pending, Some(call)) => Poll::Ready(Ok(call)),
+            (Poll::Pending, None) => Poll::Pending,
+        });
+        let call = match ended.await {
+            Ok(call) => call,
+            Err(result) => return result,
+        };
+        match call.abandoned_place(&class.common.abandoned) {
             // A read may join again, and it gets the value; the load keeps its place until its end.
-            Ok(_place) => running.await,
+            Some(_place) => running.await,
             // No read gets this error. Dropping the run ends the flight and releases its lease.
-            Err(_) => {
-                class.note_stopped();
+            None => {
+                if call.is_newly_stopped() {
+                    class.note_stopped();
+                }
                 Err(Error::load_ended())
             }
         }

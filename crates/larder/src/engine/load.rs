@@ -11,7 +11,7 @@ use tracing::{Instrument, Span};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::engine::call::{Loading, StoringPlace};
+use crate::engine::call::{BatchPlaces, Loading, StoringPlace};
 use crate::engine::plan::{LeaseHold, LoadBegin, LoadPlan, LoadStart, MemoryRight};
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::error::{Error, ErrorKind};
@@ -78,7 +78,7 @@ impl Engine {
         loading: Loading,
     ) -> Result<LoadedValue, Error> {
         let (began, limit) = (Instant::now(), class.load_timeout);
-        let deadline = (began + limit).into();
+        let (deadline, places) = ((began + limit).into(), loading.places());
         let Ok(begun) = timeout_at(deadline, loading.begun()).await else {
             // The batch of the key makes no progress, so its loader was not called and the breaker counts nothing.
             count(&class.common.counters.loads);
@@ -121,7 +121,10 @@ impl Engine {
         }
         call.note_end(class, &self.clock, loaded.is_err());
         if let Ok(loaded) = &mut loaded {
-            loaded.place = call.storing_place().await;
+            loaded.place = match places {
+                Some(places) => places.storing_place().await,
+                None => None,
+            };
         }
         loaded
     }
@@ -136,20 +139,27 @@ impl Engine {
         condition: StoreCondition<'_>,
         loading: Loading,
     ) -> Result<LoadedValue, Error> {
+        let places = loading.places();
         select! {
             // The check comes first: a loader that is always ready would use up the task's budget, and the timer of
             // the check would never fire.
             biased;
-            () = self.until_useless(class, begin, condition) => Err(Error::load_ended()),
+            () = self.until_useless(class, begin, condition, places.as_deref()) => Err(Error::load_ended()),
             loaded = self.load(class, &begin.entry_ref.key, begin.previous.as_ref(), loading) => loaded,
         }
     }
 
     /// Returns when the value of a load can neither be stored nor reach a read.
-    async fn until_useless(&self, class: &ClassCore, begin: &LoadBegin, condition: StoreCondition<'_>) {
+    async fn until_useless(
+        &self,
+        class: &ClassCore,
+        begin: &LoadBegin,
+        condition: StoreCondition<'_>,
+        places: Option<&BatchPlaces>,
+    ) {
         loop {
             sleep(RENEW_INTERVAL).await;
-            if !self.renew_or_check(class, begin, &condition).await {
+            if !self.renew_or_check(class, begin, &condition, places).await {
                 self.local.end_flight(&begin.entry_ref.key, begin.flight);
                 begin.receiver.detach();
                 return begin.receiver.abandoned().await;
@@ -163,6 +173,7 @@ impl Engine {
         class: &ClassCore,
         begin: &LoadBegin,
         condition: &StoreCondition<'_>,
+        places: Option<&BatchPlaces>,
     ) -> bool {
         let key = &begin.entry_ref.key;
         if !class.is_on(self) {
@@ -173,6 +184,10 @@ impl Engine {
             // be refused. After a fault the lease may still be there: the next renewal shows it.
             StoreCondition::Lease(shared, hold, unchanged) => {
                 let Some(key) = hold.key() else { return false };
+                let _place = match places {
+                    Some(places) => places.renewing_place().await,
+                    None => None,
+                };
                 shared.remote.renew(key, hold.token, *unchanged).await.unwrap_or_else(|fault| {
                     shared.note(fault);
                     true

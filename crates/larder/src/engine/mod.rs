@@ -3,6 +3,7 @@
 mod aging;
 mod anchor;
 mod batch_read;
+mod batch_requests;
 mod budget;
 mod call;
 pub(crate) mod consumer;
@@ -24,12 +25,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::cause::{Cause, Causes};
 use crate::clock::{Clock, Tick};
 use crate::codec::{AnyValue, Coder};
 use crate::condition::Condition;
+use crate::engine::call::READS_AT_ONCE;
 use crate::engine::consumer::AppliedChanges;
 use crate::engine::registry::{ClassState, Registry};
 use crate::event_sender::EventSender;
@@ -48,7 +51,7 @@ use crate::protocol::tag::TagKey;
 use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
-pub(crate) use batch_read::BatchLoad;
+pub(crate) use batch_requests::BatchLoad;
 pub(crate) use call::{BatchCall, Loading};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
 pub(crate) use read::{Found, ReadOptions, ReadOutcome};
@@ -95,6 +98,8 @@ pub(crate) struct SharedTier {
     pub(crate) budget: Duration,
     /// What is wrong with the tier at present, for the health report.
     pub(crate) condition: Arc<Condition>,
+    /// One for each lease that is being released. When the load of a long batch fails, all its leases are.
+    releasing: Arc<Semaphore>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -276,6 +281,16 @@ impl Engine {
 }
 
 impl SharedTier {
+    pub(crate) fn new<R: Remote + Inspect + 'static>(
+        tier: Arc<R>,
+        validity: Arc<Validity>,
+        budget: Duration,
+        condition: Arc<Condition>,
+    ) -> Self {
+        let releasing = Arc::new(Semaphore::new(READS_AT_ONCE));
+        SharedTier { remote: tier.clone(), inspect: tier, validity, budget, condition, releasing }
+    }
+
     /// Reacts to a failed operation. If Redis gave no answer, the tier's validity ends until a heartbeat succeeds. If
     /// only the request's budget was spent, Redis may be slow and still useful: the validity stays, and a heartbeat
     /// that is sent at once decides.
@@ -314,6 +329,8 @@ fn owned(key: &KeyBuf) -> Bytes {
     Bytes::copy_from_slice(key)
 }
 
+#[cfg(test)]
+mod batch_tests;
 #[cfg(test)]
 mod forgery_tests;
 #[cfg(test)]

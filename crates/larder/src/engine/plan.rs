@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use crate::clock::Tick;
-use crate::engine::EntryRef;
+use crate::engine::{EntryRef, SharedTier};
 use crate::loaded::AnyPrevious;
 use crate::local::copy::{LocalCopy, TagCells};
 use crate::local::outcome::{FlightReceiver, LoadOutcome};
@@ -104,12 +105,14 @@ pub(super) struct AnchoredRight {
 /// already have the lease.
 pub(super) struct LeaseHold {
     held: Option<(Arc<dyn Remote>, Bytes)>,
+    releasing: Arc<Semaphore>,
     pub(super) token: Token,
 }
 
 impl LeaseHold {
-    pub(super) fn new(remote: Arc<dyn Remote>, key: Bytes) -> Self {
-        LeaseHold { held: Some((remote, key)), token: Token::random() }
+    pub(super) fn new(shared: &SharedTier, key: Bytes) -> Self {
+        let held = Some((shared.remote.clone(), key));
+        LeaseHold { held, releasing: shared.releasing.clone(), token: Token::random() }
     }
 
     /// The key of the lease; `None` once the hold is settled.
@@ -126,10 +129,13 @@ impl LeaseHold {
 impl Drop for LeaseHold {
     fn drop(&mut self) {
         let Some((remote, key)) = self.held.take() else { return };
-        let token = self.token;
+        let (token, releasing) = (self.token, self.releasing.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // If the release fails, the lease expires after 3 s.
-            runtime.spawn(async move { remote.release(&key, token).await });
+            runtime.spawn(async move {
+                let _place = releasing.acquire().await;
+                remote.release(&key, token).await
+            });
         }
     }
 }

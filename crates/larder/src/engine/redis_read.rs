@@ -246,7 +246,7 @@ impl Engine {
     ) -> Result<Round, Fault> {
         self.unlink_broken_tags(class, shared, reply).await?;
         let missing = reply.missing_tags(class);
-        let hold = LeaseHold::new(shared.remote.clone(), entry_ref.key.clone());
+        let hold = LeaseHold::new(shared, entry_ref.key.clone());
         let leased = shared.lease(&entry_ref.key, hold.token, replace.as_ref(), &missing).await?;
         self.check_epoch(shared, epoch)?;
         let minted = minted(&missing, leased.minted);

@@ -166,7 +166,7 @@ impl Engine {
         // `after_read` served the entry, so there is a value; without one, the read asks again.
         let Some(existing) = reply.value.as_ref().map(fingerprint) else { return Ok(Round::ReadAgain) };
         let key = refresh_key(&entry_ref.key);
-        let hold = LeaseHold::new(shared.remote.clone(), key.clone());
+        let hold = LeaseHold::new(shared, key.clone());
         let leased = shared.lease(&key, hold.token, None, &Mint::none()).await?;
         self.check_epoch(shared, epoch)?;
         if leased.existing != hold.token.lease_frame() {

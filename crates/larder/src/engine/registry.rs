@@ -118,8 +118,9 @@ pub(crate) struct ClassState {
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
     pub(crate) breaker: BreakerState,
-    /// The places of abandoned loads. A load that goes on without a reader holds one until it ends.
-    pub(crate) abandoned: Semaphore,
+    /// The places of abandoned loads. A load that goes on without a reader holds one until it ends, and the keys of a
+    /// batch hold one together.
+    pub(crate) abandoned: Arc<Semaphore>,
     /// Whether caching is on for this class; see also [`Engine::is_on`](crate::engine::Engine::is_on).
     pub(crate) is_on: AtomicBool,
 }
@@ -131,7 +132,7 @@ impl ClassState {
         let columns = Mutex::new(declaration.shown.columns.clone());
         // A semaphore has room for fewer permits than `usize`, and for more than `u32` where that has 64 bits.
         let most = usize::try_from(declaration.abandonment.most()).unwrap_or(Semaphore::MAX_PERMITS);
-        let abandoned = Semaphore::new(most.min(Semaphore::MAX_PERMITS));
+        let abandoned = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let is_on = AtomicBool::new(true);
         ClassState { declaration, columns, counters, load_times, breaker, abandoned, is_on }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::batch::Sweep;
 use crate::journal::ChangeId;
@@ -30,6 +31,29 @@ pub(super) struct Scripted {
     /// Whether reads get no reply. It is asked once, after `after_read` ran.
     pub(super) hangs: AtomicBool,
     pub(super) suspicions: AtomicUsize,
+    /// Whether a read that begins gets its reply once another read has begun.
+    pub(super) overlaps: AtomicBool,
+    reads: watch::Sender<usize>,
+    /// How many keys are being read.
+    pub(super) reading: AtomicUsize,
+    /// How many leases are being renewed.
+    pub(super) renewing: AtomicUsize,
+}
+
+/// Counts what is under way, until it is dropped.
+struct Counted<'a>(&'a AtomicUsize, usize);
+
+impl<'a> Counted<'a> {
+    fn begin(under_way: &'a AtomicUsize, number: usize) -> Self {
+        under_way.fetch_add(number, Ordering::SeqCst);
+        Counted(under_way, number)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::SeqCst);
+    }
 }
 
 impl Scripted {
@@ -42,6 +66,9 @@ impl Scripted {
 impl Remote for Scripted {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
         self.answer()?;
+        let _reading = Counted::begin(&self.reading, keys.len());
+        self.reads.send_modify(|reads| *reads += 1);
+        let (nth, overlaps) = (*self.reads.borrow(), self.overlaps.load(Ordering::SeqCst));
         let reply = {
             let values = self.values.lock().unwrap();
             keys.iter().map(|key| values.get(key).cloned()).collect()
@@ -49,7 +76,11 @@ impl Remote for Scripted {
         if let Some(meanwhile) = &mut *self.after_read.lock().unwrap() {
             meanwhile();
         }
-        if self.hangs.load(Ordering::SeqCst) {
+        let hangs = self.hangs.load(Ordering::SeqCst);
+        if overlaps {
+            let _ = self.reads.subscribe().wait_for(|reads| *reads > nth).await;
+        }
+        if hangs {
             std::future::pending::<()>().await;
         }
         if self.yields.load(Ordering::SeqCst) {
@@ -75,8 +106,9 @@ impl Remote for Scripted {
     }
 
     async fn renew(&self, _: &Bytes, _: Token, _: Unchanged<'_>) -> Result<bool, Fault> {
-        // No load of these tests takes so long that its lease is renewed.
-        Err(Fault::Refused)
+        // The tests only count the leases that are being renewed.
+        let _renewing = Counted::begin(&self.renewing, 1);
+        std::future::pending().await
     }
 
     async fn permit(

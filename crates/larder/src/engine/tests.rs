@@ -17,17 +17,17 @@ use crate::source::{Placement, Source};
 
 const BOUND: Duration = Duration::from_secs(2);
 
-struct Bench {
-    engine: Arc<Engine>,
-    tier: Arc<Scripted>,
+pub(super) struct Bench {
+    pub(super) engine: Arc<Engine>,
+    pub(super) tier: Arc<Scripted>,
     validity: Arc<Validity>,
-    class: Arc<ClassCore>,
-    tags: Tags,
+    pub(super) class: Arc<ClassCore>,
+    pub(super) tags: Tags,
     key: KeyBuf,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let tier = Arc::new(Scripted::default());
         let validity = Arc::new(Validity::new());
         let namespace = Namespace::parse("ns").unwrap();
@@ -61,13 +61,12 @@ impl Bench {
         let engine = Engine {
             local: Arc::new(LocalTier::new(1 << 20, ProtocolRules::default())),
             namespace: Arc::new(namespace),
-            shared: Some(SharedTier {
-                remote: tier.clone(),
-                inspect: tier.clone(),
-                validity: validity.clone(),
-                budget: Duration::from_secs(10),
-                condition: Arc::new(Condition::new(Clock::manual())),
-            }),
+            shared: Some(SharedTier::new(
+                tier.clone(),
+                validity.clone(),
+                Duration::from_secs(10),
+                Arc::new(Condition::new(Clock::manual())),
+            )),
             guard: Some(validity.clone()),
             journal: None,
             applied: None,

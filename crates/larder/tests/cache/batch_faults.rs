@@ -265,3 +265,40 @@ async fn an_error_of_one_key_is_given_to_its_readers_alone_and_is_not_an_absent_
         assert_eq!(one.read(&table, 13).await, Some(113));
     }
 }
+
+/// Of three batches, whose readers have left, two go on: each is one load.
+#[tokio::test]
+async fn an_abandoned_batch_has_one_place_among_the_loads_that_go_on() {
+    let redis = Redis::start().unwrap();
+    for instance in [instance(&redis).await, memory_instance().await] {
+        let open = instance.cache.class("bounded").when_abandoned(Abandonment::FinishAtMost(2));
+        let values: Class<u32, u64> = open.open().unwrap();
+        let (table, gate) = (filled(0..150), Gate::new());
+        let keys: Vec<u32> = (0..150).collect();
+        let mut readers = Vec::new();
+        for keys in keys.chunks(50) {
+            readers.push(held_many(&values, &table, keys, &gate));
+            gate.arrival().await;
+        }
+        for (nth, reader) in readers.into_iter().enumerate() {
+            reader.abort();
+            assert!(reader.await.unwrap_err().is_cancelled());
+            let stopped = u64::from(nth == 2);
+            eventually("it is stopped or goes on", async || values.stats().abandoned_stopped == stopped)
+                .await;
+        }
+        (0..3).for_each(|_| gate.open());
+        let stored = async |keys: &[u32]| {
+            let mut stored = 0;
+            for key in keys {
+                stored += usize::from(values.get(key).await.is_hit());
+            }
+            stored
+        };
+        eventually("two batches are stored", async || stored(&keys[..100]).await == 100).await;
+        assert_eq!((stored(&keys[100..]).await, values.stats().abandoned_stopped), (0, 1));
+        // The places are free again, and so are the leases of the batch that was stopped.
+        assert!(read_many(&values, &table, &keys).await.iter().all(Option::is_some));
+        assert_eq!(table.loads(), 4);
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use larder::Loaded;
 use larder::class::Class;
 use larder::error::ErrorKind;
 use larder::policy::Breaker;
@@ -75,6 +76,28 @@ async fn a_failed_batch_is_one_failure() {
             let stats = class.stats();
             assert_eq!((stats.loads, stats.breaker_refusals), (150, 50), "{how}");
         }
+    }
+}
+
+/// The loader calls keys unchanged that have no previous value: no reader gets a value.
+#[tokio::test]
+async fn a_batch_of_unchanged_values_that_do_not_exist_is_a_failure() {
+    let redis = Redis::start().unwrap();
+    for one in [memory_instance().await, instance(&redis).await] {
+        let class = breaking(&one.cache, "breaking", Breaker::after(2).pause(MINUTE));
+        let read = async || {
+            let load = |keys: Vec<u32>| {
+                let answer =
+                    |key| (key, if key == 49 { Loaded::failed("damaged") } else { Loaded::unchanged() });
+                ready(Ok::<Vec<(u32, Loaded<u64>)>, Infallible>(keys.into_iter().map(answer).collect()))
+            };
+            let answers = within(class.read_many(0..50).or_load(load)).await;
+            answers.into_iter().map(|answer| answer.unwrap_err().kind()).collect::<Vec<_>>()
+        };
+        for _ in 0..2 {
+            assert_eq!(read().await, [ErrorKind::Load; 50]);
+        }
+        assert_eq!(read().await, [ErrorKind::BreakerOpen; 50]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder::error::ErrorKind;
-use larder::{Cache, Class, Policy, cached, tag};
+use larder::{Cache, Class, Policy, Tag, cached, tag};
 use larder_testbed::Redis;
 
 use crate::support::logged::Logged;
@@ -19,7 +19,9 @@ struct Pages {
     /// Its class was opened without `tagged_by`.
     untagged: Class<(String, u32), u64>,
     texts: Class<String, u64>,
+    pairs: Class<(u64, u32), u64>,
     region: String,
+    shelf: u8,
     calls: Arc<AtomicUsize>,
 }
 
@@ -30,7 +32,9 @@ impl Pages {
             by_category: tagged.tagged_by(|(category, _)| [tag("category", category)]).open().unwrap(),
             untagged: cache.class("untagged").open().unwrap(),
             texts: cache.class("texts").open().unwrap(),
+            pairs: cache.class("pairs").open().unwrap(),
             region: "eu".to_owned(),
+            shelf: 3,
             calls: Arc::default(),
         }
     }
@@ -65,6 +69,41 @@ impl Pages {
 
     #[cached(class = self.untagged, key_prefix = self.region, key = (number + 1,))]
     async fn of_region(&self, number: u32) -> Result<u64, larder::Error> {
+        Ok(self.called())
+    }
+
+    #[cached(class = self.untagged, key_prefix = self.region.clone() + "/shop")]
+    async fn of_sum(&self, number: u32) -> Result<u64, larder::Error> {
+        Ok(self.called())
+    }
+
+    #[cached(class = self.pairs, key_prefix = self.shelf as u64)]
+    async fn of_cast(&self, number: u32) -> Result<u64, larder::Error> {
+        Ok(self.called())
+    }
+
+    #[cached(class = self.untagged, key_prefix = self.region, tags = [tag("region", &self.region), "site"])]
+    async fn untagged_region(&self, number: u32) -> Result<u64, larder::Error> {
+        Ok(self.called())
+    }
+
+    #[cached(class = self.untagged, key = (self.region.to_uppercase(), number), tags = [format!("{number}")])]
+    async fn untagged_number(&self, number: u32) -> Result<u64, larder::Error> {
+        Ok(self.called())
+    }
+
+    #[cached(class = self.pairs, key = (u64::from(number) + 1, 7), tags = [tag("number", number)])]
+    async fn untagged_sum(&self, number: u32) -> Result<u64, larder::Error> {
+        Ok(self.called())
+    }
+
+    #[cached(class = self.untagged, tags = [tag("category", &category)])]
+    async fn untagged_owned(&self, category: String, number: u32) -> Result<u64, larder::Error> {
+        Ok(self.called())
+    }
+
+    #[cached(class = self.texts, key_prefix = "site", tags = "site")]
+    async fn untagged_text(&self) -> Result<u64, larder::Error> {
         Ok(self.called())
     }
 
@@ -121,6 +160,47 @@ async fn a_tag_that_the_class_does_not_give_its_entries_is_an_error_that_says_wh
     assert_eq!(logged.with("have not all of the tags").len(), 5);
 }
 
+/// The class has the parts of the key, and neither the function's arguments nor `self`.
+#[tokio::test]
+async fn what_the_error_says_to_write_compiles_where_the_class_is_opened() {
+    let cache = memory_instance().await.cache;
+    let pages = Pages::of(&cache);
+    let said =
+        async |read: Result<u64, larder::Error>| format!("{:#}", anyhow::Error::from(read.unwrap_err()));
+    for (said, code) in [
+        (
+            said(pages.untagged_region(1).await).await,
+            r#"with `.tagged_by(|(region, number): &(_, u32)| [tag("region", region), Tag::from("site")])`"#,
+        ),
+        (
+            said(pages.untagged_number(1).await).await,
+            r#"with `.tagged_by(|(_, number): &(_, _)| [format! ("{number}")])`"#,
+        ),
+        (
+            said(pages.untagged_sum(1).await).await,
+            "with `.tagged_by(…)`, whose closure gets the key and returns them",
+        ),
+        (said(pages.untagged_text().await).await, r#"with `.tagged("site")`"#),
+        (
+            said(pages.untagged_owned("lights".to_owned(), 1).await).await,
+            r#"with `.tagged_by(|(category, number): &(String, u32)| [tag("category", category)])`"#,
+        ),
+    ] {
+        assert!(said.ends_with(code), "{said}");
+    }
+    let regions = cache.class::<(String, u32), u64>("regions");
+    #[allow(unused_variables)]
+    let regions = regions.tagged_by(|(region, number): &(_, u32)| [tag("region", region), Tag::from("site")]);
+    let numbers = cache.class::<(String, u32), u64>("numbers");
+    let numbers = numbers.tagged_by(|(_, number): &(_, _)| [format!("{number}")]);
+    let pages = Pages { untagged: regions.open().unwrap(), ..pages };
+    assert_eq!(pages.untagged_region(1).await.unwrap(), 1);
+    let pages = Pages { untagged: numbers.open().unwrap(), ..pages };
+    assert_eq!(pages.untagged_number(1).await.unwrap(), 2);
+    let pages = Pages { texts: cache.class("site").tagged("site").open().unwrap(), ..pages };
+    assert_eq!(pages.untagged_text().await.unwrap(), 3);
+}
+
 #[tokio::test]
 async fn a_prefix_keeps_the_entries_of_two_functions_of_one_class_apart() {
     let redis = Redis::start().unwrap();
@@ -130,13 +210,22 @@ async fn a_prefix_keeps_the_entries_of_two_functions_of_one_class_apart() {
         assert_eq!(within(pages.first(7)).await.unwrap(), 1);
         assert_eq!(within(pages.of_region(7)).await.unwrap(), 2);
         assert_eq!(within(pages.all()).await.unwrap(), 3);
+        // A sum and a cast, which bind less tightly than `&`.
+        assert_eq!(within(pages.of_sum(7)).await.unwrap(), 4);
+        assert_eq!(within(pages.of_cast(7)).await.unwrap(), 5);
     }
-    for key in [in_redis!("untagged:first:7"), in_redis!("untagged:eu:8"), in_redis!("texts:all")] {
+    for key in [
+        in_redis!("untagged:first:7"),
+        in_redis!("untagged:eu:8"),
+        in_redis!("texts:all"),
+        in_redis!("untagged:eu%2Fshop:7"),
+        in_redis!("pairs:3:7"),
+    ] {
         assert_eq!(redis.command(&["EXISTS", key]).unwrap().trim(), "1", "{key}");
     }
     // All entries of one function.
     let _ = pages.untagged.invalidate_matching("first:*").await.unwrap();
-    assert_eq!(within(pages.first(7)).await.unwrap(), 4);
+    assert_eq!(within(pages.first(7)).await.unwrap(), 6);
     assert_eq!(within(pages.of_region(7)).await.unwrap(), 2);
 }
 

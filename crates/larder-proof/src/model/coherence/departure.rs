@@ -57,5 +57,6 @@ impl State {
         self.left.departures -= 1;
         let read = &mut self.readers[nth];
         (read.must_fresh, read.must_own) = (0, 0);
+        read.has_left = !model.left_loads_compare;
     }
 }

@@ -48,7 +48,9 @@ impl State {
         match self.readers[nth].phase.clone() {
             Phase::Loaded { id, lease, tags, version } => {
                 let entry = entry_of(version, tags, self.fresh_token(nth, 3));
-                let is_filled = if model.rules.keeps(ProtocolRule::FillComparesLease) {
+                let compares =
+                    model.rules.keeps(ProtocolRule::FillComparesLease) && !self.readers[nth].has_left;
+                let is_filled = if compares {
                     self.redis.fill(&key(), lease, entry.encode())
                 } else {
                     self.redis.set(&key(), entry.encode());

@@ -70,6 +70,8 @@ pub struct Coherence {
     pub load_failures: u8,
     /// At most this many reads are dropped while they lead a flight.
     pub departures: u8,
+    /// Whether a load whose read was dropped compares its lease when it fills, as every other load does.
+    pub left_loads_compare: bool,
     /// Whether the entry has a tag. Writes then invalidate the tag and not the key.
     pub tagged: bool,
     /// Counts how often each branch is taken.
@@ -174,6 +176,7 @@ impl Coherence {
             reloads: 0,
             load_failures: 0,
             departures: 0,
+            left_loads_compare: true,
             tagged: false,
             coverage: Coverage::new(Branch::ALL.len()),
         }

@@ -32,6 +32,8 @@ pub(super) struct Read {
     pub(super) is_aged: bool,
     /// Whether the read's load failed. Then the read looks for the last known entry.
     pub(super) has_failed: bool,
+    /// Whether the read was dropped while its load goes on. Noted only in a model without `left_loads_compare`.
+    pub(super) has_left: bool,
     /// The copy in memory when the read began. Only a read that breaks `ServesStaleOnlyValid` notes it.
     pub(super) before: Option<Version>,
     /// Counts the tokens that this read has drawn, so that each token differs from the earlier ones.
@@ -138,6 +140,7 @@ impl Read {
             is_cut: false,
             is_aged: false,
             has_failed: false,
+            has_left: false,
             before: None,
             tokens: 0,
         }

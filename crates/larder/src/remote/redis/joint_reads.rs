@@ -1,5 +1,5 @@
-//! Sends reads that are asked for at the same time together, at most [`READS_MAX`]: one `MGET` with each of their keys once,
-//! and one `INFO`. A read that is alone sends its own, without the detour through a task.
+//! Sends reads that are asked for at the same time together, at most [`READS_MAX`] with at most [`KEYS_MAX`] keys: one `MGET`
+//! with each of their keys once, and one `INFO`. A read that is alone sends its own, without the detour through a task.
 //!
 //! A read needs the `INFO` because it counts only if its server is still the master of the granted history. `INFO` costs
 //! Redis more than the read of a key, and many reads at once have the tags of their class in common.
@@ -26,8 +26,9 @@ use crate::remote::redis::redis_id::Replication;
 /// The most reads that go together. All of them wait for the last byte of their common reply, so a long value delays few
 /// others.
 const READS_MAX: usize = 32;
-/// The most keys in one `MGET`, so that no single command blocks Redis for long. If the keys of one read are in two, its
-/// values may be of two instants, and each is from after the read began.
+/// The most keys of reads that go together, counted for each read, so that a read of one key waits for few keys of long
+/// batches; and the most keys in one `MGET`, so that no single command blocks Redis for long. A read that has more goes
+/// alone, in several `MGET`s: its values may be of several instants, and each is from after the read began.
 const KEYS_MAX: usize = 500;
 
 /// The values of a read's keys, and what the server said of itself after them.
@@ -104,12 +105,21 @@ async fn send_all(mut received: UnboundedReceiver<ReadRequest>, connection_slot:
                 // Those whose reads have left are not sent: their keys may have a long value.
                 asked.retain(|request| !request.reply.is_closed());
                 while !asked.is_empty() {
-                    let together = asked.drain(..asked.len().min(READS_MAX)).collect();
-                    under_way.push(send(together, connection_slot.clone()));
+                    let together = asked.drain(..together(asked.iter().map(|request| request.keys.len())));
+                    under_way.push(send(together.collect(), connection_slot.clone()));
                 }
             }
         }
     }
+}
+
+/// How many of the first reads go together, of which each has so many keys.
+fn together(reads: impl Iterator<Item = usize>) -> usize {
+    let sums = reads.scan(0_usize, |sum, keys| {
+        *sum += keys;
+        Some(*sum)
+    });
+    sums.take(READS_MAX).take_while(|sum| *sum <= KEYS_MAX).count().max(1)
 }
 
 async fn send(asked: Vec<ReadRequest>, connection_slot: Arc<ConnectionSlot>) {
@@ -152,4 +162,23 @@ async fn read(keys: &[Bytes], connection_slot: &ConnectionSlot) -> Result<ReadRe
 
 fn parsed<T: FromRedisValue>(answer: Value) -> Result<T, Fault> {
     T::from_redis_value(answer).map_err(|error| fault(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_go_together_up_to_32_and_up_to_500_keys() {
+        let parts = |mut keys: Vec<usize>| {
+            let mut parts = Vec::new();
+            while !keys.is_empty() {
+                parts.push(keys.drain(..together(keys.iter().copied())).count());
+            }
+            parts
+        };
+        assert_eq!(parts(vec![2; 70]), [32, 32, 6]);
+        assert_eq!(parts(vec![251; 32]), [1; 32], "of batches");
+        assert_eq!(parts(vec![250, 250, 1, 600, 1, 1]), [2, 1, 1, 2]);
+    }
 }
