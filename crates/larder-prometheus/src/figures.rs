@@ -108,9 +108,11 @@ const COUNTS: [(&str, &str, Count); 26] = [
         "Reads that no tier answered or stored: caching was off, or the read ran inside a load.",
         |stats| stats.bypasses,
     ),
-    ("larder_cache_lease_waits_total", "Waits for another instance's load. A read can wait several times.", |stats| {
-        stats.lease_waits
-    }),
+    (
+        "larder_cache_lease_waits_total",
+        "Waits for another instance's load. A read can wait several times.",
+        |stats| stats.lease_waits,
+    ),
     (
         "larder_cache_fills_refused_total",
         "Loaded values that were not stored: an invalidation overtook their load.",

@@ -11,13 +11,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Answer, Class, ReadBuilder};
-<<<<<<< HEAD
 use crate::class::hot::HotKeyNotes;
-use crate::class::many::{MissingKey, ReadManyBuilder, Reload, SharedLoad, split};
-=======
-use crate::class::hot::NotesHot;
 use crate::class::many::{MissingKey, ReadManyBuilder, Reload, SharedLoad};
->>>>>>> ec249fd1ed9f8c4843ec12574748700f5e79e3b7
 use crate::engine::{ClassCore, Loading};
 use crate::error::{BoxError, Error};
 use crate::key::{Key, KeyBuf};
