@@ -94,8 +94,8 @@ pub struct Tokens<S, U> {
     validation: Validation,
     /// The claims of tokens whose signature was verified, by the complete token. Without this map, the check of the
     /// signature would be a quarter of the time of a request that memory answers. The map replaces only that check:
-    /// every request still checks the key, the expiry and the session. Its hash has a random key, so a client cannot choose
-    /// tokens that collide, and equal hashes are followed by a comparison of the tokens.
+    /// every request still checks the key, the expiry and the session. Only tokens that a key of this
+    /// service signed enter the map, so a client cannot fill it with texts of its choice.
     verified: Cache<Box<str>, Verified<U>>,
 }
 

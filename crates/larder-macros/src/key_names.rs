@@ -124,6 +124,8 @@ fn scan(tokens: TokenStream, arguments: &[Argument], is_in_macro: bool, found: &
                 let (spelled, span) = (text.to_string(), text.span());
                 let names = arguments.iter().map(name_of);
                 let in_text = |name: &String| {
+                    // A text spells the argument `r#type` as `type`.
+                    let name = name.trim_start_matches("r#");
                     [format!("{{{name}}}"), format!("{{{name}:")].iter().any(|place| spelled.contains(place))
                 };
                 found.extend(names.filter(in_text).map(|name| Named { path: vec![name], tokens: 0, span }));
@@ -144,7 +146,10 @@ fn named_at(tokens: &[TokenTree], nth: usize, arguments: &[Argument]) -> Option<
     let before = |steps: usize, punct| nth >= steps && is_punct(tokens.get(nth - steps), punct);
     let is_member = before(1, '.') && !before(2, '.');
     let is_segment = before(1, ':') && before(2, ':');
-    if is_member || is_segment || is_punct(tokens.get(nth + 1), ':') || is_punct(tokens.get(nth + 1), '!') {
+    // `name != other` is no macro.
+    let is_macro =
+        is_punct(tokens.get(nth + 1), '!') && matches!(tokens.get(nth + 2), Some(TokenTree::Group(_)));
+    if is_member || is_segment || is_punct(tokens.get(nth + 1), ':') || is_macro {
         return None;
     }
     let mut path = vec![arguments.iter().map(name_of).find(|name| root == name)?];
@@ -184,7 +189,7 @@ pub(crate) fn part_name(part: TokenStream, arguments: &[Argument]) -> Option<(Ve
     let Named { path, .. } = named_alone(part, arguments)?;
     let name = &**path.last()?;
     // An index, the call of a method, and `self` alone are no names.
-    let is_name = name != "self" && syn::parse_str::<Ident>(name).is_ok();
-    let name = is_name.then(|| Ident::new(name, Span::call_site()))?;
+    let mut name = syn::parse_str::<Ident>(name).ok().filter(|name| name != "self")?;
+    name.set_span(Span::call_site());
     Some((path, name))
 }

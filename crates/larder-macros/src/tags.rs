@@ -1,9 +1,9 @@
 //! The option `tags` of `#[cached]`.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, Type, parse2};
+use syn::{Expr, parse2};
 
 use crate::arguments::Argument;
 use crate::key_names::{Named, named_alone, named_in, part_name, renamed};
@@ -44,7 +44,7 @@ fn declaration(options: &Options, arguments: &[Argument], tags: &Expr) -> String
     if let Some(texts) = texts {
         return texts.iter().map(|text| format!("`.tagged({text})`")).collect::<Vec<_>>().join(" and ");
     }
-    let (mut tags, mut parts, mut bound) = (tags.to_token_stream(), Vec::new(), Vec::new());
+    let (mut tags, mut names, mut bound) = (tags.to_token_stream(), Vec::new(), Vec::new());
     let of_key = match &options.key {
         Some(Expr::Tuple(key)) => key.elems.iter().collect(),
         key => key.iter().collect::<Vec<_>>(),
@@ -52,21 +52,20 @@ fn declaration(options: &Options, arguments: &[Argument], tags: &Expr) -> String
     for part in options.key_prefix.iter().chain(of_key) {
         let named = part_name(part.to_token_stream(), arguments);
         let name = named.as_ref().map_or_else(|| "_".to_owned(), |(_, name)| name.to_string());
-        parts.push((name, "_".to_owned()));
+        names.push(name);
         bound.extend(named);
     }
     for argument in arguments.iter().filter(|_| options.key.is_none()) {
-        if let Argument::Named { name, ty, .. } = argument
+        if let Argument::Named { name, .. } = argument
             && !options.skip.contains(name)
         {
-            parts.push((name.to_string(), owned(ty).to_string()));
+            names.push(name.to_string());
             bound.push((vec![name.to_string()], name.clone()));
         }
     }
     for (path, name) in &bound {
         tags = renamed(tags, arguments, path, name);
     }
-    let (names, types): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let is_unique =
         |(nth, (_, name)): (usize, &(_, Ident))| bound[..nth].iter().all(|(_, other)| other != name);
     let is_bound =
@@ -77,11 +76,11 @@ fn declaration(options: &Options, arguments: &[Argument], tags: &Expr) -> String
     let Some(tags) = list else {
         return "`.tagged_by(…)`, whose closure gets the key and returns them".to_owned();
     };
-    let parameter = match (&names[..], &types[..]) {
-        ([], _) => "_".to_owned(),
-        ([name], [ty]) if ty == "_" => name.clone(),
-        ([name], [ty]) => format!("{name}: &{ty}"),
-        (names, types) => format!("({}): &({})", names.join(", "), types.join(", ")),
+    // The class knows the types. The pattern of a tuple needs to know that it is one.
+    let parameter = match &names[..] {
+        [] => "_".to_owned(),
+        [name] => name.clone(),
+        names => format!("({}): &({})", names.join(", "), vec!["_"; names.len()].join(", ")),
     };
     format!("`.tagged_by(|{parameter}| {tags})`")
 }
@@ -110,7 +109,13 @@ fn list(tags: TokenStream, bound: &[(Vec<String>, Ident)], arguments: &[Argument
             Expr::Path(path) => bound.iter().any(|(_, name)| path.path.is_ident(name)),
             argument => named_alone(argument.to_token_stream(), arguments).is_some(),
         }),
-        tag => matches!(tag, Expr::Lit(_) | Expr::Macro(_)),
+        Expr::Macro(text) => text.mac.tokens.clone().into_iter().all(|token| match token {
+            TokenTree::Ident(word) => bound.iter().any(|(_, name)| *name == word),
+            TokenTree::Punct(punct) => punct.as_char() == ',',
+            TokenTree::Literal(_) => true,
+            TokenTree::Group(_) => false,
+        }),
+        tag => matches!(tag, Expr::Lit(_)),
     };
     let tags: Expr = parse2(tags).ok()?;
     match &tags {
@@ -124,16 +129,5 @@ fn list(tags: TokenStream, bound: &[(Vec<String>, Ident)], arguments: &[Argument
         }
         Expr::Array(_) => Some(tags.to_token_stream().to_string()),
         tag => (is_tag(tag) && is_plain(tag)).then(|| tag.to_token_stream().to_string()),
-    }
-}
-
-/// The type of a class's key for an argument of this type.
-fn owned(ty: &Type) -> TokenStream {
-    match ty {
-        Type::Reference(reference) => match &*reference.elem {
-            Type::Path(path) if path.path.is_ident("str") => quote!(String),
-            owned => owned.to_token_stream(),
-        },
-        owned => owned.to_token_stream(),
     }
 }

@@ -113,6 +113,8 @@ pub(crate) struct OriginLine {
     line: Vec<u8>,
     max: usize,
     found: Option<Vec<u8>>,
+    /// Whether an empty line was read: the end of a head.
+    has_ended: bool,
 }
 
 impl OriginLine {
@@ -121,7 +123,7 @@ impl OriginLine {
     /// `value_bytes`: the longest value of interest.
     pub(crate) fn new(value_bytes: usize) -> Self {
         // White space around the value, and the end of the line, are few bytes.
-        Self { line: Vec::new(), max: Self::NAME.len() + value_bytes + 8, found: None }
+        Self { line: Vec::new(), max: Self::NAME.len() + value_bytes + 8, found: None, has_ended: false }
     }
 
     pub(crate) fn read(&mut self, bytes: &[u8]) {
@@ -129,6 +131,7 @@ impl OriginLine {
             let room = self.max - self.line.len();
             self.line.extend_from_slice(&part[..part.len().min(room)]);
             if part.ends_with(b"\n") {
+                self.has_ended |= self.line.trim_ascii().is_empty();
                 if let Some((name, value)) = self.line.split_at_checked(Self::NAME.len())
                     && name.eq_ignore_ascii_case(Self::NAME)
                 {
@@ -139,9 +142,9 @@ impl OriginLine {
         }
     }
 
-    /// Whether an origin was found since the last answer.
-    pub(crate) fn has_found(&self) -> bool {
-        self.found.is_some()
+    /// Whether an origin was found, or a head has ended.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.has_ended || self.found.is_some()
     }
 
     /// The origin that was found since the last answer.
@@ -245,8 +248,14 @@ mod tests {
         }
         let mut line = OriginLine::new(17);
         line.read(&[b'x'; 100_000]);
-        assert!(line.line.len() <= 32, "{}", line.line.len());
+        assert!(line.line.len() <= 32 && !line.is_decided(), "{}", line.line.len());
         line.read(b"\r\norigin: https://b.exa");
         assert_eq!(line.take(), None, "its line has no end yet");
+        for part in [b"GET / HTTP/1.1\r\nhost: a\r\n\r".as_slice(), b"\nbody"] {
+            assert!(!line.is_decided());
+            line = OriginLine { line: line.line, ..OriginLine::new(17) };
+            line.read(part);
+        }
+        assert!(line.is_decided(), "the head has ended");
     }
 }

@@ -1,10 +1,11 @@
 //! A server as a process of its own. `taskset` gives servers the first core of the machine, and this process the second.
 
 use std::env;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -33,17 +34,21 @@ impl ServerProcess {
     fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .context("starting taskset, of util-linux")?;
-        let printed = child.stdout.take().context("a server without output")?;
+        let (printed, log) = (child.stdout.take(), child.stderr.take());
+        let (printed, log) = printed.zip(log).context("a server without output")?;
+        // Something has to read the log: else the server would wait when the pipe is full.
+        let log = thread::spawn(|| io::read_to_string(log).unwrap_or_default());
         for line in BufReader::new(printed).lines() {
             if let Some(address) = line?.strip_prefix(LISTENING) {
                 let address = address.parse().context("the address of a server")?;
                 return Ok(Self { child, address });
             }
         }
-        bail!("a server ended before it listened ({})", child.wait()?);
+        let (status, log) = (child.wait()?, log.join().unwrap_or_default());
+        bail!("a server ended before it listened ({status}): {}", log.trim());
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -63,9 +68,11 @@ impl Drop for ServerProcess {
     }
 }
 
-/// A program on the first core. `taskset` replaces itself by it, so the process is the same.
+/// A program on the first core, with no environment but the path of programs: settings of this shell would be measured too.
+/// `taskset` replaces itself by the program, so the process is the same.
 fn on_first_core(program: &Path) -> Command {
     let mut command = Command::new("taskset");
+    command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
     command.args(["--cpu-list", "0"]).arg(program);
     command
 }

@@ -55,8 +55,9 @@ pub fn all() -> impl Iterator<Item = Key> {
 /// How an instance uses a key for some time.
 ///
 /// A stale copy is visible only until the instance replaces it: a fresh read gives memory a new copy, and a write of
-/// the instance removes the old one. So that stale copies stay long enough to be seen, an instance leaves some
-/// keys alone during each interval: it does not write them, or does not read them with `fresh`. Chance decides for each key, instance and interval.
+/// the instance removes the old one. So that stale copies stay long enough to be seen, an instance leaves some keys alone
+/// during each interval: it does not write them, or does not read them with `fresh`. Chance decides for each key,
+/// instance and interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Habit {
     /// The instance writes the key.

@@ -313,11 +313,11 @@ fn credential(headers: &HeaderMap) -> Option<&str> {
 /// key's id is the user name and the key is the password. `None`: the operation is another one, or the request has no
 /// such header.
 fn client_credential(parts: &Parts) -> Result<Option<String>, ServiceError> {
+    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(encoded) = value.and_then(|value| of_scheme(value, "basic")) else { return Ok(None) };
     if scopes::of_request(parts) != Some(Scope::Introspect) {
         return Ok(None);
     }
-    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some(encoded) = value.and_then(|value| of_scheme(value, "basic")) else { return Ok(None) };
     let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     // RFC 6749 form-encodes both. That changes no character of an id or a key, so there is nothing to decode.
     let client = decoded.as_deref().and_then(|decoded| decoded.split_once(':'));

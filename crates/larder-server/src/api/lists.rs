@@ -97,15 +97,7 @@ pub(crate) async fn list(
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let (query, answer) = service.list(caller, &params, consistency).await?;
-    let shape = match caller.role {
-        Role::Superadmin => Some(Shape::ForSuperadmins),
-        Role::Admin => Some(Shape::ForAdmins),
-        Role::User => {
-            // Users see themselves with all fields, so such a page has a view of its own.
-            let has_caller = |page: &ListPage<User>| page.users.iter().any(|user| user.id == caller.id);
-            (!answer.value.as_deref().is_some_and(has_caller)).then_some(Shape::ForUsers)
-        }
-    };
+    let shape = answer.value.as_deref().and_then(|page| shape_for(caller, page));
     let status = [(CACHE_STATUS, cache_status(&answer))];
     let list = |page| list_of(&query, page, |user| View::of(user, caller));
     Ok(match shape {
@@ -113,6 +105,20 @@ pub(crate) async fn list(
         None => {
             (status, JsonAnswer(list(answer.value.as_deref().ok_or(ServiceError::NotFound)?))).into_response()
         }
+    })
+}
+
+/// The shape in which callers of this role see the page. `None`: this caller has a view of its own, because it sees itself
+/// with all fields and others of its role do not. An admin has one too, while its own row already says that it is a
+/// superadmin and its authentication state does not say so yet.
+fn shape_for(caller: Caller, page: &ListPage<User>) -> Option<Shape> {
+    if page.users.iter().any(|user| user.id == caller.id && !caller.manages(user.role)) {
+        return None;
+    }
+    Some(match caller.role {
+        Role::User => Shape::ForUsers,
+        Role::Admin => Shape::ForAdmins,
+        Role::Superadmin => Shape::ForSuperadmins,
     })
 }
 
@@ -160,6 +166,48 @@ impl From<ListError> for Problem {
         match error {
             ListError::Invalid(errors) => errors.into(),
             ListError::Service(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::identity::UserId;
+    use crate::domain::permission::Rights;
+    use crate::service::access::Credential;
+
+    fn caller(id: UserId, role: Role) -> Caller {
+        Caller { id, role, credential: Credential::Session(Uuid::now_v7()), rights: Rights::default() }
+    }
+
+    /// A user as the cache would return it.
+    fn user(id: UserId, role: Role) -> User {
+        let user = json!({
+            "id": id, "role": role, "username": "ann", "email": "ann@example.com", "is_active": true, "points": 0,
+            "version": 1, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        });
+        serde_json::from_value(user).unwrap()
+    }
+
+    /// The view of a page is kept for all callers of a role, so the page must look alike to all of them.
+    #[test]
+    fn a_caller_who_sees_more_of_itself_has_a_view_of_its_own() {
+        let (own, other) = (UserId::generate(), UserId::generate());
+        let roles = [Role::User, Role::Admin, Role::Superadmin];
+        for (of_caller, of_row) in roles.iter().flat_map(|role| roles.map(|of_row| (*role, of_row))) {
+            let page = ListPage { users: vec![user(own, of_row)], total: None, next: None };
+            let fields = |id| View::shape(&page.users[0], caller(id, of_caller));
+            let is_alike = fields(own) == fields(other);
+            assert_eq!(
+                shape_for(caller(own, of_caller), &page).is_some(),
+                is_alike,
+                "{of_caller:?} {of_row:?}"
+            );
+            assert!(shape_for(caller(other, of_caller), &page).is_some());
         }
     }
 }

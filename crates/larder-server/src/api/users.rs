@@ -48,7 +48,7 @@ impl<'a> View<'a> {
         }
     }
 
-    fn shape(user: &User, caller: Caller) -> Shape {
+    pub(crate) fn shape(user: &User, caller: Caller) -> Shape {
         if caller.may_see_all_of(user) { Shape::Whole } else { Shape::Public }
     }
 }

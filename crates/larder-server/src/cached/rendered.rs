@@ -3,6 +3,8 @@
 //! Invariant: an answer is found only for the value that it was rendered from. Its key is the value's address, and it
 //! holds a weak reference to the value. As long as it does, the allocation exists, so no other value has this address.
 //! A read that returns a newer value therefore never finds the answer of an older one.
+//!
+//! An answer outlives its value, without being found, until newer answers need its room.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -56,7 +58,8 @@ struct Bytewise;
 
 impl Weighter<Key, Kept> for Bytewise {
     fn weight(&self, _: &Key, kept: &Kept) -> u64 {
-        (kept.rendered.body.len() + kept.value_bytes) as u64 + ROW_BYTES
+        let tag_bytes = kept.rendered.tag.as_deref().map_or(0, str::len);
+        (kept.rendered.body.len() + kept.value_bytes + tag_bytes) as u64 + ROW_BYTES
     }
 }
 
@@ -88,7 +91,9 @@ impl RenderedAnswers {
             );
             return Ok(kept.rendered);
         }
-        let rendered = render(value)?;
+        let mut rendered = render(value)?;
+        // Only what it holds is kept: a body that was written into a larger buffer would hold all of it.
+        rendered.body = Bytes::copy_from_slice(&rendered.body);
         let kept = Kept {
             value: Arc::downgrade(value) as Weak<dyn Any + Send + Sync>,
             value_bytes: size_of::<T>(),

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::Route;
 use futures_util::FutureExt as _;
@@ -85,7 +85,11 @@ impl tower::Service<Request> for Surrounded {
                 async move { Ok(counting.answered(with_common_headers(problem.into_response()))) },
             );
         }
-        limits.set(&mut request, address);
+        // No handler of a GET or a HEAD reads a body, so one that has none needs no limit.
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !(is_read && request.body().is_end_stream()) {
+            limits.set(&mut request, address);
+        }
         request.extensions_mut().insert(scopes.clone());
         let answering = match request.headers().contains_key(header::CONTENT_ENCODING) {
             false => self.route.call(request).left_future(),

@@ -75,7 +75,7 @@ impl Caller {
 
     /// Whether the caller manages users of this role. An admin manages every user except superadmins; a superadmin
     /// manages every user.
-    fn manages(&self, role: Role) -> bool {
+    pub(crate) fn manages(&self, role: Role) -> bool {
         match self.role {
             Role::User => false,
             Role::Admin => role < Role::Superadmin,

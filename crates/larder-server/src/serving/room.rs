@@ -110,15 +110,11 @@ impl Room {
 async fn origin(stream: &mut TcpStream, mut line: OriginLine) -> Option<Vec<u8>> {
     let reading = timeout(ORIGIN.0, async {
         let (mut bytes, mut left) = ([0; 4096], ORIGIN.1);
-        while left > 0 && !line.has_found() {
+        while left > 0 && !line.is_decided() {
             match stream.read(&mut bytes).await {
                 Ok(read) if read > 0 => {
                     line.read(&bytes[..read]);
                     left = left.saturating_sub(read);
-                    // The head may be at its end. A body does not decide which page may read the answer.
-                    if bytes[..read].ends_with(b"\r\n\r\n") {
-                        break;
-                    }
                 }
                 _ => break,
             }

@@ -52,7 +52,7 @@ fn origins(raw: &str) -> Option<Origins> {
     entries.map(origin).collect::<Option<_>>().map(Origins::List)
 }
 
-/// Checks an origin: a scheme, a host and perhaps a port, spelled as browsers send it in `SettingSource`, in lower case and
+/// Checks an origin: a scheme, a host and perhaps a port, spelled as browsers send it in `Origin`, in lower case and
 /// without the default port.
 fn origin(raw: &str) -> Option<HeaderValue> {
     let uri: Uri = raw.parse().ok()?;

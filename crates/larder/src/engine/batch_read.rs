@@ -106,7 +106,7 @@ impl Engine {
             }
         };
         // Unconstrained: tokio's budget would let only 128 reads go on at a time, and what they ask for would be sent in
-        // as many parts. `READS_AT_ONCE` are few enough for one poll.
+        // as many parts. `READS_AT_ONCE` reads begin in one poll; those that look again after the same wait go on in one.
         BATCH.scope(batch.clone(), unconstrained(poll_fn(step))).await;
         answers.into_iter().flatten().collect()
     }

@@ -41,7 +41,7 @@ pub(super) struct BatchRequests {
 #[derive(Default)]
 struct LookingReads {
     for_the_first_time: usize,
-    /// Again, since before the loads were asked for that have not begun yet.
+    /// Again, since before the first of the loads that wait to begin.
     since_before_loads: usize,
     /// Again, since then; or if there are no such loads.
     since_then: usize,
@@ -72,6 +72,17 @@ enum Request {
     Read(ReadRequest),
     Anchor(AnchorRequest),
     Frame(FrameRequest),
+}
+
+impl Request {
+    /// Whether its read was dropped.
+    fn has_left(&self) -> bool {
+        match self {
+            Request::Read(request) => request.reply.is_closed(),
+            Request::Anchor(request) => request.reply.is_closed(),
+            Request::Frame(request) => request.reply.is_closed(),
+        }
+    }
 }
 
 type AnchorReply = (Vec<Option<Bytes>>, Option<Duration>);
@@ -171,6 +182,9 @@ impl BatchRequests {
     /// The first requests that were not sent, at most so many, by their kind.
     pub(super) fn take_requests(&self, most: usize) -> impl Iterator<Item = Requests> {
         let mut asked = lock(&self.asked);
+        // A read that has left gets no reply. It has released its lease already, so a lease that is requested now would
+        // have no owner.
+        asked.retain(|request| !request.has_left());
         let taken = most.min(asked.len());
         let (mut reads, mut anchors, mut frames) = (Vec::new(), Vec::new(), Vec::new());
         for request in asked.drain(..taken) {
@@ -351,5 +365,27 @@ async fn set_together(remote: &dyn Remote, requests: Vec<FrameRequest>) {
             tokens.map(|minted| FrameReply { existing: reply.existing, minted }).ok_or(Fault::Refused)
         });
         let _ = request.reply.send(reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_a_read_asked_for_that_has_left_is_not_sent() {
+        let batch = BatchRequests::default();
+        let ask = |key| {
+            let keys = vec![Bytes::from_static(key)];
+            Box::pin(batch.ask(move |reply| Request::Read(ReadRequest { keys, reply })))
+        };
+        let (mut left, mut stays) = (ask(b"left"), ask(b"stays"));
+        assert!((&mut left).now_or_never().is_none() && (&mut stays).now_or_never().is_none());
+        drop(left);
+        let sent: Vec<Requests> = batch.take_requests(10).collect();
+        let [Requests::Reads(reads)] = &sent[..] else { panic!("one kind of requests") };
+        assert_eq!(reads.iter().map(|read| &read.keys[0][..]).collect::<Vec<_>>(), [b"stays"]);
     }
 }

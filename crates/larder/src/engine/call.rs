@@ -16,8 +16,8 @@ use crate::loaded::{AnyLoaded, Loaded};
 
 /// How many reads of a batch begin, or end, in one poll, which takes a few microseconds for each and must not keep other
 /// tasks waiting. It is also how many keys of a batch ask Redis at the same time, how many of its values are stored and how
-/// many of its leases are renewed or released, so that one batch does not delay other reads on the Redis connection. Its
-/// reads may go together with those of others; `joint_reads` has the limit of that.
+/// many of its leases are renewed, and how many leases of all reads are released, so that one batch does not delay other
+/// reads on the Redis connection. Its reads may go together with those of others; `joint_reads` has the limit of that.
 pub(super) const READS_AT_ONCE: usize = 250;
 
 /// The future of a loader, with its types erased.

@@ -202,6 +202,12 @@ impl LoadTask {
             Ok(call) => call,
             Err(result) => return result,
         };
+        // Meanwhile a read may have joined: then it is a load as any other.
+        select! {
+            biased;
+            () = receiver.abandoned() => {}
+            result = &mut running => return result,
+        }
         match call.abandoned_place(&class.common.abandoned) {
             // A read may join again, and it gets the value; the load keeps its place until its end.
             Some(_place) => running.await,
