@@ -251,9 +251,9 @@ mod tests {
         assert!(line.line.len() <= 32 && !line.is_decided(), "{}", line.line.len());
         line.read(b"\r\norigin: https://b.exa");
         assert_eq!(line.take(), None, "its line has no end yet");
+        let mut line = OriginLine::new(17);
         for part in [b"GET / HTTP/1.1\r\nhost: a\r\n\r".as_slice(), b"\nbody"] {
             assert!(!line.is_decided());
-            line = OriginLine { line: line.line, ..OriginLine::new(17) };
             line.read(part);
         }
         assert!(line.is_decided(), "the head has ended");

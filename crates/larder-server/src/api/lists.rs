@@ -188,6 +188,7 @@ mod tests {
     fn user(id: UserId, role: Role) -> User {
         let user = json!({
             "id": id, "role": role, "username": "ann", "email": "ann@example.com", "is_active": true, "points": 0,
+            "skills": [], "email_verified": true,
             "version": 1, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
         });
         serde_json::from_value(user).unwrap()
