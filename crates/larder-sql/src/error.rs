@@ -104,8 +104,9 @@ impl Error {
         });
         if is_missing {
             return Self::no_journal(
-                "the database has no outbox, or one of an earlier release; a migration of the application has to run what \
-                 larder_sql::journal::migration returns",
+                "the database has no outbox, or one of an earlier release, or the connection's search path hides it; a \
+                 migration of the application has to run what larder_sql::journal::migration returns, and the search path \
+                 has to name the outbox's schema",
             );
         }
         error.into()
