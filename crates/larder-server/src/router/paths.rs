@@ -34,7 +34,7 @@ impl Templates {
     /// knows this one, or neither.
     pub(super) fn known_form(&self, uri: &Uri) -> Option<Uri> {
         let path = uri.path();
-        // Most paths are told apart by the text before the first variable.
+        // The text before the first variable distinguishes most paths.
         let is_slashed = |template: &String| {
             let fixed = template.split('{').next().unwrap_or_default().trim_end_matches('/');
             path.starts_with(fixed) && template.strip_suffix('/').is_some_and(|one| is_like(one, path))
