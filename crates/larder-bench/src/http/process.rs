@@ -1,6 +1,7 @@
 //! A server as a process of its own. `taskset` gives servers the first core of the machine, and this process the second.
 
 use std::env;
+use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,13 +23,13 @@ impl ServerProcess {
     /// `larder serve` of `program`, or else of this release, with these settings.
     pub(super) fn larder(program: Option<&Path>, settings: &[(&str, &str)]) -> Result<Self> {
         let own = env::current_exe()?;
-        Self::start(on_first_core(program.unwrap_or(&own)).arg("serve").envs(settings.iter().copied()))
+        Self::start(on_first_core(program.unwrap_or(&own))?.arg("serve").envs(settings.iter().copied()))
     }
 
     /// Handlers that answer with bodies of these sizes; see [`super::bare`].
     pub(super) fn bare(body_bytes: &[usize]) -> Result<Self> {
         let sizes: Vec<_> = body_bytes.iter().map(usize::to_string).collect();
-        Self::start(on_first_core(&env::current_exe()?).arg("bare").args(sizes))
+        Self::start(on_first_core(&env::current_exe()?)?.arg("bare").args(sizes))
     }
 
     fn start(command: &mut Command) -> Result<Self> {
@@ -70,22 +71,30 @@ impl Drop for ServerProcess {
 
 /// A program on the first core, with no environment but the path of programs: settings of this shell would be measured too.
 /// `taskset` replaces itself by the program, so the process is the same.
-fn on_first_core(program: &Path) -> Command {
+fn on_first_core(program: &Path) -> Result<Command> {
+    let [first, _] = cores()?;
     let mut command = Command::new("taskset");
     command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
-    command.args(["--cpu-list", "0"]).arg(program);
-    command
+    command.args(["--cpu-list", &first]).arg(program);
+    Ok(command)
+}
+
+/// The first two cores of this container or machine. This process itself may have left the first one already.
+fn cores() -> Result<[String; 2]> {
+    let list = fs::read_to_string("/sys/fs/cgroup/cpuset.cpus.effective");
+    let list = list.or_else(|_| fs::read_to_string("/sys/devices/system/cpu/online"))?;
+    let ranges = list.trim().split(',').map(|range| range.split_once('-').unwrap_or((range, range)));
+    let cores = ranges.filter_map(|(first, last)| Some(first.parse::<u32>().ok()?..=last.parse().ok()?));
+    let mut cores = cores.flatten().map(|core| core.to_string());
+    cores.next().zip(cores.next()).map(|(first, second)| [first, second]).context("two cores are needed")
 }
 
 /// Moves all threads of this process to the second core.
 pub(crate) fn leave_first_core() -> Result<()> {
     let id = std::process::id().to_string();
-    let moved = Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", "1", &id]).output();
+    let [_, second] = cores()?;
+    let moved = Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", &second, &id]).output();
     let moved = moved.context("starting taskset, of util-linux")?;
-    ensure!(
-        moved.status.success(),
-        "two cores are needed: {}",
-        String::from_utf8_lossy(&moved.stderr).trim()
-    );
+    ensure!(moved.status.success(), "taskset: {}", String::from_utf8_lossy(&moved.stderr).trim());
     Ok(())
 }
