@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
-use crate::cached::rendered::{Rendered, Shape};
+use crate::cached::rendered::{Rendered, Representation};
 use crate::service::Service;
 use crate::service::error::ServiceError;
 
@@ -51,18 +51,18 @@ fn json(value: &impl Serialize) -> Result<Bytes, Problem> {
     }
 }
 
-/// The answer's value in JSON, as `view` shows it. `shape` names the view: [`Shape`] says on what it may depend. If
-/// memory holds the value, its JSON is kept with it.
+/// The answer's value in JSON, as `view` shows it. [`Representation`] says on what the view may
+/// depend. If memory holds the value, its JSON is kept with it.
 ///
 /// # Errors
 /// 404 if there is no value.
 pub(crate) fn rendered<'a, T: Send + Sync + 'static, V: Serialize>(
     service: &Service,
     answer: &'a Answer<T>,
-    shape: Shape,
+    representation: Representation,
     view: impl FnOnce(&'a T) -> V,
 ) -> Result<JsonBody, Problem> {
-    tagged(service, answer, shape, view, |_| Ok(None)).map(|rendered| JsonBody(rendered.body))
+    tagged(service, answer, representation, view, |_| Ok(None)).map(|rendered| JsonBody(rendered.body))
 }
 
 /// As [`rendered`], with the entity tag that `tag` computes from the value.
@@ -72,14 +72,14 @@ pub(crate) fn rendered<'a, T: Send + Sync + 'static, V: Serialize>(
 pub(crate) fn tagged<'a, T: Send + Sync + 'static, V: Serialize>(
     service: &Service,
     answer: &'a Answer<T>,
-    shape: Shape,
+    representation: Representation,
     view: impl FnOnce(&'a T) -> V,
     tag: impl FnOnce(&T) -> Result<Option<Arc<str>>, Problem>,
 ) -> Result<Rendered, Problem> {
     let value = answer.value.as_ref().ok_or(ServiceError::NotFound)?;
     let render = |_: &T| Ok(Rendered { body: json(&view(value))?, tag: tag(value)? });
     match answer.source {
-        Source::Memory => service.rendered().get_or_render(value, shape, render),
+        Source::Memory => service.rendered().get_or_render(value, representation, render),
         // The next hit returns another copy of the value.
         _ => render(value),
     }

@@ -14,7 +14,7 @@ use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::api::users::View;
 use crate::cached::lists::ListPage;
-use crate::cached::rendered::Shape;
+use crate::cached::rendered::Representation;
 use crate::domain::paging::{ListParams, ListQuery, Page, Position};
 use crate::domain::role::Role;
 use crate::domain::statistics::AccountOverview;
@@ -97,28 +97,26 @@ pub(crate) async fn list(
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let (query, answer) = service.list(caller, &params, consistency).await?;
-    let shape = answer.value.as_deref().and_then(|page| shape_for(caller, page));
+    let page = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
     let status = [(CACHE_STATUS, cache_status(&answer))];
     let list = |page| list_of(&query, page, |user| View::of(user, caller));
-    Ok(match shape {
-        Some(shape) => (status, rendered(&service, &answer, shape, list)?).into_response(),
-        None => {
-            (status, JsonAnswer(list(answer.value.as_deref().ok_or(ServiceError::NotFound)?))).into_response()
-        }
+    Ok(match representation_for(caller, page) {
+        Some(representation) => (status, rendered(&service, &answer, representation, list)?).into_response(),
+        None => (status, JsonAnswer(list(page))).into_response(),
     })
 }
 
-/// The shape in which callers of this role see the page. `None`: this caller has a view of its own, because it sees itself
-/// with all fields and others of its role do not. An admin has one too, while its own row already says that it is a
+/// The representation that callers of this role see of the page. `None`: this caller has a view of its own, because it
+/// sees itself with all fields and others of its role do not. An admin has one too, while its own row already says that it is a
 /// superadmin and its authentication state does not say so yet.
-fn shape_for(caller: Caller, page: &ListPage<User>) -> Option<Shape> {
+fn representation_for(caller: Caller, page: &ListPage<User>) -> Option<Representation> {
     if page.users.iter().any(|user| user.id == caller.id && !caller.manages(user.role)) {
         return None;
     }
     Some(match caller.role {
-        Role::User => Shape::ForUsers,
-        Role::Admin => Shape::ForAdmins,
-        Role::Superadmin => Shape::ForSuperadmins,
+        Role::User => Representation::ForUsers,
+        Role::Admin => Representation::ForAdmins,
+        Role::Superadmin => Representation::ForSuperadmins,
     })
 }
 
@@ -201,14 +199,14 @@ mod tests {
         let roles = [Role::User, Role::Admin, Role::Superadmin];
         for (of_caller, of_row) in roles.iter().flat_map(|role| roles.map(|of_row| (*role, of_row))) {
             let page = ListPage { users: vec![user(own, of_row)], total: None, next: None };
-            let fields = |id| View::shape(&page.users[0], caller(id, of_caller));
+            let fields = |id| View::representation(&page.users[0], caller(id, of_caller));
             let is_alike = fields(own) == fields(other);
             assert_eq!(
-                shape_for(caller(own, of_caller), &page).is_some(),
+                representation_for(caller(own, of_caller), &page).is_some(),
                 is_alike,
                 "{of_caller:?} {of_row:?}"
             );
-            assert!(shape_for(caller(other, of_caller), &page).is_some());
+            assert!(representation_for(caller(other, of_caller), &page).is_some());
         }
     }
 }

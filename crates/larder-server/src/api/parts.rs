@@ -17,7 +17,7 @@ use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{Wanted, etag, of_digests, wanted};
 use crate::api::problem::Problem;
 use crate::cached::profiles::CachedPart;
-use crate::cached::rendered::{Rendered, Shape};
+use crate::cached::rendered::{Rendered, Representation};
 use crate::domain::parts::accessibility::{Accessibility, AccessibilityChange};
 use crate::domain::parts::digest;
 use crate::domain::parts::interests::Interests;
@@ -195,7 +195,7 @@ pub(crate) fn digested<'a, T: Serialize + Send + Sync + 'static, V: Serialize>(
     view: impl FnOnce(&'a T) -> V,
 ) -> Result<Response, Problem> {
     let Rendered { body, tag } =
-        tagged(service, answer, Shape::Whole, view, |value| Ok(Some(digest_of(value)?.into())))?;
+        tagged(service, answer, Representation::Whole, view, |value| Ok(Some(digest_of(value)?.into())))?;
     let tag = tag.unwrap_or_default();
     let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(&tag))];
     Ok(match wanted(headers, &tag)? {

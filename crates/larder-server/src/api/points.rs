@@ -16,7 +16,7 @@ use crate::api::extract::{Consistency, Json, Params, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
-use crate::cached::rendered::Shape;
+use crate::cached::rendered::Representation;
 use crate::domain::identity::{UserId, UserRef};
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::leaderboard::{LeaderboardParams, LeaderboardQuery, LeaderboardRow, Standing};
@@ -170,7 +170,7 @@ pub(crate) async fn leaderboard(
     let query = LeaderboardQuery::parse(&params)?;
     let answer = service.leaderboard(query, consistency).await?;
     let page = |items| LeaderboardAnswer { items, limit: query.limit.get(), offset: query.offset };
-    let body = rendered(&service, &answer, Shape::Whole, |rows: &Vec<LeaderboardRow>| page(rows))?;
+    let body = rendered(&service, &answer, Representation::Whole, |rows: &Vec<LeaderboardRow>| page(rows))?;
     Ok(([(CACHE_STATUS, cache_status(&answer))], body).into_response())
 }
 

@@ -20,7 +20,7 @@ use crate::api::parts::digested;
 use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
-use crate::cached::rendered::Shape;
+use crate::cached::rendered::Representation;
 use crate::domain::body::{Confirmation, PatchProfileBody, PutProfileBody};
 use crate::domain::parts::accessibility::Accessibility;
 use crate::domain::parts::full::FullProfile;
@@ -97,7 +97,7 @@ pub(crate) async fn profile(
     Ok(match wanted(&headers, version)? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
         Wanted::Answer => {
-            (about, rendered(&service, &answer, Shape::Whole, |profile| profile)?).into_response()
+            (about, rendered(&service, &answer, Representation::Whole, |profile| profile)?).into_response()
         }
     })
 }

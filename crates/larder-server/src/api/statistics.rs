@@ -15,7 +15,7 @@ use crate::api::openapi::answers::{NotFound, Refused};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::api::users::View;
-use crate::cached::rendered::Shape;
+use crate::cached::rendered::Representation;
 use crate::domain::identity::UserId;
 use crate::domain::statistics::{SignUps, UserStatistics};
 use crate::domain::timestamp::Timestamp;
@@ -72,7 +72,7 @@ pub(crate) async fn users(
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let answer = service.user_statistics(caller, consistency).await?;
-    let body = rendered(&service, &answer, Shape::Whole, |statistics| statistics)?;
+    let body = rendered(&service, &answer, Representation::Whole, |statistics| statistics)?;
     Ok(([(CACHE_STATUS, cache_status(&answer))], body).into_response())
 }
 

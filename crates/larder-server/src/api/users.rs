@@ -21,7 +21,7 @@ use crate::api::openapi::answers::{
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
-use crate::cached::rendered::Shape;
+use crate::cached::rendered::Representation;
 use crate::domain::body::{
     Confirmation, ConfirmationBody, CreateUserBody, LookupBody, PatchUserBody, PutUserBody,
 };
@@ -42,22 +42,22 @@ pub(crate) enum View<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn of(user: &'a User, caller: Caller) -> Self {
-        match Self::shape(user, caller) {
-            Shape::Whole => Self::Whole(user),
+        match Self::representation(user, caller) {
+            Representation::Whole => Self::Whole(user),
             _ => Self::Public(Box::new(PublicUser::from(user))),
         }
     }
 
-    pub(crate) fn shape(user: &User, caller: Caller) -> Shape {
-        if caller.may_see_all_of(user) { Shape::Whole } else { Shape::Public }
+    pub(crate) fn representation(user: &User, caller: Caller) -> Representation {
+        if caller.may_see_all_of(user) { Representation::Whole } else { Representation::Public }
     }
 }
 
-/// The entity tag of a user in this shape. The two views of one version have different tags, because they have different
-/// fields.
-fn tag(user: &User, shape: Shape) -> String {
-    match shape {
-        Shape::Whole => user.version.to_string(),
+/// The entity tag of a user in this representation. The two views of one version have different tags, because they have
+/// different fields.
+fn tag(user: &User, representation: Representation) -> String {
+    match representation {
+        Representation::Whole => user.version.to_string(),
         _ => format!("{}-public", user.version),
     }
 }
@@ -69,19 +69,19 @@ fn shown(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let user = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let shape = View::shape(user, caller);
-    let tag = tag(user, shape);
+    let representation = View::representation(user, caller);
+    let tag = tag(user, representation);
     let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(&tag))];
     Ok(match wanted(headers, &tag)? {
         Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
         Wanted::Answer => {
-            (about, rendered(service, answer, shape, |user| View::of(user, caller))?).into_response()
+            (about, rendered(service, answer, representation, |user| View::of(user, caller))?).into_response()
         }
     })
 }
 
 fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) -> Response {
-    let etag = [(header::ETAG, etag(tag(user, View::shape(user, caller))))];
+    let etag = [(header::ETAG, etag(tag(user, View::representation(user, caller))))];
     (status, acknowledged(receipt), etag, JsonAnswer(View::of(user, caller))).into_response()
 }
 

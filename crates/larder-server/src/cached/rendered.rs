@@ -21,10 +21,10 @@ const ROW_BYTES: u64 = 128;
 /// The usual size of an answer, from which the map takes the number of its rows.
 const USUAL_BYTES: u64 = 1024;
 
-/// The form in which a value is shown. The value and the shape alone decide the answer: neither the caller nor the time
-/// does.
+/// The form in which a value is shown. The value and its representation alone decide the answer; neither the caller nor
+/// the time does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Shape {
+pub(crate) enum Representation {
     /// The value with everything in it.
     Whole,
     /// A user without the fields that strangers do not see.
@@ -44,7 +44,7 @@ pub(crate) struct Rendered {
     pub(crate) tag: Option<Arc<str>>,
 }
 
-type Key = (usize, Shape);
+type Key = (usize, Representation);
 
 #[derive(Clone)]
 struct Kept {
@@ -73,17 +73,17 @@ impl Default for RenderedAnswers {
 }
 
 impl RenderedAnswers {
-    /// The answer of this value in this shape: the kept one, or else the one that `render` makes, which is kept.
+    /// The answer of this value in this representation: the kept one, or else the one that `render` makes, which is kept.
     ///
     /// # Errors
     /// Those of `render`.
     pub(crate) fn get_or_render<T: Send + Sync + 'static, E>(
         &self,
         value: &Arc<T>,
-        shape: Shape,
+        representation: Representation,
         render: impl FnOnce(&T) -> Result<Rendered, E>,
     ) -> Result<Rendered, E> {
-        let key = (Arc::as_ptr(value).addr(), shape);
+        let key = (Arc::as_ptr(value).addr(), representation);
         if let Some(kept) = self.0.get(&key) {
             debug_assert!(
                 std::ptr::addr_eq(kept.value.as_ptr(), Arc::as_ptr(value)),
@@ -117,11 +117,15 @@ mod tests {
     #[test]
     fn a_value_is_rendered_once_in_each_shape() {
         let (answers, value) = (RenderedAnswers::default(), Arc::new(7));
-        for shape in [Shape::Whole, Shape::Public] {
-            let Ok(first) =
-                answers.get_or_render(&value, shape, |value| rendered(&format!("{value} {shape:?}")));
-            let Ok(second) = answers.get_or_render(&value, shape, |_| rendered("again"));
-            assert_eq!((first.body.clone(), first.body), (second.body, format!("7 {shape:?}").into()));
+        for representation in [Representation::Whole, Representation::Public] {
+            let Ok(first) = answers.get_or_render(&value, representation, |value| {
+                rendered(&format!("{value} {representation:?}"))
+            });
+            let Ok(second) = answers.get_or_render(&value, representation, |_| rendered("again"));
+            assert_eq!(
+                (first.body.clone(), first.body),
+                (second.body, format!("7 {representation:?}").into())
+            );
         }
     }
 
@@ -131,7 +135,8 @@ mod tests {
         // Without the weak references the allocator would give most of these values the address of the first one.
         for number in 0..10_000 {
             let value = Arc::new(number);
-            let Ok(own) = answers.get_or_render(&value, Shape::Whole, |value| rendered(&value.to_string()));
+            let Ok(own) =
+                answers.get_or_render(&value, Representation::Whole, |value| rendered(&value.to_string()));
             assert_eq!(own.body, number.to_string());
         }
     }
@@ -142,7 +147,7 @@ mod tests {
         let body = "x".repeat(64 * 1024);
         let values: Vec<_> = (0..1_000).map(Arc::new).collect();
         for value in &values {
-            let Ok(_) = answers.get_or_render(value, Shape::Whole, |_| rendered(&body));
+            let Ok(_) = answers.get_or_render(value, Representation::Whole, |_| rendered(&body));
         }
         assert!(answers.0.weight() <= ANSWERS_BYTES && answers.0.len() > 100, "{} bytes", answers.0.weight());
     }

@@ -35,7 +35,8 @@ struct Counted {
     in_flight: Gauge,
     /// The histogram of each route, method and status that was answered. The recorder would find it by labels, which
     /// have to be allocated and hashed for each request. Guarded by the lock: every histogram of a key is that of the
-    /// recorder, so it does not matter which of them is found. It is held to find or to insert, never while a duration is recorded.
+    /// recorder, so it does not matter which of them is found. It is held to find or to insert, never while a duration is
+    /// recorded.
     durations: RwLock<HashMap<String, Vec<(Kind, Histogram)>>>,
     answered: AtomicU64,
 }
