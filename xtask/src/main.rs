@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod contract;
+mod deployments;
 mod packages;
 mod proof;
 mod setup;
@@ -30,7 +31,8 @@ enum Command {
     Test(test::Options),
     /// Check the house rules that neither the compiler nor clippy checks
     Tidy,
-    /// Torture the cache with real servers, several instances and faults of every kind; see `--help`
+    /// Torture the cache with real servers, several instances and faults of every kind; see `--help`. `--deployment` plain,
+    /// tls, unix, sentinel, valkey, redis-8, none or all: after the engine's tests on that Redis, with a table at the end
     Torture(proof::Options),
     /// Measure what the journal costs, and larder's figures beside those of other systems; see `--help`. `hit` and
     /// `redis` compare a read with the least that it could take, `http` the service with bare axum, `hit-ratio` compares the hit ratio with that of other
@@ -47,7 +49,10 @@ fn main() -> ExitCode {
     let outcome = root().and_then(|root| match cli.command {
         Command::Test(options) => test::run(&root, &options),
         Command::Tidy => tidy::run(&root),
-        Command::Torture(options) => proof::run(&root, "larder-proof", "larder-torture", &options),
+        Command::Torture(options) => match deployments::chosen(options.arguments()) {
+            Some((name, arguments)) => deployments::run(&root, &name, &arguments),
+            None => proof::run(&root, "larder-proof", "larder-torture", &options),
+        },
         Command::Bench(options) if ["hit", "redis"].iter().any(|part| options.begins_with(part)) => {
             proof::run(&root, "larder-hits", "larder-hits", &options)
         }

@@ -16,6 +16,10 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
     /// Whether the first argument begins with `text`.
     pub(crate) fn begins_with(&self, text: &str) -> bool {
         self.arguments.first().is_some_and(|first| first.starts_with(text))

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use larder_proof::torture::deployment::Deployment;
 use larder_proof::torture::nemesis::{ALL, Choice};
 use larder_proof::torture::options::Options;
 use larder_proof::torture::plant::Plant;
@@ -22,6 +23,7 @@ fn setup(seconds: u64) -> Setup {
         database: Kind::Postgres,
         redis: Switch::On,
         second_database: Switch::Off,
+        deployment: Deployment::Plain,
         plant: None,
         bound_ms: 1_000,
         releases: 1,
@@ -53,7 +55,11 @@ macro_rules! nemeses {
     ($($test:ident: $name:literal,)*) => {
         $(#[test]
         fn $test() {
-            keeps_its_promises(&Options { setup: setup(3), nemesis: $name.parse().unwrap() });
+            let nemesis: Choice = $name.parse().unwrap();
+            let on = |deployment| Setup { deployment, ..setup(3) };
+            let suiting = [on(Deployment::Plain), on(Deployment::Sentinel)];
+            let setup = suiting.into_iter().find(|setup| !nemesis.nemeses(setup).is_empty()).unwrap();
+            keeps_its_promises(&Options { setup, nemesis });
         })*
 
         #[test]
@@ -70,6 +76,7 @@ nemeses! {
     cut_clients_bring_nothing_stale: "cut-clients",
     a_restored_redis_brings_nothing_stale: "restore-redis",
     a_promoted_replica_brings_nothing_stale: "promote-replica",
+    a_fail_over_by_sentinels_brings_nothing_stale: "fail-over",
     a_stalled_link_brings_nothing_stale: "stall-link",
     a_cut_link_brings_nothing_stale: "cut-link",
     a_slow_link_brings_nothing_stale: "slow-link",
@@ -141,6 +148,16 @@ fn two_databases_in_one_namespace_stay_apart() {
         let nemesis = nemesis.parse().unwrap();
         let setup = Setup { database, second_database: Switch::On, ..setup(3) };
         keeps_its_promises(&Options { setup, nemesis });
+    }
+}
+
+#[test]
+fn tls_and_a_unix_socket_bring_nothing_stale() {
+    for deployment in [Deployment::Tls, Deployment::Unix] {
+        for nemesis in ["cut-clients", "promote-replica"] {
+            let setup = Setup { deployment, ..setup(3) };
+            keeps_its_promises(&Options { setup, nemesis: nemesis.parse().unwrap() });
+        }
     }
 }
 

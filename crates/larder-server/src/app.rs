@@ -69,7 +69,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
-        builder = builder.redis(&redis.url).redis_budget(redis.budget);
+        builder = builder.redis(redis.options.clone()).redis_budget(redis.budget);
         builder = builder.redis_pool_size(redis.pool_size).redis_pool_timeout(redis.pool_timeout);
         at_fault = redis.name;
     }

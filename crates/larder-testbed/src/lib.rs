@@ -18,6 +18,7 @@
 //! ```
 
 mod account;
+mod acl;
 mod authority;
 mod database;
 mod nginx;
@@ -34,6 +35,7 @@ mod smtp;
 mod sqlite;
 mod standby;
 
+pub use acl::acl_user;
 pub use authority::{Authority, Issued};
 pub use database::{Database, sql};
 pub use nginx::Nginx;

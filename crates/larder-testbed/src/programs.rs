@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+/// The variable of the environment with the path of another redis-server, such as a newer one or a valkey-server.
+const REDIS_SERVER: &str = "LARDER_TEST_REDIS_SERVER";
+
 /// Debian's folder of PostgreSQL's programs, with one folder for each version. They are not on the PATH.
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
@@ -81,12 +84,16 @@ impl Program {
     }
 }
 
-/// The path of a program: from the highest version in `/usr/lib/postgresql`, else from the PATH.
+/// The path of a program: from the highest version in `/usr/lib/postgresql`, else from the PATH. For
+/// [`RedisServer`](Program::RedisServer), the variable `LARDER_TEST_REDIS_SERVER` of the environment can hold another path.
 ///
 /// # Errors
 ///
 /// If it is not installed. The error names its Debian package.
 pub fn find(program: Program) -> Result<PathBuf> {
+    if let (Program::RedisServer, Some(path)) = (program, env::var_os(REDIS_SERVER)) {
+        return Ok(PathBuf::from(path));
+    }
     match program.folders().iter().map(|folder| folder.join(program.name())).find(|file| file.is_file()) {
         Some(file) => Ok(file),
         None => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::ports::{boot_on, free_port};
 use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
@@ -50,8 +51,7 @@ impl Redis {
     /// As [`start`](Self::start). With an invalid directive the server does not boot.
     pub fn start_with(directives: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-redis-").tempdir()?;
-        let password =
-            directives.iter().find(|(name, _)| *name == "requirepass").map(|(_, value)| (*value).to_owned());
+        let password = password_in(directives);
         boot_on(free_port, |port| {
             write_config(folder.path(), port, directives)?;
             Ok((boot(folder.path(), port, password.as_deref())?, port))
@@ -59,20 +59,52 @@ impl Redis {
         .map(|(process, port)| Self { process, folder, port, password })
     }
 
-    /// Starts a Sentinel that monitors no master.
+    /// As [`start_with`](Self::start_with), and with TLS on a second port, which is returned. The server's certificate is
+    /// for the name `localhost`. Clients need no certificate, unless a directive `tls-auth-clients` says otherwise; the
+    /// authority for it is the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_with`](Self::start_with), and if openssl fails.
+    pub fn start_tls(authority: &Authority, directives: &[(&str, &str)]) -> Result<(Self, u16)> {
+        let issued = authority.issue("localhost")?;
+        let files =
+            [issued.certificate, issued.key, authority.certificate()].map(|file| file.display().to_string());
+        boot_on(free_port, |port| {
+            let port_text = port.to_string();
+            let mut with_tls = vec![
+                ("tls-port", port_text.as_str()),
+                ("tls-cert-file", &files[0]),
+                ("tls-key-file", &files[1]),
+                ("tls-ca-cert-file", &files[2]),
+            ];
+            if directives.iter().all(|(name, _)| *name != "tls-auth-clients") {
+                with_tls.push(("tls-auth-clients", "no"));
+            }
+            with_tls.extend(directives);
+            Ok((Self::start_with(&with_tls)?, port))
+        })
+    }
+
+    /// Starts a Sentinel with these directives of `sentinel.conf`, such as `("sentinel", "monitor name 127.0.0.1 PORT 2")`.
+    /// Without any it monitors no master.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub fn start_sentinel() -> Result<Self> {
+    pub fn start_sentinel(directives: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-redis-").tempdir()?;
+        let password = password_in(directives);
         boot_on(free_port, |port| {
             let text = folder.path().display();
-            let config = format!("port {port}\nbind 127.0.0.1\ndir {text}\nlogfile {text}/log\n");
+            let mut config = format!("port {port}\nbind 127.0.0.1\ndir {text}\nlogfile {text}/log\n");
+            for (name, value) in directives {
+                config += &format!("{name} {value}\n");
+            }
             fs::write(folder.path().join(SENTINEL_CONFIG), config).context("writing sentinel.conf")?;
-            Ok((boot(folder.path(), port, None)?, port))
+            Ok((boot(folder.path(), port, password.as_deref())?, port))
         })
-        .map(|(process, port)| Self { process, folder, port, password: None })
+        .map(|(process, port)| Self { process, folder, port, password })
     }
 
     /// The folder of the server's files. It is removed when the value is dropped.
@@ -172,6 +204,10 @@ impl Redis {
     pub fn command_bytes(&self, args: &[&[u8]]) -> Result<Vec<u8>> {
         ask(self.port, self.password.as_deref(), args)
     }
+}
+
+fn password_in(directives: &[(&str, &str)]) -> Option<String> {
+    directives.iter().find(|(name, _)| *name == "requirepass").map(|(_, value)| (*value).to_owned())
 }
 
 fn write_config(folder: &Path, port: u16, directives: &[(&str, &str)]) -> Result<()> {

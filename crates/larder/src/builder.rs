@@ -25,6 +25,8 @@ use crate::policy::{BOUND_MIN, LOAD_TIMEOUT, LOAD_TIMEOUT_MAX, STALENESS_BOUND};
 use crate::polls::PollRequests;
 use crate::protection::EntrySecrets;
 use crate::protocol::rules::ProtocolRules;
+#[cfg(feature = "redis")]
+use crate::redis_options::RedisOptions;
 use crate::remote::validity::Validity;
 
 /// How long [`Builder::build`] waits for Redis or the journal to answer. Then start-up continues without them.
@@ -56,7 +58,7 @@ pub struct Builder {
     installation: Option<String>,
     rules: ProtocolRules,
     #[cfg(feature = "redis")]
-    redis: Option<String>,
+    redis: Option<RedisOptions>,
     #[cfg(feature = "redis")]
     redis_timeout: Duration,
     #[cfg(feature = "redis")]
@@ -83,25 +85,6 @@ impl Cache {
     /// and [`Builder::installation`].
     pub fn builder(namespace: &str) -> Builder {
         Builder::new(namespace)
-    }
-
-    /// Checks whether [`Builder::redis`] accepts `url`. Opens no connection.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), which says what is allowed and never shows the URL.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use larder::cache::Cache;
-    ///
-    /// assert!(Cache::check_redis_url("redis://localhost/2").is_ok());
-    /// assert!(Cache::check_redis_url("http://localhost").is_err());
-    /// ```
-    #[cfg(feature = "redis")]
-    pub fn check_redis_url(url: &str) -> Result<(), Error> {
-        crate::remote::redis::check_url(url)
     }
 }
 
@@ -158,11 +141,11 @@ impl Builder {
         Builder { load_timeout, ..self }
     }
 
-    /// Shares entries through the Redis at `url`, `redis://[user:password@]host[:port][/database]`. Default: no Redis;
-    /// the cache uses memory alone.
+    /// Shares entries through this Redis: a URL such as `redis://[user:password@]host[:port][/database]`, or
+    /// [`RedisOptions`]. Default: no Redis; the cache uses memory alone.
     #[cfg(feature = "redis")]
-    pub fn redis(self, url: impl Into<String>) -> Self {
-        Builder { redis: Some(url.into()), ..self }
+    pub fn redis(self, redis: impl Into<RedisOptions>) -> Self {
+        Builder { redis: Some(redis.into()), ..self }
     }
 
     /// How long one Redis operation may take: 10 ms to 500 ms. After that Redis counts as away: this instance's
@@ -353,7 +336,7 @@ impl Builder {
         use crate::engine::MemoryListener;
         use crate::remote::redis::{IdentitySource, RedisTier, Settings};
 
-        let Some(url) = &self.redis else { return Ok(None) };
+        let Some(options) = &self.redis else { return Ok(None) };
         let millis = Duration::from_millis;
         check_range("redis_timeout", self.redis_timeout, millis(10), millis(500))?;
         check_range("redis_budget", self.redis_budget, millis(1), millis(10_000))?;
@@ -364,7 +347,7 @@ impl Builder {
         };
         check_range("redis_pool_timeout", self.redis_pool_timeout, millis(1), millis(60_000))?;
         let settings = Settings {
-            url: url.clone(),
+            options: options.clone(),
             namespace: events.namespace().clone(),
             bound: self.bound,
             timeout: self.redis_timeout,

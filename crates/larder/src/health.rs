@@ -122,6 +122,10 @@ troubles! {
     /// Redis answers `NOAUTH`, `WRONGPASS` or `DENIED`.
     Unauthenticated, "unauthenticated",
         "Redis refuses this user or password; give the cache the present credentials";
+    /// The TLS handshake with Redis failed, or a file for it cannot be read.
+    Untrusted, "untrusted",
+        "TLS to Redis failed; check that its port speaks TLS, the authority (ca_file) and name of its certificate, and \
+         the client's own certificate";
     /// Redis answers `NOPERM`.
     Forbidden, "forbidden",
         "an ACL of Redis forbids a command or a key that larder needs; allow those that docs/relay.md lists";
@@ -150,7 +154,12 @@ troubles! {
         "this is a node of a Redis Cluster, which larder does not use; give it a Redis that is not a cluster";
     /// The server is a Sentinel.
     Sentinel, "sentinel",
-        "this is the port of a Redis Sentinel, which holds no data; give the cache the address of the master";
+        "this is the port of a Redis Sentinel, which holds no data; let the URL begin with redis-sentinel, or give it \
+         the address of the master";
+    /// No Sentinel names a master.
+    NoMaster, "no-master",
+        "no Sentinel names a master; check the addresses of the Sentinels, the name of the master, and their user and \
+         password";
     /// The server is older than Redis 7.0.
     TooOld, "too-old", "this Redis is older than 7.0; upgrade it";
     /// Redis does not know a command that larder needs: it was renamed, or the server is not a complete Redis.
@@ -203,6 +212,7 @@ impl Trouble {
         matches!(
             self,
             Trouble::Unauthenticated
+                | Trouble::Untrusted
                 | Trouble::Forbidden
                 | Trouble::Cluster
                 | Trouble::Sentinel

@@ -79,6 +79,8 @@ mod protocol;
 #[doc(hidden)]
 pub mod protocol;
 pub mod receipt;
+#[cfg(feature = "redis")]
+pub mod redis_options;
 mod remote;
 pub mod source;
 pub mod stats;

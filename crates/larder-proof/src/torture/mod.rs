@@ -1,6 +1,7 @@
 //! Torture: real servers, several instances as processes, nemeses that break both, and a judge of the recorded history.
 
 mod child;
+pub mod deployment;
 mod evaluation;
 mod instance;
 mod keys;

@@ -18,7 +18,7 @@ const COUNTED: &[&str] =
 /// As [`COUNTED`], if the instances share a Redis.
 const COUNTED_WITH_REDIS: &[&str] = &["lease_waits", "inserts_refused", "passed_over"];
 
-/// As [`COUNTED`], if the run has a Redis and all nemeses and lasts at least [`LONG`] seconds.
+/// As [`COUNTED`], if the run has links to a Redis and all nemeses and lasts at least [`LONG`] seconds.
 const COUNTED_UNDER_ALL: &[&str] = &["late_hits", "outage_hits", "untiered_loads"];
 
 /// The shortest run, in seconds, that has to take the branches of [`COUNTED_UNDER_ALL`].
@@ -114,7 +114,8 @@ impl Report {
 
     fn find_untaken(&self, options: &Options) -> Vec<String> {
         let has_redis = options.setup.has_redis();
-        let has_all = has_redis && options.setup.seconds >= LONG && options.nemesis == Choice::All;
+        let has_all =
+            options.setup.has_links() && options.setup.seconds >= LONG && options.nemesis == Choice::All;
         let tally = self.tally();
         let branches = Branch::ALL.into_iter().filter(|branch| has_redis || *branch != Branch::Redis);
         let branches =

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use larder::protocol::rules::ProtocolRule;
 
+use crate::torture::deployment::Deployment;
 use crate::torture::plant::Plant;
 
 /// The servers, the instances and their settings.
@@ -22,6 +23,9 @@ pub struct Setup {
     /// Whether the instances share a Redis; without, they share the database alone
     #[arg(long, default_value = "on")]
     pub redis: Switch,
+    /// How the instances reach their Redis
+    #[arg(long, default_value = "plain")]
+    pub deployment: Deployment,
     /// How many releases of the application run side by side, 1 or 2: the second declares the value's fields in another
     /// order
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
@@ -53,6 +57,11 @@ impl Setup {
     /// Whether there is a second database. Without a Redis it would share nothing with the first one.
     pub fn has_second_database(&self) -> bool {
         self.has_redis() && self.second_database == Switch::On
+    }
+
+    /// Whether a proxy is between each instance and its Redis.
+    pub fn has_links(&self) -> bool {
+        self.has_redis() && self.deployment.has_links()
     }
 
     /// Whether there is a Redis.

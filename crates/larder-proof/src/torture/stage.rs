@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::history::Instance as Number;
 use crate::torture::child::Child;
+use crate::torture::deployment::SharedRedis;
 use crate::torture::instance::order::Order;
 use crate::torture::observers::Observers;
 use crate::torture::servers::Base;
@@ -27,7 +28,7 @@ pub struct Stage {
     neighbours: Vec<Child>,
     pub(super) observers: Observers,
     pub(super) proxies: Vec<Proxy>,
-    redis: Option<Redis>,
+    redis: Option<SharedRedis>,
     second: Option<Base>,
     pub(super) base: Base,
     pub(super) folder: TempDir,
@@ -44,7 +45,10 @@ impl Stage {
         let base = Base::fresh(setup.database, own_database)?;
         let second = if setup.has_second_database() { Some(base.beside()?) } else { None };
         let observers = Observers::start(&base.url(), folder.path())?;
-        let redis = if setup.has_redis() { Some(Redis::start()?) } else { None };
+        let redis = match setup.has_redis() {
+            true => Some(SharedRedis::start(setup.deployment, folder.path())?),
+            false => None,
+        };
         let mut stage = Stage {
             children: Vec::new(),
             neighbours: Vec::new(),
@@ -70,7 +74,7 @@ impl Stage {
     }
 
     fn open_link(&mut self) -> Result<()> {
-        if let Some(redis) = &self.redis {
+        if let Some(redis) = self.redis.as_ref().filter(|_| self.setup.has_links()) {
             self.proxies.push(Proxy::start(redis.port())?);
         }
         Ok(())
@@ -85,7 +89,7 @@ impl Stage {
         fs::create_dir(&folder)?;
         for _ in 0..NEIGHBOURS {
             self.open_link()?;
-            let mut settings = self.settings(&url, self.proxies.len() - 1);
+            let mut settings = self.settings(&url, self.proxies.len().saturating_sub(1));
             settings.push("--second".to_owned());
             let child = Child::start(&self.program, &folder, self.next, &settings)?;
             self.next += 1;
@@ -99,8 +103,8 @@ impl Stage {
         let bound_ms = self.setup.bound_ms.to_string();
         let mut settings =
             vec!["--database".to_owned(), database.to_owned(), "--bound-ms".to_owned(), bound_ms];
-        if let Some(proxy) = self.proxies.get(nth) {
-            settings.extend(["--redis".to_owned(), format!("redis://127.0.0.1:{}/0", proxy.port())]);
+        if let Some(redis) = &self.redis {
+            settings.extend(redis.arguments(self.proxies.get(nth).map(Proxy::port)));
         }
         settings.extend(["--releases".to_owned(), self.setup.releases().to_string()]);
         if let Some(plant) = self.setup.plant {
@@ -124,8 +128,13 @@ impl Stage {
         Ok(())
     }
 
-    /// The Redis that all instances share.
+    /// The Redis that all instances share: with Sentinels, the present master.
     pub(super) fn redis(&mut self) -> Result<&mut Redis> {
+        Ok(&mut self.shared_redis()?.master)
+    }
+
+    /// That Redis with all that belongs to its deployment.
+    pub(super) fn shared_redis(&mut self) -> Result<&mut SharedRedis> {
         self.redis.as_mut().context("this nemesis needs a Redis")
     }
 
@@ -135,12 +144,13 @@ impl Stage {
         self.folder.path().to_owned()
     }
 
-    /// Redirects all instances to another Redis and stops the old one.
-    pub(super) fn replace_redis(&mut self, redis: Redis) {
+    /// Redirects all instances to another Redis and stops the old one. `another` has the port at which instances reach
+    /// it.
+    pub(super) fn replace_redis(&mut self, another: (Redis, u16)) -> Result<()> {
         for proxy in &self.proxies {
-            proxy.redirect(redis.port());
+            proxy.redirect(another.1);
         }
-        self.redis = Some(redis);
+        self.shared_redis()?.replace(another)
     }
 
     /// The index of a random instance.

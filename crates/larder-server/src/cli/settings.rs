@@ -28,7 +28,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    for one in settings.effective.iter().filter(|one| names_a_file(one)) {
+    for one in settings.effective.iter().filter(|one| names_a_secret_file(one)) {
         if let Some(mode) = exposure::mode(Path::new(&one.value)) {
             let (setting, path, mode) = (&one.name, &one.value, format!("{mode:04o}"));
             tracing::warn!(setting, path, mode, "others can read this file, which holds a secret");
@@ -44,9 +44,14 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
+/// The files that hold no secret.
+const PUBLIC_FILES: [&str; 2] = ["REDIS_CA_FILE", "REDIS_CLIENT_CERT_FILE"];
+
 /// Whether the setting is the path of a file that holds a secret, and is set.
-fn names_a_file(one: &Effective) -> bool {
-    one.name.ends_with("_FILE") && one.origin != SettingSource::Default
+fn names_a_secret_file(one: &Effective) -> bool {
+    one.name.ends_with("_FILE")
+        && one.origin != SettingSource::Default
+        && !PUBLIC_FILES.contains(&one.name.as_str())
 }
 
 /// Whether the value comes from the file and is, or holds, a secret: such values are shown with the placeholder `…`.

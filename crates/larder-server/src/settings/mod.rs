@@ -15,6 +15,7 @@ pub mod sources;
 
 mod kubernetes;
 mod redact;
+mod secret_files;
 mod ttl;
 
 use std::net::SocketAddr;
@@ -105,6 +106,7 @@ impl Settings {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn read(mut sources: Sources) -> Result<Self, BadSetting> {
+        sources.secret_files = secret_files::read(&sources)?;
         sources.preset = sources.take("LARDER_PRESET", "", presets::find)?;
         let listen = sources.take("LARDER_LISTEN", "127.0.0.1:8080", |raw| {
             let expected = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";

@@ -11,6 +11,7 @@ use config::{Config, File, FileFormat, Value, ValueKind};
 use crate::settings::bad::BadSetting;
 use crate::settings::kubernetes::is_of_kubernetes;
 use crate::settings::presets::Preset;
+use crate::settings::secret_files::SecretFiles;
 
 /// Every setting, by the name of its variable. In the file it has the same name in lower case.
 pub const VARIABLES: &[&str] = &[
@@ -20,11 +21,14 @@ pub const VARIABLES: &[&str] = &[
     "CACHE_USER_TTL",
     "DASHBOARD_STATS_TTL",
     "DATABASE_DIRECT_URL",
+    "DATABASE_DIRECT_URL_FILE",
     "DATABASE_POOLER",
     "DATABASE_POOL_SIZE",
     "DATABASE_URL",
+    "DATABASE_URL_FILE",
     "LARDER_ADMIN_EMAIL",
     "LARDER_ADMIN_PASSWORD",
+    "LARDER_ADMIN_PASSWORD_FILE",
     "LARDER_API_KEY_DAYS",
     "LARDER_AUDIENCE",
     "LARDER_AUTH_BODY_BYTES",
@@ -52,7 +56,9 @@ pub const VARIABLES: &[&str] = &[
     "LARDER_MAIL_RESET_LINK",
     "LARDER_MAIL_TOKEN_SECONDS",
     "LARDER_MAIL_URL",
+    "LARDER_MAIL_URL_FILE",
     "LARDER_MAIL_WEBHOOK_SECRET",
+    "LARDER_MAIL_WEBHOOK_SECRET_FILE",
     "LARDER_MAIL_WEBHOOK_URL",
     "LARDER_NAMESPACE",
     "LARDER_PASSWORD_COSTLY_QUEUE",
@@ -65,21 +71,36 @@ pub const VARIABLES: &[&str] = &[
     "LARDER_REFRESH_GRACE_SECONDS",
     "LARDER_SECOND_FACTOR_REQUIRED",
     "LARDER_SECRET_KEY",
+    "LARDER_SECRET_KEY_FILE",
     "LARDER_SECRET_KEY_OTHER",
+    "LARDER_SECRET_KEY_OTHER_FILE",
     "LARDER_SESSIONS_PER_USER",
     "LARDER_SESSION_IDLE_SECONDS",
     "LARDER_STOP_DELAY",
     "LARDER_STREAMS_PER_CONNECTION",
     "LARDER_TRUSTED_PROXIES",
     "LARDER_WRITE_TIMEOUT",
+    "REDIS_CA_FILE",
+    "REDIS_CLIENT_CERT_FILE",
+    "REDIS_CLIENT_KEY_FILE",
     "REDIS_DB",
     "REDIS_HOST",
     "REDIS_PASSWORD",
+    "REDIS_PASSWORD_FILE",
     "REDIS_POOL_SIZE",
     "REDIS_POOL_TIMEOUT",
     "REDIS_PORT",
     "REDIS_PRIVATE_URL",
+    "REDIS_SENTINELS",
+    "REDIS_SENTINEL_MASTER",
+    "REDIS_SENTINEL_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD_FILE",
+    "REDIS_SENTINEL_USERNAME",
+    "REDIS_SERVER_NAME",
+    "REDIS_TLS",
     "REDIS_URL",
+    "REDIS_URL_FILE",
+    "REDIS_USERNAME",
     "SUPERADMIN_USER_LIST_TTL",
     "UPSTASH_REDIS_REST_URL",
     "USER_CACHE_TTL",
@@ -100,6 +121,8 @@ pub enum SettingSource {
     File(&'static str),
     /// This variable of the environment.
     Variable(&'static str),
+    /// A file with this secret alone, which this variable names.
+    SecretFile(&'static str),
 }
 
 impl fmt::Display for SettingSource {
@@ -109,6 +132,7 @@ impl fmt::Display for SettingSource {
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::File(name) => write!(f, "file, {}", name.to_lowercase()),
             Self::Variable(name) => write!(f, "environment, {name}"),
+            Self::SecretFile(name) => write!(f, "file of {name}"),
         }
     }
 }
@@ -142,6 +166,7 @@ type Lookup = Box<dyn Fn(&str) -> Option<String>>;
 pub struct Sources {
     lookup: Lookup,
     file: BTreeMap<&'static str, String>,
+    pub(super) secret_files: SecretFiles,
     pub(super) preset: Option<&'static Preset>,
     effective: RefCell<Vec<Effective>>,
 }
@@ -153,6 +178,7 @@ impl Sources {
         Self {
             lookup: Box::new(lookup),
             file: BTreeMap::new(),
+            secret_files: SecretFiles::new(),
             preset: None,
             effective: RefCell::new(Vec::new()),
         }
@@ -196,7 +222,7 @@ impl Sources {
         Ok(self)
     }
 
-    /// The value that is set under this name: in the environment, else in the file. What Kubernetes sets in the
+    /// The value that is set under this name: in the environment, in a file of its own, else in the TOML file. What Kubernetes sets in the
     /// environment for a service of that name is no setting.
     pub(super) fn find(&self, name: &'static str) -> Option<Found> {
         let filled = |value: &String| !value.trim().is_empty();
@@ -207,6 +233,9 @@ impl Sources {
         let is_set = |value: &String| filled(value) && !is_of_kubernetes(name, value);
         if let Some(value) = (self.lookup)(name).filter(is_set) {
             return found(&value, SettingSource::Variable(name));
+        }
+        if let Some((value, file)) = self.secret_files.get(name) {
+            return found(value, SettingSource::SecretFile(file));
         }
         found(self.file.get(name).filter(|value| filled(value))?, SettingSource::File(name))
     }

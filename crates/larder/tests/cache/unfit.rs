@@ -63,9 +63,8 @@ async fn a_node_of_a_cluster_is_named() {
 
 #[tokio::test]
 async fn a_sentinels_port_is_named() {
-    let sentinel = Redis::start_sentinel().unwrap();
-    is_named(&sentinel, sentinel.url(), true, Trouble::Sentinel, &["Sentinel", "address of the master"])
-        .await;
+    let sentinel = Redis::start_sentinel(&[]).unwrap();
+    is_named(&sentinel, sentinel.url(), true, Trouble::Sentinel, &["Sentinel", "redis-sentinel"]).await;
 }
 
 /// No package offers a Redis 6 next to a newer one, so a proxy makes the installed one claim to be older.

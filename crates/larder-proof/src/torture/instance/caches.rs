@@ -10,6 +10,7 @@ use larder::journal::{ChangeId, Touch};
 use larder::policy::Policy;
 use larder::protocol::rules::ProtocolRule;
 use larder::receipt::Delivery;
+use larder::redis_options::RedisOptions;
 use larder_sql::database::Database;
 use larder_sql::journal::SqlJournal;
 
@@ -45,7 +46,11 @@ impl Caches {
         };
         let mut builder = Cache::builder("torture").staleness_bound(settings.bound()).journal(journal);
         if let Some(url) = &settings.redis {
-            builder = builder.redis(url);
+            let redis = RedisOptions::new(url);
+            builder = builder.redis(match &settings.redis_ca {
+                Some(ca) => redis.ca_file(ca),
+                None => redis,
+            });
             if settings.plant.is_some() {
                 // On a busy machine and a slow link, reads with the default budget go on without Redis. Then the inserted
                 // fault shows more rarely.

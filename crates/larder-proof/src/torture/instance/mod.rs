@@ -54,6 +54,9 @@ pub struct Settings {
     /// Redis's URL; none for memory alone
     #[arg(long)]
     pub redis: Option<String>,
+    /// The file with the certificate of the authority to trust for it
+    #[arg(long)]
+    pub redis_ca: Option<PathBuf>,
     /// The staleness bound
     #[arg(long)]
     pub bound_ms: u64,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::torture::deployment::Deployment;
 use crate::torture::setup::{Kind, Setup};
 use crate::torture::stage::Stage;
 
@@ -33,26 +34,32 @@ pub struct Nemesis {
 enum Need {
     /// A Redis that the instances share.
     Redis,
+    /// A Redis that no Sentinel watches: the run alone decides which server is the master.
+    LoneRedis,
+    /// A Redis that Sentinels watch.
+    Sentinels,
+    /// A proxy between each instance and its Redis.
+    Links,
     /// PostgreSQL.
     Postgres,
     /// A PostgreSQL server that only this run uses, so that it may crash.
     Crash,
 }
 
-use Need::{Crash, Postgres, Redis};
+use Need::{Crash, Links, LoneRedis, Postgres, Redis, Sentinels};
 
 /// All nemeses.
 pub const ALL: &[Nemesis] = &[
     Nemesis {
         name: "kill-redis",
         about: "kill -9 Redis, restart it empty",
-        needs: &[Redis],
+        needs: &[LoneRedis],
         strike: redis::kill,
     },
     Nemesis {
         name: "stop-redis",
         about: "SIGSTOP Redis for longer than the bound",
-        needs: &[Redis],
+        needs: &[LoneRedis],
         strike: redis::stop,
     },
     Nemesis { name: "flush-redis", about: "FLUSHALL", needs: &[Redis], strike: redis::flush },
@@ -65,31 +72,37 @@ pub const ALL: &[Nemesis] = &[
     Nemesis {
         name: "restore-redis",
         about: "restart Redis from a snapshot that writes have made old",
-        needs: &[Redis],
+        needs: &[LoneRedis],
         strike: replicas::restore,
     },
     Nemesis {
         name: "promote-replica",
         about: "promote a replica whose link was stalled while others wrote",
-        needs: &[Redis],
+        needs: &[LoneRedis],
         strike: replicas::promote,
+    },
+    Nemesis {
+        name: "fail-over",
+        about: "kill -9 the master, whose replica lacks the last writes; Sentinels promote the replica",
+        needs: &[Sentinels],
+        strike: replicas::fail_over,
     },
     Nemesis {
         name: "stall-link",
         about: "one instance's link to Redis becomes a black hole, or only its way back",
-        needs: &[Redis],
+        needs: &[Links],
         strike: links::stall,
     },
     Nemesis {
         name: "cut-link",
         about: "one instance's link to Redis is cut",
-        needs: &[Redis],
+        needs: &[Links],
         strike: links::cut,
     },
     Nemesis {
         name: "slow-link",
         about: "one instance's link to Redis is slow",
-        needs: &[Redis],
+        needs: &[Links],
         strike: links::slow,
     },
     Nemesis {
@@ -191,6 +204,9 @@ impl Nemesis {
     pub fn suits(&self, setup: &Setup) -> bool {
         self.needs.iter().all(|need| match need {
             Redis => setup.has_redis(),
+            LoneRedis => setup.has_redis() && setup.deployment != Deployment::Sentinel,
+            Sentinels => setup.has_redis() && setup.deployment == Deployment::Sentinel,
+            Links => setup.has_links(),
             Postgres | Crash => setup.database == Kind::Postgres,
         })
     }

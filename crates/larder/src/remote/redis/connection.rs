@@ -1,28 +1,17 @@
-//! Dials connections to Redis, and holds the tracked connection in use.
+//! The tracked connection in use, its pushes, and the deletions on it.
 
-use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use futures_util::future::select_ok;
-use redis::aio::{MultiplexedConnection, SendError};
-use redis::{
-    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, PushKind, RedisError, RedisResult, Value,
-};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tokio::task::AbortHandle;
+use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, Value};
 
 use crate::batch::Sweep;
-use crate::error::Error;
 use crate::remote::Listener;
+use crate::remote::redis::address::Host;
+use crate::remote::redis::dialler::Driver;
 use crate::remote::redis::prefix::{CLAIM, Prefix};
-use crate::remote::redis::replies::{CUT_BYTES, LimitedReplies, ReplyLimit};
-use crate::remote::redis::trouble;
-use crate::remote::validity::Validity;
+use crate::remote::redis::replies::CUT_BYTES;
 
 /// The most keys in one UNLINK. A longer list is split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
@@ -39,9 +28,12 @@ pub(crate) struct ConnectionSlot {
 #[derive(Clone)]
 pub(crate) struct TrackedConnection {
     pub(crate) connection: MultiplexedConnection,
-    _driver: Arc<Driver>,
+    #[expect(dead_code, reason = "the connection ends when this is dropped")]
+    pub(crate) driver: Arc<Driver>,
     /// Whether Redis agreed to report changes.
     pub(crate) is_tracking: bool,
+    /// The master that the Sentinels named, if there are Sentinels.
+    pub(crate) master: Option<Host>,
 }
 
 impl ConnectionSlot {
@@ -79,152 +71,10 @@ impl ConnectionSlot {
     }
 }
 
-/// The task that reads and writes a connection. It ends when its owner is dropped: the connection closes then, even if a
-/// reply is missing, and operations that still wait on a clone of it fail.
-pub(crate) struct Driver(AbortHandle);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The address, the time-outs and the limit of replies of one Redis.
-#[derive(Clone)]
-pub(crate) struct Dialler {
-    info: ConnectionInfo,
-    timeout: Duration,
-    reply_limit: Arc<ReplyLimit>,
-}
-
-impl Dialler {
-    /// Parses a `redis://` URL. An error never contains the URL, because that may contain a password.
-    pub(crate) fn parse(url: &str, timeout: Duration) -> Result<Self, Error> {
-        let allowed = "a Redis URL looks like redis://[user:password@]host[:port][/database]";
-        if url.starts_with("rediss://") {
-            return Err(Error::config(format!("TLS to Redis (rediss://) is not supported yet; {allowed}")));
-        }
-        let info =
-            url.into_connection_info().map_err(|error| Error::config_because(allowed.to_owned(), error))?;
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let info = info.set_redis_settings(settings);
-        Ok(Dialler { info, timeout, reply_limit: Arc::new(ReplyLimit::new()) })
-    }
-
-    pub(crate) fn reply_limit(&self) -> Arc<ReplyLimit> {
-        self.reply_limit.clone()
-    }
-
-    /// Connects and makes the handshake, within `limit`. It does so itself, because redis-rs's own functions for this
-    /// cannot put [`LimitedReplies`] below the connection.
-    async fn connect(
-        &self,
-        config: AsyncConnectionConfig,
-        is_tracked: bool,
-        limit: Duration,
-    ) -> RedisResult<(MultiplexedConnection, Driver)> {
-        let connecting = async {
-            match self.info.addr() {
-                ConnectionAddr::Unix(path) => {
-                    self.shake_hands(UnixStream::connect(path).await?, config, is_tracked).await
-                }
-                ConnectionAddr::Tcp(host, port) => {
-                    let stream = connect_to_any(host, *port).await?;
-                    // Requests are small, and a task waits for each of them. With Nagle's algorithm, some would be sent
-                    // late.
-                    stream.set_nodelay(true)?;
-                    self.shake_hands(stream, config, is_tracked).await
-                }
-                // `parse` refuses every other kind.
-                _ => Err(RedisError::from((ErrorKind::InvalidClientConfig, "no address of a Redis"))),
-            }
-        };
-        tokio::time::timeout(limit, connecting)
-            .await
-            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-    }
-
-    async fn shake_hands<S>(
-        &self,
-        stream: S,
-        config: AsyncConnectionConfig,
-        is_tracked: bool,
-    ) -> RedisResult<(MultiplexedConnection, Driver)>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let stream = LimitedReplies::new(stream, is_tracked, self.reply_limit.clone());
-        let settings = self.info.redis_settings();
-        let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, config).await?;
-        Ok((connection, Driver(tokio::spawn(driver).abort_handle())))
-    }
-
-    /// Dials, and turns tracking on before any read. redis-rs calls the push handler inline in its reader, so it
-    /// handles each push before it delivers a reply that Redis sent after the push.
-    pub(crate) async fn dial(
-        &self,
-        listener: Arc<dyn Listener>,
-        validity: Arc<Validity>,
-        heartbeat_at_once: Arc<tokio::sync::Notify>,
-    ) -> RedisResult<TrackedConnection> {
-        let handler = move |push: PushInfo| -> Result<(), SendError> {
-            let is_complete = match push.kind {
-                PushKind::Invalidate => invalidated(&*listener, &push.data),
-                PushKind::Disconnection => false,
-                _ => true,
-            };
-            if !is_complete {
-                // Reports may have been lost, or all data may have been replaced: a Redis that takes over another's
-                // data sends the same push. So the tier is not usable until a heartbeat has checked it.
-                validity.revoke();
-                listener.clear_guarded();
-                heartbeat_at_once.notify_one();
-            }
-            Ok(())
-        };
-        // The time-out of a dial is at least 1 s, because a dial may take longer than an operation. A reply gets the
-        // operation's time-out, so that a half-open connection never blocks a read for longer.
-        let config =
-            AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout)).set_push_sender(handler);
-        let limit = self.timeout.max(Duration::from_secs(1));
-        let (mut connection, driver) = self.connect(config, true, limit).await?;
-        let driver = Arc::new(driver);
-        let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await;
-        match tracking {
-            Ok(()) => Ok(TrackedConnection { connection, _driver: driver, is_tracking: true }),
-            // The server refuses tracking, as some managed Redis and strict ACLs do: the tier is used without copies in
-            // memory.
-            Err(error) if trouble::forbids_tracking(&error) => {
-                Ok(TrackedConnection { connection, _driver: driver, is_tracking: false })
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl Dialler {
-    /// Dials an untracked connection, for inspection. No reply on it may be kept in memory.
-    pub(crate) async fn dial_untracked(&self) -> RedisResult<(MultiplexedConnection, Driver)> {
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout));
-        self.connect(config, false, self.timeout).await
-    }
-}
-
-/// Dials all addresses of the name at once, and keeps the first connection. So an address that drops packets delays no
-/// connection to another one.
-async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = lookup_host((host, port)).await?;
-    let attempts: Vec<_> = addresses.map(|address| TcpStream::connect(address).boxed()).collect();
-    if attempts.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the name of the host has no address"));
-    }
-    select_ok(attempts).await.map(|(stream, _)| stream)
-}
-
 /// Applies a push of changed keys. Returns `false` if any key may have changed: the push names no keys, as after
 /// FLUSHALL, or one of its names was cut while it arrived. A name of [`CUT_BYTES`] counts as cut, unless it ends like
 /// that of a claim.
-fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
+pub(super) fn apply_invalidation(listener: &dyn Listener, data: &[Value]) -> bool {
     let [Value::Array(keys)] = data else { return false };
     keys.iter().all(|key| match key {
         Value::BulkString(key) if key.len() != CUT_BYTES || key.ends_with(CLAIM.as_bytes()) => {

@@ -13,11 +13,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult};
+use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult};
 
 use crate::error::Error;
-use crate::remote::redis::connection::{Dialler, Driver};
+use crate::remote::redis::dialler::{DialError, Dialler, Driver};
 use crate::remote::redis::{RedisTier, fault};
 use crate::remote::{Fault, Inspect, InspectedFrame};
 
@@ -53,7 +53,7 @@ impl UntrackedPool {
         F: Future<Output = RedisResult<T>>,
     {
         let mut place = self.places.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => fault(error),
+            PoolError::Backend(error) => error.fault(),
             _ => Fault::Away,
         })?;
         let is_new = Object::metrics(&place).recycle_count == 0;
@@ -61,7 +61,7 @@ impl UntrackedPool {
             Err(Fault::Away) if !is_new => {
                 // The new connection takes this place: other idle connections may have broken too, and a question never
                 // waits for a second place.
-                *place = self.places.manager().create().await.map_err(fault)?;
+                *place = self.places.manager().create().await.map_err(DialError::fault)?;
                 place.ask(&question).await
             }
             answer => answer,
@@ -87,13 +87,13 @@ impl UntrackedSlot {
 
 impl Manager for Dialler {
     type Type = UntrackedSlot;
-    type Error = RedisError;
+    type Error = DialError;
 
-    async fn create(&self) -> RedisResult<UntrackedSlot> {
+    async fn create(&self) -> Result<UntrackedSlot, DialError> {
         Ok(UntrackedSlot(Some(self.dial_untracked().await?)))
     }
 
-    async fn recycle(&self, place: &mut UntrackedSlot, _: &Metrics) -> RecycleResult<RedisError> {
+    async fn recycle(&self, place: &mut UntrackedSlot, _: &Metrics) -> RecycleResult<DialError> {
         match place.0 {
             Some(_) => Ok(()),
             None => Err(RecycleError::message("its connection was lost")),

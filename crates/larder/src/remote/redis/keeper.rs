@@ -22,7 +22,8 @@ use crate::protocol::relay::ABANDONED_AFTER;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::Listener;
 use crate::remote::redis::claim::{ClaimConflict, find_conflict};
-use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH, sweep, unlink};
+use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, unlink};
+use crate::remote::redis::dialler::{DialError, Dialler};
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::RedisId;
 use crate::remote::redis::relay::{Relay, certificate};
@@ -66,6 +67,8 @@ pub(crate) struct Keeper {
 /// Why the keeper gives up a connection.
 enum LossReason {
     Redis(RedisError),
+    /// No connection could be opened, or the Sentinels name another master; the text says why.
+    Unusable(Trouble, String),
     /// This server can never be used.
     Unfit(Trouble),
     /// Other instances use this Redis with other settings; the text says which.
@@ -80,11 +83,20 @@ impl From<RedisError> for LossReason {
     }
 }
 
+impl From<DialError> for LossReason {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Redis(error) => LossReason::Redis(error),
+            DialError::Unusable(trouble, detail) => LossReason::Unusable(trouble, detail),
+        }
+    }
+}
+
 impl LossReason {
     fn trouble(&self) -> Trouble {
         match self {
             LossReason::Redis(error) => trouble::of(error),
-            LossReason::Unfit(trouble) => *trouble,
+            LossReason::Unfit(trouble) | LossReason::Unusable(trouble, _) => *trouble,
             LossReason::Disagreement(_) => Trouble::Disagreement,
             LossReason::AnotherInstallation(_) => Trouble::AnotherInstallation,
         }
@@ -94,6 +106,7 @@ impl LossReason {
     fn detail(&self) -> Option<String> {
         match self {
             LossReason::Redis(error) => Some(trouble::words(error)),
+            LossReason::Unusable(_, detail) => Some(detail.clone()),
             LossReason::Unfit(_) => None,
             LossReason::Disagreement(existing) => Some(format!("they have {existing}")),
             LossReason::AnotherInstallation(claim) => Some(claim.clone()),
@@ -130,6 +143,7 @@ impl Keeper {
             .dial(self.prefixes.clone(), self.validity.clone(), self.heartbeat_at_once.clone())
             .await?;
         let (mut connection, is_tracking) = (tracked.connection.clone(), tracked.is_tracking);
+        let master = tracked.master.clone();
         let for_relay = connection.clone();
         let process = identify(&mut connection).await?.map_err(LossReason::Unfit)?;
         // The connection is set only after its server was accepted. Reads use it only after the next grant, and memory
@@ -156,6 +170,7 @@ impl Keeper {
         };
         tokio::select! {
             lost = heartbeats => lost,
+            moved = self.dialler.wait_for_another_master(master.as_ref()) => Err(moved.into()),
             never = polls => match never {},
         }
     }

@@ -1,8 +1,10 @@
 //! The Redis tier: one tracked RESP3 connection carries every operation whose result may be served or kept in memory.
 
+mod address;
 mod claim;
 mod commands;
 mod connection;
+mod dialler;
 mod inspect;
 mod joint_reads;
 mod keeper;
@@ -12,8 +14,11 @@ mod redis_id;
 mod relay;
 mod replies;
 mod scripts;
+mod sentinel;
 mod settings;
 mod status;
+#[cfg(feature = "redis-tls")]
+mod tls;
 mod trouble;
 
 use std::sync::atomic::AtomicBool;
@@ -34,8 +39,10 @@ use crate::journal::ChangeId;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
+use crate::redis_options::RedisOptions;
 use crate::remote::redis::commands::{frames, mget, minted, set_if_absent, unchanged_frames};
-use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH};
+use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH};
+use crate::remote::redis::dialler::Dialler;
 use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::joint_reads::JointReads;
 use crate::remote::redis::keeper::Keeper;
@@ -52,9 +59,9 @@ use crate::remote::{Fault, FrameReply, Listener, Mint, Remote, Unchanged};
 /// The TTL of a lease. The holder renews it every second; if the holder dies, another instance loads after this time.
 const LEASE_TTL: Duration = Duration::from_secs(3);
 
-/// Checks that a tier can be built with this URL.
-pub(crate) fn check_url(url: &str) -> Result<(), Error> {
-    Dialler::parse(url, Duration::ZERO).map(drop)
+/// Checks that a tier can be built with these options.
+pub(crate) fn check_options(options: &RedisOptions) -> Result<(), Error> {
+    Dialler::new(options, Duration::ZERO).map(drop)
 }
 
 pub(crate) struct RedisTier {
@@ -85,7 +92,7 @@ impl RedisTier {
     ) -> Result<Self, Error> {
         let connection_slot = Arc::new(ConnectionSlot::default());
         let heartbeat_at_once = Arc::new(Notify::new());
-        let dialler = Dialler::parse(&settings.url, settings.timeout)?;
+        let dialler = Dialler::new(&settings.options, settings.timeout)?;
         let reply_limit = dialler.reply_limit();
         let untracked_pool = UntrackedPool::new(dialler.clone(), settings.pool_size, settings.pool_timeout)?;
         let (journal, installation, identity) = match settings.source {

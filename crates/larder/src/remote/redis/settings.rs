@@ -9,6 +9,7 @@ use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::polls::PollRequests;
 use crate::protocol::rules::ProtocolRules;
+use crate::redis_options::RedisOptions;
 
 /// What identifies the database behind a Redis. The identity is part of each key in Redis.
 pub(crate) enum IdentitySource {
@@ -21,7 +22,7 @@ pub(crate) enum IdentitySource {
 
 /// The settings of the tier, and the parts that it shares with the engine.
 pub(crate) struct Settings {
-    pub(crate) url: String,
+    pub(crate) options: RedisOptions,
     pub(crate) namespace: Namespace,
     /// The staleness bound; see `Builder::staleness_bound`.
     pub(crate) bound: Duration,

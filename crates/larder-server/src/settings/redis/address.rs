@@ -1,0 +1,129 @@
+//! The URL of Redis: from one variable, or built from parts.
+
+use std::fmt::Write as _;
+
+use crate::settings::bad::BadSetting;
+use crate::settings::redact;
+use crate::settings::redis::{PASSWORD, UPSTASH, take_flag};
+use crate::settings::sources::{Found, Sources};
+
+const SENTINELS: &str = "REDIS_SENTINELS";
+
+pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetting> {
+    let Found { name, value, origin } = found;
+    let url = value.trim().to_owned();
+    if name == UPSTASH
+        && let Some(rest) = url.strip_prefix("https://")
+    {
+        let host =
+            rest.rsplit('@').next().unwrap_or_default().split(['/', '?', ':']).next().unwrap_or_default();
+        let allowed = format!(
+            "Upstash's REST interface is not spoken here; take the address of the same database for Redis clients, \
+             rediss://default:PASSWORD@{host}:6379"
+        );
+        return Err(BadSetting::secret(name, allowed));
+    }
+    sources.note(name, redact::url(&url), origin);
+    // `REDIS_DB` is parsed even if the URL names a database: a bad value is refused although it has no effect.
+    let database = database(sources)?;
+    Ok(match database {
+        Some(database) if is_unix(&url) && !url.contains("db=") => {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            format!("{url}{separator}db={database}")
+        }
+        Some(database) if !is_unix(&url) && !names_a_database(&url) => {
+            let (address, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+            format!("{}/{database}{query}", address.trim_end_matches('/'))
+        }
+        _ => url,
+    })
+}
+
+pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
+    let host = sources.take("REDIS_HOST", "localhost", |raw| {
+        let host = raw.trim();
+        let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::Ipv6Addr>();
+        match address {
+            Ok(address) => Ok(format!("[{address}]")),
+            Err(_) if is_name => Ok(host.to_owned()),
+            Err(_) => Err("must be a host name or an IP address, without port".to_owned()),
+        }
+    })?;
+    let port = sources.take("REDIS_PORT", "6379", |raw| match raw.trim().parse::<u16>() {
+        Ok(port @ 1..) => Ok(port),
+        _ => Err("must be a port, an integer from 1 to 65535".to_owned()),
+    })?;
+    let database = database(sources)?.unwrap_or(0);
+    let user = sources.find("REDIS_USERNAME").map(|found| {
+        sources.note(found.name, &found.value, found.origin);
+        encoded(&found.value)
+    });
+    let password = sources.find(PASSWORD).map(|found| {
+        sources.note(found.name, "…", found.origin);
+        encoded(&found.value)
+    });
+    let login = match (user, password) {
+        (None, None) => String::new(),
+        (user, None) => format!("{}@", user.unwrap_or_default()),
+        (user, Some(password)) => format!("{}:{password}@", user.unwrap_or_default()),
+    };
+    let tls = if take_flag(sources, "REDIS_TLS")? { "s" } else { "" };
+    let Some(sentinels) = sources.find(SENTINELS) else {
+        return Ok(format!("redis{tls}://{login}{host}:{port}/{database}"));
+    };
+    if let Some(host) = sources.find("REDIS_HOST") {
+        return Err(BadSetting::new(
+            host.name,
+            &host.value,
+            format!("goes without {SENTINELS}, which names the master"),
+        ));
+    }
+    sources.note(sentinels.name, &sentinels.value, sentinels.origin);
+    let hosts: Vec<_> = sentinels.value.split(',').map(str::trim).collect();
+    let is_host = |host: &&str| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+    };
+    if !hosts.iter().all(is_host) {
+        let allowed = "must be hosts with commas between them, such as a:26379,b:26379";
+        return Err(BadSetting::new(SENTINELS, &sentinels.value, allowed));
+    }
+    let master = sources.take("REDIS_SENTINEL_MASTER", "mymaster", |raw| Ok(encoded(raw)))?;
+    Ok(format!("redis{tls}-sentinel://{login}{}/{database}?sentinelMasterId={master}", hosts.join(",")))
+}
+
+fn database(sources: &Sources) -> Result<Option<u32>, BadSetting> {
+    if sources.find("REDIS_DB").is_none() {
+        return Ok(None);
+    }
+    sources.take("REDIS_DB", "0", |raw| match raw.trim().parse() {
+        Ok(database @ 0..=65535) => Ok(Some(database)),
+        _ => Err("must be the number of a database, from 0".to_owned()),
+    })
+}
+
+fn is_unix(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(scheme, _)| scheme.to_ascii_lowercase().ends_with("unix"))
+}
+
+fn names_a_database(url: &str) -> bool {
+    let address = url.split('?').next().unwrap_or_default();
+    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
+    // The slash is searched behind the user and the password, because a password may hold a slash without encoding.
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    rest.split_once('/').is_some_and(|(_, database)| !database.is_empty())
+}
+
+/// Percent-encodes every byte except the unreserved ones of RFC 3986.
+fn encoded(secret: &str) -> String {
+    let mut text = String::with_capacity(secret.len());
+    for byte in secret.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}

@@ -1,0 +1,319 @@
+//! Which Redis, if any: a URL under one of three names, or its parts; and the files with passwords and certificates.
+
+mod address;
+
+use std::time::Duration;
+
+use larder::redis_options::RedisOptions;
+
+use crate::settings::bad::BadSetting;
+use crate::settings::redis::address::{of_parts, of_url};
+use crate::settings::sources::{SettingSource, Sources};
+
+/// The variables that can hold a URL; the first that is set wins.
+const URLS: [&str; 3] = ["REDIS_URL", "REDIS_PRIVATE_URL", UPSTASH];
+const UPSTASH: &str = "UPSTASH_REDIS_REST_URL";
+/// If any of these is set, Redis is used, with defaults for the others.
+const PARTS: [&str; 10] = [
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_DB",
+    "REDIS_USERNAME",
+    PASSWORD,
+    PASSWORD_FILE,
+    "REDIS_TLS",
+    "REDIS_SENTINELS",
+    "REDIS_POOL_SIZE",
+    "REDIS_POOL_TIMEOUT",
+];
+const PASSWORD: &str = "REDIS_PASSWORD";
+const PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
+const CA_FILE: &str = "REDIS_CA_FILE";
+const CERTIFICATE_FILE: &str = "REDIS_CLIENT_CERT_FILE";
+const KEY_FILE: &str = "REDIS_CLIENT_KEY_FILE";
+const SERVER_NAME: &str = "REDIS_SERVER_NAME";
+const SENTINEL_PASSWORD: &str = "REDIS_SENTINEL_PASSWORD";
+const SENTINEL_PASSWORD_FILE: &str = "REDIS_SENTINEL_PASSWORD_FILE";
+
+/// How to reach Redis.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// The address, the passwords and the files.
+    pub options: RedisOptions,
+    /// The name of the variable for error messages about the address.
+    pub name: &'static str,
+    /// `REDIS_POOL_SIZE`: the most connections that introspection opens to Redis; all other work uses the one tracked
+    /// connection. Default 10.
+    pub pool_size: u32,
+    /// `REDIS_POOL_TIMEOUT`: how long introspection waits for one of these connections. Default 5 s.
+    pub pool_timeout: Duration,
+    /// `LARDER_REDIS_BUDGET`: how long one request waits for Redis in total. Default 50 ms.
+    pub budget: Duration,
+}
+
+impl std::fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisSettings").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl RedisSettings {
+    /// Settings with this URL, as if `REDIS_URL` held it, and defaults for the rest.
+    pub fn at(url: &str) -> Self {
+        Self {
+            options: RedisOptions::new(url),
+            name: "REDIS_URL",
+            pool_size: 10,
+            pool_timeout: Duration::from_secs(5),
+            budget: Duration::from_millis(50),
+        }
+    }
+}
+
+/// Reads the settings of Redis; `None` if none is set: entries are then kept in memory alone.
+pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSetting> {
+    // Read also if there is no Redis: a bad value is refused although it has no effect.
+    let budget = sources.take("LARDER_REDIS_BUDGET", "0.05", |raw| match raw.trim().parse::<f64>() {
+        Ok(seconds) if (0.001..=10.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be seconds from 0.001 to 10, such as 0.05".to_owned()),
+    })?;
+    let Some((url, name)) = address(sources)? else {
+        sources.note("REDIS_URL", "none: memory alone", SettingSource::Default);
+        return Ok(None);
+    };
+    let options = with_files(sources, RedisOptions::new(&url), is_tls(&url))?;
+    options.check().map_err(|error| BadSetting::url(name, &url, error.to_string()))?;
+    let pool_size = sources.take("REDIS_POOL_SIZE", "10", |raw| match raw.trim().parse() {
+        Ok(size @ 1..=1000) => Ok(size),
+        _ => Err("must be an integer from 1 to 1000".to_owned()),
+    })?;
+    let pool_timeout = sources.take("REDIS_POOL_TIMEOUT", "5.0", |raw| match raw.trim().parse::<f64>() {
+        Ok(seconds) if (0.001..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be seconds from 0.001 to 60, such as 5.0".to_owned()),
+    })?;
+    Ok(Some(RedisSettings { options, name, pool_size, pool_timeout, budget }))
+}
+
+/// Adds the files with passwords and certificates, and the user of the Sentinels. They apply to a URL and to parts.
+fn with_files(sources: &Sources, options: RedisOptions, is_tls: bool) -> Result<RedisOptions, BadSetting> {
+    let mut options = options;
+    for (secret, file) in [(PASSWORD, PASSWORD_FILE), (SENTINEL_PASSWORD, SENTINEL_PASSWORD_FILE)] {
+        if sources.find(secret).is_some() && sources.find(file).is_some() {
+            return Err(BadSetting::secret(secret, format!("goes without {file}")));
+        }
+    }
+    for name in [CA_FILE, CERTIFICATE_FILE, KEY_FILE, SERVER_NAME] {
+        if !is_tls && let Some(found) = sources.find(name) {
+            let allowed = "needs TLS: a URL that begins with rediss or rediss-sentinel, or REDIS_TLS=true";
+            return Err(BadSetting::new(name, &found.value, allowed));
+        }
+    }
+    if let Some(path) = file(sources, PASSWORD_FILE)? {
+        options = options.password_file(path);
+    }
+    if let Some(found) = sources.find("REDIS_SENTINEL_USERNAME") {
+        sources.note(found.name, &found.value, found.origin);
+        options = options.sentinel_user(found.value);
+    }
+    if let Some(found) = sources.find(SENTINEL_PASSWORD) {
+        sources.note(found.name, "…", found.origin);
+        options = options.sentinel_password(found.value);
+    }
+    if let Some(path) = file(sources, SENTINEL_PASSWORD_FILE)? {
+        options = options.sentinel_password_file(path);
+    }
+    if let Some(path) = file(sources, CA_FILE)? {
+        options = options.ca_file(path);
+    }
+    options = match (file(sources, CERTIFICATE_FILE)?, file(sources, KEY_FILE)?) {
+        (None, None) => options,
+        (Some(certificate), Some(key)) => options.client_certificate(certificate, key),
+        (Some(path), None) => {
+            return Err(BadSetting::new(CERTIFICATE_FILE, &path, format!("needs {KEY_FILE}")));
+        }
+        (None, Some(path)) => {
+            return Err(BadSetting::new(KEY_FILE, &path, format!("needs {CERTIFICATE_FILE}")));
+        }
+    };
+    if let Some(found) = sources.find(SERVER_NAME) {
+        sources.note(found.name, &found.value, found.origin);
+        options = options.server_name(found.value);
+    }
+    Ok(options)
+}
+
+/// The path of a file that can be read.
+fn file(sources: &Sources, name: &'static str) -> Result<Option<String>, BadSetting> {
+    let Some(found) = sources.find(name) else { return Ok(None) };
+    std::fs::File::open(&found.value)
+        .map_err(|error| BadSetting::new(name, &found.value, format!("must be a readable file: {error}")))?;
+    sources.note(name, &found.value, found.origin);
+    Ok(Some(found.value))
+}
+
+fn is_tls(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    ["rediss", "valkeys", "rediss-sentinel"].contains(&scheme.as_str())
+}
+
+fn take_flag(sources: &Sources, name: &'static str) -> Result<bool, BadSetting> {
+    sources.take(name, "false", |raw| match raw.trim() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    })
+}
+
+/// The URL, and the name of the variable for error messages about it.
+fn address(sources: &Sources) -> Result<Option<(String, &'static str)>, BadSetting> {
+    if let Some(found) = URLS.iter().find_map(|name| sources.find(name)) {
+        let name = found.name;
+        return Ok(Some((of_url(sources, found)?, name)));
+    }
+    if PARTS.iter().all(|name| sources.find(name).is_none()) {
+        return Ok(None);
+    }
+    Ok(Some((of_parts(sources)?, "REDIS_HOST")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::sources::of;
+
+    const SECRET: &str = "zqx:/@?#%";
+
+    /// The variables that are set, and what is expected: the URL and the variable that errors about it name.
+    type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>);
+
+    fn url(pairs: &[(&str, &str)]) -> Option<(String, &'static str)> {
+        let sources = of(pairs, "").unwrap();
+        address(&sources).unwrap()
+    }
+
+    #[test]
+    fn the_first_url_wins_then_the_parts_and_any_of_them_means_redis() {
+        let (a, b, c) =
+            (("REDIS_URL", "redis://a"), ("REDIS_PRIVATE_URL", "redis://b"), (UPSTASH, "redis://c"));
+        let table: &[Row<'_>] = &[
+            (&[], None),
+            (&[("REDIS_URL", ""), ("REDIS_HOST", " ")], None),
+            (&[a, b, c, ("REDIS_HOST", "d")], Some(("redis://a", "REDIS_URL"))),
+            (&[("REDIS_URL", " "), b, c], Some(("redis://b", "REDIS_PRIVATE_URL"))),
+            (&[c, ("REDIS_PORT", "1")], Some(("redis://c", UPSTASH))),
+            (&[("REDIS_HOST", "d")], Some(("redis://d:6379/0", "REDIS_HOST"))),
+            (&[("REDIS_PORT", "7")], Some(("redis://localhost:7/0", "REDIS_HOST"))),
+            (&[("REDIS_PORT", "tcp://10.0.0.5:6379")], None),
+            (&[("REDIS_DB", "2")], Some(("redis://localhost:6379/2", "REDIS_HOST"))),
+            (&[("REDIS_POOL_SIZE", "3")], Some(("redis://localhost:6379/0", "REDIS_HOST"))),
+            (
+                &[("REDIS_PASSWORD", SECRET)],
+                Some(("redis://:zqx%3A%2F%40%3F%23%25@localhost:6379/0", "REDIS_HOST")),
+            ),
+            (&[("REDIS_HOST", "::1")], Some(("redis://[::1]:6379/0", "REDIS_HOST"))),
+            (&[a, ("REDIS_DB", "3")], Some(("redis://a/3", "REDIS_URL"))),
+            (&[("REDIS_URL", "redis://a/"), ("REDIS_DB", "3")], Some(("redis://a/3", "REDIS_URL"))),
+            (&[("REDIS_URL", "redis://a/1"), ("REDIS_DB", "3")], Some(("redis://a/1", "REDIS_URL"))),
+            (&[("REDIS_URL", "redis://a?x=/y"), ("REDIS_DB", "3")], Some(("redis://a/3?x=/y", "REDIS_URL"))),
+            (
+                &[("REDIS_URL", "redis+unix:///run/r"), ("REDIS_DB", "3")],
+                Some(("redis+unix:///run/r?db=3", "REDIS_URL")),
+            ),
+            (
+                &[("REDIS_URL", "unix:///r?db=1&pass=p"), ("REDIS_DB", "3")],
+                Some(("unix:///r?db=1&pass=p", "REDIS_URL")),
+            ),
+            (&[("REDIS_USERNAME", "u@")], Some(("redis://u%40@localhost:6379/0", "REDIS_HOST"))),
+            (
+                &[("REDIS_TLS", "true"), ("REDIS_USERNAME", "u"), ("REDIS_PASSWORD", "p")],
+                Some(("rediss://u:p@localhost:6379/0", "REDIS_HOST")),
+            ),
+            (
+                &[("REDIS_SENTINELS", "a, [::1]:7"), ("REDIS_PASSWORD", "p"), ("REDIS_DB", "2")],
+                Some(("redis-sentinel://:p@a,[::1]:7/2?sentinelMasterId=mymaster", "REDIS_HOST")),
+            ),
+            (
+                &[("REDIS_SENTINELS", "a"), ("REDIS_SENTINEL_MASTER", "m&x"), ("REDIS_TLS", "true")],
+                Some(("rediss-sentinel://a/0?sentinelMasterId=m%26x", "REDIS_HOST")),
+            ),
+            (
+                &[("REDIS_URL", "redis-sentinel://a,b?sentinelMasterId=m"), ("REDIS_DB", "3")],
+                Some(("redis-sentinel://a,b/3?sentinelMasterId=m", "REDIS_URL")),
+            ),
+        ];
+        for (pairs, expected) in table {
+            let found = url(pairs);
+            let found = found.as_ref().map(|(url, name)| (url.as_str(), *name));
+            assert_eq!(found, *expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_part_is_named_and_a_secret_never_shown() {
+        for (name, value) in [
+            ("REDIS_HOST", "a b"),
+            ("REDIS_HOST", "a:1"),
+            ("REDIS_PORT", "0"),
+            ("REDIS_PORT", "65536"),
+            ("REDIS_DB", "-1"),
+            ("REDIS_DB", "one"),
+            ("REDIS_POOL_SIZE", "0"),
+            ("LARDER_REDIS_BUDGET", "0"),
+            ("LARDER_REDIS_BUDGET", "11"),
+            ("REDIS_POOL_TIMEOUT", "0"),
+            ("REDIS_POOL_TIMEOUT", "NaN"),
+            ("REDIS_POOL_TIMEOUT", "61"),
+            ("REDIS_TLS", "yes"),
+            ("REDIS_SENTINELS", "a,"),
+            ("REDIS_SENTINELS", "a b"),
+            ("REDIS_PASSWORD_FILE", "/nowhere/password"),
+        ] {
+            let error = read(&of(&[(name, value)], "").unwrap()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name}=\"{value}\": must be")), "{error}");
+        }
+        let rest = "https://:zqx@eu1-fit-1.upstash.io/zqx?_token=zqx";
+        let error = read(&of(&[(UPSTASH, rest)], "").unwrap()).unwrap_err().to_string();
+        assert!(error.contains("rediss://default:PASSWORD@eu1-fit-1.upstash.io:6379"), "{error}");
+        assert!(!error.contains("zqx"), "{error}");
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused_by_name() {
+        let tls = ("REDIS_URL", "rediss://a");
+        for (pairs, name, says) in [
+            (
+                &[("REDIS_PASSWORD", "zqx"), ("REDIS_PASSWORD_FILE", "/dev/null")][..],
+                "REDIS_PASSWORD",
+                "goes without",
+            ),
+            (&[("REDIS_SENTINELS", "a"), ("REDIS_HOST", "b")], "REDIS_HOST", "goes without REDIS_SENTINELS"),
+            (&[("REDIS_HOST", "a"), ("REDIS_CA_FILE", "/dev/null")], "REDIS_CA_FILE", "needs TLS"),
+            (&[("REDIS_URL", "redis://a"), ("REDIS_SERVER_NAME", "b")], "REDIS_SERVER_NAME", "needs TLS"),
+            (
+                &[tls, ("REDIS_CLIENT_CERT_FILE", "/dev/null")],
+                "REDIS_CLIENT_CERT_FILE",
+                "needs REDIS_CLIENT_KEY_FILE",
+            ),
+            (
+                &[tls, ("REDIS_CLIENT_KEY_FILE", "/dev/null")],
+                "REDIS_CLIENT_KEY_FILE",
+                "needs REDIS_CLIENT_CERT_FILE",
+            ),
+            (&[tls, ("REDIS_CA_FILE", "/dev/null")], "REDIS_URL", "contains no certificate"),
+            (&[tls, ("REDIS_PASSWORD_FILE", "/dev/null")], "REDIS_URL", "is empty"),
+        ] {
+            let error = read(&of(pairs, "").unwrap()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name}=")) && error.contains(says), "{error}");
+            assert!(!error.contains("zqx"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_hides_the_password() {
+        let sources = of(&[("REDIS_PASSWORD", SECRET), ("REDIS_POOL_TIMEOUT", "0.5")], "").unwrap();
+        let redis = read(&sources).unwrap().unwrap();
+        assert_eq!((redis.pool_size, redis.pool_timeout), (10, Duration::from_millis(500)));
+        let shown = format!("{redis:?} {:?}", sources.effective());
+        assert!(!shown.contains("zqx"), "{shown}");
+    }
+}
