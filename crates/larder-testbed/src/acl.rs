@@ -4,8 +4,8 @@
 /// the user's name. So tests use exactly what operators read.
 pub fn acl_user(namespace: &str, password: &str) -> Vec<String> {
     let page = include_str!("../../../docs/redis.md");
-    let block = page.split_once("ACL SETUSER larder ").map_or("", |(_, rest)| rest);
+    let block = page.split_once("ACL SETUSER larder on ").map_or("", |(_, rest)| rest);
     let block = block.split_once("```").map_or("", |(block, _)| block);
     let with_password = block.replace("PASSWORD", password).replace("~hotel:", &format!("~{namespace}:"));
-    with_password.split_whitespace().map(str::to_owned).collect()
+    ["on"].into_iter().chain(with_password.split_whitespace()).map(str::to_owned).collect()
 }

@@ -57,7 +57,8 @@ impl RedisInfo {
         let text = |name| (*fields.get(name).unwrap_or(&"")).to_owned();
         RedisInfo {
             version: text("redis_version"),
-            mode: text("redis_mode"),
+            // Valkey names its mode otherwise.
+            mode: if fields.contains_key("redis_mode") { text("redis_mode") } else { text("server_mode") },
             uptime: Duration::from_secs(figure(&fields, "uptime_in_seconds")),
             used_memory_bytes: figure(&fields, "used_memory"),
             used_memory_human: text("used_memory_human"),

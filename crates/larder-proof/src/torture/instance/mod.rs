@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use larder_sql::database::Database;
@@ -131,7 +131,7 @@ pub fn run(settings: &Settings) -> Result<()> {
 }
 
 async fn live(settings: &Settings) -> Result<()> {
-    let instance = Arc::new(Instance::open(settings).await?);
+    let instance = Arc::new(open(settings).await?);
     // The second database's instances only have to disturb the others, so a few tasks are enough.
     let share = if settings.second { 4 } else { 1 };
     for _ in 0..READERS / share {
@@ -160,6 +160,20 @@ async fn live(settings: &Settings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How long an instance repeats its start, as a service does whose database does not answer in time.
+const START: Duration = Duration::from_secs(20);
+
+async fn open(settings: &Settings) -> Result<Instance> {
+    let began = Instant::now();
+    loop {
+        match Instance::open(settings).await {
+            Err(error) if began.elapsed() < START => tracing::warn!("the start is repeated: {error:#}"),
+            opened => return opened,
+        }
+        tokio::time::sleep(FLUSH).await;
+    }
 }
 
 impl Instance {

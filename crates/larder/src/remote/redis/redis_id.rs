@@ -17,7 +17,8 @@ impl RedisId {
     /// Parses `INFO server` for the process and `INFO replication` for the rest. An error says why this server can
     /// never be used.
     pub(crate) fn parse(server: &str, replication: &str) -> Result<Self, Trouble> {
-        match field(server, "redis_mode") {
+        // Valkey names its mode otherwise.
+        match field(server, "redis_mode").or_else(|| field(server, "server_mode")) {
             Some("cluster") => return Err(Trouble::Cluster),
             Some("sentinel") => return Err(Trouble::Sentinel),
             _ => {}
@@ -106,6 +107,7 @@ mod tests {
             ("redis_version:6.2.14\r\nredis_mode:standalone\r\nrun_id:abc\r\n", Trouble::TooOld),
             ("redis_version:7.0.15\r\nredis_mode:cluster\r\nrun_id:abc\r\n", Trouble::Cluster),
             ("redis_version:7.0.15\r\nredis_mode:sentinel\r\nrun_id:abc\r\n", Trouble::Sentinel),
+            ("redis_version:7.2.4\r\nserver_mode:cluster\r\nrun_id:abc\r\n", Trouble::Cluster),
             ("redis_version:7.0.15\r\nredis_mode:standalone\r\n", Trouble::Nameless),
             ("", Trouble::Nameless),
         ] {

@@ -56,8 +56,9 @@ fn of_code(code: &str) -> Option<Trouble> {
 
 fn of_words(words: &str) -> Trouble {
     let has = |part| words.contains(part);
-    // Redis 7.0 sends these words to a script if an ACL forbids its user a command or a key.
-    if has("The user executing the script can't") {
+    // A script gets these words if an ACL forbids its user a command or a key: the first from Redis 7.0, the others from
+    // Redis 7.2 and later and from Valkey.
+    if has("The user executing the script can't") || has("ACL failure in script") {
         Trouble::Forbidden
     } else if has("max number of clients") {
         Trouble::Crowded
@@ -93,6 +94,7 @@ mod tests {
             ("MASTERDOWN", "Link with MASTER is down", Trouble::Replica),
             ("NOPERM", "this user has no permissions to run the 'set' command", Trouble::Forbidden),
             ("ERR", "The user executing the script can't run this command", Trouble::Forbidden),
+            ("ERR", "ACL failure in script: No permissions to access a key", Trouble::Forbidden),
             ("NOAUTH", "Authentication required.", Trouble::Unauthenticated),
             ("WRONGPASS", "invalid username-password pair", Trouble::Unauthenticated),
             ("DENIED", "Redis is running in protected mode", Trouble::Unauthenticated),
