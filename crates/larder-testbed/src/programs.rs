@@ -32,6 +32,10 @@ pub enum Program {
     Openssl,
     /// `nginx`, a load balancer.
     Nginx,
+    /// `prometheus`, which scrapes metrics and answers queries.
+    Prometheus,
+    /// `promtool`, which checks rules and runs their unit tests.
+    Promtool,
 }
 
 impl Program {
@@ -48,6 +52,8 @@ impl Program {
             Self::Aiosmtpd => "aiosmtpd",
             Self::Openssl => "openssl",
             Self::Nginx => "nginx",
+            Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -61,6 +67,7 @@ impl Program {
             Self::Aiosmtpd => "python3-aiosmtpd",
             Self::Openssl => "openssl",
             Self::Nginx => "nginx-light",
+            Self::Prometheus | Self::Promtool => "prometheus",
         }
     }
 
@@ -74,7 +81,12 @@ impl Program {
             }
             // This folder is not on the PATH of an ordinary user.
             Self::PgBouncer | Self::Nginx => vec![PathBuf::from("/usr/sbin")],
-            Self::RedisServer | Self::Sqlite3 | Self::Aiosmtpd | Self::Openssl => Vec::new(),
+            Self::RedisServer
+            | Self::Sqlite3
+            | Self::Aiosmtpd
+            | Self::Openssl
+            | Self::Prometheus
+            | Self::Promtool => Vec::new(),
         };
         folders.extend(env::split_paths(&path));
         folders
