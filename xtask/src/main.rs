@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod contract;
+mod deploy;
 mod deployments;
 mod packages;
 mod proof;
@@ -42,6 +43,8 @@ enum Command {
     Scale(proof::Options),
     /// Check a running service and the OpenAPI document that it serves with tools that others wrote
     Contract(contract::Options),
+    /// Lint the files of deploy/ with the linters of their formats
+    Deploy,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => proof::run(&root, "larder-bench", "larder-bench", &options),
         Command::Scale(options) => proof::run(&root, "larder-bench", "larder-scale", &options),
         Command::Contract(options) => contract::run(&root, &options),
+        Command::Deploy => deploy::run(&root),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

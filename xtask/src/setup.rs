@@ -9,7 +9,7 @@ use larder_testbed::{Program, find};
 use crate::steps::{command, run as run_command, succeeds};
 
 /// The programs that tests start.
-const PROGRAMS: [Program; 10] = [
+const PROGRAMS: [Program; 12] = [
     Program::RedisServer,
     Program::Initdb,
     Program::Postgres,
@@ -20,6 +20,8 @@ const PROGRAMS: [Program; 10] = [
     Program::Aiosmtpd,
     Program::Openssl,
     Program::Nginx,
+    Program::Prometheus,
+    Program::Promtool,
 ];
 
 /// `$@` are the packages. Debian would start their services after the installation; exit code 101 of policy-rc.d
@@ -133,6 +135,7 @@ mod tests {
             "python3-aiosmtpd",
             "openssl",
             "nginx-light",
+            "prometheus",
         ];
         assert_eq!(missing_packages(|_| false), all);
         assert_eq!(missing_packages(|program| program != Program::Psql), ["postgresql"]);

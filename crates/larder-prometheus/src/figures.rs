@@ -20,6 +20,8 @@ pub(crate) struct Figures<'a> {
     troubles: Vec<TroubleCount>,
     memory_bytes: u64,
     evictions: u64,
+    unsent_invalidations: Option<usize>,
+    failed_prunes: Option<u64>,
     classes: Vec<ClassReport>,
     redis: Redis,
 }
@@ -32,6 +34,8 @@ impl<'a> Figures<'a> {
             troubles: cache.trouble_counts(),
             memory_bytes: cache.memory_bytes(),
             evictions: cache.evictions(),
+            unsent_invalidations: cache.unsent_invalidations(),
+            failed_prunes: cache.failed_prunes(),
             classes: cache.classes(),
             redis,
         }
@@ -227,6 +231,21 @@ fn of_the_caches(families: &mut Families, caches: &[Figures]) {
     let evictions = families.family(Counter, "larder_cache_evictions_total", help);
     for cache in caches {
         evictions.sample(cache.name, &[], cache.evictions);
+    }
+    let help =
+        "Keys whose invalidation has not reached Redis; 100000 if all entries have to be dropped there.";
+    let unsent = families.family(Gauge, "larder_cache_unsent_invalidations", help);
+    for cache in caches {
+        if let Some(keys) = cache.unsent_invalidations {
+            unsent.sample(cache.name, &[], keys as u64);
+        }
+    }
+    let help = "Failed attempts to delete what the database's journal no longer needs.";
+    let prunes = families.family(Counter, "larder_cache_prune_failures_total", help);
+    for cache in caches {
+        if let Some(failed) = cache.failed_prunes {
+            prunes.sample(cache.name, &[], failed);
+        }
     }
 }
 

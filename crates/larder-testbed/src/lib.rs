@@ -1,5 +1,5 @@
-//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx and a mail server, on free loopback
-//! ports and in temporary folders.
+//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx, Prometheus and a mail server, on free
+//! loopback ports and in temporary folders.
 //!
 //! Every server is a direct child of the test process. A drop of its value stops it by its process id. A killed test
 //! process drops nothing, so each server also has a watchdog that ends the server and removes its folder.
@@ -27,6 +27,7 @@ mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod prometheus;
 mod proxy;
 mod redis;
 mod replication;
@@ -43,6 +44,7 @@ pub use pgbouncer::{PgBouncer, PoolMode};
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresUrl};
 pub use programs::{Program, find};
+pub use prometheus::Prometheus;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use replication::Snapshot;

@@ -49,9 +49,10 @@ pub(crate) fn boot_on<T>(
     }
 }
 
-/// All servers print the text of strerror(EADDRINUSE) to the log, which the error of a failed boot quotes.
+/// All servers print the text of strerror(EADDRINUSE) to the log, which the error of a failed boot quotes; those in Go in lower
+/// case.
 fn lost_the_port(error: &anyhow::Error) -> bool {
-    format!("{error:#}").contains("Address already in use")
+    format!("{error:#}").to_ascii_lowercase().contains("address already in use")
 }
 
 /// A number that is unique in all processes: std seeds every `RandomState` differently.

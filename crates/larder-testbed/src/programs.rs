@@ -35,6 +35,10 @@ pub enum Program {
     Openssl,
     /// `nginx`, a load balancer.
     Nginx,
+    /// `prometheus`, which scrapes metrics and answers queries.
+    Prometheus,
+    /// `promtool`, which checks rules and runs their unit tests.
+    Promtool,
 }
 
 impl Program {
@@ -51,6 +55,8 @@ impl Program {
             Self::Aiosmtpd => "aiosmtpd",
             Self::Openssl => "openssl",
             Self::Nginx => "nginx",
+            Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -64,6 +70,7 @@ impl Program {
             Self::Aiosmtpd => "python3-aiosmtpd",
             Self::Openssl => "openssl",
             Self::Nginx => "nginx-light",
+            Self::Prometheus | Self::Promtool => "prometheus",
         }
     }
 
@@ -77,7 +84,12 @@ impl Program {
             }
             // This folder is not on the PATH of an ordinary user.
             Self::PgBouncer | Self::Nginx => vec![PathBuf::from("/usr/sbin")],
-            Self::RedisServer | Self::Sqlite3 | Self::Aiosmtpd | Self::Openssl => Vec::new(),
+            Self::RedisServer
+            | Self::Sqlite3
+            | Self::Aiosmtpd
+            | Self::Openssl
+            | Self::Prometheus
+            | Self::Promtool => Vec::new(),
         };
         folders.extend(env::split_paths(&path));
         folders

@@ -275,7 +275,7 @@ impl Builder {
         let shared = self.shared(&clock, &local, &causes, &polls, &events).await?;
         let mut tasks = Vec::new();
         if let Some(journal) = &self.journal {
-            tasks.push(AbortOnDrop::start(pruning::prune_periodically(journal.clone())));
+            tasks.push(AbortOnDrop::start(pruning::prune_periodically(journal.clone(), polls.clone())));
         }
         let mut applied = None;
         let guard = match (&shared, &self.journal) {

@@ -1,4 +1,5 @@
-//! Requests an immediate poll from the relay or consumer of this process, before the next regular poll.
+//! Requests an immediate poll from the relay or consumer of this process, before the next regular poll. Also keeps how the
+//! journal has answered this process.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ pub(crate) struct PollRequests {
     /// Only for the health report; no read depends on it. The lock is held for a few statements, and never together with
     /// another lock.
     answers: Mutex<Answers>,
+    failed_prunes: AtomicU64,
     report: Option<JournalReport>,
 }
 
@@ -48,6 +50,7 @@ impl PollRequests {
             poll_at_once: Notify::new(),
             served: watch::Sender::new(0),
             answers: Mutex::default(),
+            failed_prunes: AtomicU64::new(0),
             report: None,
         }
     }
@@ -137,6 +140,17 @@ impl PollRequests {
     /// How many times polls began to fail.
     pub(crate) fn failed_episodes(&self) -> u64 {
         self.answers().failed_episodes
+    }
+
+    /// Counts a prune of the journal that failed.
+    pub(crate) fn note_failed_prune(&self) {
+        // Relaxed, here and below: the counter orders no other memory.
+        self.failed_prunes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many prunes of the journal failed.
+    pub(crate) fn failed_prunes(&self) -> u64 {
+        self.failed_prunes.load(Ordering::Relaxed)
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {

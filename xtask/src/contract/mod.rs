@@ -6,7 +6,7 @@ mod clients;
 mod larder;
 mod proxies;
 mod server;
-mod tool;
+pub(crate) mod tool;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

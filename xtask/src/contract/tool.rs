@@ -1,4 +1,4 @@
-//! Installs the tools of this step in folders of their own under `target/`, so that the machine's packages do not change.
+//! Installs the tools of this step, and those of `cargo xtask deploy`, in folders of their own under `target/`, so that the machine's packages do not change.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ pub(super) fn node(root: &Path) -> Result<PathBuf> {
 
 /// The folder of programs of an environment with these packages. Installs the environment if it is missing or has other
 /// packages.
-fn python_packages(root: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
+pub(crate) fn python_packages(root: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
     let folder = root.join("target").join(name);
     let programs = folder.join("bin");
     let wanted = packages.join("\n");

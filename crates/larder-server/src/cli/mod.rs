@@ -1,5 +1,5 @@
-//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder keys`, `larder users`,
-//! `larder config` and `larder demo`.
+//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder health`, `larder keys`,
+//! `larder users`, `larder config` and `larder demo`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
@@ -12,6 +12,7 @@ macro_rules! say {
 
 mod demo;
 mod doctor;
+mod health;
 mod keys;
 mod logging;
 mod migrate;
@@ -69,6 +70,12 @@ enum Command {
     ///
     /// Exit codes: 0, the journal is complete; 1, it is not, or cannot be examined; 2, the arguments are wrong.
     Doctor(doctor::Arguments),
+    /// Ask whether the instance at LARDER_LISTEN answers.
+    ///
+    /// For the health checks of containers. It asks /livez on this machine, and waits for 3 seconds at most.
+    ///
+    /// Exit codes: 0, the answer is 200; 1, it is another one, or there is none; 2, the arguments are wrong.
+    Health(health::Arguments),
     /// Rotate the keys that sign access tokens.
     Keys(keys::Arguments),
     /// Import users from a file, or export them, on the database of the settings.
@@ -87,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => read().and_then(|settings| run(serve::run(arguments, settings))),
         Command::Migrate(arguments) => read().and_then(|settings| run(migrate::run(arguments, settings))),
         Command::Doctor(arguments) => read().and_then(|settings| run(doctor::run(arguments, settings))),
+        Command::Health(arguments) => read().and_then(|settings| run(health::run(arguments, settings))),
         Command::Keys(arguments) => read().and_then(|settings| run(keys::run(arguments, settings))),
         Command::Users(arguments) => read().and_then(|settings| run(users::run(arguments, settings))),
         Command::Config => read().and_then(|settings| settings::show(&settings)),

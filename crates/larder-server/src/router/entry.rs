@@ -18,6 +18,7 @@ use tower_http::cors::CorsLayer;
 use crate::api::codes::Code;
 use crate::api::correlation;
 use crate::api::health::Stage;
+use crate::api::metrics::requests::Requests;
 use crate::api::problem::Problem;
 use crate::api::tokens::DISCOVERY;
 use crate::router::around::with_common_headers;
@@ -42,11 +43,18 @@ struct Entry {
     discovery: Option<String>,
     templates: Templates,
     stage: Option<Stage>,
+    requests: Requests,
 }
 
 impl Routes {
     /// The routes of `router`, with the prefix of paths and the CORS origins of `http`.
-    pub(super) fn new(router: Router, http: &Http, templates: Templates, discovery: Option<String>) -> Self {
+    pub(super) fn new(
+        router: Router,
+        http: &Http,
+        templates: Templates,
+        discovery: Option<String>,
+        requests: Requests,
+    ) -> Self {
         Self(Arc::new(Entry {
             // `with_state` turns the fallbacks and their layers into services once. Without this call, each request
             // would do that again.
@@ -57,12 +65,13 @@ impl Routes {
             discovery,
             templates,
             stage: None,
+            requests,
         }))
     }
 
-    /// The routes of the start, which answer before the service is open.
+    /// The routes of the start, which answer before the service is open. No scrape shows what they count.
     pub(crate) fn of_start(router: Router, http: &Http) -> Self {
-        Self::new(router, http, Templates::default(), None)
+        Self::new(router, http, Templates::default(), None, Requests::new())
     }
 
     /// The same routes, with the stages of the process's stop.
@@ -74,6 +83,11 @@ impl Routes {
     /// Whether a stop has begun. The service may still accept connections.
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stage.as_ref().is_some_and(Stage::is_stopping)
+    }
+
+    /// The counts of the service's requests.
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.0.requests
     }
 
     /// What lets pages of other origins read an answer that no route gives.

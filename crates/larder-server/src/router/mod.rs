@@ -44,7 +44,7 @@ pub fn routes(service: Service, http: &Http) -> Routes {
         service.clone(),
         NeededScopes::of(&document),
         RouteLimits::of(&document, service.body_limits()),
-        requests,
+        requests.clone(),
     );
     let templates = Templates::of(&document);
     let discovery = paths::discovery(service.issuer().unwrap_or_default());
@@ -64,7 +64,7 @@ pub fn routes(service: Service, http: &Http) -> Routes {
             ),
             around,
         ));
-    Routes::new(router, http, templates, discovery)
+    Routes::new(router, http, templates, discovery, requests)
 }
 
 /// `/openapi.json` and `/docs`, which can be served before the service is open.

@@ -107,7 +107,7 @@ mod tests {
     use std::future::pending;
 
     use super::*;
-    use crate::serving::room::Full;
+    use crate::api::metrics::requests::Full;
 
     fn streams() -> Streams {
         Streams::new(Duration::from_secs(1), || Err(Full::InAll))

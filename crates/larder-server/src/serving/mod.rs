@@ -99,7 +99,9 @@ pub(crate) async fn serve(
                 noted = Some(Instant::now());
                 tracing::warn!(?full, max, "connections are refused: there are as many as are allowed");
             }
-            room.refuse(stream, context.routes.borrow().of_refusals());
+            let routes = context.routes.borrow();
+            routes.requests().refused(full);
+            room.refuse(stream, routes.of_refusals());
         }
     };
     let mut stop = pin!(stop);
@@ -215,8 +217,10 @@ async fn as_http2(
     // the connection is closed in stages.
     progress.set(Phase::Request);
     progress.leave_unread();
-    let room = context.room.clone();
-    let streams = Streams::new(context.settings.write_timeout, move || room.admit(peer.ip()));
+    let (room, routes) = (context.room.clone(), context.routes.clone());
+    let streams = Streams::new(context.settings.write_timeout, move || {
+        room.admit(peer.ip()).inspect_err(|full| routes.borrow().requests().refused(*full))
+    });
     let of_connection = context.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         let context = of_connection.clone();

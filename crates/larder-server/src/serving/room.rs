@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::api::codes::Code;
+use crate::api::metrics::requests::Full;
 use crate::refusing::{OriginLine, refusal, to_http1};
 use crate::router::cors::RefusalCors;
 
@@ -45,13 +46,6 @@ pub(super) struct Room {
 pub(super) struct Place {
     _all: OwnedSemaphorePermit,
     _of_address: Option<NetworkShare>,
-}
-
-/// Why there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
-    InAll,
-    OfAddress,
 }
 
 impl Room {

@@ -12,8 +12,9 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::api::metrics::requests::Full;
 use crate::serving::body::Discarding;
-use crate::serving::room::{Full, Place};
+use crate::serving::room::Place;
 
 /// hyper gets an answer in parts of this size and takes the next part when the client's window has room for it. A
 /// client has the write time-out to make room for each part, as with [`super::wire`] on HTTP/1.1.

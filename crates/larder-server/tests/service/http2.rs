@@ -229,6 +229,8 @@ fn a_stream_counts_as_a_connection_of_its_address() {
             assert_ne!(answer.await.unwrap().unwrap().status(), 503);
         }
         while get(&mut sender, "/livez", None).await.0 != 200 {}
+        let refused = app.metrics().value("larder_http_connections_refused_total", &[("bound", "address")]);
+        assert!(refused >= 3.0, "two streams and a connection: {refused}");
     });
 }
 

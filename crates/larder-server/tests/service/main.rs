@@ -18,6 +18,7 @@ mod connecting;
 mod deactivated;
 mod degraded;
 mod demo;
+mod deploying;
 mod dumps;
 mod embedded;
 mod endings;

@@ -92,6 +92,9 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
     for name in ["larder_cache_evictions_total", "larder_cache_memory_bytes"] {
         metrics.value(name, &[]);
     }
+    assert_eq!(metrics.value("larder_cache_prune_failures_total", &[]), 0.0);
+    let unsent = metrics.get("larder_cache_unsent_invalidations", &[]);
+    assert_eq!(unsent, app.has_redis().then_some(0.0));
     assert_eq!(metrics.value("larder_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
 
     let present = if app.has_redis() { "working" } else { "memory-only" };

@@ -148,6 +148,33 @@ fn a_closed_pipe_ends_no_service_and_a_full_disk_is_an_error() {
 }
 
 #[test]
+fn a_health_check_asks_the_instance_and_fails_if_it_is_not_well() {
+    let mut app = Stack::sqlite_memory().with_setting("LARDER_BASE_PATH", "/larder").start();
+    let port = app.address.port();
+    // As in a container: the instance listens at every address.
+    let listens = format!("0.0.0.0:{port}");
+    let settings = [("LARDER_LISTEN", listens.as_str()), ("LARDER_BASE_PATH", "/larder")];
+    for arguments in [["health"].as_slice(), &["health", "--ready"]] {
+        let asked = Larder::command(arguments, &settings);
+        assert!(asked.is_success && asked.output.contains(&format!("127.0.0.1:{port}")), "{}", asked.output);
+    }
+    assert!(app.larder.stop(Signal::TERM).success());
+    let asked = Larder::command(&["health"], &settings);
+    assert!(!asked.is_success && asked.output.contains("/larder/livez cannot be asked"), "{}", asked.output);
+
+    // It waits for its database.
+    let listen = format!("127.0.0.1:{}", free_port().unwrap());
+    let absent = format!("postgres://larder@127.0.0.1:{}/larder", free_port().unwrap());
+    let settings = [("LARDER_LISTEN", listen.as_str()), ("DATABASE_URL", &absent)];
+    let mut waiting = Larder::start(&["serve"], &std::env::temp_dir(), &settings);
+    waiting.line("Listening on http://");
+    assert!(Larder::command(&["health"], &settings).is_success);
+    let asked = Larder::command(&["health", "--ready"], &settings);
+    let says = asked.output.contains("answers 503") && asked.output.contains("refused");
+    assert!(!asked.is_success && says, "{}", asked.output);
+}
+
+#[test]
 fn a_misspelled_name_ends_the_start_and_names_the_right_one() {
     for command in ["serve", "config", "migrate", "doctor"] {
         let ended = Larder::command(&[command], &[("LARDER_LISTN", "127.0.0.1:0")]);

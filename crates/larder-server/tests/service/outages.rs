@@ -54,6 +54,7 @@ fn while_redis_hangs_writes_are_queued_and_own_writes_seen(app: &TestApp) {
     .expect(200);
     let ready = in_time("readiness", || app.anonymous().get("/readyz")).expect(200).json();
     assert_eq!((&ready["status"], &ready["cache"]), (&json!("ready"), &json!("degraded")));
+    assert!(app.metrics().value("larder_cache_unsent_invalidations", &[]) >= 1.0);
     // The other instance's validity ends by itself, because a heartbeat that gets no reply does not extend it.
     eventually("the other instance stops trusting its memory", || bio(&there) == "hung 3");
 
@@ -64,6 +65,7 @@ fn while_redis_hangs_writes_are_queued_and_own_writes_seen(app: &TestApp) {
             .header("cache-invalidation")
             == Some("sent")
     });
+    assert_eq!(app.metrics().value("larder_cache_unsent_invalidations", &[]), 0.0);
     let last = bio(&ann);
     eventually("the other instance uses it again", || {
         second.anonymous().get("/readyz").expect(200).json()["cache"] == "working"

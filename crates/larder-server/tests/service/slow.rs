@@ -93,6 +93,9 @@ fn one_address_holds_only_its_share_and_another_one_is_served() {
     assert_eq!(status(&mut connect_from([127, 0, 0, 4], app.address), LIVEZ).0, 503, "six in all");
     drop(held);
     eventually("there is room again", || status(&mut connect(app.address), LIVEZ).0 == 200);
+    let metrics = app.metrics();
+    let refused = |bound| metrics.value("larder_http_connections_refused_total", &[("bound", bound)]);
+    assert!(refused("address") >= 1.0 && refused("all") >= 1.0, "{} {}", refused("address"), refused("all"));
 }
 
 #[test]

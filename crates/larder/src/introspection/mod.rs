@@ -143,6 +143,17 @@ impl Cache {
     pub fn evictions(&self) -> u64 {
         self.engine.local.evictions()
     }
+
+    /// How many keys' invalidations have not reached Redis; 100,000 if all entries of this database have to be dropped there
+    /// instead. While there are any, this process uses no entry of Redis. `None` without Redis.
+    pub fn unsent_invalidations(&self) -> Option<usize> {
+        self.engine.shared.as_ref().map(|shared| shared.validity.unsent_count())
+    }
+
+    /// How many times this process failed to delete what the journal no longer needs; `None` without a journal.
+    pub fn failed_prunes(&self) -> Option<u64> {
+        self.engine.journal.as_ref().map(|_| self.engine.polls.failed_prunes())
+    }
 }
 
 impl Engine {

@@ -134,6 +134,12 @@ impl Validity {
         }
     }
 
+    /// How many invalidations of keys are unsent; [`UNSENT_MAX`] if every entry has to be dropped.
+    pub(crate) fn unsent_count(&self) -> usize {
+        let state = self.lock();
+        if state.is_overflowed || state.is_clearing { UNSENT_MAX } else { state.unsent.len() }
+    }
+
     pub(crate) fn unsent(&self) -> UnsentInvalidations {
         let state = self.lock();
         match (state.is_overflowed, state.unsent.is_empty()) {
@@ -238,7 +244,9 @@ mod tests {
         let keys = vec![Bytes::from("k"); UNSENT_MAX];
         validity.queue(&keys);
         assert!(matches!(validity.unsent(), UnsentInvalidations::Keys(_)));
+        assert_eq!(validity.unsent_count(), UNSENT_MAX);
         validity.queue(&keys[..1]);
+        assert_eq!(validity.unsent_count(), UNSENT_MAX, "everything");
         assert_eq!(validity.unsent(), UnsentInvalidations::Everything);
         assert!(!validity.grant(validity.epoch(), LATER));
 
@@ -248,6 +256,7 @@ mod tests {
         validity.begin_clear();
         assert!(!validity.grant(validity.epoch(), LATER), "it has not been dropped yet");
         validity.finish_clear();
+        assert_eq!(validity.unsent_count(), 0);
         assert!(validity.grant(validity.epoch(), LATER));
     }
 

@@ -1,4 +1,5 @@
-//! Counting requests: how many by method, route and status, how long they took, how many are in flight.
+//! Counting requests: how many by method, route and status, how long they took, how many are in flight. Also counts the
+//! connections and streams that were refused before there was a request.
 //!
 //! Invariant: the number of routes bounds the number of time series. All unknown methods share one label value, and so
 //! do all unknown paths.
@@ -11,11 +12,15 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::response::Response;
-use metrics::{Gauge, Histogram, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram, with_local_recorder,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 const IN_FLIGHT: &str = "larder_http_requests_in_flight";
 const DURATION: &str = "larder_http_request_duration_seconds";
+const REFUSED: &str = "larder_http_connections_refused_total";
 
 /// The upper bounds of the buckets in seconds. The lowest bounds separate hits in memory, which take a fraction of a
 /// millisecond; the highest show a database that does not answer for seconds.
@@ -30,9 +35,18 @@ const KEPT: u64 = 4_096;
 #[derive(Clone)]
 pub(crate) struct Requests(Arc<Counted>);
 
+/// The bound at which there was no room for a connection or a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    InAll,
+    OfAddress,
+}
+
 struct Counted {
     recorder: PrometheusRecorder,
     in_flight: Gauge,
+    /// The refused connections and streams: at the bound for all, and at that for one address.
+    refused: [Counter; 2],
     /// The histogram of each route, method and status that was answered. The recorder would find it by labels, which
     /// have to be allocated and hashed for each request. Guarded by the lock: every histogram of a key is that of the
     /// recorder, so it does not matter which of them is found. It is held to find or to insert, never while a duration is
@@ -49,21 +63,35 @@ impl Requests {
         // The builder refuses only an empty list of buckets.
         let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).unwrap_or_default();
         let recorder = builder.build_recorder();
-        let in_flight = with_local_recorder(&recorder, || {
+        let (in_flight, refused) = with_local_recorder(&recorder, || {
+            describe_counter!(
+                REFUSED,
+                "Connections and streams of HTTP/2 that were refused, because there were as many as are allowed."
+            );
             describe_gauge!(IN_FLIGHT, "Requests that are being answered, this one included.");
             describe_histogram!(
                 DURATION,
                 "How long answers took, and how many there were: by method, route and status."
             );
-            gauge!(IN_FLIGHT)
+            (gauge!(IN_FLIGHT), ["all", "address"].map(|bound| counter!(REFUSED, "bound" => bound)))
         });
         let (durations, answered) = (RwLock::default(), AtomicU64::new(0));
-        Self(Arc::new(Counted { recorder, in_flight, durations, answered }))
+        Self(Arc::new(Counted { recorder, in_flight, refused, durations, answered }))
     }
 
     /// What was counted, in the text format.
     pub(super) fn text(&self) -> String {
         self.0.recorder.handle().render()
+    }
+
+    /// Counts a connection or a stream for which there was no room.
+    pub(crate) fn refused(&self, full: Full) {
+        let [all, address] = &self.0.refused;
+        match full {
+            Full::InAll => all,
+            Full::OfAddress => address,
+        }
+        .increment(1);
     }
 
     /// Counts a request as in flight.

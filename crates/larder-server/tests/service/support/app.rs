@@ -7,6 +7,7 @@ use larder_testbed::{Database, Postgres, PostgresUrl, Redis, Sqlite};
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
+use crate::support::exposition::Metrics;
 use crate::support::larder::{Ended, Larder};
 
 pub(crate) const ADMIN_EMAIL: &str = "boss@example.com";
@@ -229,6 +230,11 @@ impl TestApp {
     /// Logs in as the first superadmin, which the first start creates.
     pub(crate) fn admin(&self) -> Client {
         self.login(&json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD }))
+    }
+
+    /// Scrapes this instance, and checks each line.
+    pub(crate) fn metrics(&self) -> Metrics {
+        Metrics::parse(self.admin().get("/metrics").expect(200).text())
     }
 
     /// Registers `name`, whose address is at example.com, and logs in.
