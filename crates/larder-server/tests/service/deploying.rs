@@ -257,4 +257,24 @@ fn the_secrets_of_compose_fit_its_redis_and_the_service() {
         shown.output
     );
     assert!(!shown.output.contains("others can read"), "{}", shown.output);
+
+    // The service, with compose's own names and a database of this test.
+    let port = port.to_string();
+    let [config, ca, password] = ["larder.toml", "ca.pem", "redis-password"]
+        .map(|name| secrets.join(name).to_str().unwrap().to_owned());
+    let service = Larder::start(
+        &["serve"],
+        folder.path(),
+        &[
+            ("LARDER_CONFIG", &config),
+            ("LARDER_LISTEN", "127.0.0.1:0"),
+            ("DATABASE_URL", "sqlite://larder.db"),
+            ("REDIS_HOST", "localhost"),
+            ("REDIS_PORT", &port),
+            ("REDIS_TLS", "true"),
+            ("REDIS_CA_FILE", &ca),
+            ("REDIS_PASSWORD_FILE", &password),
+        ],
+    );
+    eventually("the service uses Redis", || service.stderr().contains("Redis tier usable"));
 }
