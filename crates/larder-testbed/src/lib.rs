@@ -1,5 +1,5 @@
-//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx and a mail server, on free loopback
-//! ports and in temporary folders.
+//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx, a mail server and a REST front of Redis, on free
+//! loopback ports and in temporary folders.
 //!
 //! Every server is a direct child of the test process. A drop of its value stops it by its process id. A killed test
 //! process drops nothing, so each server also has a watchdog that ends the server and removes its folder.
@@ -30,6 +30,7 @@ mod proxy;
 mod redis;
 mod replication;
 mod resp;
+mod rest_front;
 mod smtp;
 mod sqlite;
 mod standby;
@@ -44,5 +45,6 @@ pub use programs::{Program, find};
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use replication::Snapshot;
+pub use rest_front::RestFront;
 pub use smtp::{SmtpOptions, SmtpServer};
 pub use sqlite::Sqlite;

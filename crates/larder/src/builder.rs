@@ -1,6 +1,8 @@
 //! Builds a cache and logs its promise. Outside of `remote::redis`, only this module names `RedisTier`.
 
 mod checks;
+#[cfg(feature = "redis")]
+mod place;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 #[cfg(feature = "redis")]
-use crate::builder::checks::installation;
+use crate::builder::{checks::installation, place::Place};
 use crate::builder::checks::{check_declarations, check_range};
 use crate::cache::Cache;
 use crate::cause::Causes;
@@ -56,7 +58,7 @@ pub struct Builder {
     installation: Option<String>,
     rules: ProtocolRules,
     #[cfg(feature = "redis")]
-    redis: Option<String>,
+    redis: Option<Place>,
     #[cfg(feature = "redis")]
     redis_timeout: Duration,
     #[cfg(feature = "redis")]
@@ -162,7 +164,7 @@ impl Builder {
     /// the cache uses memory alone.
     #[cfg(feature = "redis")]
     pub fn redis(self, url: impl Into<String>) -> Self {
-        Builder { redis: Some(url.into()), ..self }
+        Builder { redis: Some(Place::Url(url.into())), ..self }
     }
 
     /// How long one Redis operation may take: 10 ms to 500 ms. After that Redis counts as away: this instance's
@@ -353,7 +355,7 @@ impl Builder {
         use crate::engine::MemoryListener;
         use crate::remote::redis::{IdentitySource, RedisTier, Settings};
 
-        let Some(url) = &self.redis else { return Ok(None) };
+        let Some(place) = &self.redis else { return Ok(None) };
         let millis = Duration::from_millis;
         check_range("redis_timeout", self.redis_timeout, millis(10), millis(500))?;
         check_range("redis_budget", self.redis_budget, millis(1), millis(10_000))?;
@@ -364,7 +366,7 @@ impl Builder {
         };
         check_range("redis_pool_timeout", self.redis_pool_timeout, millis(1), millis(60_000))?;
         let settings = Settings {
-            url: url.clone(),
+            address: place.address(self.journal.is_some())?,
             namespace: events.namespace().clone(),
             bound: self.bound,
             timeout: self.redis_timeout,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::Unchanged;
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::millis;
 use crate::remote::redis::prefix::Prefix;
 
@@ -27,7 +27,7 @@ pub(super) fn minted(prefix: &Prefix, mint: &[(TagKey, Token)]) -> Vec<(Bytes, B
 /// Sets each key that is missing, and returns the frame that is under each key after that. `SET … NX GET` replies with
 /// the former value, or with nil if it has set the new one.
 pub(super) async fn set_if_absent(
-    mut connection: MultiplexedConnection,
+    mut connection: Connection,
     frames: &[(Bytes, Bytes)],
     ttl: Duration,
 ) -> RedisResult<Vec<Bytes>> {

@@ -19,6 +19,9 @@ use tokio::task::AbortHandle;
 use crate::batch::Sweep;
 use crate::error::Error;
 use crate::remote::Listener;
+use crate::remote::redis::evidence::Granted;
+use crate::remote::redis::leader;
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::{CLAIM, Prefix};
 use crate::remote::redis::replies::{CUT_BYTES, LimitedReplies, ReplyLimit};
 use crate::remote::redis::trouble;
@@ -27,25 +30,26 @@ use crate::remote::validity::Validity;
 /// The most keys in one UNLINK. A longer list is split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
 
-/// The tracked connection in use, if there is one, and the replication history (`master_replid`) with which each
-/// tracked read compares its reply. Only the keeper writes them; it notes the history just before each grant.
+/// The tracked connection in use, if there is one, and what the last grant rests on, with which each tracked read compares
+/// its reply. Only the keeper writes them; it notes the grant just before it grants.
 /// Operations clone them. Each lock is held to clone or to replace a value, never across an await.
 #[derive(Default)]
 pub(crate) struct ConnectionSlot {
     tracked: RwLock<Option<TrackedConnection>>,
-    history: RwLock<Arc<str>>,
+    granted: RwLock<Arc<Granted>>,
 }
 
 #[derive(Clone)]
 pub(crate) struct TrackedConnection {
-    pub(crate) connection: MultiplexedConnection,
-    _driver: Arc<Driver>,
+    pub(crate) connection: Connection,
+    /// Its drop closes the connection. Over REST there is none.
+    pub(crate) _driver: Option<Arc<Driver>>,
     /// Whether Redis agreed to report changes.
     pub(crate) is_tracking: bool,
 }
 
 impl ConnectionSlot {
-    pub(crate) fn get(&self) -> Option<MultiplexedConnection> {
+    pub(crate) fn get(&self) -> Option<Connection> {
         self.tracked
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -61,16 +65,16 @@ impl ConnectionSlot {
             .is_some_and(|tracked| tracked.is_tracking)
     }
 
-    /// The history (`master_replid`) of the Redis that was granted last.
-    pub(crate) fn granted_history(&self) -> Arc<str> {
-        self.history.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What the last grant rests on.
+    pub(super) fn granted(&self) -> Arc<Granted> {
+        self.granted.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes the history of the Redis for which the next grant will be. Call it before the grant, so that a read under
-    /// this grant compares its reply with this history.
-    pub(crate) fn note_history(&self, history: &str) {
-        if *self.granted_history() != *history {
-            *self.history.write().unwrap_or_else(PoisonError::into_inner) = history.into();
+    /// Notes what the next grant rests on. Call it before the grant, so that a read under this grant compares its reply
+    /// with it.
+    pub(super) fn note_granted(&self, granted: Granted) {
+        if *self.granted() != granted {
+            *self.granted.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(granted);
         }
     }
 
@@ -188,14 +192,15 @@ impl Dialler {
             AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout)).set_push_sender(handler);
         let limit = self.timeout.max(Duration::from_secs(1));
         let (mut connection, driver) = self.connect(config, true, limit).await?;
-        let driver = Arc::new(driver);
+        let _driver = Some(Arc::new(driver));
         let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await;
+        let connection = Connection::Resp(connection);
         match tracking {
-            Ok(()) => Ok(TrackedConnection { connection, _driver: driver, is_tracking: true }),
+            Ok(()) => Ok(TrackedConnection { connection, _driver, is_tracking: true }),
             // The server refuses tracking, as some managed Redis and strict ACLs do: the tier is used without copies in
             // memory.
             Err(error) if trouble::forbids_tracking(&error) => {
-                Ok(TrackedConnection { connection, _driver: driver, is_tracking: false })
+                Ok(TrackedConnection { connection, _driver, is_tracking: false })
             }
             Err(error) => Err(error),
         }
@@ -237,7 +242,7 @@ fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
 
 /// Deletes `keys`, spelled as Redis has them, and returns how many existed. It sends all batches before it awaits the
 /// first reply, so that this is one round trip.
-pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes]) -> RedisResult<u64> {
+pub(crate) async fn unlink(connection: &mut Connection, keys: &[Bytes]) -> RedisResult<u64> {
     if keys.is_empty() {
         return Ok(0);
     }
@@ -256,10 +261,14 @@ pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes
 /// search, so it finds each lease that was taken before. A lease that is taken during the sweep needs no deletion: its
 /// load began after the change.
 pub(crate) async fn sweep(
-    connection: &mut MultiplexedConnection,
+    connection: &mut Connection,
     prefix: &Prefix,
     what: Sweep<'_>,
 ) -> RedisResult<u64> {
+    if connection.is_rest() {
+        // Without a chain, none can be broken.
+        return Ok(leader::sweep(connection, prefix, what, None).await?.unwrap_or(0));
+    }
     let namespace = prefix.namespace();
     let pattern = match what {
         Sweep::Matching(pattern) => namespace.scan_pattern(pattern),

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::RedisError;
-use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -22,12 +21,15 @@ use crate::protocol::relay::ABANDONED_AFTER;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::Listener;
 use crate::remote::redis::claim::{ClaimConflict, find_conflict};
-use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH, sweep, unlink};
+use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, unlink};
+use crate::remote::redis::evidence::Granted;
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::RedisId;
 use crate::remote::redis::relay::{Relay, certificate};
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::redis::status::{RedisStatus, fetch_status, identify};
+use crate::remote::redis::transport::Transport;
 use crate::remote::redis::trouble;
 use crate::remote::validity::{UnsentInvalidations, Validity};
 
@@ -44,7 +46,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 const BACKOFF_OPERATOR_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Keeper {
-    pub(crate) dialler: Dialler,
+    pub(crate) transport: Transport,
     pub(crate) prefixes: Arc<Prefixes>,
     /// The application's name for its database, without a journal.
     pub(crate) installation: Option<String>,
@@ -126,7 +128,7 @@ impl Keeper {
     /// Dials, then sends heartbeats and runs the relay until the connection is lost.
     async fn hold(&self, is_new: &mut bool, backoff: &mut Duration) -> Result<Infallible, LossReason> {
         let tracked = self
-            .dialler
+            .transport
             .dial(self.prefixes.clone(), self.validity.clone(), self.heartbeat_at_once.clone())
             .await?;
         let (mut connection, is_tracking) = (tracked.connection.clone(), tracked.is_tracking);
@@ -164,7 +166,7 @@ impl Keeper {
     /// can grant. Returns whether this heartbeat granted.
     async fn send_heartbeat(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         process: &RedisId,
     ) -> Result<bool, LossReason> {
         let epoch = self.validity.epoch();
@@ -177,6 +179,9 @@ impl Keeper {
         // Both are sent before the first reply is awaited, so that they take one round trip.
         let (status, taken) = tokio::join!(fetch_status(&mut asking, &prefix, process), probe);
         let status = status?;
+        if connection.is_rest() && status.marks().has_resp_instances() {
+            return Err(LossReason::Disagreement("no REST: they use this Redis over its own protocol".to_owned()));
+        }
         let redis_id = status.redis_id.as_ref().ok_or(LossReason::Unfit(Trouble::Nameless))?;
         if !redis_id.is_master {
             return Err(LossReason::Unfit(Trouble::Replica));
@@ -218,7 +223,12 @@ impl Keeper {
                     None => self.condition.note_recovery(),
                 }
                 self.may_hold_guarded.store(true, Ordering::Relaxed);
-                self.connection_slot.note_history(&redis_id.replid);
+                self.connection_slot.note_granted(match (&status.certificate, status.watermark) {
+                    (Some(certificate), Some(watermark)) if connection.is_rest() => {
+                        Granted::Marks { certificate: certificate.clone(), watermark, until }
+                    }
+                    _ => Granted::History(redis_id.replid.clone()),
+                });
                 let is_granted = self.validity.grant(epoch, until);
                 if self.relay.is_none() {
                     note_use(connection, &prefix, &status).await;
@@ -275,7 +285,7 @@ impl Keeper {
     /// that, this returns `Disagreement`.
     async fn certify(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
         mine: &Certificate,
         status: &RedisStatus,
@@ -328,7 +338,7 @@ impl Keeper {
     /// Sends the unsent invalidations. Returns whether there were any.
     async fn send_unsent(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
     ) -> Result<bool, LossReason> {
         if prefix.identity == DatabaseIdentity::Unknown {
@@ -370,7 +380,7 @@ impl Keeper {
 /// Without a journal, the watermark only says that an instance uses this Redis under the present settings. It expires
 /// [`ABANDONED_AFTER`] after an instance last set it; then instances with other settings may certify this Redis.
 async fn mark_used(
-    connection: &mut MultiplexedConnection,
+    connection: &mut Connection,
     prefix: &Prefix,
     now: RedisTime,
 ) -> Result<(), RedisError> {
@@ -383,7 +393,7 @@ async fn mark_used(
 
 /// Sets the watermark again, a few times within [`ABANDONED_AFTER`], so that this Redis does not look unused. A Redis
 /// that refuses the write may still be read. If the connection is lost, the next heartbeat finds that.
-async fn note_use(connection: &mut MultiplexedConnection, prefix: &Prefix, status: &RedisStatus) {
+async fn note_use(connection: &mut Connection, prefix: &Prefix, status: &RedisStatus) {
     let age = status.watermark.and_then(|watermark| status.now.since(watermark));
     if age.is_none_or(|age| age > ABANDONED_AFTER / 4)
         && let Err(error) = mark_used(connection, prefix, status.now).await

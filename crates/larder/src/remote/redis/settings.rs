@@ -9,6 +9,8 @@ use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::polls::PollRequests;
 use crate::protocol::rules::ProtocolRules;
+#[cfg(feature = "upstash")]
+use crate::remote::redis::rest::RestAddress;
 
 /// What identifies the database behind a Redis. The identity is part of each key in Redis.
 pub(crate) enum IdentitySource {
@@ -19,9 +21,25 @@ pub(crate) enum IdentitySource {
     Installation(String),
 }
 
+/// Where a Redis is.
+#[derive(Clone)]
+pub(crate) enum Address {
+    /// A `redis://` URL.
+    Resp(String),
+    #[cfg(feature = "upstash")]
+    Rest(RestAddress),
+}
+
+impl Address {
+    /// Whether it is behind REST; see `leader`.
+    pub(crate) fn is_rest(&self) -> bool {
+        !matches!(self, Address::Resp(_))
+    }
+}
+
 /// The settings of the tier, and the parts that it shares with the engine.
 pub(crate) struct Settings {
-    pub(crate) url: String,
+    pub(crate) address: Address,
     pub(crate) namespace: Namespace,
     /// The staleness bound; see `Builder::staleness_bound`.
     pub(crate) bound: Duration,
