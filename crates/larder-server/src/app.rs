@@ -34,6 +34,10 @@ use crate::store::error::StoreError;
 /// alive.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long one operation on a Redis over REST may take, the longest that the cache allows: it may have to open a connection
+/// first.
+const REST_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// The superadmin that this start created.
 pub struct CreatedAdmin {
     /// Its e-mail address.
@@ -69,7 +73,11 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
-        builder = builder.redis(&redis.url).redis_budget(redis.budget);
+        builder = match &redis.rest_token {
+            None => builder.redis(&redis.url),
+            Some(token) => builder.upstash(&redis.url, token).redis_timeout(REST_TIMEOUT),
+        };
+        builder = builder.redis_budget(redis.budget);
         builder = builder.redis_pool_size(redis.pool_size).redis_pool_timeout(redis.pool_timeout);
         at_fault = redis.name;
     }

@@ -162,7 +162,8 @@ impl Shared {
     /// The port of the Redis that runs `command`.
     fn port_for(&self, command: &[Vec<u8>]) -> u16 {
         let state = self.lock();
-        let name = command.first().map(|name| String::from_utf8_lossy(name).to_uppercase()).unwrap_or_default();
+        let name =
+            command.first().map(|name| String::from_utf8_lossy(name).to_uppercase()).unwrap_or_default();
         state.replica.filter(|_| READS.contains(&&*name)).unwrap_or(state.leader)
     }
 }
@@ -375,7 +376,9 @@ mod tests {
         assert_eq!(ask("/", r#"["GET","k"]"#), ok(r#"{"result":"YmFy"}"#));
         assert_eq!(
             ask("/pipeline", r#"[["GET","none"],["INCR","k"],["MGET","k"],["STRLEN","k"]]"#),
-            ok(r#"[{"result":null},{"error":"ERR value is not an integer or out of range"},{"result":["YmFy"]},{"result":3}]"#)
+            ok(
+                r#"[{"result":null},{"error":"ERR value is not an integer or out of range"},{"result":["YmFy"]},{"result":3}]"#
+            )
         );
         let (status, body) = ask("/", r#"["NONSENSE"]"#);
         assert!(status == "400" && body.contains("unknown command"), "{body}");

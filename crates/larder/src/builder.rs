@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::builder::checks::{check_declarations, check_range};
 #[cfg(feature = "redis")]
 use crate::builder::{checks::installation, place::Place};
-use crate::builder::checks::{check_declarations, check_range};
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;

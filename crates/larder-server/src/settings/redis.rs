@@ -1,4 +1,4 @@
-//! Which Redis, if any: a URL under one of three names, or host, port, database and password.
+//! Which Redis, if any: a URL under one of three names, a REST interface and its token, or host, port, database and password.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::settings::sources::{Found, SettingSource, Sources};
 /// The variables that can hold a URL; the first that is set wins.
 const URLS: [&str; 3] = ["REDIS_URL", "REDIS_PRIVATE_URL", UPSTASH];
 const UPSTASH: &str = "UPSTASH_REDIS_REST_URL";
+const UPSTASH_TOKEN: &str = "UPSTASH_REDIS_REST_TOKEN";
 /// If any of these is set, Redis is used, with defaults for the others.
 const PARTS: [&str; 6] =
     ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD", "REDIS_POOL_SIZE", "REDIS_POOL_TIMEOUT"];
@@ -21,6 +22,8 @@ const PARTS: [&str; 6] =
 pub struct RedisSettings {
     /// The complete URL; it may hold a password.
     pub url: String,
+    /// `UPSTASH_REDIS_REST_TOKEN`, if the URL is that of a REST interface.
+    pub rest_token: Option<String>,
     /// The name of the variable for error messages about this URL.
     pub name: &'static str,
     /// `REDIS_POOL_SIZE`: the most connections that introspection opens to Redis; all other work uses the one tracked
@@ -28,7 +31,7 @@ pub struct RedisSettings {
     pub pool_size: u32,
     /// `REDIS_POOL_TIMEOUT`: how long introspection waits for one of these connections. Default 5 s.
     pub pool_timeout: Duration,
-    /// `LARDER_REDIS_BUDGET`: how long one request waits for Redis in total. Default 50 ms.
+    /// `LARDER_REDIS_BUDGET`: how long one request waits for Redis in total. Default 50 ms, over REST 500 ms.
     pub budget: Duration,
 }
 
@@ -43,6 +46,7 @@ impl RedisSettings {
     pub fn at(url: &str) -> Self {
         Self {
             url: url.to_owned(),
+            rest_token: None,
             name: "REDIS_URL",
             pool_size: 10,
             pool_timeout: Duration::from_secs(5),
@@ -53,23 +57,29 @@ impl RedisSettings {
 
 /// Reads the settings of Redis; `None` if none is set: entries are then kept in memory alone.
 pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSetting> {
+    let named = URLS.iter().find_map(|name| sources.find(name));
+    let is_rest = named.as_ref().is_some_and(is_rest);
+    // A round trip over the internet takes tens of milliseconds, and a request makes several.
+    let default = if is_rest { "0.5" } else { "0.05" };
     // Read also if there is no Redis: a bad value is refused although it has no effect.
-    let budget = sources.take("LARDER_REDIS_BUDGET", "0.05", |raw| match raw.trim().parse::<f64>() {
+    let budget = sources.take("LARDER_REDIS_BUDGET", default, |raw| match raw.trim().parse::<f64>() {
         Ok(seconds) if (0.001..=10.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("must be seconds from 0.001 to 10, such as 0.05".to_owned()),
     })?;
-    let named = URLS.iter().find_map(|name| sources.find(name));
     let is_wanted = named.is_some() || PARTS.iter().any(|name| sources.find(name).is_some());
     if !is_wanted {
         sources.note("REDIS_URL", "none: memory alone", SettingSource::Default);
         return Ok(None);
     }
     let name = named.as_ref().map_or("REDIS_HOST", |found| found.name);
-    let url = match named {
-        Some(found) => of_url(sources, found)?,
-        None => of_parts(sources)?,
+    let (url, rest_token) = match named {
+        Some(found) if is_rest => of_rest(sources, found)?,
+        Some(found) => (of_url(sources, found)?, None),
+        None => (of_parts(sources)?, None),
     };
-    Cache::check_redis_url(&url).map_err(|error| BadSetting::url(name, &url, error.to_string()))?;
+    if rest_token.is_none() {
+        Cache::check_redis_url(&url).map_err(|error| BadSetting::url(name, &url, error.to_string()))?;
+    }
     let pool_size = sources.take("REDIS_POOL_SIZE", "10", |raw| match raw.trim().parse() {
         Ok(size @ 1..=1000) => Ok(size),
         _ => Err("must be an integer from 1 to 1000".to_owned()),
@@ -78,23 +88,38 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
         Ok(seconds) if (0.001..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("must be seconds from 0.001 to 60, such as 5.0".to_owned()),
     })?;
-    Ok(Some(RedisSettings { url, name, pool_size, pool_timeout, budget }))
+    Ok(Some(RedisSettings { url, rest_token, name, pool_size, pool_timeout, budget }))
+}
+
+/// Whether `found` is the URL of a REST interface. Some deployments set this variable to a `redis://` URL.
+fn is_rest(found: &Found) -> bool {
+    let url = found.value.trim();
+    found.name == UPSTASH && (url.starts_with("https://") || url.starts_with("http://"))
+}
+
+/// The URL of a REST interface, and its token.
+fn of_rest(sources: &Sources, found: Found) -> Result<(String, Option<String>), BadSetting> {
+    let url = found.value.trim().to_owned();
+    let Some(token) = sources.find(UPSTASH_TOKEN) else {
+        let allowed =
+            "must be set: the token that Upstash's console shows beside the URL of its REST interface";
+        return Err(BadSetting::secret(UPSTASH_TOKEN, allowed));
+    };
+    let value = token.value.trim().to_owned();
+    Cache::check_upstash(&url, &value).map_err(|error| {
+        let message = error.to_string();
+        // The URL is not shown: it may hold the token.
+        let name = if message.contains("token") { UPSTASH_TOKEN } else { UPSTASH };
+        BadSetting::secret(name, message)
+    })?;
+    sources.note(found.name, redact::url(&url), found.origin);
+    sources.note(token.name, "…", token.origin);
+    Ok((url, Some(value)))
 }
 
 fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetting> {
     let Found { name, value, origin } = found;
     let url = value.trim().to_owned();
-    if name == UPSTASH
-        && let Some(rest) = url.strip_prefix("https://")
-    {
-        let host =
-            rest.rsplit('@').next().unwrap_or_default().split(['/', '?', ':']).next().unwrap_or_default();
-        let allowed = format!(
-            "Upstash's REST interface is not spoken here; take the address of the same database for Redis clients, \
-             rediss://default:PASSWORD@{host}:6379"
-        );
-        return Err(BadSetting::secret(name, allowed));
-    }
     sources.note(name, redact::url(&url), origin);
     // `REDIS_DB` is parsed even if the URL names a database: a bad value is refused although it has no effect.
     let database = database(sources)?;
@@ -230,10 +255,35 @@ mod tests {
             let error = read(&of(&[(name, value)], "").unwrap()).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name}=\"{value}\": must be")), "{error}");
         }
-        let rest = "https://:zqx@eu1-fit-1.upstash.io/zqx?_token=zqx";
-        let error = read(&of(&[(UPSTASH, rest)], "").unwrap()).unwrap_err().to_string();
-        assert!(error.contains("rediss://default:PASSWORD@eu1-fit-1.upstash.io:6379"), "{error}");
-        assert!(!error.contains("zqx"), "{error}");
+        let good = "https://eu1-fit-1.upstash.io";
+        for (url, token, named) in [
+            (good, "", UPSTASH_TOKEN),
+            (good, "zqx zqx", UPSTASH_TOKEN),
+            ("https://:zqx@eu1-fit-1.upstash.io/zqx?_token=zqx", "zqx", UPSTASH),
+            ("http://eu1-fit-1.upstash.io", "zqx", UPSTASH),
+        ] {
+            let error = read(&of(&[(UPSTASH, url), (UPSTASH_TOKEN, token)], "").unwrap()).unwrap_err();
+            let error = error.to_string();
+            assert!(error.starts_with(&format!("{named}=")) && !error.contains("zqx"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rest_interface_has_its_token_and_more_time() {
+        let pairs = [(UPSTASH, " https://eu1-fit-1.upstash.io/ "), (UPSTASH_TOKEN, "zqx=\n")];
+        let sources = of(&pairs, "").unwrap();
+        let redis = read(&sources).unwrap().unwrap();
+        assert_eq!(
+            (redis.url.as_str(), redis.rest_token.as_deref()),
+            ("https://eu1-fit-1.upstash.io/", Some("zqx="))
+        );
+        assert_eq!((redis.name, redis.budget), (UPSTASH, Duration::from_millis(500)));
+        let shown = format!("{redis:?} {:?}", sources.effective());
+        assert!(shown.contains("eu1-fit-1.upstash.io") && !shown.contains("zqx"), "{shown}");
+        let own = [pairs[0], pairs[1], ("LARDER_REDIS_BUDGET", "0.2")];
+        assert_eq!(read(&of(&own, "").unwrap()).unwrap().unwrap().budget, Duration::from_millis(200));
+        let first = [pairs[0], pairs[1], ("REDIS_URL", "redis://a")];
+        assert_eq!(read(&of(&first, "").unwrap()).unwrap().unwrap().rest_token, None, "the first URL wins");
     }
 
     #[test]

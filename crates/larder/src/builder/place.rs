@@ -1,9 +1,9 @@
 //! Which Redis a cache has.
 
 use crate::error::Error;
-#[cfg(feature = "upstash")]
-use crate::{builder::Builder, cache::Cache, remote::redis::RestAddress};
 use crate::remote::redis::{Address, check_url};
+#[cfg(feature = "upstash")]
+use crate::{builder::Builder, cache::Cache};
 
 /// What [`Builder::redis`](crate::Builder::redis) or [`Builder::upstash`](crate::Builder::upstash) was given.
 pub(super) enum Place {
@@ -26,7 +26,7 @@ impl Place {
                 Err(Error::config("upstash: a cache over REST needs a journal, `.journal(…)`".to_owned()))
             }
             #[cfg(feature = "upstash")]
-            Place::Rest { url, token } => RestAddress::parse(url, token).map(Address::Rest),
+            Place::Rest { url, token } => Address::rest(url, token),
         }
     }
 }
@@ -73,6 +73,6 @@ impl Cache {
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), which says what is allowed and shows neither.
     pub fn check_upstash(url: &str, token: &str) -> Result<(), Error> {
-        RestAddress::parse(url, token).map(drop)
+        Address::rest(url, token).map(drop)
     }
 }

@@ -84,10 +84,14 @@ async fn every_byte_of_keys_and_values_comes_back() {
     let ((first, _a), (second, _b)) = (open().await, open().await);
     let all: Vec<u8> = (0..=255).collect();
     let backwards: Vec<u8> = all.iter().rev().copied().collect();
-    for (key, value) in [("\u{0}\"\\\r\n", all.clone()), ("ключ\u{7f}/é", backwards), ("200", vec![200; 3])] {
+    for (key, value) in [("\u{0}\"\\\r\n", all.clone()), ("ключ\u{7f}/é", backwards), ("200", vec![200; 3])]
+    {
         let load = Ok::<_, Infallible>(value.clone());
         let loaded = within(first.read(key).or_load(|| std::future::ready(load))).await.unwrap();
-        assert_eq!((loaded.source, loaded.value.as_deref()), (Source::Load { placement: Placement::Redis }, Some(&value)));
+        assert_eq!(
+            (loaded.source, loaded.value.as_deref()),
+            (Source::Load { placement: Placement::Redis }, Some(&value))
+        );
         let read = within(second.read(key).or_load(async || Ok::<_, Infallible>(Vec::new()))).await.unwrap();
         assert_eq!((read.source, read.value.as_deref()), (Source::Redis, Some(&value)), "{key:?}");
     }

@@ -9,8 +9,12 @@ use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::Unchanged;
 use crate::remote::redis::link::Connection;
-use crate::remote::redis::millis;
 use crate::remote::redis::prefix::Prefix;
+
+/// A TTL as Redis takes it: an integer number of milliseconds, at least 1, because Redis refuses 0.
+pub(super) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
+}
 
 pub(super) fn mget(pipe: &mut Pipeline, keys: &[Bytes]) {
     pipe.cmd("MGET");

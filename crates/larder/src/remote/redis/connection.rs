@@ -260,11 +260,7 @@ pub(crate) async fn unlink(connection: &mut Connection, keys: &[Bytes]) -> Redis
 /// Deletes all matching keys, and returns how many it deleted. A SCAN returns every key that exists during the complete
 /// search, so it finds each lease that was taken before. A lease that is taken during the sweep needs no deletion: its
 /// load began after the change.
-pub(crate) async fn sweep(
-    connection: &mut Connection,
-    prefix: &Prefix,
-    what: Sweep<'_>,
-) -> RedisResult<u64> {
+pub(crate) async fn sweep(connection: &mut Connection, prefix: &Prefix, what: Sweep<'_>) -> RedisResult<u64> {
     if connection.is_rest() {
         // Without a chain, none can be broken.
         return Ok(leader::sweep(connection, prefix, what, None).await?.unwrap_or(0));

@@ -106,14 +106,21 @@ mod tests {
     fn a_read_over_rest_counts_only_with_the_granted_marks_or_newer_ones_while_the_grant_lasts() {
         let now = Tick::from_nanos(10);
         let until = Tick::from_nanos(11);
-        let granted = Granted::Marks { certificate: Bytes::from("mine"), watermark: RedisTime(500 * SECOND), until };
+        let granted =
+            Granted::Marks { certificate: Bytes::from("mine"), watermark: RedisTime(500 * SECOND), until };
         let counts = |marks: Marks, now| granted.is_shown_by(&Evidence::Marks(marks), now);
         assert!(counts(marks("mine", 500 * SECOND, None), now));
         assert!(counts(marks("mine", 501 * SECOND, None), now), "a later poll has marked");
-        assert!(!counts(marks("mine", 500 * SECOND - 1, None), now), "a lagging replica, or an older snapshot");
+        assert!(
+            !counts(marks("mine", 500 * SECOND - 1, None), now),
+            "a lagging replica, or an older snapshot"
+        );
         assert!(!counts(marks("other", 501 * SECOND, None), now));
         assert!(!counts(marks("mine", 501 * SECOND, None), until));
-        assert!(!counts(marks("mine", 500 * SECOND, Some(499 * SECOND)), now), "beside instances without REST");
+        assert!(
+            !counts(marks("mine", 500 * SECOND, Some(499 * SECOND)), now),
+            "beside instances without REST"
+        );
         assert!(!counts(marks("mine", 500 * SECOND, Some(501 * SECOND)), now));
         assert!(counts(marks("mine", 500 * SECOND, Some(300 * SECOND)), now), "they have gone");
         let nothing = Marks { certificate: None, watermark: None, resp_watermark: None };

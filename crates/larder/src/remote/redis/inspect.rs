@@ -16,9 +16,10 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, Re
 use redis::{RedisError, RedisResult};
 
 use crate::error::Error;
+use crate::remote::redis::RedisTier;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::transport::{Transport, Untracked};
-use crate::remote::redis::{RedisTier, fault};
+use crate::remote::redis::trouble::fault;
 use crate::remote::{Fault, Inspect, InspectedFrame};
 
 /// The pool of untracked connections; a clone is the same pool.

@@ -21,11 +21,11 @@ use crate::remote::Fault;
 use crate::remote::redis::commands::mget;
 use crate::remote::redis::connection::ConnectionSlot;
 use crate::remote::redis::evidence::{Evidence, Marks, ReadReply};
-use crate::remote::redis::fault;
 use crate::remote::redis::leader;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::{Prefix, Prefixes};
 use crate::remote::redis::redis_id::Replication;
+use crate::remote::redis::trouble::fault;
 
 /// The most reads that go together. All of them wait for the last byte of their common reply, so a long value delays few
 /// others.
@@ -47,10 +47,16 @@ pub(super) struct JointReads {
 /// Where the reads go.
 #[derive(Clone)]
 pub(super) struct Source {
-    pub(super) connection_slot: Arc<ConnectionSlot>,
+    connection_slot: Arc<ConnectionSlot>,
     /// The prefix of the marks that a read over REST finds. If it changes while a read is under way, the epoch ends, and the
     /// read does not count.
-    pub(super) prefixes: Arc<Prefixes>,
+    prefixes: Arc<Prefixes>,
+}
+
+impl Source {
+    pub(super) fn new(connection_slot: &Arc<ConnectionSlot>, prefixes: &Arc<Prefixes>) -> Self {
+        Source { connection_slot: connection_slot.clone(), prefixes: prefixes.clone() }
+    }
 }
 
 /// A read under way. Its drop ends it.

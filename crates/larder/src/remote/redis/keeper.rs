@@ -24,6 +24,7 @@ use crate::remote::redis::claim::{ClaimConflict, find_conflict};
 use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::evidence::Granted;
 use crate::remote::redis::link::Connection;
+use crate::remote::redis::loss::LossReason;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::RedisId;
 use crate::remote::redis::relay::{Relay, certificate};
@@ -63,44 +64,6 @@ pub(crate) struct Keeper {
     /// Whether the tier has been granted since memory was last cleared of what Redis guards. Only the keeper's task
     /// reads and writes it, so `Relaxed` suffices.
     pub(crate) may_hold_guarded: AtomicBool,
-}
-
-/// Why the keeper gives up a connection.
-enum LossReason {
-    Redis(RedisError),
-    /// This server can never be used.
-    Unfit(Trouble),
-    /// Other instances use this Redis with other settings; the text says which.
-    Disagreement(String),
-    /// Another installation has claimed the namespace; the text says which.
-    AnotherInstallation(String),
-}
-
-impl From<RedisError> for LossReason {
-    fn from(error: RedisError) -> Self {
-        LossReason::Redis(error)
-    }
-}
-
-impl LossReason {
-    fn trouble(&self) -> Trouble {
-        match self {
-            LossReason::Redis(error) => trouble::of(error),
-            LossReason::Unfit(trouble) => *trouble,
-            LossReason::Disagreement(_) => Trouble::Disagreement,
-            LossReason::AnotherInstallation(_) => Trouble::AnotherInstallation,
-        }
-    }
-
-    /// What the trouble's own text does not say.
-    fn detail(&self) -> Option<String> {
-        match self {
-            LossReason::Redis(error) => Some(trouble::words(error)),
-            LossReason::Unfit(_) => None,
-            LossReason::Disagreement(existing) => Some(format!("they have {existing}")),
-            LossReason::AnotherInstallation(claim) => Some(claim.clone()),
-        }
-    }
 }
 
 impl Keeper {
@@ -180,7 +143,9 @@ impl Keeper {
         let (status, taken) = tokio::join!(fetch_status(&mut asking, &prefix, process), probe);
         let status = status?;
         if connection.is_rest() && status.marks().has_resp_instances() {
-            return Err(LossReason::Disagreement("no REST: they use this Redis over its own protocol".to_owned()));
+            return Err(LossReason::Disagreement(
+                "no REST: they use this Redis over its own protocol".to_owned(),
+            ));
         }
         let redis_id = status.redis_id.as_ref().ok_or(LossReason::Unfit(Trouble::Nameless))?;
         if !redis_id.is_master {
@@ -336,11 +301,7 @@ impl Keeper {
     }
 
     /// Sends the unsent invalidations. Returns whether there were any.
-    async fn send_unsent(
-        &self,
-        connection: &mut Connection,
-        prefix: &Prefix,
-    ) -> Result<bool, LossReason> {
+    async fn send_unsent(&self, connection: &mut Connection, prefix: &Prefix) -> Result<bool, LossReason> {
         if prefix.identity == DatabaseIdentity::Unknown {
             // There are no entries under this prefix. The keys stay unsent until the prefix has the database's
             // identity.
@@ -379,11 +340,7 @@ impl Keeper {
 
 /// Without a journal, the watermark only says that an instance uses this Redis under the present settings. It expires
 /// [`ABANDONED_AFTER`] after an instance last set it; then instances with other settings may certify this Redis.
-async fn mark_used(
-    connection: &mut Connection,
-    prefix: &Prefix,
-    now: RedisTime,
-) -> Result<(), RedisError> {
+async fn mark_used(connection: &mut Connection, prefix: &Prefix, now: RedisTime) -> Result<(), RedisError> {
     // A full Redis executes the script too: otherwise it would look unused while its entries are read.
     const USED: &str = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])";
     let mut mark = redis::cmd("EVAL");

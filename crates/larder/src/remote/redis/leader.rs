@@ -24,14 +24,14 @@ use bytes::Bytes;
 use redis::{RedisResult, Script};
 
 use crate::batch::Sweep;
-use crate::remote::redis::claim::JOURNALS;
-use crate::remote::redis::evidence::Marks;
-use crate::remote::redis::link::Connection;
-use crate::remote::redis::millis;
-use crate::remote::redis::prefix::Prefix;
-use crate::remote::redis::scripts::{MARK_TAIL, MARK_TTL, MarkArguments, decision};
 use crate::protocol::certificate::RedisTime;
 use crate::protocol::relay::MarkDecision;
+use crate::remote::redis::claim::JOURNALS;
+use crate::remote::redis::commands::millis;
+use crate::remote::redis::evidence::Marks;
+use crate::remote::redis::link::Connection;
+use crate::remote::redis::prefix::Prefix;
+use crate::remote::redis::scripts::{MARK_TAIL, MARK_TTL, MarkArguments, decision};
 
 /// The TTL of a chain's key. A poll that takes longer fails, and the next one begins another chain.
 const CHAIN_TTL: Duration = Duration::from_secs(60);
@@ -199,7 +199,11 @@ impl PollChain {
         self.value = next;
     }
 
-    pub(super) async fn unlink(&mut self, connection: &mut Connection, keys: &[Bytes]) -> RedisResult<Option<u64>> {
+    pub(super) async fn unlink(
+        &mut self,
+        connection: &mut Connection,
+        keys: &[Bytes],
+    ) -> RedisResult<Option<u64>> {
         let mut call = UNLINK.prepare_invoke();
         self.step(&mut call);
         keys.iter().for_each(|key| {
@@ -243,4 +247,127 @@ impl PollChain {
 /// A value that no other step has.
 pub(super) fn unique() -> String {
     format!("{:032x}", rand::random::<u128>())
+}
+
+#[cfg(all(test, feature = "upstash"))]
+mod tests {
+    use larder_testbed::{Proxy, Redis, RestFront};
+
+    use super::*;
+    use crate::journal::{ChangeId, DatabaseId, Position};
+    use crate::key::Namespace;
+    use crate::protocol::rules::ProtocolRules;
+    use crate::remote::redis::prefix::DatabaseIdentity;
+    use crate::remote::redis::rest::{RestAddress, RestDialler};
+
+    fn prefix() -> Prefix {
+        let identity = DatabaseIdentity::Database(DatabaseId { system: "test".to_owned(), timeline: 1 });
+        Prefix::over_rest(&Namespace::parse("ns").unwrap(), identity, ProtocolRules::default())
+    }
+
+    fn connect(front: &RestFront) -> Connection {
+        let address = RestAddress::parse(&front.url(), front.token()).unwrap();
+        Connection::Rest(RestDialler::new(address, Duration::from_secs(2)).unwrap().connection())
+    }
+
+    const STEPS: [&str; 4] = ["begin", "unlink", "find", "sweep"];
+
+    /// Runs the steps of a poll up to `last` on `front`; `None` if the chain is broken.
+    async fn run(
+        connection: &mut Connection,
+        chain: &mut PollChain,
+        steps: impl IntoIterator<Item = &'static str>,
+    ) -> Option<()> {
+        let (prefix, keys) = (prefix(), [Bytes::from("k")]);
+        for step in steps {
+            match step {
+                "begin" => {
+                    let ((_, _), [_]): ((u64, u64), [Option<Bytes>; 1]) =
+                        begin(connection, &keys, Some(chain)).await.unwrap();
+                }
+                "unlink" => drop(chain.unlink(connection, &keys).await.unwrap()?),
+                "find" => assert_eq!(chain.find(connection, &keys).await.unwrap()?, [false]),
+                _ => drop(sweep(connection, &prefix, Sweep::Everything, Some(chain)).await.unwrap()?),
+            }
+        }
+        Some(())
+    }
+
+    async fn mark(connection: &mut Connection, chain: &PollChain) -> MarkDecision {
+        let position = Position::new("here");
+        let mark =
+            MarkArguments { began: RedisTime(1), certificate: Bytes::from("mine"), position: &position };
+        chain.mark(connection, &prefix(), &mark).await.unwrap()
+    }
+
+    /// For each step: the leader runs the poll up to it, and is then replaced by a replica that has missed this step alone,
+    /// or nothing.
+    #[tokio::test]
+    async fn a_poll_marks_only_a_redis_that_has_all_of_its_steps() {
+        for (nth, has_all) in (0..STEPS.len()).flat_map(|nth| [(nth, false), (nth, true)]) {
+            let (leader, replica) = (Redis::start().unwrap(), Redis::start().unwrap());
+            let (link, front) =
+                (Proxy::start(leader.port()).unwrap(), RestFront::start(leader.port()).unwrap());
+            replica.replicate(link.port()).unwrap();
+            let mut connection = connect(&front);
+            let mut chain = PollChain::new(&prefix(), "relay");
+            let steps = &STEPS[..=nth];
+            run(&mut connection, &mut chain, steps[..nth].iter().copied()).await.unwrap();
+            assert_eq!(leader.command(&["WAIT", "1", "5000"]).unwrap(), "1");
+            if !has_all {
+                link.stall();
+            }
+            run(&mut connection, &mut chain, [steps[nth]]).await.unwrap();
+            if has_all {
+                assert_eq!(leader.command(&["WAIT", "1", "5000"]).unwrap(), "1");
+            }
+            replica.promote().unwrap();
+            front.fail_over(replica.port());
+            let (marked, continued) = match has_all {
+                true => (MarkDecision::Set, Some(())),
+                false => (MarkDecision::Refuse, None),
+            };
+            assert_eq!(mark(&mut connection, &chain).await, marked, "after {steps:?}");
+            let next = run(&mut connection, &mut chain, ["unlink"]).await;
+            assert_eq!(next, continued, "after {steps:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_of_another_chain_breaks_none_and_a_sweep_leaves_the_keys_of_the_protocol() {
+        let redis = Redis::start().unwrap();
+        let front = RestFront::start(redis.port()).unwrap();
+        let (mut connection, prefix) = (connect(&front), prefix());
+        let (mut mine, mut theirs) = (PollChain::new(&prefix, "mine"), PollChain::new(&prefix, "theirs"));
+        run(&mut connection, &mut mine, ["begin"]).await.unwrap();
+        run(&mut connection, &mut theirs, ["begin", "unlink"]).await.unwrap();
+        let text = |key: Bytes| String::from_utf8(key.to_vec()).unwrap();
+        let kept = [
+            prefix.certificate_key(),
+            prefix.watermark_key(),
+            prefix.position_key(),
+            prefix.propagated_key(&ChangeId::new("7")),
+            mine.key.clone(),
+            theirs.key.clone(),
+        ];
+        let mut kept = kept.map(text);
+        // The class of the second has the name of a record.
+        let entries =
+            ["ns:users:7", "ns:@told=x:7", "ns:#users"].map(|key| text(prefix.add_to(key.as_bytes())));
+        for key in kept[..4].iter().chain(&entries) {
+            redis.command(&["SET", key, "value"]).unwrap();
+        }
+        redis.command(&["SET", "ns:users:7", "of another database"]).unwrap();
+        assert_eq!(
+            sweep(&mut connection, &prefix, Sweep::Everything, Some(&mut mine)).await.unwrap(),
+            Some(3)
+        );
+        let found = redis.command(&["KEYS", "*"]).unwrap();
+        let mut found: Vec<&str> = found.lines().filter(|key| *key != "ns:users:7").collect();
+        found.sort_unstable();
+        kept.sort_unstable();
+        assert_eq!(found, kept);
+        assert_eq!(mark(&mut connection, &mine).await, MarkDecision::Set);
+        assert_eq!(mark(&mut connection, &theirs).await, MarkDecision::Keep, "an equal mark is there");
+    }
 }

@@ -10,9 +10,11 @@ mod keeper;
 mod leader;
 mod link;
 mod long_values;
+mod loss;
 mod prefix;
 mod redis_id;
 mod relay;
+mod relay_error;
 mod replies;
 #[cfg(feature = "upstash")]
 mod rest;
@@ -28,7 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::{ErrorKind, RedisError, RedisResult};
+use redis::RedisResult;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -39,10 +41,10 @@ use crate::journal::ChangeId;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
-use crate::remote::redis::commands::{frames, mget, minted, set_if_absent, unchanged_frames};
+use crate::remote::redis::commands::{frames, mget, millis, minted, set_if_absent, unchanged_frames};
 use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH};
-use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::evidence::{Evidence, Granted};
+use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::joint_reads::{JointReads, Source};
 use crate::remote::redis::keeper::Keeper;
 use crate::remote::redis::link::Connection;
@@ -52,10 +54,9 @@ use crate::remote::redis::redis_id::Replication;
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::replies::ReplyLimit;
 use crate::remote::redis::scripts::Scripts;
-#[cfg(feature = "upstash")]
-pub(crate) use crate::remote::redis::rest::RestAddress;
 pub(crate) use crate::remote::redis::settings::{Address, IdentitySource, Settings};
 use crate::remote::redis::transport::Transport;
+use crate::remote::redis::trouble::fault;
 use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Listener, Mint, Remote, Unchanged};
 
@@ -100,7 +101,8 @@ impl RedisTier {
         let transport = Transport::new(&settings.address, settings.timeout)?;
         let is_rest = settings.address.is_rest();
         let reply_limit = transport.reply_limit();
-        let untracked_pool = UntrackedPool::new(transport.clone(), settings.pool_size, settings.pool_timeout)?;
+        let untracked_pool =
+            UntrackedPool::new(transport.clone(), settings.pool_size, settings.pool_timeout)?;
         let (journal, installation, identity) = match settings.source {
             IdentitySource::Journal(journal) => (Some(journal), None, DatabaseIdentity::Unknown),
             IdentitySource::Installation(id) => (None, Some(id.clone()), DatabaseIdentity::Installation(id)),
@@ -139,10 +141,7 @@ impl RedisTier {
         };
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
         Ok(RedisTier {
-            joint_reads: JointReads::start(Source {
-                connection_slot: connection_slot.clone(),
-                prefixes: prefixes.clone(),
-            }),
+            joint_reads: JointReads::start(Source::new(&connection_slot, &prefixes)),
             connection_slot,
             is_rest,
             clock,
@@ -393,18 +392,6 @@ impl Remote for RedisTier {
 
     fn check(&self) {
         self.heartbeat_at_once.notify_one();
-    }
-}
-
-/// A TTL as Redis takes it: an integer number of milliseconds, at least 1, because Redis refuses 0.
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-fn fault(error: RedisError) -> Fault {
-    match error.kind() {
-        ErrorKind::Server(_) | ErrorKind::Extension => Fault::Refused,
-        _ => Fault::Away,
     }
 }
 

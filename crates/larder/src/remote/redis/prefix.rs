@@ -81,7 +81,7 @@ impl Prefix {
 
     /// The prefix over REST, where bytes have another spelling; see `rest`. It is another one, so that no client reads what
     /// it would not recognise, and no relay marks a Redis in which it unlinked one spelling of two.
-    fn over_rest(namespace: &Namespace, identity: DatabaseIdentity, rules: ProtocolRules) -> Self {
+    pub(crate) fn over_rest(namespace: &Namespace, identity: DatabaseIdentity, rules: ProtocolRules) -> Self {
         let resp_text = Prefix::new(namespace, identity.clone(), rules).text;
         let hash = hash(format!("{resp_text} over REST").as_bytes());
         Prefix { resp_text: Some(resp_text), ..Prefix::of(namespace, identity, hash) }
@@ -216,7 +216,11 @@ impl Prefixes {
 }
 
 fn spelled(namespace: &Namespace, identity: DatabaseIdentity, rules: ProtocolRules, is_rest: bool) -> Prefix {
-    if is_rest { Prefix::over_rest(namespace, identity, rules) } else { Prefix::new(namespace, identity, rules) }
+    if is_rest {
+        Prefix::over_rest(namespace, identity, rules)
+    } else {
+        Prefix::new(namespace, identity, rules)
+    }
 }
 
 /// A push contains the key as Redis stores it, with its prefix. A push with another prefix concerns no copy: memory was

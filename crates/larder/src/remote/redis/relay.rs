@@ -11,15 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redis::RedisError;
 use tokio::sync::Notify;
 
 use crate::batch::{Batch, Sweep};
 use crate::cause::{Cause, Causes};
 use crate::health::Trouble;
-use crate::journal::{
-    Change, ChangeId, Changes, ChangesSince, DatabaseId, Failure, Journal, Position, within,
-};
+use crate::journal::{Change, ChangeId, Changes, ChangesSince, DatabaseId, Journal, Position, within};
 use crate::policy::Policy;
 use crate::polls::PollRequests;
 use crate::protocol::certificate::{Certificate, RedisTime};
@@ -31,9 +28,9 @@ use crate::remote::redis::leader::{self, PollChain};
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::RedisId;
+use crate::remote::redis::relay_error::RelayError;
 use crate::remote::redis::scripts::{MarkArguments, Scripts};
 use crate::remote::redis::status::{RedisStatus, fetch_leader_status, fetch_status};
-use crate::remote::redis::trouble;
 
 /// A poll does nothing if any instance finished one that began less than this ago. So the instances share the work
 /// without a leader and without a lock.
@@ -56,51 +53,6 @@ pub(crate) struct Relay {
     /// Why the last poll failed; `None` if it succeeded. The relay's task writes it. The keeper reads it, to report why
     /// Redis may not be used.
     pub(crate) last_error: Mutex<Option<(Trouble, String)>>,
-}
-
-/// Why a poll failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RelayError {
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    #[error("the journal does not answer: {0}")]
-    Journal(Failure),
-    #[error("INFO did not name this Redis")]
-    Nameless,
-    #[error("this Redis is a replica")]
-    Replica,
-    #[error(
-        "the instances that use this namespace have another staleness bound or longest TTL, or no journal ({0}): \
-         give all the same settings, or this one a namespace of its own"
-    )]
-    Disagreement(String),
-    #[error("a later timeline of this database uses this Redis: the one that answers is a former primary")]
-    Superseded,
-    #[error("the database that answers is another one than before, or was promoted since")]
-    AnotherDatabase,
-    #[error("this Redis was demoted or replaced during the poll")]
-    ChangedHands,
-    #[error(
-        "the database has had its identity for less than the staleness bound: its former one may still be in use"
-    )]
-    Renamed,
-}
-
-impl RelayError {
-    fn trouble(&self) -> Trouble {
-        match self {
-            RelayError::Redis(error) => trouble::of(error),
-            RelayError::Nameless => Trouble::Nameless,
-            RelayError::Replica => Trouble::Replica,
-            RelayError::Disagreement(_) => Trouble::Disagreement,
-            // This trouble ends by itself, after the staleness bound.
-            RelayError::Renamed => Trouble::Asking,
-            RelayError::Journal(_)
-            | RelayError::Superseded
-            | RelayError::AnotherDatabase
-            | RelayError::ChangedHands => Trouble::Untold,
-        }
-    }
 }
 
 impl Relay {

@@ -11,8 +11,8 @@ use crate::protocol::certificate::RedisTime;
 use crate::protocol::relay::MarkDecision;
 use crate::protocol::token::Token;
 use crate::remote::redis::claim::JOURNALS;
+use crate::remote::redis::commands::millis;
 use crate::remote::redis::link::Connection;
-use crate::remote::redis::millis;
 use crate::remote::redis::prefix::Prefix;
 
 /// Whether `text` begins with a fingerprint: the first 17 bytes of a frame, or all bytes of a shorter value. Over REST these
@@ -294,11 +294,7 @@ impl Scripts {
     }
 
     /// Returns an error if Redis takes no writes.
-    pub(crate) async fn probe(
-        &self,
-        mut connection: Connection,
-        prefix: &Prefix,
-    ) -> RedisResult<()> {
+    pub(crate) async fn probe(&self, mut connection: Connection, prefix: &Prefix) -> RedisResult<()> {
         self.probe.key(&prefix.certificate_key()[..]).invoke_async(&mut connection).await
     }
 

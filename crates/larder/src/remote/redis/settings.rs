@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::cause::Causes;
 use crate::condition::Condition;
+#[cfg(feature = "upstash")]
+use crate::error::Error;
 use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::polls::PollRequests;
@@ -31,6 +33,12 @@ pub(crate) enum Address {
 }
 
 impl Address {
+    /// A database behind REST. An error shows neither the URL nor the token.
+    #[cfg(feature = "upstash")]
+    pub(crate) fn rest(url: &str, token: &str) -> Result<Self, Error> {
+        RestAddress::parse(url, token).map(Address::Rest)
+    }
+
     /// Whether it is behind REST; see `leader`.
     pub(crate) fn is_rest(&self) -> bool {
         !matches!(self, Address::Resp(_))

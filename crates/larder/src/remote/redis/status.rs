@@ -113,9 +113,7 @@ fn position_of(bytes: Option<Bytes>) -> Option<Position> {
 }
 
 /// Reads the identity of the Redis at the other end of a new connection.
-pub(crate) async fn identify(
-    connection: &mut Connection,
-) -> RedisResult<Result<RedisId, Trouble>> {
+pub(crate) async fn identify(connection: &mut Connection) -> RedisResult<Result<RedisId, Trouble>> {
     if connection.is_rest() {
         return Ok(Ok(RedisId::behind_rest()));
     }

@@ -191,7 +191,8 @@ mod tests {
         ] {
             assert_eq!(decode(body.as_bytes()).unwrap(), value, "{body}");
         }
-        let error = decode(br#"{"error":"NOSCRIPT No matching\r\nscript"}"#).unwrap().extract_error().unwrap_err();
+        let error =
+            decode(br#"{"error":"NOSCRIPT No matching\r\nscript"}"#).unwrap().extract_error().unwrap_err();
         assert_eq!(error.kind(), redis::ErrorKind::Server(redis::ServerErrorKind::NoScript), "{error:?}");
         let error = decode(br#"{"error":"WRONGTYPE Operation"}"#).unwrap().extract_error().unwrap_err();
         assert_eq!(error.code(), Some("WRONGTYPE"));

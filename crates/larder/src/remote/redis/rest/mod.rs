@@ -63,7 +63,8 @@ impl RestAddress {
             return Err(Error::config(allowed.to_owned()));
         }
         let token = token.trim();
-        let bearer = || Error::config("the token of a REST interface is one line of visible characters".to_owned());
+        let bearer =
+            || Error::config("the token of a REST interface is one line of visible characters".to_owned());
         let mut authorization = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| bearer())?;
         if token.is_empty() || token.contains(char::is_whitespace) {
             return Err(bearer());
@@ -146,7 +147,13 @@ struct Inner {
 
 impl Inner {
     /// Sends a request with the body `request`, whose reply has at most `values` values, and returns the body of the reply.
-    async fn send(&self, is_pipeline: bool, request: String, values: usize, limit: Duration) -> RedisResult<Bytes> {
+    async fn send(
+        &self,
+        is_pipeline: bool,
+        request: String,
+        values: usize,
+        limit: Duration,
+    ) -> RedisResult<Bytes> {
         let sending = self.exchange(is_pipeline, request, values);
         tokio::time::timeout(limit, sending)
             .await

@@ -1,0 +1,44 @@
+//! Why the keeper gives up a connection.
+
+use redis::RedisError;
+
+use crate::health::Trouble;
+use crate::remote::redis::trouble;
+
+/// Why the keeper gives up a connection.
+pub(super) enum LossReason {
+    Redis(RedisError),
+    /// This server can never be used.
+    Unfit(Trouble),
+    /// Other instances use this Redis with other settings; the text says which.
+    Disagreement(String),
+    /// Another installation has claimed the namespace; the text says which.
+    AnotherInstallation(String),
+}
+
+impl From<RedisError> for LossReason {
+    fn from(error: RedisError) -> Self {
+        LossReason::Redis(error)
+    }
+}
+
+impl LossReason {
+    pub(super) fn trouble(&self) -> Trouble {
+        match self {
+            LossReason::Redis(error) => trouble::of(error),
+            LossReason::Unfit(trouble) => *trouble,
+            LossReason::Disagreement(_) => Trouble::Disagreement,
+            LossReason::AnotherInstallation(_) => Trouble::AnotherInstallation,
+        }
+    }
+
+    /// What the trouble's own text does not say.
+    pub(super) fn detail(&self) -> Option<String> {
+        match self {
+            LossReason::Redis(error) => Some(trouble::words(error)),
+            LossReason::Unfit(_) => None,
+            LossReason::Disagreement(existing) => Some(format!("they have {existing}")),
+            LossReason::AnotherInstallation(claim) => Some(claim.clone()),
+        }
+    }
+}
