@@ -79,6 +79,11 @@ impl RestFront {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The token that it requires.
     pub fn token(&self) -> &'static str {
         TOKEN
@@ -349,7 +354,7 @@ fn to_json(reply: Reply, is_base64: bool) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Redis;
+    use crate::redis::Redis;
 
     /// Sends a request over a new connection; returns the status and the body.
     fn post(front: &RestFront, path: &str, token: &str, body: &str) -> Result<(String, String)> {

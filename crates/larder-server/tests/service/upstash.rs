@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use larder_testbed::{Redis, RestFront};
+use larder_testbed::{Authority, Nginx, Redis, RestFront};
 use serde_json::json;
 
 use crate::support::app::Stack;
@@ -57,4 +57,29 @@ fn two_instances_share_entries_over_rest_and_see_every_change() {
         assert_eq!(answer.field("bio"), "without Redis");
         answer.header("cache-status") == Some("larder; hit; detail=redis")
     });
+}
+
+/// The service on a REST front behind TLS; `SSL_CERT_FILE` has the certificates that its system trusts.
+fn over_tls(front: &RestFront, proxy: &Nginx, trusted: &Authority) -> Stack {
+    Stack::sqlite_memory()
+        .with_setting("UPSTASH_REDIS_REST_URL", &format!("https://localhost:{}", proxy.address().port()))
+        .with_setting("UPSTASH_REDIS_REST_TOKEN", front.token())
+        .with_setting("SSL_CERT_FILE", trusted.certificate().to_str().unwrap())
+}
+
+#[test]
+fn the_certificate_of_the_interface_is_verified() {
+    let (authority, other) = (Authority::create().unwrap(), Authority::create().unwrap());
+    let redis = Redis::start().unwrap();
+    let front = RestFront::start(redis.port()).unwrap();
+    let proxy = Nginx::start_tls(&[front.port()], &authority.issue("localhost").unwrap()).unwrap();
+    let app = over_tls(&front, &proxy, &other).start();
+    assert_eq!(app.anonymous().get("/readyz").expect(200).json()["cache"], "degraded");
+    let ann = app.user("ann");
+    ann.patch("/api/v1/users/me", &json!({ "bio": "without Redis" })).expect(200);
+    assert_eq!(bio(&ann), "without Redis");
+    assert_eq!(front.requests(), 0, "the token was sent to no unknown server");
+    let app = over_tls(&front, &proxy, &authority).start();
+    eventually("Redis is usable", || app.anonymous().get("/readyz").expect(200).json()["cache"] == "working");
+    assert!(front.requests() > 0);
 }

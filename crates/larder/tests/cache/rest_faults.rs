@@ -9,7 +9,7 @@ use larder::receipt::Delivery;
 use larder_testbed::{Proxy, Redis, RestFront};
 
 use crate::support::rest::{Bed, works};
-use crate::support::{Instance, classes, eventually};
+use crate::support::{Instance, classes, eventually, in_redis_of_ledger};
 
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -189,4 +189,12 @@ async fn redis_is_not_used_over_rest_beside_instances_without_rest() {
     .await;
     assert_eq!(other.read(&bed.table, 7).await, Some(2));
     assert_eq!(other.cache.health(), Health::Working);
+    // They have gone, and two minutes have passed.
+    drop(other);
+    let time = bed.redis.command(&["TIME"]).unwrap();
+    let seconds: u64 = time.lines().next().unwrap().parse().unwrap();
+    let old = ((seconds - 121) * 1_000_000).to_string();
+    bed.redis.command(&["SET", in_redis_of_ledger!("@wm"), &old]).unwrap();
+    works(&over_rest).await;
+    bed.warm(&over_rest, 7).await;
 }

@@ -38,13 +38,10 @@ impl Marks {
 
     /// Whether instances without REST use this Redis for the same database. They write under other keys, and what they
     /// invalidate there, this instance reaches by the journal alone: it would answer a fresh read with what they have
-    /// acknowledged as invalidated. Both watermarks are of Redis's clock.
-    pub(super) fn has_resp_instances(&self) -> bool {
-        match (self.watermark, self.resp_watermark) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(mine), Some(theirs)) => mine.since(theirs).is_none_or(|age| age <= ABANDONED_AFTER),
-        }
+    /// acknowledged as invalidated. `at` is an instant of Redis's clock, as their watermark is.
+    pub(super) fn has_resp_instances(&self, at: RedisTime) -> bool {
+        let age = self.resp_watermark.map(|theirs| at.since(theirs));
+        age.is_some_and(|age| age.is_none_or(|age| age <= ABANDONED_AFTER))
     }
 }
 
@@ -76,8 +73,7 @@ impl Granted {
             (Granted::History(history), Evidence::Replication(server)) => server.is_master_of(history),
             (Granted::Marks { certificate, watermark, until }, Evidence::Marks(found)) => {
                 found.certificate.as_ref() == Some(certificate)
-                    && found.watermark.is_some_and(|found| found >= *watermark)
-                    && !found.has_resp_instances()
+                    && found.watermark.is_some_and(|at| at >= *watermark && !found.has_resp_instances(at))
                     && now < *until
             }
             _ => false,

@@ -142,7 +142,7 @@ impl Keeper {
         // Both are sent before the first reply is awaited, so that they take one round trip.
         let (status, taken) = tokio::join!(fetch_status(&mut asking, &prefix, process), probe);
         let status = status?;
-        if connection.is_rest() && status.marks().has_resp_instances() {
+        if connection.is_rest() && status.marks().has_resp_instances(status.now) {
             return Err(LossReason::Disagreement(
                 "no REST: they use this Redis over its own protocol".to_owned(),
             ));

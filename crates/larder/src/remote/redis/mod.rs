@@ -225,8 +225,7 @@ impl Remote for RedisTier {
 
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
         if self.is_rest {
-            // Without tracking there are no anchors.
-            return Err(Fault::Refused);
+            return Err(Fault::Refused); // Without tracking there are no anchors.
         }
         let (granted, mut pipe) = (self.connection_slot.granted(), redis::pipe());
         let mut watch = self.long_values.watch(self.prefix().add_to_all(keys))?;

@@ -31,8 +31,8 @@ impl RedisId {
         RedisId::of_fields(server, replication).ok_or(Trouble::Nameless)
     }
 
-    /// What stands for the identity over REST, where no server names itself: one name, so that a certificate also says that
-    /// it was written over REST. Scripts run on the leader or fail.
+    /// The identity of every Redis over REST, where no server names itself: so a certificate says that it was written over
+    /// REST. Scripts run on the leader or fail.
     pub(crate) fn behind_rest() -> Self {
         RedisId { run_id: "rest".to_owned(), replid: "rest".to_owned(), is_master: true }
     }
