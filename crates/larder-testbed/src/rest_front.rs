@@ -74,14 +74,14 @@ impl RestFront {
         Ok(RestFront { port, shared })
     }
 
-    /// Its URL.
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Its port.
+    /// The port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// The token that it requires.
@@ -249,7 +249,6 @@ impl Request {
 type Links = HashMap<u16, BufReader<TcpStream>>;
 
 fn answer(request: &Request, shared: &Shared, redis: &mut Links) -> (&'static str, Json) {
-    const BAD: &str = "400 Bad Request";
     let error = |words: &str| json!({ "error": words });
     if request.method != "POST" {
         return ("405 Method Not Allowed", error("ERR method not allowed"));
@@ -272,7 +271,7 @@ fn answer(request: &Request, shared: &Shared, redis: &mut Links) -> (&'static st
         _ => Ok(error("ERR failed to parse the request")),
     };
     match answered {
-        Ok(body) if body.get("error").is_some() => (BAD, body),
+        Ok(body) if body.get("error").is_some() => ("400 Bad Request", body),
         Ok(body) => ("200 OK", body),
         // Redis is away.
         Err(_) => ("500 Internal Server Error", error("ERR internal error")),
@@ -323,10 +322,8 @@ fn exchange(args: &[&[u8]], port: u16, redis: &mut Links) -> Result<Reply> {
 /// INFO as Upstash answers it.
 fn without_identity(reply: Reply) -> Reply {
     let Reply::Text(text) = reply else { return reply };
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let mut kept = String::new();
-    let mut is_replication = false;
-    for line in text.lines() {
+    let (mut kept, mut is_replication) = (String::new(), false);
+    for line in String::from_utf8_lossy(&text).lines() {
         if line.starts_with('#') {
             is_replication = line == "# Replication";
         } else if is_replication || line.starts_with("run_id:") {

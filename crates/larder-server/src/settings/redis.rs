@@ -101,8 +101,7 @@ fn is_rest(found: &Found) -> bool {
 fn of_rest(sources: &Sources, found: Found) -> Result<(String, Option<String>), BadSetting> {
     let url = found.value.trim().to_owned();
     let Some(token) = sources.find(UPSTASH_TOKEN) else {
-        let allowed =
-            "must be set: the token that Upstash's console shows beside the URL of its REST interface";
+        let allowed = "must be set beside UPSTASH_REDIS_REST_URL: Upstash's console shows the token of its REST interface";
         return Err(BadSetting::secret(UPSTASH_TOKEN, allowed));
     };
     let value = token.value.trim().to_owned();

@@ -29,6 +29,9 @@ use crate::remote::redis::rest::encoding::{decode, decode_all, encode, encode_al
 /// How long an unused connection is kept. The keeper sends a heartbeat every 200 ms, so one connection is always in use.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// The most unused connections that are kept. Reads go together, so a burst of them needs few.
+const IDLE_MAX: usize = 32;
+
 /// The most bytes of a reply beside its values: names, numbers, errors, INFO.
 const BODY_BYTES_MIN: usize = 1 << 20;
 
@@ -88,7 +91,7 @@ enum HttpClient {
 impl HttpClient {
     fn new(address: &RestAddress, timeout: Duration) -> io::Result<Self> {
         let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
+        builder.pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_MAX).pool_timer(TokioTimer::new());
         let mut connector = HttpConnector::new();
         // Requests are small, and a task waits for each of them.
         connector.set_nodelay(true);
