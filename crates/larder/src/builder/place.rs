@@ -16,6 +16,7 @@ pub(super) enum Place {
 }
 
 impl Place {
+    #[cfg_attr(not(feature = "upstash"), expect(unused_variables, reason = "only REST needs a journal"))]
     pub(super) fn address(&self, has_journal: bool) -> Result<Address, Error> {
         match self {
             Place::Url(url) => check_url(url).map(|()| Address::Resp(url.clone())),

@@ -22,7 +22,6 @@ use crate::protocol::rules::ProtocolRules;
 use crate::remote::Listener;
 use crate::remote::redis::claim::{ClaimConflict, find_conflict};
 use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, unlink};
-use crate::remote::redis::evidence::Granted;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::loss::LossReason;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
@@ -188,12 +187,7 @@ impl Keeper {
                     None => self.condition.note_recovery(),
                 }
                 self.may_hold_guarded.store(true, Ordering::Relaxed);
-                self.connection_slot.note_granted(match (&status.certificate, status.watermark) {
-                    (Some(certificate), Some(watermark)) if connection.is_rest() => {
-                        Granted::Marks { certificate: certificate.clone(), watermark, until }
-                    }
-                    _ => Granted::History(redis_id.replid.clone()),
-                });
+                self.connection_slot.note_granted(status.granted(connection.is_rest(), until));
                 let is_granted = self.validity.grant(epoch, until);
                 if self.relay.is_none() {
                     note_use(connection, &prefix, &status).await;

@@ -249,7 +249,8 @@ pub(super) fn unique() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-#[cfg(all(test, feature = "upstash"))]
+#[cfg(test)]
+#[cfg(feature = "upstash")]
 mod tests {
     use larder_testbed::{Proxy, Redis, RestFront};
 

@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use redis::RedisResult;
 
+use crate::clock::Tick;
 use crate::health::Trouble;
 use crate::journal::Position;
 use crate::protocol::certificate::RedisTime;
-use crate::remote::redis::evidence::Marks;
+use crate::remote::redis::evidence::{Granted, Marks};
 use crate::remote::redis::leader::{self, PollChain};
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::Prefix;
@@ -94,6 +95,17 @@ pub(super) async fn fetch_leader_status(
 }
 
 impl RedisStatus {
+    /// What a grant up to `until` rests on.
+    pub(super) fn granted(&self, is_rest: bool, until: Tick) -> Granted {
+        match (&self.certificate, self.watermark, &self.redis_id) {
+            (Some(certificate), Some(watermark), _) if is_rest => {
+                Granted::Marks { certificate: certificate.clone(), watermark, until }
+            }
+            (_, _, Some(redis_id)) if !is_rest => Granted::History(redis_id.replid.clone()),
+            _ => Granted::Nothing,
+        }
+    }
+
     /// The marks that a read over REST has to find.
     pub(super) fn marks(&self) -> Marks {
         Marks {
