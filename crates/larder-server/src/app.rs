@@ -26,6 +26,7 @@ use crate::service::Service;
 use crate::serving;
 use crate::settings::connections::ConnectionSettings;
 use crate::settings::http::Http;
+use crate::settings::redis::{RedisAddress, RestAddress};
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -33,6 +34,10 @@ use crate::store::error::StoreError;
 /// How long requests in flight may take after a stop. Then serving ends, so that no stalled request keeps the process
 /// alive.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long one operation on a Redis over REST may take, the longest that the cache allows: it may have to open a connection
+/// first.
+const REST_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The superadmin that this start created.
 pub struct CreatedAdmin {
@@ -69,7 +74,13 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
-        builder = builder.redis(redis.options.clone()).redis_budget(redis.budget);
+        builder = match redis.address.clone() {
+            RedisAddress::Resp(options) => builder.redis(options),
+            RedisAddress::Rest(RestAddress { url, token }) => {
+                builder.upstash(url, token).redis_timeout(REST_TIMEOUT)
+            }
+        };
+        builder = builder.redis_budget(redis.budget);
         builder = builder.redis_pool_size(redis.pool_size).redis_pool_timeout(redis.pool_timeout);
         at_fault = redis.name;
     }

@@ -1,4 +1,4 @@
-//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx, Prometheus and a mail server, on free
+//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx, Prometheus, a mail server and a REST front of Redis, on free
 //! loopback ports and in temporary folders.
 //!
 //! Every server is a direct child of the test process. A drop of its value stops it by its process id. A killed test
@@ -32,6 +32,7 @@ mod proxy;
 mod redis;
 mod replication;
 mod resp;
+mod rest_front;
 mod smtp;
 mod sqlite;
 mod standby;
@@ -48,5 +49,6 @@ pub use prometheus::Prometheus;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use replication::Snapshot;
+pub use rest_front::RestFront;
 pub use smtp::{SmtpOptions, SmtpServer};
 pub use sqlite::Sqlite;

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::authority::Issued;
 use crate::ports::{boot_on, free_port};
 use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
@@ -30,12 +31,25 @@ impl Nginx {
     ///
     /// If nginx is not installed (the error names the package) or does not boot (the error quotes the log).
     pub fn start(servers: &[u16]) -> Result<Self> {
+        Self::start_on(servers, None)
+    }
+
+    /// As [`start`](Self::start), with TLS for its clients.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_tls(servers: &[u16], certificate: &Issued) -> Result<Self> {
+        Self::start_on(servers, Some(certificate))
+    }
+
+    fn start_on(servers: &[u16], certificate: Option<&Issued>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-nginx-").tempdir()?;
         let (process, port) = boot_on(free_port, |port| {
             let log = folder.path().join("log");
             // nginx appends: a failed attempt would leave its lines.
             File::create(&log)?;
-            write_config(folder.path(), port, servers)?;
+            write_config(folder.path(), port, servers, certificate)?;
             let mut command = Command::new(find(Program::Nginx)?);
             command.arg("-e").arg(&log).arg("-c").arg(folder.path().join("config"));
             command.stderr(File::options().append(true).open(&log)?);
@@ -62,7 +76,7 @@ impl Nginx {
     }
 }
 
-fn write_config(folder: &Path, port: u16, servers: &[u16]) -> Result<()> {
+fn write_config(folder: &Path, port: u16, servers: &[u16], certificate: Option<&Issued>) -> Result<()> {
     let shown = folder.display();
     // If nginx runs as root, it starts its workers by default as a user that may not write into the folder.
     let mut config =
@@ -74,9 +88,12 @@ fn write_config(folder: &Path, port: u16, servers: &[u16]) -> Result<()> {
     for server in servers {
         writeln!(config, "server 127.0.0.1:{server};")?;
     }
+    let tls = certificate.map_or(String::new(), |Issued { certificate, key }| {
+        format!(" ssl;\nssl_certificate {};\nssl_certificate_key {}", certificate.display(), key.display())
+    });
     write!(
         config,
-        "keepalive 32;\n}}\nserver {{\nlisten 127.0.0.1:{port};\nlocation / {{\nproxy_pass http://instances;\n\
+        "keepalive 32;\n}}\nserver {{\nlisten 127.0.0.1:{port}{tls};\nlocation / {{\nproxy_pass http://instances;\n\
          proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n}}\n}}\n}}\n"
     )?;
     fs::write(folder.join("config"), config).context("writing nginx's configuration")

@@ -19,29 +19,56 @@ pub(crate) fn write_command(to: &mut impl Write, args: &[&[u8]]) -> Result<()> {
     to.write_all(&frame).context("sending a command")
 }
 
+/// A reply.
+pub(crate) enum Reply {
+    Nil,
+    Status(String),
+    Error(String),
+    Int(i64),
+    Text(Vec<u8>),
+    Array(Vec<Reply>),
+}
+
 /// Reads one reply and returns it as text: an integer in decimal, a missing value as `(nil)`, an array as its elements,
 /// each on its own line, those of nested arrays too. An error reply is an `Err` with the server's text.
 pub(crate) fn read_reply(from: &mut impl BufRead) -> Result<Vec<u8>> {
+    text_of(read_value(from)?)
+}
+
+fn text_of(reply: Reply) -> Result<Vec<u8>> {
+    match reply {
+        Reply::Nil => Ok(NIL.into()),
+        Reply::Status(text) => Ok(text.into()),
+        Reply::Error(text) => bail!("{text}"),
+        Reply::Int(number) => Ok(number.to_string().into()),
+        Reply::Text(value) => Ok(value),
+        Reply::Array(replies) => {
+            let elements = replies.into_iter().map(text_of).collect::<Result<Vec<_>>>()?;
+            Ok(elements.join(&b"\n"[..]))
+        }
+    }
+}
+
+/// Reads one reply.
+pub(crate) fn read_value(from: &mut impl BufRead) -> Result<Reply> {
     let line = read_line(from)?;
     let Some((kind, text)) = line.split_at_checked(1) else { bail!("an empty line for a reply") };
     match kind {
-        "+" | ":" => Ok(text.into()),
-        "-" => bail!("{text}"),
+        "+" => Ok(Reply::Status(text.into())),
+        ":" => Ok(Reply::Int(text.parse().with_context(|| format!("an integer, not {text}"))?)),
+        "-" => Ok(Reply::Error(text.into())),
         "$" => match length(text)? {
-            None => Ok(NIL.into()),
+            None => Ok(Reply::Nil),
             Some(length) => {
                 let mut value = vec![0; length + 2];
                 from.read_exact(&mut value).context("reading a value")?;
                 value.truncate(length);
-                Ok(value)
+                Ok(Reply::Text(value))
             }
         },
         "*" => match length(text)? {
-            None => Ok(NIL.into()),
-            Some(length) => {
-                let elements = (0..length).map(|_| read_reply(from)).collect::<Result<Vec<_>>>()?;
-                Ok(elements.join(&b"\n"[..]))
-            }
+            None => Ok(Reply::Nil),
+            Some(length) => (0..length).map(|_| read_value(from)).collect::<Result<_>>().map(Reply::Array),
         },
         _ => bail!("not RESP2: {line}"),
     }

@@ -1,15 +1,17 @@
 //! Builds a cache and logs its promise. Outside of `remote::redis`, only this module names `RedisTier`.
 
 mod checks;
+#[cfg(feature = "redis")]
+mod place;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-#[cfg(feature = "redis")]
-use crate::builder::checks::installation;
 use crate::builder::checks::{check_declarations, check_range};
+#[cfg(feature = "redis")]
+use crate::builder::{checks::installation, place::Place};
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
@@ -58,7 +60,7 @@ pub struct Builder {
     installation: Option<String>,
     rules: ProtocolRules,
     #[cfg(feature = "redis")]
-    redis: Option<RedisOptions>,
+    redis: Option<Place>,
     #[cfg(feature = "redis")]
     redis_timeout: Duration,
     #[cfg(feature = "redis")]
@@ -145,7 +147,7 @@ impl Builder {
     /// [`RedisOptions`]. Default: no Redis; the cache uses memory alone.
     #[cfg(feature = "redis")]
     pub fn redis(self, redis: impl Into<RedisOptions>) -> Self {
-        Builder { redis: Some(redis.into()), ..self }
+        Builder { redis: Some(Place::Redis(redis.into())), ..self }
     }
 
     /// How long one Redis operation may take: 10 ms to 500 ms. After that Redis counts as away: this instance's
@@ -336,7 +338,7 @@ impl Builder {
         use crate::engine::MemoryListener;
         use crate::remote::redis::{IdentitySource, RedisTier, Settings};
 
-        let Some(options) = &self.redis else { return Ok(None) };
+        let Some(place) = &self.redis else { return Ok(None) };
         let millis = Duration::from_millis;
         check_range("redis_timeout", self.redis_timeout, millis(10), millis(500))?;
         check_range("redis_budget", self.redis_budget, millis(1), millis(10_000))?;
@@ -347,7 +349,7 @@ impl Builder {
         };
         check_range("redis_pool_timeout", self.redis_pool_timeout, millis(1), millis(60_000))?;
         let settings = Settings {
-            options: options.clone(),
+            endpoint: place.endpoint(self.journal.is_some())?,
             namespace: events.namespace().clone(),
             bound: self.bound,
             timeout: self.redis_timeout,

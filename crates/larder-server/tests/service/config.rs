@@ -115,7 +115,7 @@ fn a_bad_value_ends_every_command_and_names_what_is_allowed() {
             "=\"postgres://…@h:x/d\": the PostgreSQL URL cannot be read",
         ),
         ("REDIS_POOL_TIMEOUT", "-1", "from 0.001 to 60"),
-        ("UPSTASH_REDIS_REST_URL", "https://eu1.upstash.io", "rediss://default:PASSWORD@eu1.upstash.io:6379"),
+        ("UPSTASH_REDIS_REST_URL", "https://eu1.upstash.io", "UPSTASH_REDIS_REST_TOKEN=…: must be set"),
     ] {
         for command in ["config", "serve"] {
             let (code, printed) = config(folder.path(), &[command], &[(name, value)]);

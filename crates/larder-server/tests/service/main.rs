@@ -74,5 +74,6 @@ mod tokens;
 mod totp;
 mod unproven;
 mod untracked;
+mod upstash;
 mod users;
 mod webhooks;

@@ -179,7 +179,8 @@ impl Engine {
     /// certified yet, or under a new identity of the database. Until the certification, other instances may still read
     /// old entries from the Redis that was certified before, or under the former identity.
     pub(crate) async fn wait_until_sent(&self) -> bool {
-        if self.is_journal_incomplete() {
+        let is_certain = self.shared.as_ref().is_none_or(|shared| shared.remote.is_delivery_certain());
+        if !is_certain || self.is_journal_incomplete() {
             return false;
         }
         let is_granted = match &self.shared {
@@ -233,7 +234,8 @@ impl Engine {
             && let Ok(unlinked) = propagate(shared, &keys, &batch.sweeps(), changes).await
             && is_usable()
         {
-            return (Delivery::Sent, unlinked);
+            let is_certain = shared.remote.is_delivery_certain();
+            return (if is_certain { Delivery::Sent } else { Delivery::Queued }, unlinked);
         }
         shared.validity.queue(&keys);
         if !batch.sweeps().is_empty() {

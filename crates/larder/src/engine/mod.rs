@@ -223,6 +223,10 @@ impl Engine {
     /// The promise of this cache, in one sentence.
     pub(crate) fn promise(&self) -> &'static str {
         match (&self.shared, &self.journal) {
+            (Some(shared), Some(_)) if !shared.remote.is_delivery_certain() => {
+                "no read misses a write, by any program, for longer than the staleness bound, also across failovers \
+                 behind REST; every write is acknowledged as queued"
+            }
             (Some(_), Some(_)) => {
                 "no read misses a write, by any program, for longer than the staleness bound, whatever fails; \
                  fresh after acknowledgement, close behind elsewhere"

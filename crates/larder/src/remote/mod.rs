@@ -146,6 +146,12 @@ pub(crate) trait Remote: Send + Sync {
     /// Whether the server reports changes of read keys. If not, no reply may be kept in memory.
     fn is_tracking(&self) -> bool;
 
+    /// Whether an UNLINK that succeeded holds. If not, a failure of the server can undo it without a sign: then the relay
+    /// repeats it within the staleness bound.
+    fn is_delivery_certain(&self) -> bool {
+        true
+    }
+
     /// Revokes the validity and requests a heartbeat now. Call it if an operation got no answer.
     fn suspect(&self);
 

@@ -35,6 +35,10 @@ mod oversized;
 mod permits;
 mod propagated;
 mod refusing;
+#[cfg(feature = "upstash")]
+mod rest;
+#[cfg(feature = "upstash")]
+mod rest_faults;
 mod sentinels;
 mod slow_loads;
 mod stale_sets;

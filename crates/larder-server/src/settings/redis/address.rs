@@ -2,27 +2,43 @@
 
 use std::fmt::Write as _;
 
+use larder::cache::Cache;
+
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
-use crate::settings::redis::{PASSWORD, UPSTASH, take_flag};
+use crate::settings::redis::{PASSWORD, RestAddress, UPSTASH, UPSTASH_TOKEN, take_flag};
 use crate::settings::sources::{Found, Sources};
 
 const SENTINELS: &str = "REDIS_SENTINELS";
 
+/// Whether `found` is the URL of a REST interface. Some deployments set this variable to a `redis://` URL.
+pub(super) fn is_rest(found: &Found) -> bool {
+    let url = found.value.trim();
+    found.name == UPSTASH && (url.starts_with("https://") || url.starts_with("http://"))
+}
+
+/// The URL of a REST interface, and its token.
+pub(super) fn of_rest(sources: &Sources, found: Found) -> Result<RestAddress, BadSetting> {
+    let url = found.value.trim().to_owned();
+    let Some(token) = sources.find(UPSTASH_TOKEN) else {
+        let allowed = "must be set beside UPSTASH_REDIS_REST_URL: Upstash's console shows the token of its REST interface";
+        return Err(BadSetting::secret(UPSTASH_TOKEN, allowed));
+    };
+    let value = token.value.trim().to_owned();
+    Cache::check_upstash(&url, &value).map_err(|error| {
+        let message = error.to_string();
+        // The URL is not shown: it may hold the token.
+        let name = if message.contains("token") { UPSTASH_TOKEN } else { UPSTASH };
+        BadSetting::secret(name, message)
+    })?;
+    sources.note(found.name, redact::url(&url), found.origin);
+    sources.note(token.name, "…", token.origin);
+    Ok(RestAddress { url, token: value })
+}
+
 pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetting> {
     let Found { name, value, origin } = found;
     let url = value.trim().to_owned();
-    if name == UPSTASH
-        && let Some(rest) = url.strip_prefix("https://")
-    {
-        let host =
-            rest.rsplit('@').next().unwrap_or_default().split(['/', '?', ':']).next().unwrap_or_default();
-        let allowed = format!(
-            "Upstash's REST interface is not spoken here; take the address of the same database for Redis clients, \
-             rediss://default:PASSWORD@{host}:6379"
-        );
-        return Err(BadSetting::secret(name, allowed));
-    }
     sources.note(name, redact::url(&url), origin);
     // `REDIS_DB` is parsed even if the URL names a database: a bad value is refused although it has no effect.
     let database = database(sources)?;

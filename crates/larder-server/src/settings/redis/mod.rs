@@ -1,4 +1,5 @@
-//! Which Redis, if any: a URL under one of three names, or its parts; and the files with passwords and certificates.
+//! Which Redis, if any: a URL under one of three names, its parts, or a REST interface and its token; and the files with
+//! passwords and certificates.
 
 mod address;
 
@@ -7,12 +8,14 @@ use std::time::Duration;
 use larder::redis_options::RedisOptions;
 
 use crate::settings::bad::BadSetting;
-use crate::settings::redis::address::{of_parts, of_url};
-use crate::settings::sources::{SettingSource, Sources};
+use crate::settings::redact;
+use crate::settings::redis::address::{is_rest, of_parts, of_rest, of_url};
+use crate::settings::sources::{Found, SettingSource, Sources};
 
 /// The variables that can hold a URL; the first that is set wins.
 const URLS: [&str; 3] = ["REDIS_URL", "REDIS_PRIVATE_URL", UPSTASH];
 const UPSTASH: &str = "UPSTASH_REDIS_REST_URL";
+const UPSTASH_TOKEN: &str = "UPSTASH_REDIS_REST_TOKEN";
 /// If any of these is set, Redis is used, with defaults for the others.
 const PARTS: [&str; 10] = [
     "REDIS_HOST",
@@ -35,11 +38,35 @@ const SERVER_NAME: &str = "REDIS_SERVER_NAME";
 const SENTINEL_PASSWORD: &str = "REDIS_SENTINEL_PASSWORD";
 const SENTINEL_PASSWORD_FILE: &str = "REDIS_SENTINEL_PASSWORD_FILE";
 
+/// Where Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedisAddress {
+    /// A server or Sentinels: the URL, the passwords and the files.
+    Resp(RedisOptions),
+    /// A REST interface, as Upstash has it.
+    Rest(RestAddress),
+}
+
+/// A REST interface.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RestAddress {
+    /// `UPSTASH_REDIS_REST_URL`.
+    pub url: String,
+    /// `UPSTASH_REDIS_REST_TOKEN`.
+    pub token: String,
+}
+
+impl std::fmt::Debug for RestAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestAddress").field("url", &redact::url(&self.url)).finish_non_exhaustive()
+    }
+}
+
 /// How to reach Redis.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisSettings {
-    /// The address, the passwords and the files.
-    pub options: RedisOptions,
+    /// Where it is, and how to log in there.
+    pub address: RedisAddress,
     /// The name of the variable for error messages about the address.
     pub name: &'static str,
     /// `REDIS_POOL_SIZE`: the most connections that introspection opens to Redis; all other work uses the one tracked
@@ -47,13 +74,13 @@ pub struct RedisSettings {
     pub pool_size: u32,
     /// `REDIS_POOL_TIMEOUT`: how long introspection waits for one of these connections. Default 5 s.
     pub pool_timeout: Duration,
-    /// `LARDER_REDIS_BUDGET`: how long one request waits for Redis in total. Default 50 ms.
+    /// `LARDER_REDIS_BUDGET`: how long one request waits for Redis in total. Default 50 ms, over REST 500 ms.
     pub budget: Duration,
 }
 
 impl std::fmt::Debug for RedisSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisSettings").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("RedisSettings").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -61,7 +88,7 @@ impl RedisSettings {
     /// Settings with this URL, as if `REDIS_URL` held it, and defaults for the rest.
     pub fn at(url: &str) -> Self {
         Self {
-            options: RedisOptions::new(url),
+            address: RedisAddress::Resp(RedisOptions::new(url)),
             name: "REDIS_URL",
             pool_size: 10,
             pool_timeout: Duration::from_secs(5),
@@ -72,17 +99,27 @@ impl RedisSettings {
 
 /// Reads the settings of Redis; `None` if none is set: entries are then kept in memory alone.
 pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSetting> {
+    let named = URLS.iter().find_map(|name| sources.find(name));
+    let rest = named.clone().filter(is_rest);
+    // A round trip over the internet takes tens of milliseconds, and a request makes several.
+    let default = if rest.is_some() { "0.5" } else { "0.05" };
     // Read also if there is no Redis: a bad value is refused although it has no effect.
-    let budget = sources.take("LARDER_REDIS_BUDGET", "0.05", |raw| match raw.trim().parse::<f64>() {
+    let budget = sources.take("LARDER_REDIS_BUDGET", default, |raw| match raw.trim().parse::<f64>() {
         Ok(seconds) if (0.001..=10.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("must be seconds from 0.001 to 10, such as 0.05".to_owned()),
     })?;
-    let Some((url, name)) = address(sources)? else {
-        sources.note("REDIS_URL", "none: memory alone", SettingSource::Default);
-        return Ok(None);
+    let (address, name) = match rest {
+        Some(found) => (RedisAddress::Rest(of_rest(sources, found)?), UPSTASH),
+        None => {
+            let Some((url, name)) = url(sources, named)? else {
+                sources.note("REDIS_URL", "none: memory alone", SettingSource::Default);
+                return Ok(None);
+            };
+            let options = with_files(sources, RedisOptions::new(&url), is_tls(&url))?;
+            options.check().map_err(|error| BadSetting::url(name, &url, error.to_string()))?;
+            (RedisAddress::Resp(options), name)
+        }
     };
-    let options = with_files(sources, RedisOptions::new(&url), is_tls(&url))?;
-    options.check().map_err(|error| BadSetting::url(name, &url, error.to_string()))?;
     let pool_size = sources.take("REDIS_POOL_SIZE", "10", |raw| match raw.trim().parse() {
         Ok(size @ 1..=1000) => Ok(size),
         _ => Err("must be an integer from 1 to 1000".to_owned()),
@@ -91,7 +128,7 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
         Ok(seconds) if (0.001..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("must be seconds from 0.001 to 60, such as 5.0".to_owned()),
     })?;
-    Ok(Some(RedisSettings { options, name, pool_size, pool_timeout, budget }))
+    Ok(Some(RedisSettings { address, name, pool_size, pool_timeout, budget }))
 }
 
 /// Adds the files with passwords and certificates, and the user of the Sentinels. They apply to a URL and to parts.
@@ -164,9 +201,9 @@ fn take_flag(sources: &Sources, name: &'static str) -> Result<bool, BadSetting> 
     })
 }
 
-/// The URL, and the name of the variable for error messages about it.
-fn address(sources: &Sources) -> Result<Option<(String, &'static str)>, BadSetting> {
-    if let Some(found) = URLS.iter().find_map(|name| sources.find(name)) {
+/// The URL, from the variable `named` or from parts, and the name of the variable for error messages about it.
+fn url(sources: &Sources, named: Option<Found>) -> Result<Option<(String, &'static str)>, BadSetting> {
+    if let Some(found) = named {
         let name = found.name;
         return Ok(Some((of_url(sources, found)?, name)));
     }
@@ -188,7 +225,7 @@ mod tests {
 
     fn url(pairs: &[(&str, &str)]) -> Option<(String, &'static str)> {
         let sources = of(pairs, "").unwrap();
-        address(&sources).unwrap()
+        super::url(&sources, URLS.iter().find_map(|name| sources.find(name))).unwrap()
     }
 
     #[test]
@@ -271,10 +308,34 @@ mod tests {
             let error = read(&of(&[(name, value)], "").unwrap()).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name}=\"{value}\": must be")), "{error}");
         }
-        let rest = "https://:zqx@eu1-fit-1.upstash.io/zqx?_token=zqx";
-        let error = read(&of(&[(UPSTASH, rest)], "").unwrap()).unwrap_err().to_string();
-        assert!(error.contains("rediss://default:PASSWORD@eu1-fit-1.upstash.io:6379"), "{error}");
-        assert!(!error.contains("zqx"), "{error}");
+        let good = "https://eu1-fit-1.upstash.io";
+        for (url, token, named) in [
+            (good, "", UPSTASH_TOKEN),
+            (good, "zqx zqx", UPSTASH_TOKEN),
+            ("https://:zqx@eu1-fit-1.upstash.io/zqx?_token=zqx", "zqx", UPSTASH),
+            ("http://eu1-fit-1.upstash.io", "zqx", UPSTASH),
+        ] {
+            let error = read(&of(&[(UPSTASH, url), (UPSTASH_TOKEN, token)], "").unwrap()).unwrap_err();
+            let error = error.to_string();
+            assert!(error.starts_with(&format!("{named}=")) && !error.contains("zqx"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rest_interface_has_its_token_and_more_time() {
+        let pairs = [(UPSTASH, " https://eu1-fit-1.upstash.io/ "), (UPSTASH_TOKEN, "zqx=\n")];
+        let sources = of(&pairs, "").unwrap();
+        let redis = read(&sources).unwrap().unwrap();
+        let rest = RestAddress { url: "https://eu1-fit-1.upstash.io/".into(), token: "zqx=".into() };
+        assert_eq!(redis.address, RedisAddress::Rest(rest));
+        assert_eq!((redis.name, redis.budget), (UPSTASH, Duration::from_millis(500)));
+        let shown = format!("{redis:?} {:?}", sources.effective());
+        assert!(shown.contains("eu1-fit-1.upstash.io") && !shown.contains("zqx"), "{shown}");
+        let own = [pairs[0], pairs[1], ("LARDER_REDIS_BUDGET", "0.2")];
+        assert_eq!(read(&of(&own, "").unwrap()).unwrap().unwrap().budget, Duration::from_millis(200));
+        let first = [pairs[0], pairs[1], ("REDIS_URL", "redis://a")];
+        let redis = read(&of(&first, "").unwrap()).unwrap().unwrap();
+        assert_eq!(redis.address, RedisAddress::Resp("redis://a".into()), "the first URL wins");
     }
 
     #[test]

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::Unchanged;
-use crate::remote::redis::millis;
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::Prefix;
+
+/// A TTL as Redis takes it: an integer number of milliseconds, at least 1, because Redis refuses 0.
+pub(super) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
+}
 
 pub(super) fn mget(pipe: &mut Pipeline, keys: &[Bytes]) {
     pipe.cmd("MGET");
@@ -27,7 +31,7 @@ pub(super) fn minted(prefix: &Prefix, mint: &[(TagKey, Token)]) -> Vec<(Bytes, B
 /// Sets each key that is missing, and returns the frame that is under each key after that. `SET … NX GET` replies with
 /// the former value, or with nil if it has set the new one.
 pub(super) async fn set_if_absent(
-    mut connection: MultiplexedConnection,
+    mut connection: Connection,
     frames: &[(Bytes, Bytes)],
     ttl: Duration,
 ) -> RedisResult<Vec<Bytes>> {

@@ -3,33 +3,36 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
 use crate::batch::Sweep;
 use crate::remote::Listener;
 use crate::remote::redis::address::Host;
 use crate::remote::redis::dialler::Driver;
+use crate::remote::redis::evidence::Granted;
+use crate::remote::redis::leader;
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::{CLAIM, Prefix};
 use crate::remote::redis::replies::CUT_BYTES;
 
 /// The most keys in one UNLINK. A longer list is split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
 
-/// The tracked connection in use, if there is one, and the replication history (`master_replid`) with which each
-/// tracked read compares its reply. Only the keeper writes them; it notes the history just before each grant.
+/// The tracked connection in use, if there is one, and what the last grant rests on, with which each tracked read compares
+/// its reply. Only the keeper writes them; it notes the grant just before it grants.
 /// Operations clone them. Each lock is held to clone or to replace a value, never across an await.
 #[derive(Default)]
 pub(crate) struct ConnectionSlot {
     tracked: RwLock<Option<TrackedConnection>>,
-    history: RwLock<Arc<str>>,
+    granted: RwLock<Arc<Granted>>,
 }
 
 #[derive(Clone)]
 pub(crate) struct TrackedConnection {
-    pub(crate) connection: MultiplexedConnection,
+    pub(crate) connection: Connection,
+    /// Its drop closes the connection. Over REST there is none.
     #[expect(dead_code, reason = "the connection ends when this is dropped")]
-    pub(crate) driver: Arc<Driver>,
+    pub(crate) driver: Option<Arc<Driver>>,
     /// Whether Redis agreed to report changes.
     pub(crate) is_tracking: bool,
     /// The master that the Sentinels named, if there are Sentinels.
@@ -37,7 +40,7 @@ pub(crate) struct TrackedConnection {
 }
 
 impl ConnectionSlot {
-    pub(crate) fn get(&self) -> Option<MultiplexedConnection> {
+    pub(crate) fn get(&self) -> Option<Connection> {
         self.tracked
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -53,16 +56,16 @@ impl ConnectionSlot {
             .is_some_and(|tracked| tracked.is_tracking)
     }
 
-    /// The history (`master_replid`) of the Redis that was granted last.
-    pub(crate) fn granted_history(&self) -> Arc<str> {
-        self.history.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What the last grant rests on.
+    pub(super) fn granted(&self) -> Arc<Granted> {
+        self.granted.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes the history of the Redis for which the next grant will be. Call it before the grant, so that a read under
-    /// this grant compares its reply with this history.
-    pub(crate) fn note_history(&self, history: &str) {
-        if *self.granted_history() != *history {
-            *self.history.write().unwrap_or_else(PoisonError::into_inner) = history.into();
+    /// Notes what the next grant rests on. Call it before the grant, so that a read under this grant compares its reply
+    /// with it.
+    pub(super) fn note_granted(&self, granted: Granted) {
+        if *self.granted() != granted {
+            *self.granted.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(granted);
         }
     }
 
@@ -87,7 +90,7 @@ pub(super) fn apply_invalidation(listener: &dyn Listener, data: &[Value]) -> boo
 
 /// Deletes `keys`, spelled as Redis has them, and returns how many existed. It sends all batches before it awaits the
 /// first reply, so that this is one round trip.
-pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes]) -> RedisResult<u64> {
+pub(crate) async fn unlink(connection: &mut Connection, keys: &[Bytes]) -> RedisResult<u64> {
     if keys.is_empty() {
         return Ok(0);
     }
@@ -105,11 +108,11 @@ pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes
 /// Deletes all matching keys, and returns how many it deleted. A SCAN returns every key that exists during the complete
 /// search, so it finds each lease that was taken before. A lease that is taken during the sweep needs no deletion: its
 /// load began after the change.
-pub(crate) async fn sweep(
-    connection: &mut MultiplexedConnection,
-    prefix: &Prefix,
-    what: Sweep<'_>,
-) -> RedisResult<u64> {
+pub(crate) async fn sweep(connection: &mut Connection, prefix: &Prefix, what: Sweep<'_>) -> RedisResult<u64> {
+    if connection.is_rest() {
+        // Without a chain, none can be broken.
+        return Ok(leader::sweep(connection, prefix, what, None).await?.unwrap_or(0));
+    }
     let namespace = prefix.namespace();
     let pattern = match what {
         Sweep::Matching(pattern) => namespace.scan_pattern(pattern),

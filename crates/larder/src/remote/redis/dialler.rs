@@ -18,10 +18,12 @@ use crate::health::Trouble;
 use crate::redis_options::RedisOptions;
 use crate::remote::redis::address::{Address, Host, Server};
 use crate::remote::redis::connection::{TrackedConnection, apply_invalidation};
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::replies::{LimitedReplies, ReplyLimit};
 #[cfg(feature = "redis-tls")]
 use crate::remote::redis::tls::{self, Tls};
-use crate::remote::redis::{fault, trouble};
+use crate::remote::redis::trouble;
+use crate::remote::redis::trouble::fault;
 use crate::remote::validity::Validity;
 use crate::remote::{Fault, Listener};
 
@@ -221,7 +223,12 @@ impl Dialler {
             Err(error) if trouble::forbids_tracking(&error) => false,
             Err(error) => return Err(error.into()),
         };
-        Ok(TrackedConnection { connection, driver: Arc::new(driver), is_tracking, master })
+        Ok(TrackedConnection {
+            connection: Connection::Resp(connection),
+            driver: Some(Arc::new(driver)),
+            is_tracking,
+            master,
+        })
     }
 
     /// Dials an untracked connection, for inspection. No reply on it may be kept in memory.

@@ -14,27 +14,29 @@ use bytes::Bytes;
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult};
 use redis::RedisResult;
-use redis::aio::MultiplexedConnection;
 
 use crate::error::Error;
-use crate::remote::redis::dialler::{DialError, Dialler, Driver};
-use crate::remote::redis::{RedisTier, fault};
+use crate::remote::redis::RedisTier;
+use crate::remote::redis::dialler::DialError;
+use crate::remote::redis::link::Connection;
+use crate::remote::redis::transport::{Transport, Untracked};
+use crate::remote::redis::trouble::fault;
 use crate::remote::{Fault, Inspect, InspectedFrame};
 
 /// The pool of untracked connections; a clone is the same pool.
 #[derive(Clone)]
 pub(crate) struct UntrackedPool {
-    places: Pool<Dialler>,
+    places: Pool<Transport>,
 }
 
 /// A place for one connection, used by one question at a time. It is empty while a question waits for its reply on the
 /// connection, and after the connection was lost.
-pub(crate) struct UntrackedSlot(Option<(MultiplexedConnection, Driver)>);
+pub(crate) struct UntrackedSlot(Option<Untracked>);
 
 impl UntrackedPool {
     /// Creates a pool of `size` places. A question waits at most `wait` for a free place.
-    pub(crate) fn new(dialler: Dialler, size: u32, wait: Duration) -> Result<Self, Error> {
-        let places = Pool::builder(dialler)
+    pub(crate) fn new(transport: Transport, size: u32, wait: Duration) -> Result<Self, Error> {
+        let places = Pool::builder(transport)
             .max_size(size as usize)
             // Last in, first out: the connection that idled least is the least likely to be broken.
             .queue_mode(QueueMode::Lifo)
@@ -48,7 +50,7 @@ impl UntrackedPool {
     /// Sends `question`: waits for a place, and dials if the place is empty. Each round trip has the operation's
     /// time-out. If an idle connection broke since its last question, this dials a new one and repeats the question
     /// once.
-    pub(crate) async fn ask<T, F>(&self, question: impl Fn(MultiplexedConnection) -> F) -> Result<T, Fault>
+    pub(crate) async fn ask<T, F>(&self, question: impl Fn(Connection) -> F) -> Result<T, Fault>
     where
         F: Future<Output = RedisResult<T>>,
     {
@@ -70,14 +72,14 @@ impl UntrackedPool {
 }
 
 impl UntrackedSlot {
-    async fn ask<T, F>(&mut self, question: impl FnOnce(MultiplexedConnection) -> F) -> Result<T, Fault>
+    async fn ask<T, F>(&mut self, question: impl FnOnce(Connection) -> F) -> Result<T, Fault>
     where
         F: Future<Output = RedisResult<T>>,
     {
         // The connection is taken out of the place, so that it closes if the question is cancelled or gets no reply in
         // time. If it stayed, the next question would have to wait for the late reply.
         let connection = self.0.take().ok_or(Fault::Away)?;
-        let answer = question(connection.0.clone()).await.map_err(fault);
+        let answer = question(connection.connection.clone()).await.map_err(fault);
         if !matches!(answer, Err(Fault::Away)) {
             self.0 = Some(connection);
         }
@@ -85,7 +87,7 @@ impl UntrackedSlot {
     }
 }
 
-impl Manager for Dialler {
+impl Manager for Transport {
     type Type = UntrackedSlot;
     type Error = DialError;
 
@@ -104,7 +106,7 @@ impl Manager for Dialler {
 #[async_trait]
 impl Inspect for RedisTier {
     async fn about(&self) -> Result<(String, Duration), Fault> {
-        let ask = |mut connection: MultiplexedConnection| async move {
+        let ask = |mut connection: Connection| async move {
             let began = Instant::now();
             redis::cmd("PING").exec_async(&mut connection).await?;
             let latency = began.elapsed();
@@ -117,7 +119,7 @@ impl Inspect for RedisTier {
     async fn scan(&self, pattern: &str, cursor: u64, count: usize) -> Result<(u64, Vec<Bytes>), Fault> {
         let prefix = self.prefix();
         let pattern = &prefix.add_to(pattern.as_bytes());
-        let ask = |mut connection: MultiplexedConnection| async move {
+        let ask = |mut connection: Connection| async move {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(&pattern[..]).arg("COUNT").arg(count);
             scan.query_async(&mut connection).await
@@ -131,7 +133,7 @@ impl Inspect for RedisTier {
             return Ok(Vec::new());
         }
         let keys = &self.prefix().add_to_all(keys);
-        let ask = |mut connection: MultiplexedConnection| async move {
+        let ask = |mut connection: Connection| async move {
             let mut pipe = redis::pipe();
             keys.iter().for_each(|key| {
                 pipe.cmd("EXISTS").arg(&key[..]);
@@ -146,7 +148,7 @@ impl Inspect for RedisTier {
             return Ok(Vec::new());
         }
         let keys = &self.prefix().add_to_all(keys);
-        let ask = |mut connection: MultiplexedConnection| async move {
+        let ask = |mut connection: Connection| async move {
             let mut pipe = redis::pipe();
             for key in keys {
                 // MGET returns nil for a value of another type. GET would return an error and fail the entire pipeline.

@@ -20,8 +20,12 @@ use tokio::task::{AbortHandle, yield_now};
 use crate::remote::Fault;
 use crate::remote::redis::commands::mget;
 use crate::remote::redis::connection::ConnectionSlot;
-use crate::remote::redis::fault;
+use crate::remote::redis::evidence::{Evidence, Marks, ReadReply};
+use crate::remote::redis::leader;
+use crate::remote::redis::link::Connection;
+use crate::remote::redis::prefix::{Prefix, Prefixes};
 use crate::remote::redis::redis_id::Replication;
+use crate::remote::redis::trouble::fault;
 
 /// The most reads that go together. All of them wait for the last byte of their common reply, so a long value delays few
 /// others.
@@ -31,16 +35,28 @@ const READS_MAX: usize = 32;
 /// alone, in several `MGET`s: its values may be of several instants, and each is from after the read began.
 const KEYS_MAX: usize = 500;
 
-/// The values of a read's keys, and what the server said of itself after them.
-pub(super) type ReadReply = (Vec<Option<Bytes>>, Arc<Replication>);
-
 pub(super) struct JointReads {
-    connection_slot: Arc<ConnectionSlot>,
+    source: Source,
     /// How many reads are under way. Relaxed: it guards no other data, and only decides who sends.
     under_way: AtomicUsize,
     /// To the task that sends reads together. The channel takes any number of requests: each belongs to a read that waits.
     requests: UnboundedSender<ReadRequest>,
     task: AbortHandle,
+}
+
+/// Where the reads go.
+#[derive(Clone)]
+pub(super) struct Source {
+    connection_slot: Arc<ConnectionSlot>,
+    /// The prefix of the marks that a read over REST finds. If it changes while a read is under way, the epoch ends, and the
+    /// read does not count.
+    prefixes: Arc<Prefixes>,
+}
+
+impl Source {
+    pub(super) fn new(connection_slot: &Arc<ConnectionSlot>, prefixes: &Arc<Prefixes>) -> Self {
+        Source { connection_slot: connection_slot.clone(), prefixes: prefixes.clone() }
+    }
 }
 
 /// A read under way. Its drop ends it.
@@ -58,10 +74,10 @@ struct ReadRequest {
 }
 
 impl JointReads {
-    pub(super) fn start(connection_slot: Arc<ConnectionSlot>) -> Self {
+    pub(super) fn start(source: Source) -> Self {
         let (requests, received) = mpsc::unbounded_channel();
-        let task = tokio::spawn(send_all(received, connection_slot.clone())).abort_handle();
-        JointReads { connection_slot, under_way: AtomicUsize::new(0), requests, task }
+        let task = tokio::spawn(send_all(received, source.clone())).abort_handle();
+        JointReads { source, under_way: AtomicUsize::new(0), requests, task }
     }
 
     /// Reads the values of `keys`, which are spelled as Redis has them. If the caller leaves, the reads that were sent
@@ -70,7 +86,7 @@ impl JointReads {
         let is_alone = self.under_way.fetch_add(1, Ordering::Relaxed) == 0;
         let _under_way = UnderWay(&self.under_way);
         if is_alone {
-            return read(keys, &self.connection_slot).await;
+            return read(keys, &self.source).await;
         }
         let keys = keys.to_vec();
         let (reply, replied) = oneshot::channel();
@@ -86,7 +102,7 @@ impl Drop for JointReads {
     }
 }
 
-async fn send_all(mut received: UnboundedReceiver<ReadRequest>, connection_slot: Arc<ConnectionSlot>) {
+async fn send_all(mut received: UnboundedReceiver<ReadRequest>, source: Source) {
     let mut under_way = FuturesUnordered::new();
     loop {
         select! {
@@ -106,7 +122,7 @@ async fn send_all(mut received: UnboundedReceiver<ReadRequest>, connection_slot:
                 asked.retain(|request| !request.reply.is_closed());
                 while !asked.is_empty() {
                     let together = asked.drain(..together(asked.iter().map(|request| request.keys.len())));
-                    under_way.push(send(together.collect(), connection_slot.clone()));
+                    under_way.push(send(together.collect(), source.clone()));
                 }
             }
         }
@@ -122,7 +138,7 @@ fn together(reads: impl Iterator<Item = usize>) -> usize {
     sums.take(READS_MAX).take_while(|sum| *sum <= KEYS_MAX).count().max(1)
 }
 
-async fn send(asked: Vec<ReadRequest>, connection_slot: Arc<ConnectionSlot>) {
+async fn send(asked: Vec<ReadRequest>, source: Source) {
     let (mut keys, mut place_of) = (Vec::new(), HashMap::new());
     for key in asked.iter().flat_map(|request| &request.keys) {
         place_of.entry(key.clone()).or_insert_with(|| {
@@ -130,22 +146,25 @@ async fn send(asked: Vec<ReadRequest>, connection_slot: Arc<ConnectionSlot>) {
             keys.len() - 1
         });
     }
-    let replied = read(&keys, &connection_slot).await;
+    let replied = read(&keys, &source).await;
     for ReadRequest { keys, reply } in asked {
-        let replied = replied.as_ref().map_err(|fault| *fault).map(|(values, replication)| {
+        let replied = replied.as_ref().map_err(|fault| *fault).map(|(values, evidence)| {
             let value = |key| place_of.get(key).and_then(|place| values.get(*place)).cloned().flatten();
-            (keys.iter().map(value).collect(), replication.clone())
+            (keys.iter().map(value).collect(), evidence.clone())
         });
         // An error means that the read has left.
         let _ = reply.send(replied);
     }
 }
 
-async fn read(keys: &[Bytes], connection_slot: &ConnectionSlot) -> Result<ReadReply, Fault> {
+async fn read(keys: &[Bytes], source: &Source) -> Result<ReadReply, Fault> {
+    let mut connection = source.connection_slot.get().ok_or(Fault::Away)?;
+    if connection.is_rest() {
+        return read_over_rest(keys, &mut connection, &source.prefixes.present()).await;
+    }
     let mut pipe = redis::pipe();
     keys.chunks(KEYS_MAX).for_each(|keys| mget(&mut pipe, keys));
     pipe.cmd("INFO").arg("replication");
-    let mut connection = connection_slot.get().ok_or(Fault::Away)?;
     let mut answers: Vec<Value> = pipe.query_async(&mut connection).await.map_err(fault)?;
     let replication: String = parsed(answers.pop().ok_or(Fault::Refused)?)?;
     let mut values = Vec::with_capacity(keys.len());
@@ -157,7 +176,26 @@ async fn read(keys: &[Bytes], connection_slot: &ConnectionSlot) -> Result<ReadRe
         }
         values.extend(answer);
     }
-    Ok((values, Arc::new(Replication::parse(&replication))))
+    Ok((values, Arc::new(Evidence::Replication(Replication::parse(&replication)))))
+}
+
+/// Each part of a long read is a step of its own and has marks of its own, and all of them have to count.
+async fn read_over_rest(
+    keys: &[Bytes],
+    connection: &mut Connection,
+    prefix: &Prefix,
+) -> Result<ReadReply, Fault> {
+    let (mut values, mut marks) = (Vec::with_capacity(keys.len()), None);
+    for part in keys.chunks(KEYS_MAX) {
+        let (answer, found) = leader::read(connection, prefix, part).await.map_err(fault)?;
+        if answer.len() != part.len() {
+            return Err(Fault::Refused);
+        }
+        values.extend(answer);
+        marks = Some(marks.map_or(found.clone(), |marks: Marks| marks.with(found)));
+    }
+    let marks = marks.ok_or(Fault::Refused)?;
+    Ok((values, Arc::new(Evidence::Marks(marks))))
 }
 
 fn parsed<T: FromRedisValue>(answer: Value) -> Result<T, Fault> {

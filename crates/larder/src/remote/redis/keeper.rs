@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::RedisError;
-use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -23,12 +22,14 @@ use crate::protocol::rules::ProtocolRules;
 use crate::remote::Listener;
 use crate::remote::redis::claim::{ClaimConflict, find_conflict};
 use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, unlink};
-use crate::remote::redis::dialler::{DialError, Dialler};
+use crate::remote::redis::link::Connection;
+use crate::remote::redis::loss::LossReason;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::RedisId;
 use crate::remote::redis::relay::{Relay, certificate};
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::redis::status::{RedisStatus, fetch_status, identify};
+use crate::remote::redis::transport::Transport;
 use crate::remote::redis::trouble;
 use crate::remote::validity::{UnsentInvalidations, Validity};
 
@@ -45,7 +46,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 const BACKOFF_OPERATOR_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Keeper {
-    pub(crate) dialler: Dialler,
+    pub(crate) transport: Transport,
     pub(crate) prefixes: Arc<Prefixes>,
     /// The application's name for its database, without a journal.
     pub(crate) installation: Option<String>,
@@ -62,56 +63,6 @@ pub(crate) struct Keeper {
     /// Whether the tier has been granted since memory was last cleared of what Redis guards. Only the keeper's task
     /// reads and writes it, so `Relaxed` suffices.
     pub(crate) may_hold_guarded: AtomicBool,
-}
-
-/// Why the keeper gives up a connection.
-enum LossReason {
-    Redis(RedisError),
-    /// No connection could be opened, or the Sentinels name another master; the text says why.
-    Unusable(Trouble, String),
-    /// This server can never be used.
-    Unfit(Trouble),
-    /// Other instances use this Redis with other settings; the text says which.
-    Disagreement(String),
-    /// Another installation has claimed the namespace; the text says which.
-    AnotherInstallation(String),
-}
-
-impl From<RedisError> for LossReason {
-    fn from(error: RedisError) -> Self {
-        LossReason::Redis(error)
-    }
-}
-
-impl From<DialError> for LossReason {
-    fn from(error: DialError) -> Self {
-        match error {
-            DialError::Redis(error) => LossReason::Redis(error),
-            DialError::Unusable(trouble, detail) => LossReason::Unusable(trouble, detail),
-        }
-    }
-}
-
-impl LossReason {
-    fn trouble(&self) -> Trouble {
-        match self {
-            LossReason::Redis(error) => trouble::of(error),
-            LossReason::Unfit(trouble) | LossReason::Unusable(trouble, _) => *trouble,
-            LossReason::Disagreement(_) => Trouble::Disagreement,
-            LossReason::AnotherInstallation(_) => Trouble::AnotherInstallation,
-        }
-    }
-
-    /// What the trouble's own text does not say.
-    fn detail(&self) -> Option<String> {
-        match self {
-            LossReason::Redis(error) => Some(trouble::words(error)),
-            LossReason::Unusable(_, detail) => Some(detail.clone()),
-            LossReason::Unfit(_) => None,
-            LossReason::Disagreement(existing) => Some(format!("they have {existing}")),
-            LossReason::AnotherInstallation(claim) => Some(claim.clone()),
-        }
-    }
 }
 
 impl Keeper {
@@ -139,7 +90,7 @@ impl Keeper {
     /// Dials, then sends heartbeats and runs the relay until the connection is lost.
     async fn hold(&self, is_new: &mut bool, backoff: &mut Duration) -> Result<Infallible, LossReason> {
         let tracked = self
-            .dialler
+            .transport
             .dial(self.prefixes.clone(), self.validity.clone(), self.heartbeat_at_once.clone())
             .await?;
         let (mut connection, is_tracking) = (tracked.connection.clone(), tracked.is_tracking);
@@ -170,7 +121,7 @@ impl Keeper {
         };
         tokio::select! {
             lost = heartbeats => lost,
-            moved = self.dialler.wait_for_another_master(master.as_ref()) => Err(moved.into()),
+            moved = self.transport.wait_for_another_master(master.as_ref()) => Err(moved.into()),
             never = polls => match never {},
         }
     }
@@ -179,7 +130,7 @@ impl Keeper {
     /// can grant. Returns whether this heartbeat granted.
     async fn send_heartbeat(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         process: &RedisId,
     ) -> Result<bool, LossReason> {
         let epoch = self.validity.epoch();
@@ -192,6 +143,11 @@ impl Keeper {
         // Both are sent before the first reply is awaited, so that they take one round trip.
         let (status, taken) = tokio::join!(fetch_status(&mut asking, &prefix, process), probe);
         let status = status?;
+        if connection.is_rest() && status.marks().has_resp_instances(status.now) {
+            return Err(LossReason::Disagreement(
+                "no REST: they use this Redis over its own protocol".to_owned(),
+            ));
+        }
         let redis_id = status.redis_id.as_ref().ok_or(LossReason::Unfit(Trouble::Nameless))?;
         if !redis_id.is_master {
             return Err(LossReason::Unfit(Trouble::Replica));
@@ -233,7 +189,7 @@ impl Keeper {
                     None => self.condition.note_recovery(),
                 }
                 self.may_hold_guarded.store(true, Ordering::Relaxed);
-                self.connection_slot.note_history(&redis_id.replid);
+                self.connection_slot.note_granted(status.granted(connection.is_rest(), until));
                 let is_granted = self.validity.grant(epoch, until);
                 if self.relay.is_none() {
                     note_use(connection, &prefix, &status).await;
@@ -290,7 +246,7 @@ impl Keeper {
     /// that, this returns `Disagreement`.
     async fn certify(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
         mine: &Certificate,
         status: &RedisStatus,
@@ -341,11 +297,7 @@ impl Keeper {
     }
 
     /// Sends the unsent invalidations. Returns whether there were any.
-    async fn send_unsent(
-        &self,
-        connection: &mut MultiplexedConnection,
-        prefix: &Prefix,
-    ) -> Result<bool, LossReason> {
+    async fn send_unsent(&self, connection: &mut Connection, prefix: &Prefix) -> Result<bool, LossReason> {
         if prefix.identity == DatabaseIdentity::Unknown {
             // There are no entries under this prefix. The keys stay unsent until the prefix has the database's
             // identity.
@@ -384,11 +336,7 @@ impl Keeper {
 
 /// Without a journal, the watermark only says that an instance uses this Redis under the present settings. It expires
 /// [`ABANDONED_AFTER`] after an instance last set it; then instances with other settings may certify this Redis.
-async fn mark_used(
-    connection: &mut MultiplexedConnection,
-    prefix: &Prefix,
-    now: RedisTime,
-) -> Result<(), RedisError> {
+async fn mark_used(connection: &mut Connection, prefix: &Prefix, now: RedisTime) -> Result<(), RedisError> {
     // A full Redis executes the script too: otherwise it would look unused while its entries are read.
     const USED: &str = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])";
     let mut mark = redis::cmd("EVAL");
@@ -398,7 +346,7 @@ async fn mark_used(
 
 /// Sets the watermark again, a few times within [`ABANDONED_AFTER`], so that this Redis does not look unused. A Redis
 /// that refuses the write may still be read. If the connection is lost, the next heartbeat finds that.
-async fn note_use(connection: &mut MultiplexedConnection, prefix: &Prefix, status: &RedisStatus) {
+async fn note_use(connection: &mut Connection, prefix: &Prefix, status: &RedisStatus) {
     let age = status.watermark.and_then(|watermark| status.now.since(watermark));
     if age.is_none_or(|age| age > ABANDONED_AFTER / 4)
         && let Err(error) = mark_used(connection, prefix, status.now).await

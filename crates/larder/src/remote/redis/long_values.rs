@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redis::aio::MultiplexedConnection;
 use tokio::time::{sleep, timeout};
 
 use crate::remote::Fault;
 use crate::remote::redis::inspect::UntrackedPool;
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::replies::ReplyLimit;
 use crate::remote::validity::{Epoch, Validity};
 
@@ -157,13 +157,13 @@ impl LongValues {
     /// Unlinks the long values under `keys`. If Redis does not answer, that is logged if a long value `was_seen`.
     async fn remove(&self, keys: &[Bytes], was_seen: bool) {
         let most = self.limit.bytes() as u64;
-        let look = |mut connection: MultiplexedConnection| async move {
+        let look = |mut connection: Connection| async move {
             let mut unlink = redis::cmd("EVAL");
             unlink.arg(UNLINK_LONG).arg(keys.len());
             keys.iter().for_each(|key| {
                 unlink.arg(&key[..]);
             });
-            unlink.arg(most).query_async(&mut connection).await
+            unlink.arg(connection.stored_bytes(most)).query_async(&mut connection).await
         };
         let mut removed: Result<u64, _> = self.pool.ask(look).await;
         // Tries again: Redis answers no other command while it copies half a gigabyte into a reply.

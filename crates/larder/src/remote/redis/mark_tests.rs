@@ -96,9 +96,9 @@ fn text(key: Bytes) -> String {
     String::from_utf8(key.to_vec()).unwrap()
 }
 
-async fn redis_connection(redis: &Redis) -> MultiplexedConnection {
+async fn redis_connection(redis: &Redis) -> Connection {
     let client = redis::Client::open(redis.url()).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    Connection::Resp(client.get_multiplexed_async_connection().await.unwrap())
 }
 
 fn info(redis: &Redis, field: &str) -> String {

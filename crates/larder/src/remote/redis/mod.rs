@@ -5,20 +5,28 @@ mod claim;
 mod commands;
 mod connection;
 mod dialler;
+mod evidence;
 mod inspect;
 mod joint_reads;
 mod keeper;
+mod leader;
+mod link;
 mod long_values;
+mod loss;
 mod prefix;
 mod redis_id;
 mod relay;
+mod relay_error;
 mod replies;
+#[cfg(feature = "upstash")]
+mod rest;
 mod scripts;
 mod sentinel;
 mod settings;
 mod status;
 #[cfg(feature = "redis-tls")]
 mod tls;
+mod transport;
 mod trouble;
 
 use std::sync::atomic::AtomicBool;
@@ -27,8 +35,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, RedisError, RedisResult};
+use redis::RedisResult;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -40,19 +47,23 @@ use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::redis_options::RedisOptions;
-use crate::remote::redis::commands::{frames, mget, minted, set_if_absent, unchanged_frames};
+use crate::remote::redis::commands::{frames, mget, millis, minted, set_if_absent, unchanged_frames};
 use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH};
 use crate::remote::redis::dialler::Dialler;
+use crate::remote::redis::evidence::{Evidence, Granted};
 use crate::remote::redis::inspect::UntrackedPool;
-use crate::remote::redis::joint_reads::JointReads;
+use crate::remote::redis::joint_reads::{JointReads, Source};
 use crate::remote::redis::keeper::Keeper;
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::long_values::LongValues;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::Replication;
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::replies::ReplyLimit;
 use crate::remote::redis::scripts::Scripts;
-pub(crate) use crate::remote::redis::settings::{IdentitySource, Settings};
+pub(crate) use crate::remote::redis::settings::{Endpoint, IdentitySource, Settings};
+use crate::remote::redis::transport::Transport;
+use crate::remote::redis::trouble::fault;
 use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Listener, Mint, Remote, Unchanged};
 
@@ -66,6 +77,8 @@ pub(crate) fn check_options(options: &RedisOptions) -> Result<(), Error> {
 
 pub(crate) struct RedisTier {
     connection_slot: Arc<ConnectionSlot>,
+    is_rest: bool,
+    clock: Clock,
     joint_reads: JointReads,
     scripts: Scripts,
     prefixes: Arc<Prefixes>,
@@ -92,17 +105,20 @@ impl RedisTier {
     ) -> Result<Self, Error> {
         let connection_slot = Arc::new(ConnectionSlot::default());
         let heartbeat_at_once = Arc::new(Notify::new());
-        let dialler = Dialler::new(&settings.options, settings.timeout)?;
-        let reply_limit = dialler.reply_limit();
-        let untracked_pool = UntrackedPool::new(dialler.clone(), settings.pool_size, settings.pool_timeout)?;
+        let transport = Transport::new(&settings.endpoint, settings.timeout)?;
+        let is_rest = settings.endpoint.is_rest();
+        let reply_limit = transport.reply_limit();
+        let untracked_pool =
+            UntrackedPool::new(transport.clone(), settings.pool_size, settings.pool_timeout)?;
         let (journal, installation, identity) = match settings.source {
             IdentitySource::Journal(journal) => (Some(journal), None, DatabaseIdentity::Unknown),
             IdentitySource::Installation(id) => (None, Some(id.clone()), DatabaseIdentity::Installation(id)),
         };
         let (namespace, rules) = (settings.namespace, settings.rules);
         let prefixes =
-            Arc::new(Prefixes::new(namespace, identity, rules, validity.clone(), listener.clone()));
+            Arc::new(Prefixes::new(namespace, identity, rules, is_rest, validity.clone(), listener.clone()));
         let relay = journal.map(|journal| Relay {
+            id: leader::unique(),
             journal,
             prefixes: prefixes.clone(),
             bound: settings.bound,
@@ -115,11 +131,11 @@ impl RedisTier {
             last_error: Mutex::new(None),
         });
         let keeper = Keeper {
-            dialler,
+            transport,
             prefixes: prefixes.clone(),
             installation,
             bound: settings.bound,
-            clock,
+            clock: clock.clone(),
             listener,
             connection_slot: connection_slot.clone(),
             validity: validity.clone(),
@@ -132,8 +148,10 @@ impl RedisTier {
         };
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
         Ok(RedisTier {
-            joint_reads: JointReads::start(connection_slot.clone()),
+            joint_reads: JointReads::start(Source::new(&connection_slot, &prefixes)),
             connection_slot,
+            is_rest,
+            clock,
             scripts: Scripts::new(),
             prefixes,
             bound: settings.bound,
@@ -147,7 +165,7 @@ impl RedisTier {
         })
     }
 
-    fn connection(&self) -> Result<MultiplexedConnection, Fault> {
+    fn connection(&self) -> Result<Connection, Fault> {
         self.connection_slot.get().ok_or(Fault::Away)
     }
 
@@ -155,16 +173,14 @@ impl RedisTier {
         self.prefixes.present()
     }
 
-    /// Checks that the server was the master of the history `granted` at a read. A server that becomes a replica keeps its
-    /// connections and answers with what it has. If it is promoted again, it has a new history, and a former history
-    /// never returns. So it is enough to compare `granted`, which was noted before the read, with `replication`, the
-    /// reply to an INFO after the read.
-    fn check_history(&self, granted: &str, replication: &Replication) -> Result<(), Fault> {
-        if replication.is_master_of(granted) {
+    /// Checks that a read reached the Redis that was granted: `granted` was noted before the read, and `evidence` came with
+    /// its values.
+    fn check_granted(&self, granted: &Granted, evidence: &Evidence) -> Result<(), Fault> {
+        if granted.is_shown_by(evidence, self.clock.now()) {
             return Ok(());
         }
-        // If another history was granted meanwhile, that grant stays: this reply says nothing about it.
-        if *self.connection_slot.granted_history() == *granted {
+        // If another grant was noted meanwhile, that grant stays: this reply says nothing about it.
+        if *self.connection_slot.granted() == *granted {
             self.suspect();
         }
         Err(Fault::Refused)
@@ -205,17 +221,20 @@ impl Drop for RedisTier {
 #[async_trait]
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
-        let granted = self.connection_slot.granted_history();
+        let granted = self.connection_slot.granted();
         let mut watch = self.long_values.watch(self.prefix().add_to_all(keys))?;
         let answer = self.joint_reads.read(&watch.keys).await;
         watch.note_answer(&answer);
-        let (values, replication) = answer?;
-        self.check_history(&granted, &replication)?;
+        let (values, evidence) = answer?;
+        self.check_granted(&granted, &evidence)?;
         Ok(values)
     }
 
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
-        let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
+        if self.is_rest {
+            return Err(Fault::Refused); // Without tracking there are no anchors.
+        }
+        let (granted, mut pipe) = (self.connection_slot.granted(), redis::pipe());
         let mut watch = self.long_values.watch(self.prefix().add_to_all(keys))?;
         mget(&mut pipe, &watch.keys);
         // MGET makes Redis track the key. PTTL comes after it, so Redis also reports a change between the two.
@@ -225,7 +244,7 @@ impl Remote for RedisTier {
         let answers: Result<(Vec<Option<Bytes>>, i64, String), _> = answers.map_err(fault);
         watch.note_answer(&answers);
         let (values, left, replication) = answers?;
-        self.check_history(&granted, &Replication::parse(&replication))?;
+        self.check_granted(&granted, &Evidence::Replication(Replication::parse(&replication)))?;
         if values.len() != keys.len() {
             return Err(Fault::Refused);
         }
@@ -368,6 +387,10 @@ impl Remote for RedisTier {
         self.connection_slot.is_tracking()
     }
 
+    fn is_delivery_certain(&self) -> bool {
+        !self.is_rest
+    }
+
     fn suspect(&self) {
         self.validity.revoke();
         self.heartbeat_at_once.notify_one();
@@ -375,18 +398,6 @@ impl Remote for RedisTier {
 
     fn check(&self) {
         self.heartbeat_at_once.notify_one();
-    }
-}
-
-/// A TTL as Redis takes it: an integer number of milliseconds, at least 1, because Redis refuses 0.
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-fn fault(error: RedisError) -> Fault {
-    match error.kind() {
-        ErrorKind::Server(_) | ErrorKind::Extension => Fault::Refused,
-        _ => Fault::Away,
     }
 }
 

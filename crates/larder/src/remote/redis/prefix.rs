@@ -68,18 +68,33 @@ pub(crate) struct Prefix {
     plain: String,
     /// `namespace:identity:`.
     text: String,
+    /// The same for the database's instances without REST, if these keys are spelled for REST.
+    resp_text: Option<String>,
 }
 
 impl Prefix {
     pub(crate) fn new(namespace: &Namespace, identity: DatabaseIdentity, rules: ProtocolRules) -> Self {
         let hash =
             if rules.keeps(ProtocolRule::NamesItsDatabase) { hash(identity.name().as_bytes()) } else { 0 };
+        Prefix::of(namespace, identity, hash)
+    }
+
+    /// The prefix over REST, where bytes have another spelling; see `rest`. It is another one, so that no client reads what
+    /// it would not recognise, and no relay marks a Redis in which it unlinked one spelling of two.
+    pub(crate) fn over_rest(namespace: &Namespace, identity: DatabaseIdentity, rules: ProtocolRules) -> Self {
+        let resp_text = Prefix::new(namespace, identity.clone(), rules).text;
+        let hash = hash(format!("{resp_text} over REST").as_bytes());
+        Prefix { resp_text: Some(resp_text), ..Prefix::of(namespace, identity, hash) }
+    }
+
+    fn of(namespace: &Namespace, identity: DatabaseIdentity, hash: u64) -> Self {
         let plain = format!("{}:", namespace.as_str());
         Prefix {
             identity,
             since: Instant::now(),
             namespace: namespace.clone(),
             text: format!("{plain}{hash:016x}:"),
+            resp_text: None,
             plain,
         }
     }
@@ -117,6 +132,26 @@ impl Prefix {
         self.add_to(&self.namespace.watermark_key())
     }
 
+    /// The key of the watermark of this database's instances without REST.
+    pub(crate) fn resp_watermark_key(&self) -> Bytes {
+        let own = self.watermark_key();
+        match (&self.resp_text, own.strip_prefix(self.text.as_bytes())) {
+            (Some(text), Some(rest)) => Bytes::from([text.as_bytes(), rest].concat()),
+            _ => own,
+        }
+    }
+
+    /// The key of the chain of the polls of the relay `relay`, over REST; see `leader`. It is spelled as a record of a
+    /// change is: so a sweep leaves it, and no listing shows it.
+    pub(crate) fn chain_key(&self, relay: &str) -> Bytes {
+        self.propagated_key(&ChangeId::new(format!("poll {relay}")))
+    }
+
+    /// The beginning of each key that records a change.
+    pub(crate) fn propagated_beginning(&self) -> Bytes {
+        self.propagated_key(&ChangeId::new(String::new()))
+    }
+
     /// The key of the position up to which changes have been propagated, in the journal's format.
     pub(crate) fn position_key(&self) -> Bytes {
         self.add_to(&self.namespace.position_key())
@@ -137,6 +172,7 @@ impl Prefix {
 pub(crate) struct Prefixes {
     namespace: Namespace,
     rules: ProtocolRules,
+    is_rest: bool,
     validity: Arc<Validity>,
     listener: Arc<dyn Listener>,
     /// The lock is held to clone or to replace the `Arc`, never across an await.
@@ -148,11 +184,12 @@ impl Prefixes {
         namespace: Namespace,
         identity: DatabaseIdentity,
         rules: ProtocolRules,
+        is_rest: bool,
         validity: Arc<Validity>,
         listener: Arc<dyn Listener>,
     ) -> Self {
-        let present = RwLock::new(Arc::new(Prefix::new(&namespace, identity, rules)));
-        Prefixes { namespace, rules, validity, listener, present }
+        let present = RwLock::new(Arc::new(spelled(&namespace, identity, rules, is_rest)));
+        Prefixes { namespace, rules, is_rest, validity, listener, present }
     }
 
     pub(crate) fn present(&self) -> Arc<Prefix> {
@@ -169,12 +206,20 @@ impl Prefixes {
         if self.present().identity == identity {
             return;
         }
-        let prefix = Arc::new(Prefix::new(&self.namespace, identity, self.rules));
+        let prefix = Arc::new(spelled(&self.namespace, identity, self.rules, self.is_rest));
         tracing::info!(prefix = prefix.text, identity = ?prefix.identity, "the keys in Redis belong to this database");
         self.validity.revoke();
         *self.present.write().unwrap_or_else(PoisonError::into_inner) = prefix;
         self.validity.revoke();
         self.listener.clear_guarded();
+    }
+}
+
+fn spelled(namespace: &Namespace, identity: DatabaseIdentity, rules: ProtocolRules, is_rest: bool) -> Prefix {
+    if is_rest {
+        Prefix::over_rest(namespace, identity, rules)
+    } else {
+        Prefix::new(namespace, identity, rules)
     }
 }
 
@@ -275,6 +320,7 @@ mod tests {
             namespace,
             database("a"),
             ProtocolRules::default(),
+            false,
             validity.clone(),
             notes.clone(),
         );

@@ -32,6 +32,12 @@ impl RedisId {
         RedisId::of_fields(server, replication).ok_or(Trouble::Nameless)
     }
 
+    /// The identity of every Redis over REST, where no server names itself: so a certificate says that it was written over
+    /// REST. Scripts run on the leader or fail.
+    pub(crate) fn behind_rest() -> Self {
+        RedisId { run_id: "rest".to_owned(), replid: "rest".to_owned(), is_master: true }
+    }
+
     fn of_fields(server: &str, replication: &str) -> Option<Self> {
         Some(RedisId { run_id: field(server, "run_id")?.to_owned(), ..RedisId::unnamed(replication)? })
     }

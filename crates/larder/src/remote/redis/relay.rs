@@ -11,16 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redis::RedisError;
-use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 
 use crate::batch::{Batch, Sweep};
 use crate::cause::{Cause, Causes};
 use crate::health::Trouble;
-use crate::journal::{
-    Change, ChangeId, Changes, ChangesSince, DatabaseId, Failure, Journal, Position, within,
-};
+use crate::journal::{Change, ChangeId, Changes, ChangesSince, DatabaseId, Journal, Position, within};
 use crate::policy::Policy;
 use crate::polls::PollRequests;
 use crate::protocol::certificate::{Certificate, RedisTime};
@@ -28,17 +24,21 @@ use crate::protocol::relay::{MarkDecision, Plan, PlanInput, plan, unpropagated_t
 use crate::protocol::rules::ProtocolRules;
 
 use crate::remote::redis::connection::{UNLINK_BATCH, sweep, unlink};
+use crate::remote::redis::leader::{self, PollChain};
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::RedisId;
+use crate::remote::redis::relay_error::RelayError;
 use crate::remote::redis::scripts::{MarkArguments, Scripts};
-use crate::remote::redis::status::{RedisStatus, fetch_status};
-use crate::remote::redis::trouble;
+use crate::remote::redis::status::{RedisStatus, fetch_leader_status, fetch_status};
 
 /// A poll does nothing if any instance finished one that began less than this ago. So the instances share the work
 /// without a leader and without a lock.
 const POLL_MIN_AGE: Duration = Duration::from_millis(150);
 
 pub(crate) struct Relay {
+    /// A name that no other relay has.
+    pub(crate) id: String,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) prefixes: Arc<Prefixes>,
     pub(crate) bound: Duration,
@@ -55,54 +55,9 @@ pub(crate) struct Relay {
     pub(crate) last_error: Mutex<Option<(Trouble, String)>>,
 }
 
-/// Why a poll failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RelayError {
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    #[error("the journal does not answer: {0}")]
-    Journal(Failure),
-    #[error("INFO did not name this Redis")]
-    Nameless,
-    #[error("this Redis is a replica")]
-    Replica,
-    #[error(
-        "the instances that use this namespace have another staleness bound or longest TTL, or no journal ({0}): \
-         give all the same settings, or this one a namespace of its own"
-    )]
-    Disagreement(String),
-    #[error("a later timeline of this database uses this Redis: the one that answers is a former primary")]
-    Superseded,
-    #[error("the database that answers is another one than before, or was promoted since")]
-    AnotherDatabase,
-    #[error("this Redis was demoted or replaced during the poll")]
-    ChangedHands,
-    #[error(
-        "the database has had its identity for less than the staleness bound: its former one may still be in use"
-    )]
-    Renamed,
-}
-
-impl RelayError {
-    fn trouble(&self) -> Trouble {
-        match self {
-            RelayError::Redis(error) => trouble::of(error),
-            RelayError::Nameless => Trouble::Nameless,
-            RelayError::Replica => Trouble::Replica,
-            RelayError::Disagreement(_) => Trouble::Disagreement,
-            // This trouble ends by itself, after the staleness bound.
-            RelayError::Renamed => Trouble::Asking,
-            RelayError::Journal(_)
-            | RelayError::Superseded
-            | RelayError::AnotherDatabase
-            | RelayError::ChangedHands => Trouble::Untold,
-        }
-    }
-}
-
 impl Relay {
     /// Polls until the future is dropped.
-    pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &RedisId) -> Infallible {
+    pub(crate) async fn run(&self, mut connection: Connection, process: &RedisId) -> Infallible {
         let mut last_reason = String::new();
         loop {
             let requests = self.polls.requests();
@@ -132,7 +87,7 @@ impl Relay {
     /// One poll; see `protocol::relay`.
     pub(crate) async fn poll(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         process: &RedisId,
         min_age: Duration,
     ) -> Result<(), RelayError> {
@@ -140,7 +95,11 @@ impl Relay {
         // Only this task changes the prefix, so the prefix stays the same until the poll ends or finds another
         // database.
         let prefix = self.prefixes.present();
-        let status = fetch_status(connection, &prefix, process).await?;
+        let mut chain = connection.is_rest().then(|| PollChain::new(&prefix, &self.id));
+        let status = match &chain {
+            None => fetch_status(connection, &prefix, process).await?,
+            chain => fetch_leader_status(connection, &prefix, chain.as_ref()).await?,
+        };
         let redis_id = status.redis_id.as_ref().ok_or(RelayError::Nameless)?;
         let existing = status.certificate.as_deref().and_then(Certificate::parse);
         if existing.as_ref().is_some_and(|existing| existing.database.as_ref() != Some(&database)) {
@@ -178,9 +137,9 @@ impl Relay {
             self.check_former_identity(prefix.since, status.claim.is_some())?;
         }
         let ChangesSince { database, position, changes } = since;
-        self.propagate(connection, &prefix, changes).await?;
+        self.propagate(connection, &prefix, changes, &mut chain).await?;
         let certificate = self.certificate(redis_id, database);
-        self.mark(connection, &prefix, redis_id, status.now, &certificate, &position).await
+        self.mark(connection, &prefix, (redis_id, chain), status.now, &certificate, &position).await
     }
 
     /// Why the last poll failed, if it did.
@@ -280,30 +239,35 @@ impl Relay {
 
     async fn propagate(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
         changes: Changes,
+        chain: &mut Option<PollChain>,
     ) -> Result<(), RelayError> {
         let Changes::Known(changes) = changes else {
             self.causes.note_everything(Cause::Journal);
-            let entries = sweep(connection, prefix, Sweep::Everything).await?;
+            let entries = sweep_in(connection, prefix, Sweep::Everything, chain).await?;
             tracing::info!(
                 entries,
                 "the changes that this Redis missed are unknown: this database's entries there dropped"
             );
             return Ok(());
         };
-        let propagated = self.find_propagated(connection, prefix, &changes).await?;
+        let propagated = self.find_propagated(connection, prefix, &changes, chain).await?;
         let touches = unpropagated_touches(changes, |change| propagated.contains(change), self.rules);
         let batch = Batch::of(prefix.namespace(), &touches);
         // Noted before the unlinks, so that their pushes count as echoes of this cause.
         self.causes.note(&batch, Cause::Journal);
         // In batches: each has its own time-out, and heartbeats get their replies in between.
         for part in batch.unlinks().chunks(UNLINK_BATCH) {
-            unlink(connection, &prefix.add_to_all(part)).await?;
+            let keys = prefix.add_to_all(part);
+            match chain {
+                None => unlink(connection, &keys).await?,
+                Some(chain) => chain.unlink(connection, &keys).await?.ok_or(RelayError::ChangedHands)?,
+            };
         }
         for what in batch.sweeps() {
-            sweep(connection, prefix, what).await?;
+            sweep_in(connection, prefix, what, chain).await?;
         }
         Ok(())
     }
@@ -313,12 +277,20 @@ impl Relay {
     /// their expiry.
     async fn find_propagated(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
         changes: &[Change],
+        chain: &mut Option<PollChain>,
     ) -> Result<HashSet<ChangeId>, RelayError> {
         let mut propagated = HashSet::new();
         for part in changes.chunks(UNLINK_BATCH) {
+            if let Some(chain) = chain {
+                let keys: Vec<Bytes> = part.iter().map(|change| prefix.propagated_key(&change.id)).collect();
+                let found = chain.find(connection, &keys).await?.ok_or(RelayError::ChangedHands)?;
+                let found = part.iter().zip(found).filter(|(_, is_found)| *is_found);
+                propagated.extend(found.map(|(change, _)| change.id.clone()));
+                continue;
+            }
             let mut pipe = redis::pipe();
             for change in part {
                 pipe.cmd("GETEX").arg(&prefix.propagated_key(&change.id)[..]);
@@ -337,15 +309,19 @@ impl Relay {
     /// this.
     async fn mark(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
-        redis_id: &RedisId,
+        (redis_id, chain): (&RedisId, Option<PollChain>),
         began: RedisTime,
         certificate: &Certificate,
         position: &Position,
     ) -> Result<(), RelayError> {
         let mark = MarkArguments { began, certificate: certificate.to_bytes(), position };
-        match self.scripts.mark(connection, prefix, &redis_id.replid, &mark).await? {
+        let done = match chain {
+            None => self.scripts.mark(connection, prefix, &redis_id.replid, &mark).await?,
+            Some(chain) => chain.mark(connection, prefix, &mark).await?,
+        };
+        match done {
             MarkDecision::Set => self.heartbeat_at_once.notify_one(),
             MarkDecision::Keep => {}
             MarkDecision::Refuse => return Err(RelayError::ChangedHands),
@@ -356,18 +332,33 @@ impl Relay {
     /// Certifies without propagating anything. Only a proof that breaks `CertifiesAfterReplay` uses it.
     async fn certify_without_replay(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
         redis_id: &RedisId,
         status: &RedisStatus,
     ) -> Result<(), RelayError> {
         let ChangesSince { database, position, .. } = self.changes_since(status.position.as_ref()).await?;
         let certificate = self.certificate(redis_id, database);
-        self.mark(connection, prefix, redis_id, status.now, &certificate, &position).await
+        self.mark(connection, prefix, (redis_id, None), status.now, &certificate, &position).await
     }
 
     fn certificate(&self, redis_id: &RedisId, database: DatabaseId) -> Certificate {
         certificate(redis_id, Some(database), self.bound)
+    }
+}
+
+/// Sweeps, over REST as a step of the poll's chain.
+async fn sweep_in(
+    connection: &mut Connection,
+    prefix: &Prefix,
+    what: Sweep<'_>,
+    chain: &mut Option<PollChain>,
+) -> Result<u64, RelayError> {
+    match chain {
+        None => Ok(sweep(connection, prefix, what).await?),
+        Some(chain) => {
+            leader::sweep(connection, prefix, what, Some(chain)).await?.ok_or(RelayError::ChangedHands)
+        }
     }
 }
 

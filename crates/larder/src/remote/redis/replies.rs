@@ -76,7 +76,13 @@ impl ReplyLimit {
         }
     }
 
-    fn note_cut(&self, bytes: u64) {
+    /// Notes that bytes came.
+    pub(crate) fn note_arrival(&self) {
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a text or a reply of this length was not read.
+    pub(crate) fn note_cut(&self, bytes: u64) {
         if (self.cuts.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two() {
             let most = self.bytes();
             tracing::warn!(bytes, most, "a value in Redis is longer than any of this cache, not read");
@@ -251,7 +257,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for LimitedReplies<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.is_tracked {
-                this.scanner.limit.arrivals.fetch_add(1, Ordering::Relaxed);
+                this.scanner.limit.note_arrival();
             }
             let Some(changed) = this.scanner.filter(chunk) else { return Poll::Ready(Ok(())) };
             buffer.set_filled(before);

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script, ScriptInvocation};
 
 use crate::journal::Position;
@@ -12,15 +11,25 @@ use crate::protocol::certificate::RedisTime;
 use crate::protocol::relay::MarkDecision;
 use crate::protocol::token::Token;
 use crate::remote::redis::claim::JOURNALS;
-use crate::remote::redis::millis;
+use crate::remote::redis::commands::millis;
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::Prefix;
+
+/// Whether `text` begins with a fingerprint: the first 17 bytes of a frame, or all bytes of a shorter value. Over REST these
+/// bytes take more, and the spelling of a beginning is the beginning of the spelling.
+const HAS: &str = r"
+local function has(text, fingerprint)
+  return fingerprint and string.sub(text, 1, #fingerprint) == fingerprint
+    and (#fingerprint >= 17 or #text == #fingerprint)
+end
+";
 
 /// Sets a frame if the key is free or holds the given fingerprint; returns the frame that is under the key after that.
 /// ARGV: the frame to set, its TTL in milliseconds, and, if a value may be replaced, that value's fingerprint: the
 /// first 17 bytes, or all bytes of a shorter value. A value of another type is no frame of larder's, so it is replaced.
 const LEASE: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
-if type(standing) == 'string' and string.sub(standing, 1, 17) ~= ARGV[3] then return standing end
+if type(standing) == 'string' and not has(standing, ARGV[3]) then return standing end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 ";
@@ -34,11 +43,15 @@ if type(standing) == 'string' then
     if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
     return standing
   end
-  if string.sub(standing, 1, 17) ~= ARGV[3] then return standing end
+  if not has(standing, ARGV[3]) then return standing end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 ";
+
+/// The length of a permit in PERMIT, and the same over REST: there the bytes from 128 to 191 only continue a character, so
+/// what is left without them has one byte for each byte of the permit.
+const PERMIT_LENGTH: (&str, &str) = ("#standing == 17", r"#string.gsub(standing, '[\128-\191]', '') == 17");
 
 /// Replaces a frame by an entry, if the frame is still there and every tag has its token. KEYS: the entry's, then its
 /// tags'. ARGV: the fingerprint of the frame that has to be under the key, the entry's frame, its TTL in milliseconds,
@@ -46,7 +59,7 @@ return ARGV[1]
 /// entry would be stored, and no read would serve it.
 const PUT: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
-if type(standing) ~= 'string' or string.sub(standing, 1, 17) ~= ARGV[1] then return 0 end
+if type(standing) ~= 'string' or not has(standing, ARGV[1]) then return 0 end
 for nth = 2, #KEYS do
   if redis.pcall('GET', KEYS[nth]) ~= ARGV[nth + 2] then return 0 end
 end
@@ -70,7 +83,7 @@ const RENEW: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 for nth = 2, #KEYS do
   local standing = redis.pcall('GET', KEYS[nth])
-  if type(standing) ~= 'string' or string.sub(standing, 1, 17) ~= ARGV[nth + 1] then
+  if type(standing) ~= 'string' or not has(standing, ARGV[nth + 1]) then
     redis.call('UNLINK', KEYS[1])
     return 0
   end
@@ -115,6 +128,10 @@ local replication = redis.call('INFO', 'replication')
 local is_same_history = string.find(replication, 'role:master', 1, true)
   and string.find(replication, 'master_replid:' .. ARGV[1], 1, true)
 if not is_same_history or began > now then return -1 end
+";
+
+/// The rest of MARK, for a Redis that is surely the one of the poll.
+pub(super) const MARK_TAIL: &str = r"
 local function text(key)
   local value = redis.pcall('GET', key)
   return type(value) == 'string' and value
@@ -141,17 +158,19 @@ return ARGV[1]
 /// The TTL of the keys that MARK sets. While the database is in use, a poll renews them every 200 ms. Later they
 /// expire, so that nothing of the database remains in Redis. The TTL is longer than the time for which the outbox keeps
 /// rows, because an older position is of no use.
-const MARK_TTL: Duration = Duration::from_hours(2);
+pub(super) const MARK_TTL: Duration = Duration::from_hours(2);
 
 /// The scripts by their hash. redis-rs sends the hash, and loads the script if the server does not know it.
 pub(crate) struct Scripts {
     set_frame: Script,
     permit: Script,
+    permit_over_rest: Script,
     put: Script,
     fill: Script,
     renew: Script,
     release: Script,
     unlink_and_record: Script,
+    unlink_and_record_over_rest: Script,
     mark: Script,
     probe: Script,
     claim: Script,
@@ -160,14 +179,19 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new() -> Self {
         Scripts {
-            set_frame: Script::new(LEASE),
-            permit: Script::new(PERMIT),
-            put: Script::new(PUT),
+            set_frame: comparing(LEASE),
+            permit: comparing(PERMIT),
+            permit_over_rest: comparing(&PERMIT.replace(PERMIT_LENGTH.0, PERMIT_LENGTH.1)),
+            put: comparing(PUT),
             fill: Script::new(FILL),
-            renew: Script::new(RENEW),
+            renew: comparing(RENEW),
             release: Script::new(RELEASE),
             unlink_and_record: Script::new(UNLINK_AND_RECORD),
-            mark: Script::new(MARK),
+            // Without the line of the flags: Upstash documents its own flags alone.
+            unlink_and_record_over_rest: Script::new(
+                UNLINK_AND_RECORD.split_once('\n').map_or(UNLINK_AND_RECORD, |(_, script)| script),
+            ),
+            mark: Script::new(&[MARK, MARK_TAIL].concat()),
             probe: Script::new(PROBE),
             claim: Script::new(CLAIM),
         }
@@ -176,7 +200,7 @@ impl Scripts {
     /// Runs the script LEASE, which sets any frame: a lease, or an anchor.
     pub(crate) async fn set_frame(
         &self,
-        connection: MultiplexedConnection,
+        connection: Connection,
         key: &Bytes,
         frame: Bytes,
         replace: Option<&Bytes>,
@@ -187,18 +211,19 @@ impl Scripts {
 
     pub(crate) async fn permit(
         &self,
-        connection: MultiplexedConnection,
+        connection: Connection,
         key: &Bytes,
         frame: Bytes,
         replace: Option<&Bytes>,
         life: Duration,
     ) -> RedisResult<Bytes> {
-        set_over(&self.permit, connection, key, frame, replace, life).await
+        let script = if connection.is_rest() { &self.permit_over_rest } else { &self.permit };
+        set_over(script, connection, key, frame, replace, life).await
     }
 
     pub(crate) async fn put(
         &self,
-        mut connection: MultiplexedConnection,
+        mut connection: Connection,
         key: &Bytes,
         standing: &Bytes,
         tags: &[(Bytes, Bytes)],
@@ -213,7 +238,7 @@ impl Scripts {
 
     pub(crate) async fn fill(
         &self,
-        mut connection: MultiplexedConnection,
+        mut connection: Connection,
         key: &Bytes,
         token: Token,
         frame: Bytes,
@@ -227,7 +252,7 @@ impl Scripts {
 
     pub(crate) async fn renew(
         &self,
-        mut connection: MultiplexedConnection,
+        mut connection: Connection,
         key: &Bytes,
         lease: &Bytes,
         tags: &[(Bytes, Bytes)],
@@ -241,7 +266,7 @@ impl Scripts {
 
     pub(crate) async fn release(
         &self,
-        mut connection: MultiplexedConnection,
+        mut connection: Connection,
         key: &Bytes,
         token: Token,
     ) -> RedisResult<()> {
@@ -252,31 +277,34 @@ impl Scripts {
 
     pub(crate) async fn unlink_and_record(
         &self,
-        mut connection: MultiplexedConnection,
+        mut connection: Connection,
         keys: &[Bytes],
         records: &[Bytes],
         known_for: Duration,
     ) -> RedisResult<u64> {
-        let mut call = self.unlink_and_record.arg(keys.len());
+        let script = match connection.is_rest() {
+            true => &self.unlink_and_record_over_rest,
+            false => &self.unlink_and_record,
+        };
+        let mut call = script.arg(keys.len());
         for key in keys.iter().chain(records) {
             call.key(&key[..]);
         }
         call.arg(millis(known_for)).invoke_async(&mut connection).await
     }
 
-    /// Returns an error if Redis takes no writes.
-    pub(crate) async fn probe(
-        &self,
-        mut connection: MultiplexedConnection,
-        prefix: &Prefix,
-    ) -> RedisResult<()> {
+    /// Returns an error if Redis takes no writes. Over REST it asks nothing: requests cost money there, and each poll writes.
+    pub(crate) async fn probe(&self, mut connection: Connection, prefix: &Prefix) -> RedisResult<()> {
+        if connection.is_rest() {
+            return Ok(());
+        }
         self.probe.key(&prefix.certificate_key()[..]).invoke_async(&mut connection).await
     }
 
     /// Claims the namespace for `installation` if it is free; returns the claim that is there after that.
     pub(crate) async fn claim(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
         installation: &str,
     ) -> RedisResult<String> {
@@ -287,7 +315,7 @@ impl Scripts {
 
     pub(crate) async fn mark(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         prefix: &Prefix,
         replid: &str,
         mark: &MarkArguments<'_>,
@@ -296,13 +324,22 @@ impl Scripts {
         call.key(&prefix.watermark_key()[..]).key(&prefix.position_key()[..]).key(&prefix.claim_key()[..]);
         call.arg(replid).arg(mark.began.0).arg(&mark.certificate[..]).arg(mark.position.as_str());
         call.arg(JOURNALS).arg(millis(MARK_TTL));
-        let done: i64 = call.invoke_async(connection).await?;
-        Ok(match done {
-            1 => MarkDecision::Set,
-            0 => MarkDecision::Keep,
-            _ => MarkDecision::Refuse,
-        })
+        call.invoke_async(connection).await.map(decision)
     }
+}
+
+/// What MARK says that it did.
+pub(super) fn decision(done: i64) -> MarkDecision {
+    match done {
+        1 => MarkDecision::Set,
+        0 => MarkDecision::Keep,
+        _ => MarkDecision::Refuse,
+    }
+}
+
+/// A script that compares fingerprints.
+fn comparing(script: &str) -> Script {
+    Script::new(&[HAS, script].concat())
 }
 
 /// Adds the key and the frame of each tag.
@@ -314,7 +351,7 @@ fn add_tags(call: &mut ScriptInvocation<'_>, tags: &[(Bytes, Bytes)]) {
 
 async fn set_over(
     script: &Script,
-    mut connection: MultiplexedConnection,
+    mut connection: Connection,
     key: &Bytes,
     frame: Bytes,
     replace: Option<&Bytes>,

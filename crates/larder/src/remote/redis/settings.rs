@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use crate::cause::Causes;
 use crate::condition::Condition;
+#[cfg(feature = "upstash")]
+use crate::error::Error;
 use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::polls::PollRequests;
 use crate::protocol::rules::ProtocolRules;
 use crate::redis_options::RedisOptions;
+#[cfg(feature = "upstash")]
+use crate::remote::redis::rest::RestAddress;
 
 /// What identifies the database behind a Redis. The identity is part of each key in Redis.
 pub(crate) enum IdentitySource {
@@ -20,9 +24,31 @@ pub(crate) enum IdentitySource {
     Installation(String),
 }
 
+/// Where a Redis is.
+#[derive(Clone)]
+pub(crate) enum Endpoint {
+    /// A server or Sentinels, by the protocol of Redis clients.
+    Redis(RedisOptions),
+    #[cfg(feature = "upstash")]
+    Rest(RestAddress),
+}
+
+impl Endpoint {
+    /// A database behind REST. An error shows neither the URL nor the token.
+    #[cfg(feature = "upstash")]
+    pub(crate) fn rest(url: &str, token: &str) -> Result<Self, Error> {
+        RestAddress::parse(url, token).map(Endpoint::Rest)
+    }
+
+    /// Whether it is behind REST; see `leader`.
+    pub(crate) fn is_rest(&self) -> bool {
+        !matches!(self, Endpoint::Redis(_))
+    }
+}
+
 /// The settings of the tier, and the parts that it shares with the engine.
 pub(crate) struct Settings {
-    pub(crate) options: RedisOptions,
+    pub(crate) endpoint: Endpoint,
     pub(crate) namespace: Namespace,
     /// The staleness bound; see `Builder::staleness_bound`.
     pub(crate) bound: Duration,

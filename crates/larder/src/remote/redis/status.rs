@@ -3,11 +3,14 @@
 
 use bytes::Bytes;
 use redis::RedisResult;
-use redis::aio::MultiplexedConnection;
 
+use crate::clock::Tick;
 use crate::health::Trouble;
 use crate::journal::Position;
 use crate::protocol::certificate::RedisTime;
+use crate::remote::redis::evidence::{Granted, Marks};
+use crate::remote::redis::leader::{self, PollChain};
+use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::redis_id::RedisId;
 
@@ -22,6 +25,8 @@ pub(crate) struct RedisStatus {
     pub(crate) certificate: Option<Bytes>,
     /// The watermark.
     pub(crate) watermark: Option<RedisTime>,
+    /// Over REST: the watermark of instances without REST over the same database.
+    pub(crate) resp_watermark: Option<RedisTime>,
     /// The position.
     pub(crate) position: Option<Position>,
     /// The claim of the namespace; see `claim`.
@@ -31,10 +36,13 @@ pub(crate) struct RedisStatus {
 /// Reads the status. `process` is the identity that was read when the connection was opened: a connection stays with
 /// one server process.
 pub(crate) async fn fetch_status(
-    connection: &mut MultiplexedConnection,
+    connection: &mut Connection,
     prefix: &Prefix,
     process: &RedisId,
 ) -> RedisResult<RedisStatus> {
+    if connection.is_rest() {
+        return fetch_leader_status(connection, prefix, None).await;
+    }
     let mut pipe = redis::pipe();
     // TIME comes first, and Redis keeps the order: so everything that is read is at least as new as the clock says.
     // MGET returns nil for a value of another type, which MARK then replaces.
@@ -49,21 +57,78 @@ pub(crate) async fn fetch_status(
         [Option<Bytes>; 4],
         String,
     ) = pipe.query_async(connection).await?;
-    let text = |bytes: Option<Bytes>| String::from_utf8(bytes?.to_vec()).ok();
     Ok(RedisStatus {
-        now: RedisTime(now.0.saturating_mul(1_000_000).saturating_add(now.1)),
+        now: instant(now),
         redis_id: process.now(&replication),
         certificate,
-        watermark: text(watermark).and_then(|text| text.parse().ok()).map(RedisTime),
-        position: text(position).map(Position::new),
+        watermark: leader::time(watermark),
+        resp_watermark: None,
+        position: position_of(position),
         claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
     })
 }
 
+/// Reads the status over REST in one step, in which `chain` begins.
+pub(super) async fn fetch_leader_status(
+    connection: &mut Connection,
+    prefix: &Prefix,
+    chain: Option<&PollChain>,
+) -> RedisResult<RedisStatus> {
+    let keys = [
+        prefix.certificate_key(),
+        prefix.watermark_key(),
+        prefix.resp_watermark_key(),
+        prefix.position_key(),
+        prefix.claim_key(),
+    ];
+    let (now, [certificate, watermark, resp_watermark, position, claim]): ((u64, u64), [Option<Bytes>; 5]) =
+        leader::begin(connection, &keys, chain).await?;
+    Ok(RedisStatus {
+        now: instant(now),
+        redis_id: Some(RedisId::behind_rest()),
+        certificate,
+        watermark: leader::time(watermark),
+        resp_watermark: leader::time(resp_watermark),
+        position: position_of(position),
+        claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
+    })
+}
+
+impl RedisStatus {
+    /// What a grant up to `until` rests on.
+    pub(super) fn granted(&self, is_rest: bool, until: Tick) -> Granted {
+        match (&self.certificate, self.watermark, &self.redis_id) {
+            (Some(certificate), Some(watermark), _) if is_rest => {
+                Granted::Marks { certificate: certificate.clone(), watermark, until }
+            }
+            (_, _, Some(redis_id)) if !is_rest => Granted::History(redis_id.replid.clone()),
+            _ => Granted::Nothing,
+        }
+    }
+
+    /// The marks that a read over REST has to find.
+    pub(super) fn marks(&self) -> Marks {
+        Marks {
+            certificate: self.certificate.clone(),
+            watermark: self.watermark,
+            resp_watermark: self.resp_watermark,
+        }
+    }
+}
+
+fn instant((seconds, micros): (u64, u64)) -> RedisTime {
+    RedisTime(seconds.saturating_mul(1_000_000).saturating_add(micros))
+}
+
+fn position_of(bytes: Option<Bytes>) -> Option<Position> {
+    String::from_utf8(bytes?.to_vec()).ok().map(Position::new)
+}
+
 /// Reads the identity of the Redis at the other end of a new connection.
-pub(crate) async fn identify(
-    connection: &mut MultiplexedConnection,
-) -> RedisResult<Result<RedisId, Trouble>> {
+pub(crate) async fn identify(connection: &mut Connection) -> RedisResult<Result<RedisId, Trouble>> {
+    if connection.is_rest() {
+        return Ok(Ok(RedisId::behind_rest()));
+    }
     let mut pipe = redis::pipe();
     pipe.cmd("INFO").arg("server").cmd("INFO").arg("replication");
     let (server, replication): (String, String) = pipe.query_async(connection).await?;

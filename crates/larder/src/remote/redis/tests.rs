@@ -52,7 +52,7 @@ fn in_redis() -> String {
 async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
     let (notes, validity) = (Arc::new(Notes::default()), Arc::new(Validity::new()));
     let settings = Settings {
-        options: redis.url().into(),
+        endpoint: Endpoint::Redis(redis.url().into()),
         namespace: namespace(),
         bound: Duration::from_secs(2),
         timeout: Duration::from_millis(250),

@@ -3,6 +3,7 @@
 use redis::{ErrorKind, RedisError, ServerError};
 
 use crate::health::Trouble;
+use crate::remote::Fault;
 
 /// The trouble behind `error`, by the code with which Redis begins each error. The codes are part of Redis's interface
 /// and the words after them are not, so the words decide only if the code has no trouble of its own, such as `ERR`.
@@ -31,6 +32,14 @@ pub(crate) fn words(error: &RedisError) -> String {
     match refusal(error) {
         Some(refusal) => format!("{} {}", refusal.code(), refusal.details().unwrap_or_default()),
         None => error.to_string(),
+    }
+}
+
+/// What an error of Redis means for an operation of the tier.
+pub(crate) fn fault(error: RedisError) -> Fault {
+    match error.kind() {
+        ErrorKind::Server(_) | ErrorKind::Extension => Fault::Refused,
+        _ => Fault::Away,
     }
 }
 

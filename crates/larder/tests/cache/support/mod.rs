@@ -6,6 +6,8 @@ pub(crate) mod entries;
 pub(crate) mod journal;
 pub(crate) mod logged;
 pub(crate) mod refusal;
+#[cfg(feature = "upstash")]
+pub(crate) mod rest;
 
 /// A key of namespace `test` as it is spelled in Redis, for the installation `test` without a journal.
 macro_rules! in_redis {
