@@ -34,6 +34,29 @@ impl Redis {
         Ok(())
     }
 
+    /// Waits until this replica has received everything that `master` has written.
+    ///
+    /// # Errors
+    ///
+    /// If it has not after 20 s.
+    pub fn catch_up(&self, master: &Redis) -> Result<()> {
+        let offset = |redis: &Redis, name: &str| -> Result<u64> {
+            let state = redis.command(&["INFO", "replication"])?;
+            let offset = state.lines().find_map(|line| line.strip_prefix(name));
+            Ok(offset.with_context(|| format!("no {name}"))?.trim().parse()?)
+        };
+        // `WAIT` would not do: it waits for the writes of its own connection.
+        let written = offset(master, "master_repl_offset:")?;
+        let deadline = Instant::now() + SYNC;
+        while offset(self, "slave_repl_offset:")? < written {
+            if Instant::now() > deadline {
+                bail!("the replica had not caught up after {SYNC:?}");
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
     /// Promotes a replica to a master with the contents that it has received so far.
     ///
     /// # Errors

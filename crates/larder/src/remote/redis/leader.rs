@@ -314,13 +314,13 @@ mod tests {
             let mut chain = PollChain::new(&prefix(), "relay");
             let steps = &STEPS[..=nth];
             run(&mut connection, &mut chain, steps[..nth].iter().copied()).await.unwrap();
-            assert_eq!(leader.command(&["WAIT", "1", "5000"]).unwrap(), "1");
+            replica.catch_up(&leader).unwrap();
             if !has_all {
                 link.stall();
             }
             run(&mut connection, &mut chain, [steps[nth]]).await.unwrap();
             if has_all {
-                assert_eq!(leader.command(&["WAIT", "1", "5000"]).unwrap(), "1");
+                replica.catch_up(&leader).unwrap();
             }
             replica.promote().unwrap();
             front.fail_over(replica.port());
