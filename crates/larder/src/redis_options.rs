@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::error::Error;
-
 /// Which Redis a cache uses, and how it connects: the argument of [`Builder::redis`](crate::cache::Builder::redis). A
 /// `&str` or a `String` is the URL alone.
 ///
@@ -92,25 +90,6 @@ impl RedisOptions {
     /// Sentinels name. The certificate is always verified.
     pub fn server_name(self, name: impl Into<String>) -> Self {
         RedisOptions { server_name: Some(name.into()), ..self }
-    }
-
-    /// Checks the options as [`build`](crate::cache::Builder::build) does. It reads the files and opens no connection.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), which says what is allowed and shows neither the URL nor
-    /// a password.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use larder::redis_options::RedisOptions;
-    ///
-    /// assert!(RedisOptions::new("redis://localhost/2").check().is_ok());
-    /// assert!(RedisOptions::new("http://localhost").check().is_err());
-    /// ```
-    pub fn check(&self) -> Result<(), Error> {
-        crate::remote::redis::check_options(self)
     }
 }
 

@@ -1,10 +1,8 @@
 //! Secrets that are read from files, such as the mounted secrets of Docker, Kubernetes and systemd: the variable's name
 //! with `_FILE` at its end names the file.
 
-use std::collections::BTreeMap;
-
 use crate::settings::bad::BadSetting;
-use crate::settings::sources::{Sources, VARIABLES};
+use crate::settings::sources::{SecretFiles, Sources, VARIABLES};
 
 /// The settings that may come from a file, each with the variable that names it. `REDIS_PASSWORD_FILE` and its like are
 /// not among them: they are read again at each connection.
@@ -18,9 +16,6 @@ const SECRETS: [(&str, &str); 8] = [
     ("LARDER_SECRET_KEY_OTHER", "LARDER_SECRET_KEY_OTHER_FILE"),
     ("REDIS_URL", "REDIS_URL_FILE"),
 ];
-
-/// A secret's value, and the variable that names its file.
-pub(super) type SecretFiles = BTreeMap<&'static str, (String, &'static str)>;
 
 /// Reads the files that are named.
 pub(super) fn read(sources: &Sources) -> Result<SecretFiles, BadSetting> {

@@ -11,7 +11,6 @@ use config::{Config, File, FileFormat, Value, ValueKind};
 use crate::settings::bad::BadSetting;
 use crate::settings::kubernetes::is_of_kubernetes;
 use crate::settings::presets::Preset;
-use crate::settings::secret_files::SecretFiles;
 
 /// Every setting, by the name of its variable. In the file it has the same name in lower case.
 pub const VARIABLES: &[&str] = &[
@@ -159,6 +158,9 @@ pub struct Effective {
     /// Where the value comes from.
     pub origin: SettingSource,
 }
+
+/// The values of secrets that are in files of their own, each with the variable that names its file.
+pub(super) type SecretFiles = BTreeMap<&'static str, (String, &'static str)>;
 
 /// The value of a variable, by its name.
 type Lookup = Box<dyn Fn(&str) -> Option<String>>;

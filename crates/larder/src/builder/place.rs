@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::redis_options::RedisOptions;
-use crate::remote::redis::Endpoint;
+use crate::remote::redis::{Endpoint, Transport};
 #[cfg(feature = "upstash")]
 use crate::{builder::Builder, cache::Cache};
 
@@ -30,6 +30,27 @@ impl Place {
             #[cfg(feature = "upstash")]
             Place::Rest { url, token } => Endpoint::rest(url, token),
         }
+    }
+}
+
+impl RedisOptions {
+    /// Checks the options as [`build`](crate::cache::Builder::build) does. It reads the files and opens no connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), which says what is allowed and shows neither the URL nor
+    /// a password.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use larder::redis_options::RedisOptions;
+    ///
+    /// assert!(RedisOptions::new("redis://localhost/2").check().is_ok());
+    /// assert!(RedisOptions::new("http://localhost").check().is_err());
+    /// ```
+    pub fn check(&self) -> Result<(), Error> {
+        Transport::check(self)
     }
 }
 

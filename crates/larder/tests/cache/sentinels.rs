@@ -98,8 +98,7 @@ async fn a_former_master_that_still_answers_is_left() {
     let ledger = Ledger::new();
     let one = instance(watched.options(), &ledger).await;
     is_working(&one).await;
-    // The Sentinels promote the replica and cannot reach the former master, because its clients' port is another one for
-    // them: they have been told to watch a server that is gone.
+    // The Sentinels forget the former master and monitor the replica, so they do not demote the former master.
     for sentinel in &watched.sentinels {
         sentinel.command(&["SENTINEL", "REMOVE", "rooms"]).unwrap();
         let port = watched.replica.port().to_string();

@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use redis::{RedisResult, Value};
+use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
 use crate::remote::Listener;
 use crate::remote::redis::address::Host;
-use crate::remote::redis::dialler::Driver;
 use crate::remote::redis::evidence::Granted;
 use crate::remote::redis::leader;
 use crate::remote::redis::link::Connection;
@@ -37,6 +37,22 @@ pub(crate) struct TrackedConnection {
     pub(crate) is_tracking: bool,
     /// The master that the Sentinels named, if there are Sentinels.
     pub(crate) master: Option<Host>,
+}
+
+/// The task that reads and writes a connection. It ends when its owner is dropped: the connection closes then, even if a
+/// reply is missing, and operations that still wait on a clone of it fail.
+pub(crate) struct Driver(AbortHandle);
+
+impl Driver {
+    pub(super) fn start(driver: impl Future<Output = ()> + Send + 'static) -> Self {
+        Driver(tokio::spawn(driver).abort_handle())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl ConnectionSlot {

@@ -11,21 +11,19 @@ use redis::aio::{MultiplexedConnection, SendError};
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisConnectionInfo, RedisError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tokio::task::AbortHandle;
 
 use crate::error::Error;
 use crate::health::Trouble;
 use crate::redis_options::RedisOptions;
+use crate::remote::Listener;
 use crate::remote::redis::address::{Address, Host, Server};
-use crate::remote::redis::connection::{TrackedConnection, apply_invalidation};
+use crate::remote::redis::connection::{Driver, TrackedConnection, apply_invalidation};
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::replies::{LimitedReplies, ReplyLimit};
 #[cfg(feature = "redis-tls")]
 use crate::remote::redis::tls::{self, Tls};
-use crate::remote::redis::trouble;
-use crate::remote::redis::trouble::fault;
+use crate::remote::redis::trouble::{self, DialError};
 use crate::remote::validity::Validity;
-use crate::remote::{Fault, Listener};
 
 /// How to connect to one Redis, with the time-outs and the limit of replies. A clone shares them.
 #[derive(Clone)]
@@ -36,47 +34,6 @@ pub(crate) struct Dialler {
     tls: Option<Arc<Tls>>,
     timeout: Duration,
     reply_limit: Arc<ReplyLimit>,
-}
-
-/// Why no connection was opened.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DialError {
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    /// The text is the detail of the trouble. It contains no password.
-    #[error("{1}")]
-    Unusable(Trouble, String),
-}
-
-impl DialError {
-    pub(crate) fn fault(self) -> Fault {
-        match self {
-            DialError::Redis(error) => fault(error),
-            DialError::Unusable(..) => Fault::Away,
-        }
-    }
-}
-
-impl From<io::Error> for DialError {
-    fn from(error: io::Error) -> Self {
-        DialError::Redis(error.into())
-    }
-}
-
-/// The task that reads and writes a connection. It ends when its owner is dropped: the connection closes then, even if a
-/// reply is missing, and operations that still wait on a clone of it fail.
-pub(crate) struct Driver(AbortHandle);
-
-impl Driver {
-    pub(super) fn start(driver: impl Future<Output = ()> + Send + 'static) -> Self {
-        Driver(tokio::spawn(driver).abort_handle())
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// A connection's bytes, encrypted or not.

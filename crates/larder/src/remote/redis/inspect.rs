@@ -17,10 +17,9 @@ use redis::RedisResult;
 
 use crate::error::Error;
 use crate::remote::redis::RedisTier;
-use crate::remote::redis::dialler::DialError;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::transport::{Transport, Untracked};
-use crate::remote::redis::trouble::fault;
+use crate::remote::redis::trouble::{DialError, fault};
 use crate::remote::{Fault, Inspect, InspectedFrame};
 
 /// The pool of untracked connections; a clone is the same pool.

@@ -3,8 +3,7 @@
 use redis::RedisError;
 
 use crate::health::Trouble;
-use crate::remote::redis::dialler::DialError;
-use crate::remote::redis::trouble;
+use crate::remote::redis::trouble::{self, DialError};
 
 /// Why the keeper gives up a connection.
 pub(super) enum LossReason {

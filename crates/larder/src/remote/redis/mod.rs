@@ -46,10 +46,8 @@ use crate::journal::ChangeId;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
-use crate::redis_options::RedisOptions;
 use crate::remote::redis::commands::{frames, mget, millis, minted, set_if_absent, unchanged_frames};
 use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH};
-use crate::remote::redis::dialler::Dialler;
 use crate::remote::redis::evidence::{Evidence, Granted};
 use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::joint_reads::{JointReads, Source};
@@ -62,18 +60,13 @@ use crate::remote::redis::relay::Relay;
 use crate::remote::redis::replies::ReplyLimit;
 use crate::remote::redis::scripts::Scripts;
 pub(crate) use crate::remote::redis::settings::{Endpoint, IdentitySource, Settings};
-use crate::remote::redis::transport::Transport;
+pub(crate) use crate::remote::redis::transport::Transport;
 use crate::remote::redis::trouble::fault;
 use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Listener, Mint, Remote, Unchanged};
 
 /// The TTL of a lease. The holder renews it every second; if the holder dies, another instance loads after this time.
 const LEASE_TTL: Duration = Duration::from_secs(3);
-
-/// Checks that a tier can be built with these options.
-pub(crate) fn check_options(options: &RedisOptions) -> Result<(), Error> {
-    Dialler::new(options, Duration::ZERO).map(drop)
-}
 
 pub(crate) struct RedisTier {
     connection_slot: Arc<ConnectionSlot>,

@@ -10,7 +10,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::health::Trouble;
 use crate::remote::redis::address::{Host, Server};
-use crate::remote::redis::dialler::{DialError, Dialler, Driver, read_secret};
+use crate::remote::redis::connection::Driver;
+use crate::remote::redis::dialler::{Dialler, read_secret};
+use crate::remote::redis::trouble::DialError;
 
 /// How often the keeper asks the Sentinels whether the master is still the same. Sentinel closes the clients' connections
 /// to a master that it demotes, but it cannot reach one from which only the Sentinels are cut off.

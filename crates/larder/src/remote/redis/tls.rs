@@ -18,7 +18,7 @@ use tokio_rustls::{TlsConnector, rustls};
 use crate::error::Error;
 use crate::health::Trouble;
 use crate::redis_options::RedisOptions;
-use crate::remote::redis::dialler::DialError;
+use crate::remote::redis::trouble::DialError;
 
 /// The longest handshake. It is below the shortest limit of a dial, so that the error says what got no answer. A Redis
 /// without TLS does not answer the first message of a handshake: it waits for the end of the line.

@@ -7,15 +7,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::error::Error;
+use crate::redis_options::RedisOptions;
 use crate::remote::Listener;
 use crate::remote::redis::address::Host;
-use crate::remote::redis::connection::TrackedConnection;
-use crate::remote::redis::dialler::{DialError, Dialler, Driver};
+use crate::remote::redis::connection::{Driver, TrackedConnection};
+use crate::remote::redis::dialler::Dialler;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::replies::ReplyLimit;
 #[cfg(feature = "upstash")]
 use crate::remote::redis::rest::RestDialler;
 use crate::remote::redis::settings::Endpoint;
+use crate::remote::redis::trouble::DialError;
 use crate::remote::validity::Validity;
 
 /// Dials connections to one Redis.
@@ -33,6 +35,11 @@ pub(crate) struct Untracked {
 }
 
 impl Transport {
+    /// Checks that a transport can be made with these options.
+    pub(crate) fn check(options: &RedisOptions) -> Result<(), Error> {
+        Dialler::new(options, std::time::Duration::ZERO).map(drop)
+    }
+
     /// Prepares the transport to `endpoint`, whose operations have the time-out `timeout`.
     pub(crate) fn new(endpoint: &Endpoint, timeout: std::time::Duration) -> Result<Self, Error> {
         Ok(match endpoint {

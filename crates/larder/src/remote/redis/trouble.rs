@@ -1,9 +1,36 @@
 //! Translates an error of Redis into the trouble that the health report shows.
 
+use std::io;
+
 use redis::{ErrorKind, RedisError, ServerError};
 
 use crate::health::Trouble;
 use crate::remote::Fault;
+
+/// Why no connection was opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// The text is the detail of the trouble. It contains no password.
+    #[error("{1}")]
+    Unusable(Trouble, String),
+}
+
+impl DialError {
+    pub(crate) fn fault(self) -> Fault {
+        match self {
+            DialError::Redis(error) => fault(error),
+            DialError::Unusable(..) => Fault::Away,
+        }
+    }
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        DialError::Redis(error.into())
+    }
+}
 
 /// The trouble behind `error`, by the code with which Redis begins each error. The codes are part of Redis's interface
 /// and the words after them are not, so the words decide only if the code has no trouble of its own, such as `ERR`.
