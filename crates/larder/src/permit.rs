@@ -109,7 +109,8 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Permit<V> {
     pub async fn put(self, value: V) -> PutOutcome {
         let Permit { engine, core, entry_ref, drawn, .. } = self;
         let kept = engine.put_drawn(&core, &entry_ref, drawn, Arc::new(value)).await;
-        let delivery = if kept == RedeemOutcome::LocalOnly { Delivery::Queued } else { Delivery::Sent };
+        let is_queued = kept == RedeemOutcome::LocalOnly || !engine.is_delivery_certain();
+        let delivery = if is_queued { Delivery::Queued } else { Delivery::Sent };
         let receipt = Receipt {
             delivery,
             keys: 0,

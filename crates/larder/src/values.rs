@@ -87,7 +87,8 @@ where
         loop {
             attempt += 1;
             let receipt = self.invalidate(key).await;
-            if receipt.is_journalled() && receipt.delivery() == Delivery::Sent {
+            let is_propagated = receipt.delivery() == Delivery::Sent || !self.engine.is_delivery_certain();
+            if receipt.is_journalled() && is_propagated {
                 // Without this poll, a later poll would report this put's own invalidation and remove the new value.
                 self.engine.poll_journal().await;
             }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use larder_testbed::{Authority, Redis, acl_user};
 
-/// The name of the user that the instances are, where there are users.
+/// The ACL user of the instances, which they use with TLS.
 const USER: &str = "larder";
 const PASSWORD: &str = "secret";
 /// The Sentinels' name for the master.
@@ -155,7 +155,7 @@ impl SharedRedis {
         self.wait("all Sentinels name the replica as the master", |shared| {
             Ok(shared.sentinels.iter().all(|sentinel| {
                 let named = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER]);
-                named.is_ok_and(|named| named.ends_with(&port))
+                named.is_ok_and(|named| named.lines().last() == Some(port.as_str()))
             }))
         })?;
         let promoted = self.replica.take().context("a replica")?;

@@ -7,6 +7,13 @@ pub(super) fn url(raw: &str) -> String {
     let Some((scheme, rest)) = raw.split_once("://") else {
         return HIDDEN.to_owned();
     };
+    // A Unix socket's user and password are in the query.
+    if scheme.ends_with("unix") {
+        return match rest.split_once('?') {
+            Some((path, _)) => format!("{scheme}://{path}?{HIDDEN}"),
+            None => format!("{scheme}://{rest}"),
+        };
+    }
     // A password may hold `@` and `?` without encoding, so the last `@` ends it, and the query is searched behind that
     // `@`.
     let (user, rest) = match rest.rsplit_once('@') {
@@ -32,6 +39,7 @@ mod tests {
             ("postgres://u:z@qx@h/db", "postgres://…@h/db"),
             ("postgres://u:z?qx@h/db", "postgres://…@h/db"),
             ("postgres://h/db?password=zqx", "postgres://h/db?…"),
+            ("redis+unix:///r.sock?user=u&pass=z@qx", "redis+unix:///r.sock?…"),
             ("postgres:u:zqx", "…"),
             ("zqx", "…"),
         ] {

@@ -6,7 +6,7 @@ use crate::settings::sources::{SecretFiles, Sources, VARIABLES};
 
 /// The settings that may come from a file, each with the variable that names it. `REDIS_PASSWORD_FILE` and its like are
 /// not among them: they are read again at each connection.
-const SECRETS: [(&str, &str); 8] = [
+const SECRETS: [(&str, &str); 10] = [
     ("DATABASE_DIRECT_URL", "DATABASE_DIRECT_URL_FILE"),
     ("DATABASE_URL", "DATABASE_URL_FILE"),
     ("LARDER_ADMIN_PASSWORD", "LARDER_ADMIN_PASSWORD_FILE"),
@@ -14,7 +14,9 @@ const SECRETS: [(&str, &str); 8] = [
     ("LARDER_MAIL_WEBHOOK_SECRET", "LARDER_MAIL_WEBHOOK_SECRET_FILE"),
     ("LARDER_SECRET_KEY", "LARDER_SECRET_KEY_FILE"),
     ("LARDER_SECRET_KEY_OTHER", "LARDER_SECRET_KEY_OTHER_FILE"),
+    ("REDIS_PRIVATE_URL", "REDIS_PRIVATE_URL_FILE"),
     ("REDIS_URL", "REDIS_URL_FILE"),
+    ("UPSTASH_REDIS_REST_TOKEN", "UPSTASH_REDIS_REST_TOKEN_FILE"),
 ];
 
 /// Reads the files that are named.

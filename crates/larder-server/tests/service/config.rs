@@ -102,7 +102,7 @@ fn a_bad_value_ends_every_command_and_names_what_is_allowed() {
             "redis://:zqxhunter2@cache:x/0",
             "=\"redis://…@cache:x/0\": a Redis URL looks like redis://",
         ),
-        ("REDIS_PRIVATE_URL", "rediss://:zqxhunter2@cache", "TLS"),
+        ("REDIS_PRIVATE_URL", "rediss://:zqxhunter2@cache/0#insecure", "always verified"),
         ("DATABASE_URL", "foo", "=\"…\": the database URL has no scheme; allowed are sqlite://"),
         (
             "DATABASE_URL",
@@ -123,9 +123,16 @@ fn a_bad_value_ends_every_command_and_names_what_is_allowed() {
             assert!(printed.contains(name) && printed.contains(says), "{name}={value}: {printed}");
         }
     }
-    let tls = [("LARDER_LISTEN", "127.0.0.1:0"), ("REDIS_PRIVATE_URL", "rediss://:zqxhunter2@127.0.0.1:1")];
+    let tls = [
+        ("LARDER_LISTEN", "127.0.0.1:0"),
+        ("REDIS_PRIVATE_URL", "rediss://:zqxhunter2@127.0.0.1:1"),
+        ("REDIS_CA_FILE", "absent.pem"),
+    ];
     let (code, printed) = config(folder.path(), &["serve"], &tls);
-    assert!(code == Some(1) && printed.contains("REDIS_PRIVATE_URL") && printed.contains("TLS"), "{printed}");
+    assert!(
+        code == Some(1) && printed.contains("REDIS_CA_FILE=\"absent.pem\": must be a readable file"),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_setting_that_cannot_be_used_is_named_without_its_secret() {
         ("DATABASE_URL", "sqlite://file/below/a/file.db"),
         ("DATABASE_URL", "postgres://larder:SECRET@127.0.0.1:port/larder"),
         ("DATABASE_URL", "postgres:larder:SECRET"),
-        ("REDIS_URL", "rediss://:SECRET@127.0.0.1:1/0"),
+        ("REDIS_URL", "rediss://:SECRET@127.0.0.1:1/0#insecure"),
         ("REDIS_URL", "redis://:SECRET@127.0.0.1:port/0"),
         ("REDIS_URL", "redis://:SECRET@127.0.0.1:1/zero"),
         ("REDIS_URL", "http://:SECRET@127.0.0.1:1"),

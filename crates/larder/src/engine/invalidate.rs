@@ -172,6 +172,14 @@ impl Engine {
         let _ = self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
     }
 
+    /// Whether an invalidation that Redis has confirmed holds; see [`Remote::is_delivery_certain`]. If not, every
+    /// delivery is `Queued`.
+    ///
+    /// [`Remote::is_delivery_certain`]: crate::remote::Remote::is_delivery_certain
+    pub(crate) fn is_delivery_certain(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| shared.remote.is_delivery_certain())
+    }
+
     /// Waits until the queued invalidations have been sent and Redis is usable again, at most the staleness bound;
     /// returns whether that is so.
     ///
@@ -179,8 +187,7 @@ impl Engine {
     /// certified yet, or under a new identity of the database. Until the certification, other instances may still read
     /// old entries from the Redis that was certified before, or under the former identity.
     pub(crate) async fn wait_until_sent(&self) -> bool {
-        let is_certain = self.shared.as_ref().is_none_or(|shared| shared.remote.is_delivery_certain());
-        if !is_certain || self.is_journal_incomplete() {
+        if !self.is_delivery_certain() || self.is_journal_incomplete() {
             return false;
         }
         let is_granted = match &self.shared {
@@ -234,8 +241,7 @@ impl Engine {
             && let Ok(unlinked) = propagate(shared, &keys, &batch.sweeps(), changes).await
             && is_usable()
         {
-            let is_certain = shared.remote.is_delivery_certain();
-            return (if is_certain { Delivery::Sent } else { Delivery::Queued }, unlinked);
+            return (if self.is_delivery_certain() { Delivery::Sent } else { Delivery::Queued }, unlinked);
         }
         shared.validity.queue(&keys);
         if !batch.sweeps().is_empty() {

@@ -69,7 +69,8 @@ impl Cache {
             set: put.is_stored,
             get: value.as_deref() == Some(&key),
             exists,
-            delete: receipt.delivery() == Delivery::Sent,
+            // Over REST no delivery is `Sent`.
+            delete: receipt.delivery() == Delivery::Sent || !self.engine.is_delivery_certain(),
             gone_after_delete: !class.get(&key).await.is_hit(),
         })
     }

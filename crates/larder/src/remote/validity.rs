@@ -142,7 +142,9 @@ impl Validity {
 
     pub(crate) fn unsent(&self) -> UnsentInvalidations {
         let state = self.lock();
-        match (state.is_overflowed, state.unsent.is_empty()) {
+        // The keeper, which alone asks, never asks during a drop. So a drop that has not ended was cut off, for example
+        // because Sentinels named another master, and has to be repeated.
+        match (state.is_overflowed || state.is_clearing, state.unsent.is_empty()) {
             (true, _) => UnsentInvalidations::Everything,
             (false, true) => UnsentInvalidations::Nothing,
             (false, false) => UnsentInvalidations::Keys(state.unsent.iter().cloned().collect()),
@@ -255,6 +257,12 @@ mod tests {
         assert_eq!(validity.unsent(), UnsentInvalidations::Everything, "a failed drop has to be repeated");
         validity.begin_clear();
         assert!(!validity.grant(validity.epoch(), LATER), "it has not been dropped yet");
+        assert_eq!(
+            validity.unsent(),
+            UnsentInvalidations::Everything,
+            "a drop that was cut off has to be repeated"
+        );
+        validity.begin_clear();
         validity.finish_clear();
         assert_eq!(validity.unsent_count(), 0);
         assert!(validity.grant(validity.epoch(), LATER));

@@ -102,7 +102,11 @@ pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
     };
     if !hosts.iter().all(is_host) {
         let allowed = "must be hosts with commas between them, such as a:26379,b:26379";
-        return Err(BadSetting::new(SENTINELS, &sentinels.value, allowed));
+        return Err(match sentinels.value.contains('@') {
+            // It may hold a password, which does not belong there.
+            true => BadSetting::secret(SENTINELS, allowed),
+            false => BadSetting::new(SENTINELS, &sentinels.value, allowed),
+        });
     }
     let master = sources.take("REDIS_SENTINEL_MASTER", "mymaster", |raw| Ok(encoded(raw)))?;
     Ok(format!("redis{tls}-sentinel://{login}{}/{database}?sentinelMasterId={master}", hosts.join(",")))

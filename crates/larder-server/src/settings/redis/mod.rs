@@ -17,20 +17,25 @@ const URLS: [&str; 3] = ["REDIS_URL", "REDIS_PRIVATE_URL", UPSTASH];
 const UPSTASH: &str = "UPSTASH_REDIS_REST_URL";
 const UPSTASH_TOKEN: &str = "UPSTASH_REDIS_REST_TOKEN";
 /// If any of these is set, Redis is used, with defaults for the others.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 14] = [
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_DB",
     "REDIS_USERNAME",
     PASSWORD,
     PASSWORD_FILE,
-    "REDIS_TLS",
+    TLS,
+    CA_FILE,
+    CERTIFICATE_FILE,
+    KEY_FILE,
+    SERVER_NAME,
     "REDIS_SENTINELS",
     "REDIS_POOL_SIZE",
     "REDIS_POOL_TIMEOUT",
 ];
 const PASSWORD: &str = "REDIS_PASSWORD";
 const PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
+const TLS: &str = "REDIS_TLS";
 const CA_FILE: &str = "REDIS_CA_FILE";
 const CERTIFICATE_FILE: &str = "REDIS_CLIENT_CERT_FILE";
 const KEY_FILE: &str = "REDIS_CLIENT_KEY_FILE";
@@ -109,7 +114,15 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
         _ => Err("must be seconds from 0.001 to 10, such as 0.05".to_owned()),
     })?;
     let (address, name) = match rest {
-        Some(found) => (RedisAddress::Rest(of_rest(sources, found)?), UPSTASH),
+        Some(found) => {
+            for name in [PASSWORD_FILE, TLS, CA_FILE, CERTIFICATE_FILE, KEY_FILE, SERVER_NAME] {
+                if let Some(unused) = sources.find(name) {
+                    let allowed = format!("goes without {UPSTASH}, whose interface is reached over HTTPS");
+                    return Err(BadSetting::new(name, &unused.value, allowed));
+                }
+            }
+            (RedisAddress::Rest(of_rest(sources, found)?), UPSTASH)
+        }
         None => {
             let Some((url, name)) = url(sources, named)? else {
                 sources.note("REDIS_URL", "none: memory alone", SettingSource::Default);
@@ -139,9 +152,13 @@ fn with_files(sources: &Sources, options: RedisOptions, is_tls: bool) -> Result<
             return Err(BadSetting::secret(secret, format!("goes without {file}")));
         }
     }
-    for name in [CA_FILE, CERTIFICATE_FILE, KEY_FILE, SERVER_NAME] {
-        if !is_tls && let Some(found) = sources.find(name) {
-            let allowed = "needs TLS: a URL that begins with rediss or rediss-sentinel, or REDIS_TLS=true";
+    for name in [TLS, CA_FILE, CERTIFICATE_FILE, KEY_FILE, SERVER_NAME] {
+        if !is_tls
+            && let Some(found) = sources.find(name)
+            && (name != TLS || found.value.trim() == "true")
+        {
+            let allowed =
+                "needs a URL that begins with rediss or rediss-sentinel; without a URL, REDIS_TLS=true";
             return Err(BadSetting::new(name, &found.value, allowed));
         }
     }
@@ -348,8 +365,12 @@ mod tests {
                 "goes without",
             ),
             (&[("REDIS_SENTINELS", "a"), ("REDIS_HOST", "b")], "REDIS_HOST", "goes without REDIS_SENTINELS"),
-            (&[("REDIS_HOST", "a"), ("REDIS_CA_FILE", "/dev/null")], "REDIS_CA_FILE", "needs TLS"),
-            (&[("REDIS_URL", "redis://a"), ("REDIS_SERVER_NAME", "b")], "REDIS_SERVER_NAME", "needs TLS"),
+            (
+                &[("REDIS_HOST", "a"), ("REDIS_CA_FILE", "/dev/null")],
+                "REDIS_CA_FILE",
+                "needs a URL that begins with rediss",
+            ),
+            (&[("REDIS_URL", "redis://a"), ("REDIS_SERVER_NAME", "b")], "REDIS_SERVER_NAME", "needs a URL"),
             (
                 &[tls, ("REDIS_CLIENT_CERT_FILE", "/dev/null")],
                 "REDIS_CLIENT_CERT_FILE",
@@ -359,6 +380,13 @@ mod tests {
                 &[tls, ("REDIS_CLIENT_KEY_FILE", "/dev/null")],
                 "REDIS_CLIENT_KEY_FILE",
                 "needs REDIS_CLIENT_CERT_FILE",
+            ),
+            (&[("REDIS_URL", "redis://a"), ("REDIS_TLS", "true")], "REDIS_TLS", "needs a URL"),
+            (&[("REDIS_CA_FILE", "/dev/null")], "REDIS_CA_FILE", "needs a URL"),
+            (
+                &[(UPSTASH, "https://a"), (UPSTASH_TOKEN, "zqx"), ("REDIS_CA_FILE", "/dev/null")],
+                "REDIS_CA_FILE",
+                "goes without UPSTASH",
             ),
             (&[tls, ("REDIS_CA_FILE", "/dev/null")], "REDIS_URL", "contains no certificate"),
             (&[tls, ("REDIS_PASSWORD_FILE", "/dev/null")], "REDIS_URL", "is empty"),

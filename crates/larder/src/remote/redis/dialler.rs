@@ -56,6 +56,16 @@ impl Dialler {
         for (option, path) in options.secret_files() {
             read_secret_now(option, path).map_err(Error::config)?;
         }
+        let names_sentinel = options.sentinel_user.is_some()
+            || options.sentinel_password.is_some()
+            || options.sentinel_password_file.is_some();
+        if names_sentinel && !matches!(address.server, Server::MasterOf { .. }) {
+            return Err(Error::config(
+                "sentinel_user, sentinel_password and sentinel_password_file belong to Sentinels: begin the URL with \
+                 redis-sentinel or rediss-sentinel"
+                    .to_owned(),
+            ));
+        }
         let needs_tls = options.ca_file.is_some()
             || options.client_certificate.is_some()
             || options.server_name.is_some();
@@ -99,7 +109,7 @@ impl Dialler {
                 Server::Tcp(host) => (self.open(host).await?, None),
                 Server::MasterOf { sentinels, name } => {
                     // Half of the time is left for the master.
-                    let master = self.find_master(sentinels, name, limit / 2).await?;
+                    let master = self.find_master(sentinels, name, limit / 2).await?.master;
                     (self.open(&master).await?, Some(master))
                 }
             };
@@ -191,7 +201,10 @@ impl Dialler {
     /// Dials an untracked connection, for inspection. No reply on it may be kept in memory.
     pub(crate) async fn dial_untracked(&self) -> Result<(MultiplexedConnection, Driver), DialError> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout));
-        let Connected { connection, driver, .. } = self.connect(config, false, self.timeout).await?;
+        // TLS and Sentinels take more round trips than an operation.
+        let is_direct = !self.address.is_tls && !matches!(self.address.server, Server::MasterOf { .. });
+        let limit = if is_direct { self.timeout } else { self.timeout.max(Duration::from_secs(1)) };
+        let Connected { connection, driver, .. } = self.connect(config, false, limit).await?;
         Ok((connection, driver))
     }
 }

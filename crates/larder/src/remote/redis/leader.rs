@@ -76,28 +76,27 @@ return found
     )
 });
 
-/// Unlinks the keys that match a pattern, except those of the protocol; may be one step of a chain. It is one script, because
-/// the cursor of a search means nothing to another server. KEYS: the chain's, if there is one. ARGV: the pattern, three keys
-/// to leave, the beginning of the names of others to leave, and with a chain its value, its next value, its TTL in
-/// milliseconds. The chain's value is set last: the search may unlink its key.
+/// One part of a search: unlinks the keys that it finds and that match a pattern, except those of the protocol; may be one
+/// step of a chain. Returns the cursor of the next part, 0 at the end and -1 if the chain is broken, and how many keys it
+/// unlinked. A search in parts holds the database's lock for a short time each, and no part takes longer than a request may.
+/// KEYS: the chain's, if there is one. ARGV: the pattern, three keys to leave, the beginning of the names of others to
+/// leave, the cursor, and with a chain its value, its next value, its TTL in milliseconds. The chain's value is set last:
+/// the search may unlink its key.
 static SWEEP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-if KEYS[1] and redis.call('GET', KEYS[1]) ~= ARGV[6] then return -1 end
+if KEYS[1] and redis.call('GET', KEYS[1]) ~= ARGV[7] then return {-1, 0} end
 local function is_reserved(key)
   return key == ARGV[2] or key == ARGV[3] or key == ARGV[4]
     or (string.sub(key, 1, #ARGV[5]) == ARGV[5] and not string.find(key, ':', #ARGV[5] + 1, true))
 end
-local cursor, unlinked = '0', 0
-repeat
-  local step = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
-  cursor = step[1]
-  for _, key in ipairs(step[2]) do
-    if not is_reserved(key) then unlinked = unlinked + redis.call('UNLINK', key) end
-  end
-until cursor == '0'
-if KEYS[1] then redis.call('SET', KEYS[1], ARGV[7], 'PX', ARGV[8]) end
-return unlinked
+local unlinked = 0
+local part = redis.call('SCAN', ARGV[6], 'MATCH', ARGV[1], 'COUNT', 10000)
+for _, key in ipairs(part[2]) do
+  if not is_reserved(key) then unlinked = unlinked + redis.call('UNLINK', key) end
+end
+if KEYS[1] then redis.call('SET', KEYS[1], ARGV[8], 'PX', ARGV[9]) end
+return {part[1], unlinked}
 ",
     )
 });
@@ -156,28 +155,38 @@ pub(super) async fn begin<T: redis::FromRedisValue>(
 }
 
 /// Deletes all matching keys, and returns how many it deleted. It may delete other entries, too: a pattern of Redis knows
-/// less of a key than a pattern of larder. Returns `None` if `chain` is broken.
+/// less of a key than a pattern of larder. Returns `None` if `chain` is broken. The cursor of a search means nothing to
+/// another server; with a chain, such a search fails, and without one the relay repeats it.
 pub(super) async fn sweep(
     connection: &mut Connection,
     prefix: &Prefix,
     what: Sweep<'_>,
-    chain: Option<&mut PollChain>,
+    mut chain: Option<&mut PollChain>,
 ) -> RedisResult<Option<u64>> {
     let namespace = prefix.namespace();
     let pattern = match what {
         Sweep::Matching(pattern) => namespace.scan_pattern(pattern),
         Sweep::Everything => namespace.pattern(),
     };
-    let mut call = SWEEP.arg(&prefix.add_to(pattern.as_bytes())[..]);
-    for key in [prefix.certificate_key(), prefix.watermark_key(), prefix.position_key()] {
-        call.arg(&key[..]);
+    let pattern = prefix.add_to(pattern.as_bytes());
+    let (mut cursor, mut unlinked) = ("0".to_owned(), 0);
+    loop {
+        let mut call = SWEEP.arg(&pattern[..]);
+        for key in [prefix.certificate_key(), prefix.watermark_key(), prefix.position_key()] {
+            call.arg(&key[..]);
+        }
+        call.arg(&prefix.propagated_beginning()[..]).arg(&cursor);
+        if let Some(chain) = &mut chain {
+            chain.step(&mut call);
+        }
+        let (next, found): (String, u64) = call.invoke_async(connection).await?;
+        unlinked += found;
+        match next.as_str() {
+            "-1" => return Ok(None),
+            "0" => return Ok(Some(unlinked)),
+            _ => cursor = next,
+        }
     }
-    call.arg(&prefix.propagated_beginning()[..]);
-    if let Some(chain) = chain {
-        chain.step(&mut call);
-    }
-    let unlinked: i64 = call.invoke_async(connection).await?;
-    Ok(u64::try_from(unlinked).ok())
 }
 
 /// The chain of one poll. Each function that is a step returns `None` if the chain is broken: then the poll has to fail.

@@ -1,6 +1,5 @@
 //! Asks Sentinels which Redis is the master.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -18,40 +17,50 @@ use crate::remote::redis::trouble::DialError;
 /// to a master that it demotes, but it cannot reach one from which only the Sentinels are cut off.
 const MASTER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What the Sentinels name as the master.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) master: Host,
+    /// Whether more than half of all Sentinels named it. A minority may have been cut off from the others.
+    by_majority: bool,
+}
+
+/// The master that most `answers` name, which are in the order of the URL; if several have equally many, the first of them.
+fn decide(answers: &[Option<Host>]) -> Option<Named> {
+    let votes = |master: &Host| answers.iter().flatten().filter(|other| *other == master).count();
+    // `max_by_key` returns the last of several.
+    let master = answers.iter().flatten().rev().max_by_key(|master| votes(master))?;
+    Some(Named { by_majority: votes(master) * 2 > answers.len(), master: master.clone() })
+}
+
 impl Dialler {
-    /// The master that most of the `sentinels` name. All are asked at once, each for at most `limit`. The answer is known as
-    /// soon as more than half of them named the same master: so Sentinels that are away delay nothing, and one that was
-    /// cut off from the others cannot name a former master alone.
+    /// The master that the `sentinels` name; see [`decide`]. All are asked at once, each for at most `limit`, and the answer
+    /// is known as soon as a majority has named the same master: Sentinels that are away delay nothing.
     pub(super) async fn find_master(
         &self,
         sentinels: &[Host],
         name: &str,
         limit: Duration,
-    ) -> Result<Host, DialError> {
+    ) -> Result<Named, DialError> {
         let mut asked: FuturesUnordered<_> = sentinels
             .iter()
-            .map(|sentinel| async move {
+            .enumerate()
+            .map(|(nth, sentinel)| async move {
                 let answer = timeout(limit, self.ask(sentinel, name)).await;
-                (sentinel, answer.unwrap_or_else(|_| Err(format!("no answer within {limit:?}"))))
+                (nth, answer.unwrap_or_else(|_| Err(format!("no answer within {limit:?}"))))
             })
             .collect();
-        let (mut votes, mut reasons) = (HashMap::new(), Vec::new());
-        while let Some((sentinel, answer)) = asked.next().await {
+        let (mut answers, mut reasons) = (vec![None; sentinels.len()], Vec::new());
+        while let Some((nth, answer)) = asked.next().await {
             match answer {
-                Ok(master) => {
-                    let count = votes.entry(master.clone()).or_insert(0);
-                    *count += 1;
-                    if *count * 2 > sentinels.len() {
-                        return Ok(master);
-                    }
-                }
-                Err(reason) => reasons.push(format!("{sentinel}: {reason}")),
+                Ok(master) => answers[nth] = Some(master),
+                Err(reason) => reasons.push(format!("{}: {reason}", sentinels[nth])),
+            }
+            if let Some(named) = decide(&answers).filter(|named| named.by_majority) {
+                return Ok(named);
             }
         }
-        match votes.into_iter().max_by_key(|(_, count)| *count) {
-            Some((master, _)) => Ok(master),
-            None => Err(DialError::Unusable(Trouble::NoMaster, reasons.join("; "))),
-        }
+        decide(&answers).ok_or_else(|| DialError::Unusable(Trouble::NoMaster, reasons.join("; ")))
     }
 
     async fn ask(&self, sentinel: &Host, name: &str) -> Result<Host, String> {
@@ -84,20 +93,46 @@ impl Dialler {
         Ok(ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name).query_async(&mut connection).await?)
     }
 
-    /// Returns when the Sentinels name another master than `master`; never if there are no Sentinels, or while none of
-    /// them answers.
+    /// Returns when a majority of the Sentinels names another master than `master`; never if there are no Sentinels. A
+    /// minority is not enough to leave a master that answers.
     pub(crate) async fn wait_for_another_master(&self, master: Option<&Host>) -> DialError {
         let (Server::MasterOf { sentinels, name }, Some(master)) = (&self.address.server, master) else {
             return std::future::pending().await;
         };
         loop {
             sleep(MASTER_CHECK_INTERVAL).await;
-            if let Ok(named) = self.find_master(sentinels, name, MASTER_CHECK_INTERVAL).await
-                && named != *master
-            {
-                let detail = format!("the Sentinels name {named} as the master, and no longer {master}");
-                return DialError::Unusable(Trouble::Replica, detail);
+            let named = self.find_master(sentinels, name, MASTER_CHECK_INTERVAL).await;
+            if let Some(other) = named.ok().filter(|named| named.by_majority && named.master != *master) {
+                let detail =
+                    format!("the Sentinels name {} as the master, and no longer {master}", other.master);
+                tracing::info!("{detail}");
+                return DialError::Unusable(Trouble::Asking, detail);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_majority_decides_and_in_a_tie_the_first_in_the_url() {
+        let host = |name: &str| Host { name: name.to_owned(), port: 1 };
+        let decided = |answers: &[&str]| {
+            let answers: Vec<_> = answers.iter().map(|name| (!name.is_empty()).then(|| host(name))).collect();
+            decide(&answers).map(|named| (named.master.name, named.by_majority))
+        };
+        for (answers, master, by_majority) in [
+            (&["a", "b", "b"][..], "b", true),
+            (&["b", "b", ""], "b", true),
+            (&["b", "a", ""], "b", false),
+            (&["", "a", ""], "a", false),
+            (&["a"], "a", true),
+            (&["a", "b"], "a", false),
+        ] {
+            assert_eq!(decided(answers), Some((master.to_owned(), by_majority)), "{answers:?}");
+        }
+        assert_eq!(decided(&["", ""]), None);
     }
 }

@@ -20,7 +20,7 @@ use crate::health::Trouble;
 use crate::redis_options::RedisOptions;
 use crate::remote::redis::trouble::DialError;
 
-/// The longest handshake. It is below the shortest limit of a dial, so that the error says what got no answer. A Redis
+/// The longest handshake. It is below the limit of the keeper's dial, so that the health says what got no answer. A Redis
 /// without TLS does not answer the first message of a handshake: it waits for the end of the line.
 const HANDSHAKE_LIMIT: Duration = Duration::from_millis(900);
 
@@ -108,7 +108,10 @@ impl Files {
         };
         let chain = certificates("client_certificate", chain_path, chain)?;
         let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| format!("client_certificate's key {}: {error}", key_path.display()))?;
+            // Without the library's error, which can quote the file.
+            .map_err(|_| {
+                format!("client_certificate's key {} is no private key in PEM", key_path.display())
+            })?;
         builder.with_client_auth_cert(chain, key).map_err(|error| format!("client_certificate: {error}"))
     }
 
@@ -142,7 +145,8 @@ fn certificates(option: &str, path: &Path, pem: &[u8]) -> Result<Vec<Certificate
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => Err(format!("{option} {} contains no certificate in PEM", path.display())),
-        Err(error) => Err(format!("{option} {} is not PEM: {error}", path.display())),
+        // Without the library's error, which can quote the file, and a file of certificates can hold a key too.
+        Err(_) => Err(format!("{option} {} is not PEM", path.display())),
     }
 }
 

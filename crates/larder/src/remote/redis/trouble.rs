@@ -57,7 +57,12 @@ pub(crate) fn code(error: &RedisError) -> Option<String> {
 /// The code and the words of Redis's refusal, which the health report shows as the detail.
 pub(crate) fn words(error: &RedisError) -> String {
     match refusal(error) {
-        Some(refusal) => format!("{} {}", refusal.code(), refusal.details().unwrap_or_default()),
+        Some(refusal) => {
+            let details = refusal.details().unwrap_or_default();
+            // An unknown command is quoted with its arguments, which can be a password.
+            let details = details.split(", with args beginning with").next().unwrap_or_default();
+            format!("{} {details}", refusal.code())
+        }
         None => error.to_string(),
     }
 }
@@ -119,6 +124,13 @@ mod tests {
     use redis::make_extension_error;
 
     use super::*;
+
+    #[test]
+    fn the_arguments_of_an_unknown_command_are_not_shown() {
+        let words = "unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'larder' 'PASSWORD' ";
+        let error = make_extension_error("ERR".to_owned(), Some(words.to_owned()));
+        assert_eq!(super::words(&error), "ERR unknown command 'HELLO'");
+    }
 
     #[test]
     fn each_code_means_one_trouble() {
