@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Which Redis a cache uses, and how it connects: the argument of [`Builder::redis`](crate::cache::Builder::redis). A
+/// Which Redis a cache uses, and how it connects: the argument of [`Builder::redis`](crate::Builder::redis). A
 /// `&str` or a `String` is the URL alone.
 ///
 /// | URL | the Redis |

@@ -34,7 +34,7 @@ impl Place {
 }
 
 impl RedisOptions {
-    /// Checks the options as [`build`](crate::cache::Builder::build) does. It reads the files and opens no connection.
+    /// Checks the options as [`build`](crate::Builder::build) does. It reads the files and opens no connection.
     ///
     /// # Errors
     ///
