@@ -1,5 +1,5 @@
-//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx, Prometheus, a mail server and a REST front of Redis, on free
-//! loopback ports and in temporary folders.
+//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, SQLite, nginx, Prometheus, a mail server and a REST
+//! front of Redis, on free loopback ports and in temporary folders.
 //!
 //! Every server is a direct child of the test process. A drop of its value stops it by its process id. A killed test
 //! process drops nothing, so each server also has a watchdog that ends the server and removes its folder.

@@ -36,7 +36,7 @@ const READS_MAX: usize = 32;
 const KEYS_MAX: usize = 500;
 
 pub(super) struct JointReads {
-    source: Source,
+    source: ReadSource,
     /// How many reads are under way. Relaxed: it guards no other data, and only decides who sends.
     under_way: AtomicUsize,
     /// To the task that sends reads together. The channel takes any number of requests: each belongs to a read that waits.
@@ -46,16 +46,16 @@ pub(super) struct JointReads {
 
 /// Where the reads go.
 #[derive(Clone)]
-pub(super) struct Source {
+pub(super) struct ReadSource {
     connection_slot: Arc<ConnectionSlot>,
     /// The prefix of the marks that a read over REST finds. If it changes while a read is under way, the epoch ends, and the
     /// read does not count.
     prefixes: Arc<Prefixes>,
 }
 
-impl Source {
+impl ReadSource {
     pub(super) fn new(connection_slot: &Arc<ConnectionSlot>, prefixes: &Arc<Prefixes>) -> Self {
-        Source { connection_slot: connection_slot.clone(), prefixes: prefixes.clone() }
+        ReadSource { connection_slot: connection_slot.clone(), prefixes: prefixes.clone() }
     }
 }
 
@@ -74,7 +74,7 @@ struct ReadRequest {
 }
 
 impl JointReads {
-    pub(super) fn start(source: Source) -> Self {
+    pub(super) fn start(source: ReadSource) -> Self {
         let (requests, received) = mpsc::unbounded_channel();
         let task = tokio::spawn(send_all(received, source.clone())).abort_handle();
         JointReads { source, under_way: AtomicUsize::new(0), requests, task }
@@ -102,7 +102,7 @@ impl Drop for JointReads {
     }
 }
 
-async fn send_all(mut received: UnboundedReceiver<ReadRequest>, source: Source) {
+async fn send_all(mut received: UnboundedReceiver<ReadRequest>, source: ReadSource) {
     let mut under_way = FuturesUnordered::new();
     loop {
         select! {
@@ -138,7 +138,7 @@ fn together(reads: impl Iterator<Item = usize>) -> usize {
     sums.take(READS_MAX).take_while(|sum| *sum <= KEYS_MAX).count().max(1)
 }
 
-async fn send(asked: Vec<ReadRequest>, source: Source) {
+async fn send(asked: Vec<ReadRequest>, source: ReadSource) {
     let (mut keys, mut place_of) = (Vec::new(), HashMap::new());
     for key in asked.iter().flat_map(|request| &request.keys) {
         place_of.entry(key.clone()).or_insert_with(|| {
@@ -157,7 +157,7 @@ async fn send(asked: Vec<ReadRequest>, source: Source) {
     }
 }
 
-async fn read(keys: &[Bytes], source: &Source) -> Result<ReadReply, Fault> {
+async fn read(keys: &[Bytes], source: &ReadSource) -> Result<ReadReply, Fault> {
     let mut connection = source.connection_slot.get().ok_or(Fault::Away)?;
     if connection.is_rest() {
         return read_over_rest(keys, &mut connection, &source.prefixes.present()).await;

@@ -50,7 +50,7 @@ use crate::remote::redis::commands::{frames, mget, millis, minted, set_if_absent
 use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH};
 use crate::remote::redis::evidence::{Evidence, Granted};
 use crate::remote::redis::inspect::UntrackedPool;
-use crate::remote::redis::joint_reads::{JointReads, Source};
+use crate::remote::redis::joint_reads::{JointReads, ReadSource};
 use crate::remote::redis::keeper::Keeper;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::long_values::LongValues;
@@ -141,7 +141,7 @@ impl RedisTier {
         };
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
         Ok(RedisTier {
-            joint_reads: JointReads::start(Source::new(&connection_slot, &prefixes)),
+            joint_reads: JointReads::start(ReadSource::new(&connection_slot, &prefixes)),
             connection_slot,
             is_rest,
             clock,
