@@ -6,7 +6,7 @@ use larder::cache::Cache;
 
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
-use crate::settings::redis::{PASSWORD, RestAddress, UPSTASH, UPSTASH_TOKEN, take_flag};
+use crate::settings::redis::{PASSWORD, RestAddress, TLS, UPSTASH, UPSTASH_TOKEN, take_flag};
 use crate::settings::sources::{Found, Sources};
 
 const SENTINELS: &str = "REDIS_SENTINELS";
@@ -43,11 +43,13 @@ pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetti
     // `REDIS_DB` is parsed even if the URL names a database: a bad value is refused although it has no effect.
     let database = database(sources)?;
     Ok(match database {
-        Some(database) if is_unix(&url) && !url.contains("db=") => {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            format!("{url}{separator}db={database}")
-        }
-        Some(database) if !is_unix(&url) && !names_a_database(&url) => {
+        Some(database) if is_unix(&url) => match url.split_once('?') {
+            // The parameters of a URL for a Unix socket name the database.
+            Some((_, query)) if query.split('&').any(|parameter| parameter.starts_with("db=")) => url,
+            Some(_) => format!("{url}&db={database}"),
+            None => format!("{url}?db={database}"),
+        },
+        Some(database) if !names_a_database(&url) => {
             let (address, query) = url.split_at(url.find('?').unwrap_or(url.len()));
             format!("{}/{database}{query}", address.trim_end_matches('/'))
         }
@@ -84,7 +86,7 @@ pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
         (user, None) => format!("{}@", user.unwrap_or_default()),
         (user, Some(password)) => format!("{}:{password}@", user.unwrap_or_default()),
     };
-    let tls = if take_flag(sources, "REDIS_TLS")? { "s" } else { "" };
+    let tls = if take_flag(sources, TLS)? { "s" } else { "" };
     let Some(sentinels) = sources.find(SENTINELS) else {
         return Ok(format!("redis{tls}://{login}{host}:{port}/{database}"));
     };

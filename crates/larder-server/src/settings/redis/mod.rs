@@ -213,6 +213,10 @@ mod tests {
                 &[("REDIS_URL", "unix:///r?db=1&pass=p"), ("REDIS_DB", "3")],
                 Some(("unix:///r?db=1&pass=p", "REDIS_URL")),
             ),
+            (
+                &[("REDIS_URL", "unix:///db=/r?pass=db=1"), ("REDIS_DB", "3")],
+                Some(("unix:///db=/r?pass=db=1&db=3", "REDIS_URL")),
+            ),
             (&[("REDIS_USERNAME", "u@")], Some(("redis://u%40@localhost:6379/0", "REDIS_HOST"))),
             (
                 &[("REDIS_TLS", "true"), ("REDIS_USERNAME", "u"), ("REDIS_PASSWORD", "p")],

@@ -1,7 +1,6 @@
 //! How this process reaches its Redis: what dials, and what a dialled connection is.
 
 use std::sync::Arc;
-#[cfg(feature = "upstash")]
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -37,11 +36,11 @@ pub(crate) struct Untracked {
 impl Transport {
     /// Checks that a transport can be made with these options.
     pub(crate) fn check(options: &RedisOptions) -> Result<(), Error> {
-        Dialler::new(options, std::time::Duration::ZERO).map(drop)
+        Dialler::new(options, Duration::ZERO).map(drop)
     }
 
     /// Prepares the transport to `endpoint`, whose operations have the time-out `timeout`.
-    pub(crate) fn new(endpoint: &Endpoint, timeout: std::time::Duration) -> Result<Self, Error> {
+    pub(crate) fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self, Error> {
         Ok(match endpoint {
             Endpoint::Redis(options) => Transport::Resp(Dialler::new(options, timeout)?),
             #[cfg(feature = "upstash")]
