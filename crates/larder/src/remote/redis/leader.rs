@@ -1,7 +1,7 @@
 //! Work over REST, where no connection belongs to one server and no server names itself.
 //!
 //! A database behind REST has a leader, which takes the writes, and replicas, which follow its log and answer reads. Each
-//! request may reach another server, and after a failure a replica becomes the leader with a beginning of the log: what was
+//! request may reach another server, and after a failure a replica becomes the leader with a prefix of the log: what was
 //! acknowledged last may be lost. Two rules take the place of the identity that a server of Redis has:
 //!
 //! - **A read has its evidence with it.** A script, which only the leader runs, returns the values in one step with
@@ -9,12 +9,12 @@
 //!   read counts if it finds the granted watermark or a newer one; see `evidence`.
 //! - **A poll is a chain** ([`PollChain`]). The relay may mark only a Redis that has all of what the poll read and unlinked.
 //!   Each step of the poll compares and replaces a value under a key of the relay's own. A state that has the value of one
-//!   step has everything before that step, because it is a beginning of the same log. So MARK compares the last value.
+//!   step has everything before that step, because it is a prefix of the same log. So MARK compares the last value.
 //!
 //! So a watermark is true after every failover, and bounded reads keep the bound. What is not known is whether an UNLINK
 //! that was acknowledged still holds: so a write is never acknowledged as `sent` over REST.
 //!
-//! What it rests on: a replica's state is a beginning of the leader's log. If two leaders have written at once and Upstash
+//! What it rests on: a replica's state is a prefix of the leader's log. If two leaders have written at once and Upstash
 //! merges their states, that is not so, and an entry from before an invalidation may stay until its TTL ends.
 
 use std::sync::LazyLock;
@@ -102,7 +102,7 @@ return {part[1], unlinked}
 });
 
 /// MARK for the end of a chain. KEYS and ARGV as in MARK of `scripts`, with the chain's key at the end, and the chain's value
-/// in place of the replication history. It has no flags: Upstash documents its own alone.
+/// in place of the replication history. It has no flags, because Upstash does not document those of Redis.
 static MARK: LazyLock<Script> = LazyLock::new(|| {
     let head = r"
 local now = redis.call('TIME')

@@ -187,7 +187,7 @@ impl Scripts {
             renew: comparing(RENEW),
             release: Script::new(RELEASE),
             unlink_and_record: Script::new(UNLINK_AND_RECORD),
-            // Without the line of the flags: Upstash documents its own flags alone.
+            // Without the line of the flags, which Upstash does not document.
             unlink_and_record_over_rest: Script::new(
                 UNLINK_AND_RECORD.split_once('\n').map_or(UNLINK_AND_RECORD, |(_, script)| script),
             ),
