@@ -96,17 +96,17 @@ impl Report {
     /// A failure counts unless one of the `nemeses` causes such failures.
     fn find_unkept(&self, nemeses: &[&Nemesis]) -> Vec<String> {
         let violations = self.tally().violations.iter().map(|(kind, count)| (*count, *kind));
-        let unless = |excuses: fn(&Nemesis) -> bool, name| {
-            if nemeses.iter().any(|nemesis| excuses(nemesis)) { 0 } else { self.counts.get(name) }
-        };
-        let by_database = unless(Nemesis::takes_the_database, "failed_database");
-        let by_stops = unless(Nemesis::stops_instances, "failed_stopped");
+        let takes_the_database = nemeses.iter().any(|nemesis| nemesis.takes_the_database());
+        let stops_instances = nemeses.iter().any(|nemesis| nemesis.stops_instances());
+        let unless = |is_excused, name| if is_excused { 0 } else { self.counts.get(name) };
+        let by_database = unless(takes_the_database, "failed_database");
+        let late = unless(takes_the_database || stops_instances, "failed_late");
         let others = [
             (self.counts.get("failed_cache"), "requests failed by a fault of the cache"),
             (self.counts.get("crossed"), "answers of another key"),
             (self.counts.get("mixed"), "answers with a value of the other database"),
             (by_database, "requests failed though the database was there"),
-            (by_stops, "loads were cut off late though no instance was stopped"),
+            (late, "loads were cut off late though no nemesis stopped an instance or the database"),
         ];
         let found = violations.chain(others).filter(|(count, _)| *count > 0);
         found.map(|(count, what)| format!("{} {what}", grouped(count))).collect()
@@ -182,12 +182,12 @@ impl fmt::Display for Report {
         for (name, recoveries) in recoveries.iter().filter(|(name, _)| **name != "none") {
             line(&format!("recovery from {name}"), recovery(recoveries))?;
         }
-        let [database, cache, stopped] =
-            ["failed_database", "failed_cache", "failed_stopped"].map(|name| self.counts.get(name));
+        let [database, cache, late] =
+            ["failed_database", "failed_cache", "failed_late"].map(|name| self.counts.get(name));
         line(
             "requests failed",
             format!(
-                "{database} by the database, {cache} by the cache, {stopped} in a process that was stopped"
+                "{database} by the database, {cache} by the cache, {late} by a load that was cut off late"
             ),
         )?;
         let mut counted = String::new();

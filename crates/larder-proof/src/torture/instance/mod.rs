@@ -104,8 +104,8 @@ struct Failures {
     database: AtomicU64,
     /// Failures of the cache itself: there must be none.
     cache: AtomicU64,
-    /// Loads that were cut off late, because the process was stopped while they ran.
-    stopped: AtomicU64,
+    /// Load time-outs that were reported late: see `readers::CUT_OFF_LATE`.
+    late: AtomicU64,
     /// Reads of one key that returned the value of another key.
     crossed: AtomicU64,
     /// Reads that returned a value of the other database.
@@ -203,11 +203,11 @@ impl Instance {
 
     /// All counters as `name=count`.
     fn counts(&self) -> String {
-        let Failures { database, cache, stopped, crossed, mixed } = &self.failures;
+        let Failures { database, cache, late, crossed, mixed } = &self.failures;
         let own = [
             ("failed_database", database),
             ("failed_cache", cache),
-            ("failed_stopped", stopped),
+            ("failed_late", late),
             ("crossed", crossed),
             ("mixed", mixed),
         ];

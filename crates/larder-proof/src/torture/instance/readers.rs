@@ -16,9 +16,10 @@ use crate::torture::instance::loader::Refusal;
 use crate::torture::instance::release::Value;
 use crate::torture::keys::{AGING, FALTERING, HOT, ITEMS, SECOND, TEAMS, all, habit, list_of, team_of_list};
 
-/// The load time-out ends a load after 2 s. If the time-out is reported later than this, the process was not running when
-/// it was due: a nemesis had stopped it (SIGSTOP for 1.5 staleness bounds). The database may have answered long before,
-/// so the failure does not count as the database's.
+/// The load time-out ends a load after 2 s. A read may report it later than this for two reasons. The process was not
+/// running when it was due: a nemesis had stopped it (SIGSTOP for 1.5 staleness bounds), and the database may have
+/// answered long before, so the failure does not count as the database's. Or the database does not answer, and the read
+/// first waited for another instance's load.
 const CUT_OFF_LATE: Duration = Duration::from_millis(2_500);
 
 /// Reads while the process lives.
@@ -126,7 +127,7 @@ impl Instance {
             return;
         }
         let failures = match error.kind() {
-            ErrorKind::LoadTimeout if after > CUT_OFF_LATE => &self.failures.stopped,
+            ErrorKind::LoadTimeout if after > CUT_OFF_LATE => &self.failures.late,
             ErrorKind::Load | ErrorKind::LoadTimeout => &self.failures.database,
             _ => &self.failures.cache,
         };
