@@ -8,6 +8,7 @@ pub mod self_test;
 pub mod server;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::engine::{Engine, SharedTier};
@@ -148,6 +149,34 @@ impl Cache {
     /// instead. While there are any, this process uses no entry of Redis. `None` without Redis.
     pub fn unsent_invalidations(&self) -> Option<usize> {
         self.engine.shared.as_ref().map(|shared| shared.validity.unsent_count())
+    }
+
+    /// The [staleness bound](crate::Builder::staleness_bound) of this cache.
+    pub fn staleness_bound(&self) -> Duration {
+        self.engine.limits.bound
+    }
+
+    /// For how long from now the guard (Redis, or without it the journal's consumer) lets copies be served if it certifies
+    /// nothing more; at most the staleness bound, and zero if it certifies nothing now. The bound minus this is the age of
+    /// the last certificate. `None` without a guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// assert_eq!(cache.certified_for(), None, "neither Redis nor a journal");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn certified_for(&self) -> Option<Duration> {
+        let guard = self.engine.guard.as_ref()?;
+        // The end is read before the clock, so that the answer is never longer than what is left.
+        let until = guard.until();
+        Some(until.since(self.engine.clock.now()))
     }
 
     /// How many times this process failed to delete what the journal no longer needs; `None` without a journal.

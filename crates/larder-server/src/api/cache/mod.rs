@@ -23,6 +23,7 @@ use crate::api::cache::explained::Explained;
 use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::{
     CacheHealth, CacheStats, ClassStats, DetailedHealth, Dropped, Entries, EntryCounts, Memory, RedisServer,
+    Staleness,
 };
 use crate::api::extract::{Json, Params, Segment};
 use crate::api::openapi::answers::{Failed, Refused, RefusedBody};
@@ -82,6 +83,7 @@ pub(crate) async fn detailed_health(
     Ok(JsonAnswer(DetailedHealth {
         timestamp: Timestamp::now(),
         health: CacheHealth::of(cache, &redis, Duration::ZERO, Reason::detailed),
+        staleness: Staleness::from(cache),
         memory: Memory::from(cache),
         redis: redis.value().map(RedisServer::from),
         entries: EntryCounts::from(entries),

@@ -124,6 +124,28 @@ impl From<RedisInfo> for RedisServer {
     }
 }
 
+/// How far answers can be behind the database.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Staleness {
+    /// No bounded read is further behind a committed write.
+    bound_ms: f64,
+    /// For how long the guard lets copies be served if it certifies nothing more; 0 while it certifies nothing, and then
+    /// reads run their loaders. `bound_ms` minus this is the age of the last certificate. `null` without a guard.
+    certified_for_ms: Option<f64>,
+    /// Keys whose invalidation has not reached Redis, 100,000 if all entries have to be dropped there; `null` without Redis.
+    unsent_invalidations: Option<usize>,
+}
+
+impl From<&Cache> for Staleness {
+    fn from(cache: &Cache) -> Self {
+        Self {
+            bound_ms: milliseconds(cache.staleness_bound()),
+            certified_for_ms: cache.certified_for().map(milliseconds),
+            unsent_invalidations: cache.unsent_invalidations(),
+        }
+    }
+}
+
 /// Entries of each class, by tier.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EntryCounts {
@@ -152,6 +174,7 @@ pub(crate) struct DetailedHealth {
     pub(crate) timestamp: Timestamp,
     #[serde(flatten)]
     pub(crate) health: CacheHealth,
+    pub(crate) staleness: Staleness,
     pub(crate) memory: Memory,
     /// Redis's own figures; `null` if there is no Redis or it does not answer.
     pub(crate) redis: Option<RedisServer>,
@@ -225,6 +248,7 @@ pub(crate) struct CacheStats {
     counts: BTreeMap<&'static str, u64>,
     /// Episodes in which the cache was degraded since the start, by cause. A cause without an episode is left out.
     troubles: BTreeMap<&'static str, u64>,
+    staleness: Staleness,
     memory: Memory,
     /// Redis's own figures; `null` if there is no Redis or it does not answer.
     server: Option<RedisServer>,
@@ -238,6 +262,7 @@ impl CacheStats {
             application: LookupsView::from(&stats),
             counts: stats.named().collect(),
             troubles: troubles(cache),
+            staleness: Staleness::from(cache),
             memory: Memory::from(cache),
             server: redis.value().map(RedisServer::from),
             classes: cache.classes().into_iter().map(ClassStats::from).collect(),
