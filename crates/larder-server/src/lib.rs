@@ -6,6 +6,7 @@ pub mod cached;
 pub mod cli;
 pub mod dialects;
 pub mod domain;
+mod http_client;
 pub mod mail;
 pub mod opening;
 mod refusing;

@@ -5,15 +5,12 @@ use std::fmt;
 use axum::body::Bytes;
 use axum::http::{Request, StatusCode, Uri, header};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, ResponseFuture};
-use hyper_util::rt::TokioExecutor;
 use larder_identity::webhook::WebhookSecret;
 use serde_json::json;
 
 use crate::domain::mail::MailPurpose;
 use crate::domain::timestamp::Timestamp;
+use crate::http_client::HttpClient;
 use crate::mail::{Mail, SendError};
 
 /// The webhook of the program that sends the mails for the service: its URL, and the secret that signs messages to it.
@@ -38,32 +35,10 @@ pub(super) struct Webhook {
     client: HttpClient,
 }
 
-/// The client that the scheme of the URL needs: only an https URL needs the certificates of the system.
-enum HttpClient {
-    Plain(Client<HttpConnector, Full<Bytes>>),
-    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
-}
-
-impl HttpClient {
-    fn request(&self, request: Request<Full<Bytes>>) -> ResponseFuture {
-        match self {
-            Self::Plain(client) => client.request(request),
-            Self::Tls(client) => client.request(request),
-        }
-    }
-}
-
 impl Webhook {
     /// Prepares the transport; it connects with the first message.
     pub(super) fn open(settings: &WebhookSettings) -> std::io::Result<Self> {
-        let builder = Client::builder(TokioExecutor::new());
-        let client = match settings.url.scheme_str() {
-            Some("https") => {
-                let connector = HttpsConnectorBuilder::new().with_native_roots()?;
-                HttpClient::Tls(builder.build(connector.https_only().enable_http1().build()))
-            }
-            _ => HttpClient::Plain(builder.build_http()),
-        };
+        let client = HttpClient::open(settings.url.scheme_str().unwrap_or_default())?;
         Ok(Self { settings: settings.clone(), client })
     }
 
