@@ -1,4 +1,6 @@
-//! `larder doctor`.
+//! `larder doctor`: examines the journal in the database; `cli/checkup.rs` examines a running instance.
+
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -9,6 +11,8 @@ use larder_sql::journal::{Defect, SqlJournal};
 use crate::app;
 use crate::cached::classes::Cached;
 use crate::cached::journal::tables;
+use crate::cli::instance::Target;
+use crate::cli::{Usage, checkup};
 use crate::service::signing_keys::UNSEALED;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -19,9 +23,32 @@ pub(crate) struct Arguments {
     /// Apply the remedies: needs a role that owns the tables. Each is a transaction that waits up to 50 ms for its locks
     #[arg(long)]
     mend: bool,
+    /// Examine a running instance, over HTTP, instead of the database; --url implies it
+    #[arg(long, conflicts_with = "mend", help_heading = "Instance")]
+    instance: bool,
+    #[command(flatten)]
+    target: Target,
+    /// With --instance: the checks in JSON; `larder schema doctor` describes it
+    #[arg(long, conflicts_with = "mend", help_heading = "Instance")]
+    json: bool,
+}
+
+impl Arguments {
+    /// Whether a running instance is examined. `LARDER_URL` alone does not say so: `larder doctor` then still examines the
+    /// database.
+    pub(crate) fn is_about_instance(&self) -> bool {
+        self.instance || self.target.url.is_some()
+    }
+
+    pub(crate) async fn examine_instance(self, config: Option<&Path>) -> anyhow::Result<()> {
+        checkup::run(&self.target, self.json, config).await
+    }
 }
 
 pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
+    if arguments.json {
+        return Err(Usage("--json goes with --instance or --url".to_owned()).into());
+    }
     let (name, url) = settings.database_for_schema();
     let database = Database::open(&settings.database.options(url)).await;
     let database = database.with_context(|| format!("{name} cannot be opened"))?;

@@ -46,7 +46,7 @@ async fn ask(address: SocketAddr, base: &str, path: &str) -> std::io::Result<Str
 }
 
 /// An instance that listens at every address of the machine is asked at the loopback address.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     match listen {
         SocketAddr::V4(any) if any.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, any.port()).into(),
         SocketAddr::V6(any) if any.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, any.port()).into(),

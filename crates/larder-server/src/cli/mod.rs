@@ -1,5 +1,4 @@
-//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder health`, `larder keys`,
-//! `larder users`, `larder config` and `larder demo`.
+//! The command line: `larder serve` and the commands around it, and those that ask a running instance.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
@@ -10,14 +9,22 @@ macro_rules! say {
     };
 }
 
+mod checkup;
+mod clear;
 mod demo;
 mod doctor;
+mod explain;
 mod health;
+mod instance;
 mod keys;
 mod logging;
 mod migrate;
+mod pages;
+mod schema;
 mod serve;
 mod settings;
+mod stats;
+mod top;
 mod users;
 
 use std::io::Write as _;
@@ -26,7 +33,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::settings::LogFormat;
 
@@ -62,13 +69,21 @@ enum Command {
     /// Exit codes: 0, the schema is up to date, or newer and compatible; 1, it is not, and the last line of stderr says
     /// why; 2, the arguments are wrong.
     Migrate(migrate::Arguments),
-    /// Examine whether the journal is complete, and mend it.
+    /// Examine whether the journal is complete, and mend it; or examine a running instance.
     ///
     /// Every instance receives every change from the journal. This names each defect that keeps the journal from being
     /// complete (a trigger that is off or was changed, row-level security on the outbox, a swapped table, …), with the
     /// SQL that mends it. It connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and changes nothing without --mend.
     ///
-    /// Exit codes: 0, the journal is complete; 1, it is not, or cannot be examined; 2, the arguments are wrong.
+    /// With --instance, or with --url, it examines a running instance over HTTP: whether it is ready, Redis, the journal and its
+    /// triggers, staleness, an entry's round trip, classes that are off or rarely hit, clocks. It needs the API key of an
+    /// admin with the scope `read`.
+    ///
+    /// Exit codes: 0, the journal is complete, or no check of the instance failed (warnings are no failures); 1, it is not, or
+    /// cannot be examined, or a check failed; 2, the arguments are wrong.
+    #[command(
+        after_help = "Examples:\n  larder doctor --mend\n  larder doctor --instance\n  larder doctor --url https://larder.example --key-file key --json | jq -r .verdict"
+    )]
     Doctor(doctor::Arguments),
     /// Ask whether the instance at LARDER_LISTEN answers.
     ///
@@ -78,25 +93,111 @@ enum Command {
     Health(health::Arguments),
     /// Rotate the keys that sign access tokens.
     Keys(keys::Arguments),
-    /// Import users from a file, or export them, on the database of the settings.
+    /// List, find, create and change users of a running instance; import and export files of users.
+    ///
+    /// `import` and `export` work on the database of the settings; the others ask an instance, and need the API key of an
+    /// admin with the scope `read`, and `write` if they change something.
     Users(users::Arguments),
+    /// Show what the cache of a running instance has counted since its start, by class.
+    ///
+    /// Exit codes: 0, the figures are printed; 1, the instance refuses or does not answer, or there is no such class; 2, the
+    /// arguments are wrong.
+    #[command(
+        after_help = "Examples:\n  larder stats\n  larder stats --class user_details --class user_list\n  larder stats --json | jq .application.hit_rate_percent"
+    )]
+    Stats(stats::Arguments),
+    /// Watch the cache of a running instance: rates by class, Redis, staleness.
+    ///
+    /// Keys: q, Esc and Ctrl-C end it; r, h, l, t, i and n sort by reads, hit ratio, loads, load time, invalidations and name.
+    /// If the instance goes away, it says so and tries again at each interval. Behind a load balancer, give the address
+    /// of one instance: each has counts of its own.
+    ///
+    /// Exit codes: 0, it was ended, or the frame is printed; 1, the instance refuses or does not answer the first request; 2,
+    /// the arguments are wrong, or there is no terminal.
+    #[command(
+        after_help = "Examples:\n  larder top --url http://10.0.0.7:8080\n  larder top --once --interval 10\n  larder top --once --json | jq .total"
+    )]
+    Top(top::Arguments),
+    /// Say what memory and Redis hold under a key, and how a read of it would be answered.
+    ///
+    /// A key is CLASS:PART:PART, as `GET /api/v1/cache/keys` lists it; `~` is a missing part. If a part has a colon, give
+    /// the class and the parts as arguments of their own.
+    ///
+    /// Exit codes: 0, the key is explained, also if no tier holds it; 1, the instance refuses or does not answer; 2, the arguments
+    /// are wrong.
+    #[command(
+        after_help = "Examples:\n  larder explain user_details:01890a5d-ac96-774b-bcce-b302099a8057\n  larder explain user_external 'auth0|5f7c:1'\n  larder explain user_external:staff-8 --json | jq -r .served_from"
+    )]
+    Explain(explain::Arguments),
+    /// Drop entries on every instance: of one user, one class, a pattern, or all.
+    ///
+    /// Exit codes: 0, they are dropped; 1, the instance refuses or does not answer; 2, the arguments are wrong.
+    #[command(
+        after_help = "Examples:\n  larder clear --user staff-8\n  larder clear --class user_list\n  larder clear --pattern 'user_email:*@example.com'\n  larder clear --all"
+    )]
+    Clear(clear::Clear),
+    /// Load the entries that most clients read first.
+    ///
+    /// Exit codes: 0, they are loaded; 1, the instance refuses or does not answer; 2, the arguments are wrong.
+    #[command(after_help = "Example:\n  larder clear --all && larder warm")]
+    Warm(clear::Warm),
+    /// Switch a class on or off, on the instance that is asked.
+    ///
+    /// Exit codes: 0, it is switched; 1, the instance refuses or does not answer; 2, the arguments are wrong.
+    #[command(after_help = "Example:\n  larder switch user_list off")]
+    Switch(clear::Switch),
+    /// Print the JSON Schema of what a command prints with --json.
+    #[command(after_help = "Example:\n  larder schema doctor > doctor.schema.json")]
+    Schema(schema::Arguments),
+    /// Print the completions of a shell.
+    #[command(
+        after_help = "Examples:\n  larder completions bash > /etc/bash_completion.d/larder\n  larder completions zsh > \"${fpath[1]}/_larder\"\n  larder completions fish > ~/.config/fish/completions/larder.fish"
+    )]
+    Completions(pages::Completions),
+    /// Write the manual pages, one for each command, into a folder.
+    #[command(after_help = "Example:\n  larder man /usr/local/share/man/man1")]
+    Man(pages::Man),
     /// Show every setting with its effective value and its source, secrets hidden.
     Config,
     /// Measure what the cache gains: the same load on ten thousand users without and with it, in a table.
     Demo(demo::Arguments),
 }
 
-/// Runs the command that the arguments name. The exit code is 0 if the command succeeded.
+/// The arguments or the environment do not say what a command needs: exit code 2, as for arguments that cannot be parsed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// The commands with their arguments, as completions and manual pages describe them.
+fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Runs the command that the arguments name. The exit code is 0 if the command succeeded, 1 if it failed or found a
+/// failure, and 2 if its arguments are wrong.
 pub fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
-    let read = || settings::read(config.as_deref());
+    let config = config.as_deref();
+    let read = || settings::read(config);
     let ran = match command {
         Command::Serve(arguments) => read().and_then(|settings| run(serve::run(arguments, settings))),
         Command::Migrate(arguments) => read().and_then(|settings| run(migrate::run(arguments, settings))),
+        Command::Doctor(arguments) if arguments.is_about_instance() => {
+            run(arguments.examine_instance(config))
+        }
         Command::Doctor(arguments) => read().and_then(|settings| run(doctor::run(arguments, settings))),
         Command::Health(arguments) => read().and_then(|settings| run(health::run(arguments, settings))),
         Command::Keys(arguments) => read().and_then(|settings| run(keys::run(arguments, settings))),
-        Command::Users(arguments) => read().and_then(|settings| run(users::run(arguments, settings))),
+        Command::Users(arguments) => arguments.run(config),
+        Command::Stats(arguments) => run(stats::run(arguments, config)),
+        Command::Top(arguments) => run(top::run(arguments, config)),
+        Command::Explain(arguments) => run(explain::run(arguments, config)),
+        Command::Clear(clear) => run(clear.run(config)),
+        Command::Warm(warm) => run(warm.run(config)),
+        Command::Switch(switch) => run(switch.run(config)),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
         Command::Config => read().and_then(|settings| settings::show(&settings)),
         Command::Demo(arguments) => {
             logging::begin(true, LogFormat::Text);
@@ -108,7 +209,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // If standard error is closed, the exit code alone reports the failure.
             let _ = writeln!(std::io::stderr(), "larder: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -69,7 +69,12 @@ pub fn routes(service: Service, http: &Http) -> Routes {
 
 /// `/openapi.json` and `/docs`, which can be served before the service is open.
 pub(crate) fn pages(http: &Http) -> Router {
-    openapi::pages(described(Requests::new()).into_openapi(), &http.base_path)
+    openapi::pages(document(), &http.base_path)
+}
+
+/// The OpenAPI document of every route, with the schemas of all answers.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    described(Requests::new()).into_openapi()
 }
 
 fn has_no_tag(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {

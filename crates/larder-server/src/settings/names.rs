@@ -6,6 +6,9 @@ use crate::settings::sources::{Sources, VARIABLES};
 
 const DATABASE: &str = "DATABASE_URL";
 
+/// Variables of ours that are no settings of the service: the file of settings, and how commands reach an instance.
+const OF_COMMANDS: [&str; 4] = ["LARDER_API_KEY", "LARDER_API_KEY_FILE", "LARDER_CONFIG", "LARDER_URL"];
+
 /// Checks the names of these variables, each with its value. A name that begins with `LARDER_` and is no setting is a
 /// mistake. Any other name may be another program's; if it is one typing error away from a setting, it gets a line of
 /// warning, which is returned. What Kubernetes sets for its services is left out.
@@ -20,7 +23,7 @@ pub fn check_names(
     let mut names: Vec<String> = variables
         .filter(|(name, value)| !is_of_kubernetes(name, value) && !value.trim().is_empty())
         .map(|(name, _)| name)
-        .filter(|name| name != "LARDER_CONFIG" && !VARIABLES.contains(&name.as_str()))
+        .filter(|name| !OF_COMMANDS.contains(&name.as_str()) && !VARIABLES.contains(&name.as_str()))
         .collect();
     names.sort();
     let mut warnings = Vec::new();
@@ -63,6 +66,9 @@ mod tests {
         for (good, value) in [
             ("LARDER_LISTEN", "x"),
             ("LARDER_CONFIG", "x"),
+            ("LARDER_URL", "http://larder:8080"),
+            ("LARDER_API_KEY", "x"),
+            ("LARDER_API_KEY_FILE", "x"),
             ("LISTN", "x"),
             ("REDIS_WORD", "x"),
             ("LARDER_SERVICE_HOST", "10.0.0.1"),

@@ -10,6 +10,7 @@ mod bodies;
 mod browsers;
 mod bulk;
 mod cache_api;
+mod command_line;
 mod commands;
 mod conditional;
 mod config;

@@ -1,6 +1,6 @@
 //! `/api/v1/cache`: the cache's health and counts, its entries, invalidation by hand, and the switches of classes.
 
-mod explained;
+pub(crate) mod explained;
 pub(crate) mod reasons;
 pub(crate) mod views;
 

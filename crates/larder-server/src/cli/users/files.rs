@@ -1,4 +1,4 @@
-//! `larder users`: imports and exports users on the database of the settings.
+//! `larder users import` and `larder users export`, on the database of the settings.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Read, Write as _};
@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::instance::output::plain;
 use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::importing::{BulkFormat, ImportRow, ReadRow, RowReader, written, written_header};
 use crate::domain::invalid::{Invalid, ValidationErrors};
@@ -22,15 +23,9 @@ use crate::store::writing::ByJournal;
 /// How much of a file is read at once.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// The arguments of `larder users`.
-#[derive(Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    command: Users,
-}
-
+/// The commands that read or write files.
 #[derive(Subcommand)]
-enum Users {
+pub(crate) enum Files {
     /// Create the users of a file that do not exist, and change those that exist.
     ///
     /// docs/bulk.md describes the file. 1,000 rows are one transaction, and a row that is refused affects no other.
@@ -68,7 +63,7 @@ enum Users {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     Ndjson,
     Csv,
 }
@@ -82,15 +77,15 @@ impl From<Format> for BulkFormat {
     }
 }
 
-pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
+pub(crate) async fn run(files: Files, settings: Settings) -> anyhow::Result<()> {
     let options = settings.database.options(&settings.database_url);
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
-    let ended = match arguments.command {
+    let ended = match files {
         _ if store.total(&Default::default()).await? == 0 => Err(anyhow::anyhow!(
             "the database of DATABASE_URL has no user: if it is the right one, start `larder serve` once, which makes the \
              first superadmin"
         )),
-        Users::Import { file, format, dry_run, from_line } => {
+        Files::Import { file, format, dry_run, from_line } => {
             let reader = RowReader::new(format.map_or_else(|| format_of(&file), Into::into));
             let mut import = Import {
                 store: store.clone(),
@@ -103,7 +98,7 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
             let ran = import.run(&file, reader).await;
             import.report(ran)
         }
-        Users::Export { format } => export(&store, format.into()).await,
+        Files::Export { format } => export(&store, format.into()).await,
     };
     store.close().await;
     ended
@@ -304,10 +299,4 @@ fn progress(bytes: Option<u64>) -> anyhow::Result<ProgressBar> {
 
 fn unusable(errors: ValidationErrors) -> anyhow::Error {
     anyhow::anyhow!("the file cannot be used: {}", plain(&errors.to_string()))
-}
-
-/// The text without control characters, which a terminal would follow. The names of fields are from the file.
-fn plain(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escaped).collect()
 }

@@ -1,0 +1,91 @@
+//! `larder stats`.
+
+use std::path::Path;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::cli::instance::answers::{ClassStats, Stats};
+use crate::cli::instance::output::{bytes, seconds, table};
+use crate::cli::instance::{Ask, Target};
+
+/// The arguments of `larder stats`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Only these classes [default: those that were read, and those that are off]
+    #[arg(long = "class", value_name = "CLASS")]
+    classes: Vec<String>,
+    /// Also the classes without any read
+    #[arg(long, conflicts_with = "classes")]
+    all: bool,
+    /// The complete answer in JSON; `larder schema stats` describes it
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments, config: Option<&Path>) -> anyhow::Result<()> {
+    let instance = arguments.target.open(config)?;
+    let answer = instance.success(Ask::get(["api", "v1", "cache", "stats"])).await?;
+    if arguments.json {
+        return say!("{}", answer.body);
+    }
+    let stats: Stats = answer.json()?;
+    let known = |name: &&String| stats.classes.iter().all(|class| class.name != **name);
+    if let Some(unknown) = arguments.classes.iter().find(known) {
+        bail!("there is no class {unknown}; `larder stats --all` shows every class");
+    }
+    let is_shown = |class: &&ClassStats| match arguments.classes.as_slice() {
+        [] => arguments.all || class.lookups.total_lookups > 0 || !class.enabled,
+        named => named.contains(&class.name),
+    };
+    let header = [
+        "class", "", "reads", "hit %", "memory", "redis", "joined", "loads", "failed", "mean ms", "p99 ms",
+        "max ms",
+    ];
+    let rows = stats.classes.iter().filter(is_shown).map(row);
+    say!("{}", table(&header, rows, 2))?;
+    say!("\n{}", summary(&stats))
+}
+
+fn row(class: &ClassStats) -> Vec<String> {
+    let count = |name| class.count(name).to_string();
+    let loads = class.loads;
+    vec![
+        class.name.clone(),
+        if class.enabled { String::new() } else { "off".to_owned() },
+        class.lookups.total_lookups.to_string(),
+        format!("{:.1}", class.lookups.hit_rate_percent),
+        count("memory_hits"),
+        count("redis_hits"),
+        count("joins"),
+        count("loads"),
+        count("load_failures"),
+        format!("{:.2}", loads.mean_ms),
+        format!("{:.2}", loads.p99_ms),
+        format!("{:.2}", loads.max_ms),
+    ]
+}
+
+/// The tiers in one line each.
+fn summary(stats: &Stats) -> String {
+    let memory = format!("memory     {}, {} evictions", bytes(stats.memory.bytes), stats.memory.evictions);
+    let redis = match (&stats.server, stats.staleness.unsent_invalidations) {
+        (Some(redis), _) => {
+            let clients = redis.connected_clients;
+            format!("{}, {} used, {clients} clients", redis.version, bytes(redis.used_memory_bytes))
+        }
+        (None, Some(_)) => "does not answer".to_owned(),
+        (None, None) => "none is configured".to_owned(),
+    };
+    let bound = seconds(stats.staleness.bound_ms);
+    let certified = match stats.staleness.certified_for_ms {
+        None => format!("no guard; the bound is {bound}"),
+        Some(0.0) => format!("nothing is certified now: reads run their loaders; the bound is {bound}"),
+        Some(left) => {
+            format!("certified {} ago; the bound is {bound}", seconds(stats.staleness.bound_ms - left))
+        }
+    };
+    format!("{memory}\nRedis      {redis}\nstaleness  {certified}")
+}
