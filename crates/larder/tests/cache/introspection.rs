@@ -292,3 +292,17 @@ async fn a_known_absence_is_explained_as_such() {
         assert!(copy.is_absent && copy.is_served && copy.payload_bytes == 0);
     }
 }
+
+#[tokio::test]
+async fn what_is_certified_lasts_for_the_bound_at_most_and_ends_with_redis() {
+    assert_eq!(memory_instance().await.cache.certified_for(), None, "there is no guard");
+    let redis = Redis::start().unwrap();
+    let cache = instance(&redis).await.cache;
+    let bound = cache.staleness_bound();
+    eventually("it is certified", async || cache.certified_for().unwrap() > Duration::ZERO).await;
+    assert!(cache.certified_for().unwrap() <= bound);
+    redis.pause().unwrap();
+    eventually("nothing is certified", async || cache.certified_for() == Some(Duration::ZERO)).await;
+    redis.resume().unwrap();
+    eventually("it is certified again", async || cache.certified_for().unwrap() > Duration::ZERO).await;
+}
