@@ -40,6 +40,12 @@ impl Refusal {
         Self { text, kind: RefusalKind::Passing }
     }
 
+    /// The server answers and accepts writes, but this process has met a later timeline of its system.
+    pub(crate) fn former(host: &str, newest: u64) -> Self {
+        let text = format!("{host} is a former primary: timeline {newest} has replaced it; shut it down");
+        Self { text, kind: RefusalKind::Passing }
+    }
+
     /// The driver's error from `host`.
     pub(crate) fn of(host: &str, error: &sqlx::Error) -> Self {
         match error {

@@ -54,6 +54,8 @@ pub struct SqlConnection {
     /// Whether the server has ended this connection or is a standby: then the pool must open another connection.
     is_spent: bool,
     born: Instant,
+    /// The number of the server's life; see `Succession`. `None`: the server does not show it.
+    life: Option<u64>,
 }
 
 impl SqlConnection {
@@ -72,7 +74,16 @@ impl SqlConnection {
             is_open: false,
             is_spent: false,
             born: Instant::now(),
+            life: None,
         }
+    }
+
+    pub(super) fn of_life(self, life: Option<u64>) -> Self {
+        Self { life, ..self }
+    }
+
+    pub(super) fn life(&self) -> Option<u64> {
+        self.life
     }
 
     /// Gives each later statement of this connection this time-out of the server. Each then runs within a transaction of

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sqlx::any::AnyConnectOptions;
+use sqlx::any::{AnyConnectOptions, AnyRow};
 use sqlx::{AnyConnection, Connection, Executor, PgPool, Row};
 
 use crate::address::{PostgresAddress, url_like};
 use crate::connecting::connection::{SqlConnection, StatementMode};
+use crate::connecting::succession::{Life, Succession};
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::refusal::Refusal;
@@ -16,6 +17,12 @@ use crate::refusal::Refusal;
 /// isolation level. The query has no parameter, so the driver does not prepare it.
 const ABOUT: &str = "SELECT CAST(pg_is_in_recovery() AS TEXT) AS recovery,
     current_setting('default_transaction_isolation') AS isolation";
+
+/// As [`ABOUT`], and the server's [`Life`], which a standby does not have.
+const ABOUT_LIFE: &str = "SELECT CAST(pg_is_in_recovery() AS TEXT) AS recovery,
+    current_setting('default_transaction_isolation') AS isolation,
+    (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) AS system,
+    CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline";
 
 /// Opens connections to one database.
 #[derive(Debug)]
@@ -33,6 +40,7 @@ pub(crate) struct Connector {
     like: Option<PgPool>,
     /// The statements that run on each new SQLite connection.
     pragmas: &'static [&'static str],
+    succession: Succession,
 }
 
 #[derive(Debug)]
@@ -53,6 +61,7 @@ impl Connector {
             has_transaction_pooler: false,
             like: None,
             pragmas,
+            succession: Succession::default(),
         })
     }
 
@@ -69,6 +78,7 @@ impl Connector {
             has_transaction_pooler,
             like: None,
             pragmas: &[],
+            succession: Succession::default(),
         })
     }
 
@@ -109,6 +119,7 @@ impl Connector {
         let present = self.like.as_ref().map(parsed).transpose().map_err(refused)?;
         let options = present.as_ref().unwrap_or(&host.options);
         let mut connection = AnyConnection::connect_with(options).await.map_err(refused)?;
+        let mut life = None;
         let mode = match self.dialect {
             Dialect::Sqlite => {
                 for pragma in self.pragmas {
@@ -117,10 +128,21 @@ impl Connector {
                 StatementMode::Direct
             }
             Dialect::Postgres => {
-                let about = sqlx::raw_sql(ABOUT).fetch_one(&mut connection).await.map_err(refused)?;
+                let about = match sqlx::raw_sql(ABOUT_LIFE).fetch_one(&mut connection).await {
+                    // The role may not ask for it, or the server has no such functions.
+                    Err(sqlx::Error::Database(_)) => sqlx::raw_sql(ABOUT).fetch_one(&mut connection).await,
+                    about => about,
+                };
+                let about = about.map_err(refused)?;
                 let text = |name| about.try_get::<String, _>(name).map_err(refused);
-                if !self.may_be_standby && text("recovery")? == "true" {
-                    return Err(Refusal::standby(&host.name));
+                if !self.may_be_standby {
+                    if text("recovery")? == "true" {
+                        return Err(Refusal::standby(&host.name));
+                    }
+                    life = match life_of(&about).map(|life| self.succession.note(life)) {
+                        Some(Err(newest)) => return Err(Refusal::former(&host.name, newest.timeline)),
+                        noted => noted.and_then(Result::ok),
+                    };
                 }
                 match text("isolation")?.as_str() {
                     _ if self.has_transaction_pooler => StatementMode::Pooled,
@@ -131,6 +153,19 @@ impl Connector {
                 }
             }
         };
-        Ok(SqlConnection::new(connection, mode))
+        Ok(SqlConnection::new(connection, mode).of_life(life))
     }
+
+    /// Whether the connection leads to the newest primary that a connection of this connector has led to. True for a
+    /// connection to a server that does not show its life.
+    pub(crate) fn is_newest(&self, connection: &SqlConnection) -> bool {
+        connection.life().is_none_or(|life| self.succession.is_newest(life))
+    }
+}
+
+/// The server's life; `None` if the row of [`ABOUT`] does not have it.
+fn life_of(about: &AnyRow) -> Option<Life> {
+    let text = |name| about.try_get::<Option<String>, _>(name).ok().flatten();
+    let timeline = u64::from_str_radix(&text("timeline")?, 16).ok()?;
+    Some(Life { system: text("system")?, timeline })
 }

@@ -129,6 +129,11 @@ impl SqlPool {
         self.core.lock().refused.clone().map(|(_, refusal)| refusal)
     }
 
+    /// Whether a connection that was detached from this pool leads to the newest primary that the pool has met.
+    pub(crate) fn is_newest(&self, connection: &SqlConnection) -> bool {
+        self.core.source.is_newest(connection)
+    }
+
     /// Whether [`SqlPool::close`] was called.
     pub(crate) fn is_closed(&self) -> bool {
         self.core.lock().is_closed
@@ -195,10 +200,13 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle connection that still works.
+    /// An idle connection that still works and leads to the newest primary.
     async fn idle(&self) -> Option<SqlConnection> {
         loop {
             let Idle { mut connection, since } = self.lock().pop()?;
+            if !self.source.is_newest(&connection) {
+                continue;
+            }
             if since.elapsed() <= TRUSTED_IDLE {
                 return Some(connection);
             }

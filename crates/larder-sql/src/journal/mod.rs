@@ -218,7 +218,8 @@ impl SqlJournal {
         if self.database.readers().is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
         }
-        if let Some(own) = state.own.take() {
+        let own = state.own.take().filter(|own| self.database.readers().is_newest(&own.connection));
+        if let Some(own) = own {
             return Ok(own);
         }
         let mut connection = self.database.readers().acquire().await?.detach();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 mod bed;
+mod fail_overs;
 
 use std::fs;
 use std::time::{Duration, Instant};
