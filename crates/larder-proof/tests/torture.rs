@@ -85,6 +85,8 @@ nemeses! {
     a_stopped_relay_brings_nothing_stale: "stop-relay",
     foreign_writes_bring_nothing_stale: "foreign-only",
     a_crashed_database_brings_nothing_stale: "crash-postgres",
+    a_promoted_standby_brings_nothing_stale: "promote-standby",
+    a_lagging_standby_brings_nothing_stale: "lagging-standby",
     refused_memory_brings_nothing_stale: "refuse-memory",
     evicted_memory_brings_nothing_stale: "evict-memory",
     a_small_tracking_table_brings_nothing_stale: "small-tracking",

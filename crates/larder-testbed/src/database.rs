@@ -43,6 +43,11 @@ impl Database {
         &self.name
     }
 
+    /// The same database on another server from now on, such as a standby that was promoted.
+    pub fn move_to(&mut self, server: &PostgresUrl) {
+        self.server = server.clone();
+    }
+
     /// Runs SQL as a program that does not use larder: in psql, on a separate connection.
     ///
     /// Returns the rows, one a line, columns separated by `|`. Several statements are one transaction.

@@ -89,7 +89,7 @@ impl Postgres {
             account.own(folder.path())?;
         }
         init(folder.path(), account.as_ref())?;
-        Self::on(folder, account, settings)
+        Self::on(folder, account, settings, free_port)
     }
 
     /// As [`start`](Self::start), with TLS: its certificate is for `localhost`. `postgres` needs no TLS; each other user
@@ -123,12 +123,17 @@ impl Postgres {
             "local all all trust\nhost all postgres 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 cert\n";
         fs::write(folder.path().join("data/pg_hba.conf"), access)?;
         let settings: Vec<_> = settings.iter().map(String::as_str).collect();
-        Self::on(folder, account, &settings)
+        Self::on(folder, account, &settings, free_port)
     }
 
-    /// Starts a server on the data in `folder`.
-    pub(crate) fn on(folder: TempDir, account: Option<Account>, settings: &[&str]) -> Result<Self> {
-        boot_on(free_port, |port| Ok((boot(folder.path(), port, account.as_ref(), settings)?, port)))
+    /// Starts a server on the data in `folder` and the next free one of `ports`.
+    pub(crate) fn on(
+        folder: TempDir,
+        account: Option<Account>,
+        settings: &[&str],
+        ports: impl FnMut() -> Result<u16>,
+    ) -> Result<Self> {
+        boot_on(ports, |port| Ok((boot(folder.path(), port, account.as_ref(), settings)?, port)))
             .map(|(process, port)| Self { process, folder, account, port, settings: owned(settings) })
     }
 

@@ -47,6 +47,10 @@ pub fn team_of_list(key: Key) -> Option<Key> {
 /// All versions in the second database are above this; those in the first never reach it.
 pub const SECOND: Version = 1 << 30;
 
+/// The versions of each timeline of PostgreSQL begin at a multiple of this. So a version of a later timeline is above all
+/// of an earlier one, also above those that a fail-over has lost.
+pub const TIMELINE: Version = 1 << 20;
+
 /// All keys of the history.
 pub fn all() -> impl Iterator<Item = Key> {
     (0..ITEMS).chain((0..TEAMS).map(list_of))

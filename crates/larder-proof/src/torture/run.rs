@@ -13,6 +13,7 @@ use crate::torture::instance::order::Order;
 use crate::torture::nemesis::{Choice, Nemesis};
 use crate::torture::options::Options;
 use crate::torture::report::{Counts, Report};
+use crate::torture::servers::Endurance;
 use crate::torture::stage::Stage;
 
 /// Runs the torture. `program` is `larder-torture`, which also runs the instances.
@@ -31,8 +32,8 @@ pub fn run(options: &Options, program: &Path) -> Result<Report> {
         bail!("the nemesis {choice} does not suit this run: it needs PostgreSQL or a Redis");
     }
     let started = Instant::now();
-    let takes_the_database = nemeses.iter().any(|nemesis| nemesis.takes_the_database());
-    let mut stage = Stage::set(&options.setup, program, takes_the_database)?;
+    let endurance = nemeses.iter().map(|nemesis| nemesis.endurance()).max().unwrap_or(Endurance::Shared);
+    let mut stage = Stage::set(&options.setup, program, endurance)?;
     println!("{} instances are at work; nemesis: {choice}", options.setup.instances);
 
     let mut strikes = Vec::new();

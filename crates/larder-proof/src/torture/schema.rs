@@ -2,6 +2,10 @@
 //!
 //! The list of a team is the sum over its items, and `team.version` always equals that sum. The trigger locks the
 //! team's row, so that a writer knows which version of the list it has written.
+//!
+//! A version of the history is the version in the table plus [`TIMELINE`] for each timeline before that of the server
+//! which answers. So every version names its timeline: a standby that was promoted without the last writes has no
+//! version of the former primary, and each of its versions is above those.
 
 use anyhow::Result;
 use larder_sql::database::Database;
@@ -10,11 +14,23 @@ use larder_sql::journal::{Table, migration};
 use larder_sql::write::WriteTransaction;
 
 use crate::history::{Key, Seen, Version};
-use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, list_of, team_of};
+use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, TIMELINE, list_of, team_of};
 
 const TABLES: &str = "
     CREATE TABLE team (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);
     CREATE TABLE item (id BIGINT PRIMARY KEY, team BIGINT, touched BIGINT NOT NULL, version BIGINT NOT NULL);";
+
+/// What to add to a version of a table, by the timeline of the server that answers. A view, which no fail-over changes
+/// and the journal does not see: a cache has to notice a fail-over by itself.
+fn timeline(dialect: Dialect) -> String {
+    let base = match dialect {
+        Dialect::Postgres => format!(
+            "(CAST(CAST('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS BIT(32)) AS BIGINT) - 1) * {TIMELINE}"
+        ),
+        _ => "0".to_owned(),
+    };
+    format!("CREATE VIEW timeline AS SELECT {base} AS base;")
+}
 
 const POSTGRES_TRIGGER: &str = "
     CREATE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -54,7 +70,11 @@ pub(super) fn tables(dialect: Dialect, first: Version) -> Result<String> {
         format!("INSERT INTO item VALUES ({item}, {team}, 0, {first});")
     });
     let journal = migration(dialect, &journalled())?;
-    Ok([TABLES.to_owned(), trigger.to_owned(), journal].into_iter().chain(teams).chain(items).collect())
+    Ok([TABLES.to_owned(), timeline(dialect), trigger.to_owned(), journal]
+        .into_iter()
+        .chain(teams)
+        .chain(items)
+        .collect())
 }
 
 /// The statements that replace the table of items by a copy with the trigger of versions and without those of the
@@ -72,6 +92,9 @@ pub(super) fn swap(dialect: Dialect) -> String {
         _ => format!("BEGIN IMMEDIATE; {COPY} {SQLITE_TRIGGER} COMMIT"),
     }
 }
+
+/// The number of writes of each item, without its timeline.
+pub(super) const WRITES: &str = "SELECT version FROM item ORDER BY id";
 
 /// The statement with which a program that does not use the cache writes an item.
 pub(super) fn foreign_write(key: Key) -> String {
@@ -98,14 +121,14 @@ pub(super) async fn write(transaction: &mut WriteTransaction, key: Key) -> Resul
         .bind(id)
         .execute(transaction.statement())
         .await?;
-    let version: i64 = sqlx::query_scalar("SELECT version FROM item WHERE id = $1")
+    let version: i64 = sqlx::query_scalar("SELECT version + base FROM item, timeline WHERE id = $1")
         .bind(id)
         .fetch_one(transaction.statement())
         .await?;
     let list = match team_of(key) {
         None => None,
         Some(team) => {
-            let version: i64 = sqlx::query_scalar("SELECT version FROM team WHERE id = $1")
+            let version: i64 = sqlx::query_scalar("SELECT version + base FROM team, timeline WHERE id = $1")
                 .bind(i64::from(team))
                 .fetch_one(transaction.statement())
                 .await?;
@@ -118,7 +141,8 @@ pub(super) async fn write(transaction: &mut WriteTransaction, key: Key) -> Resul
 /// The current version of every item and list.
 pub(super) async fn versions(database: &Database) -> Result<Vec<(Key, Version)>> {
     // One statement, so that items and lists come from one snapshot.
-    const ALL: &str = "SELECT 1, id, version FROM item UNION ALL SELECT 2, id, version FROM team";
+    const ALL: &str = "SELECT 1, id, version + base FROM item, timeline
+        UNION ALL SELECT 2, id, version + base FROM team, timeline";
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(ALL).fetch_all(database.read()).await?;
     let versions = rows.into_iter().map(|(kind, id, version)| {
         let id = Key::try_from(id)?;

@@ -14,7 +14,7 @@ use crate::torture::child::Child;
 use crate::torture::deployment::SharedRedis;
 use crate::torture::instance::order::Order;
 use crate::torture::observers::Observers;
-use crate::torture::servers::Base;
+use crate::torture::servers::{Base, Endurance};
 use crate::torture::setup::Setup;
 
 /// How many instances the second database has.
@@ -39,10 +39,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts servers, observers and instances. `own_database`: with a database server that may crash.
-    pub(super) fn set(setup: &Setup, program: &Path, own_database: bool) -> Result<Self> {
+    /// Starts servers, observers and instances. `endurance`: what the database's server has to bear.
+    pub(super) fn set(setup: &Setup, program: &Path, endurance: Endurance) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-torture-").tempdir()?;
-        let base = Base::fresh(setup.database, own_database)?;
+        let base = Base::fresh(setup.database, endurance)?;
         let second = if setup.has_second_database() { Some(base.beside()?) } else { None };
         let observers = Observers::start(&base.url(), folder.path())?;
         let redis = match setup.has_redis() {

@@ -23,8 +23,8 @@ use crate::torture::keys::list_of;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-const ITEM: &str = "SELECT version FROM item WHERE id = $1";
-const LIST: &str = "SELECT CAST(SUM(version) AS BIGINT) FROM item WHERE team = $1";
+const ITEM: &str = "SELECT version + base FROM item, timeline WHERE id = $1";
+const LIST: &str = "SELECT CAST(SUM(version) AS BIGINT) + MAX(base) FROM item, timeline WHERE team = $1";
 
 /// How long the faulty loader reads from one snapshot.
 const SNAPSHOT: Duration = Duration::from_millis(100);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::torture::instance::order::Order;
 use crate::torture::keys::ITEMS;
@@ -20,8 +20,7 @@ pub(super) fn foreign_only(stage: &mut Stage) -> Result<()> {
 }
 
 pub(super) fn crash(stage: &mut Stage) -> Result<()> {
-    let postgres = stage.base.postgres().context("this nemesis needs a PostgreSQL of its own")?;
-    postgres.crash()?;
+    stage.base.primary()?.crash()?;
     thread::sleep(Duration::from_millis(rand::random_range(0..1_000)));
-    postgres.restart()
+    stage.base.primary()?.restart()
 }

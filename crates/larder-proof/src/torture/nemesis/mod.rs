@@ -1,6 +1,7 @@
 //! The nemeses. Each is a function that breaks something, waits, and heals it.
 
 mod database;
+mod fail_overs;
 mod instances;
 mod links;
 mod memory;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::torture::deployment::Deployment;
+use crate::torture::servers::Endurance;
 use crate::torture::setup::{Kind, Setup};
 use crate::torture::stage::Stage;
 
@@ -44,9 +46,11 @@ enum Need {
     Postgres,
     /// A PostgreSQL server that only this run uses, so that it may crash.
     Crash,
+    /// A standby of such a server.
+    Standby,
 }
 
-use Need::{Crash, Links, LoneRedis, Postgres, Redis, Sentinels};
+use Need::{Crash, Links, LoneRedis, Postgres, Redis, Sentinels, Standby};
 
 /// All nemeses.
 pub const ALL: &[Nemesis] = &[
@@ -136,6 +140,18 @@ pub const ALL: &[Nemesis] = &[
         strike: database::crash,
     },
     Nemesis {
+        name: "promote-standby",
+        about: "the primary dies, and its standby, which has every commit, is promoted",
+        needs: &[Standby],
+        strike: fail_overs::promote,
+    },
+    Nemesis {
+        name: "lagging-standby",
+        about: "the primary dies, and a standby is promoted that lacks the last commits",
+        needs: &[Standby],
+        strike: fail_overs::promote_lagging,
+    },
+    Nemesis {
         name: "refuse-memory",
         about: "a tiny maxmemory with noeviction: Redis refuses to store",
         needs: &[Redis],
@@ -207,13 +223,24 @@ impl Nemesis {
             LoneRedis => setup.has_redis() && setup.deployment != Deployment::Sentinel,
             Sentinels => setup.has_redis() && setup.deployment == Deployment::Sentinel,
             Links => setup.has_links(),
-            Postgres | Crash => setup.database == Kind::Postgres,
+            Postgres | Crash | Standby => setup.database == Kind::Postgres,
         })
     }
 
     /// Whether the nemesis stops the database, so that requests may fail.
     pub fn takes_the_database(&self) -> bool {
-        self.needs.contains(&Crash)
+        self.endurance() > Endurance::Shared
+    }
+
+    /// What the database's server has to bear.
+    pub(super) fn endurance(&self) -> Endurance {
+        if self.needs.contains(&Standby) {
+            Endurance::FailOvers
+        } else if self.needs.contains(&Crash) {
+            Endurance::Crashes
+        } else {
+            Endurance::Shared
+        }
     }
 
     /// Whether the nemesis stops instances for longer than the load time-out, so that their loads fail.
