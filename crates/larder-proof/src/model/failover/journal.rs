@@ -72,7 +72,7 @@ impl State {
         let view = self.view(model, nth);
         let sees_rows = self.processes[nth].sees_rows(view);
         let position = position?;
-        if position.seen & self.pruned != self.pruned {
+        if position.seen & self.pruned != self.pruned || !self.is_of_timeline(model, position) {
             return None;
         }
         let process = &self.processes[nth];

@@ -11,11 +11,16 @@
 //!
 //! The journal may go silent: then a commit is in the snapshots but has no row. Relay `n` runs in the process of
 //! instance `n`; if there is no such instance, in a process that starts later.
+//!
+//! The database may fail over to a standby. Its keys in Redis stay the same here, as with a journal whose name for the
+//! database survives a promotion; larder's own journal takes other keys, so less is shared.
 
+mod branch;
 mod journal;
 mod relay;
 pub mod scenarios;
 mod state;
+mod succession;
 mod world;
 
 use larder::protocol::rules::ProtocolRules;
@@ -24,6 +29,7 @@ use stateright::{Model, Property};
 use crate::model::coverage::Coverage;
 use crate::model::journal as attestation;
 
+pub use branch::Branch;
 pub use state::State;
 
 /// The bounds of one exploration, and the rules that it keeps.
@@ -61,6 +67,8 @@ pub struct Failover {
     pub silences: u8,
     /// The process from which row security may hide the outbox, once.
     pub subject: Option<usize>,
+    /// The database fails over at most this many times, to a standby that lacks any number of the last commits.
+    pub successions: u8,
     /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
@@ -93,6 +101,12 @@ pub struct ModelRules {
     pub ids_are_read_where_propagated: bool,
     /// A poll uses only the ids that it has read itself, and not those that an earlier poll has read.
     pub ids_are_read_by_poll: bool,
+    /// A position names the timeline of the database. Under another one, the changes since it are unknown.
+    pub position_names_timeline: bool,
+    /// A certificate names the timeline of the database.
+    pub certificate_names_timeline: bool,
+    /// A process that learns of another timeline ends its grant.
+    pub another_timeline_revokes: bool,
     /// The rules of the attestation.
     pub journal: attestation::ModelRules,
 }
@@ -112,135 +126,12 @@ impl Default for ModelRules {
             ids_are_in_redis: true,
             ids_are_read_where_propagated: true,
             ids_are_read_by_poll: true,
+            position_names_timeline: true,
+            certificate_names_timeline: true,
+            another_timeline_revokes: true,
             journal: attestation::ModelRules::default(),
         }
     }
-}
-
-/// The branches that the model counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Branch {
-    /// A poll found rows to propagate.
-    Replayed,
-    /// A poll after a promotion found rows to propagate.
-    ReplayedAfterPromotion,
-    /// The changes since the position were unknown, so the namespace was dropped.
-    Dropped,
-    /// MARK set certificate, watermark and position.
-    Marked,
-    /// MARK kept the watermark in Redis, because it is later than the poll's own.
-    Kept,
-    /// MARK refused, because the history had changed.
-    Refused,
-    /// A poll ended early, because the node became a replica or the connection broke.
-    Abandoned,
-    /// A heartbeat granted the use of Redis.
-    Granted,
-    /// A heartbeat refused the use of Redis.
-    NotGranted,
-    /// A node accepted a fill.
-    Filled,
-    /// A fill was accepted by another node than the one that gave the lease.
-    FilledElsewhere,
-    /// Every master refused a fill.
-    FillRefused,
-    /// A write was acknowledged `sent`.
-    Sent,
-    /// A write that waited was acknowledged `sent`, by a grant after its UNLINK.
-    SentByGrant,
-    /// A writer propagated to a node that it may not use.
-    PropagatedUnacknowledged,
-    /// A writer propagated to one of two masters.
-    PropagatedInSplit,
-    /// A change's id expired.
-    Expired,
-    /// A poll skipped a change that its writer had propagated.
-    SkippedPropagated,
-    /// A poll skipped a change that was propagated before a promotion, in the history that the node continues.
-    SkippedAfterPromotion,
-    /// After a restart with an old snapshot, a poll skipped a change that was propagated before that snapshot.
-    SkippedAfterRestore,
-    /// A poll skipped one row and propagated another.
-    SkippedOneOfTwo,
-    /// A demoted node copied another's contents.
-    Resynced,
-    /// A node restarted with old contents.
-    Restored,
-    /// An instance reads from a node that was a master at the instance's grant and is a replica now.
-    ReadsReplica,
-    /// An instance reads from a node that was demoted and promoted again since its grant.
-    ReadsOtherHistory,
-    /// A commit left no row.
-    Silent,
-    /// A write noticed that it had left no row or could not see it.
-    Noticed,
-    /// A process that knew of a defect committed a write.
-    WroteBroken,
-    /// A write was queued and not propagated, because the journal was incomplete.
-    Queued,
-    /// A write that touched everything was acknowledged `sent`, because a poll had found the journal complete.
-    SentEverything,
-    /// The attestation differed from the position's, so the namespace was dropped.
-    Unattested,
-    /// `Unattested`, where the journal was complete at the position and is complete again, but lacks a commit from the
-    /// time between.
-    CompleteAtBothEnds,
-    /// `CompleteAtBothEnds`, in a process that started later and uses the position of an earlier one.
-    UnattestedByNewcomer,
-    /// A poll found a defect.
-    Broken,
-    /// A poll saw no rows, because they are hidden from it, and ended without MARK.
-    Hidden,
-    /// A poll that sees rows which are hidden from another process ran MARK.
-    MarkedBySighted,
-    /// An inspection saw another catalog than the snapshot of its poll.
-    InspectedLater,
-}
-
-impl Branch {
-    /// All branches, in the order of declaration.
-    pub const ALL: [Branch; 37] = {
-        use Branch::*;
-        [
-            Replayed,
-            ReplayedAfterPromotion,
-            Dropped,
-            Marked,
-            Kept,
-            Refused,
-            Abandoned,
-            Granted,
-            NotGranted,
-            Filled,
-            FilledElsewhere,
-            FillRefused,
-            Sent,
-            SentByGrant,
-            PropagatedUnacknowledged,
-            PropagatedInSplit,
-            Expired,
-            SkippedPropagated,
-            SkippedAfterPromotion,
-            SkippedAfterRestore,
-            SkippedOneOfTwo,
-            Resynced,
-            Restored,
-            ReadsReplica,
-            ReadsOtherHistory,
-            Silent,
-            Noticed,
-            WroteBroken,
-            Queued,
-            SentEverything,
-            Unattested,
-            CompleteAtBothEnds,
-            UnattestedByNewcomer,
-            Broken,
-            Hidden,
-            MarkedBySighted,
-            InspectedLater,
-        ]
-    };
 }
 
 /// One step of any participant.
@@ -295,6 +186,10 @@ pub enum Action {
     Mend,
     /// Row security hides the outbox from a process (`true`), or shows it again (`false`).
     Hide(bool),
+    /// The database fails over to a standby that lacks this many of the last commits.
+    Succeed(u8),
+    /// A process learns of the fail-over, because it asks the journal at times.
+    Notice(usize),
 }
 
 impl Failover {
@@ -317,6 +212,7 @@ impl Failover {
             has_foreign: false,
             silences: 0,
             subject: None,
+            successions: 0,
             coverage: Coverage::new(Branch::ALL.len()),
         }
     }
@@ -338,6 +234,7 @@ impl Model for Failover {
         state.people(self, actions);
         state.machines(self, actions);
         state.relaying(actions);
+        state.successions(actions);
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
@@ -367,6 +264,10 @@ impl Model for Failover {
             Action::Silence => state.silence(),
             Action::Mend => state.catalog.mend(),
             Action::Hide(is_hiding) => state.hide(is_hiding),
+            Action::Succeed(lacking) => state.succeed(self, lacking),
+            Action::Notice(process) => {
+                state.notice(self, process);
+            }
         }
         (state != *last).then_some(state)
     }
@@ -380,6 +281,9 @@ impl Model for Failover {
             }),
             Property::always("fresh_after_acknowledgement", |model: &Self, state: &State| {
                 state.fresh_after_acknowledgement(model)
+            }),
+            Property::always("no_lost_write_is_read", |model: &Self, state: &State| {
+                state.no_lost_write_is_read(model)
             }),
         ]
     }

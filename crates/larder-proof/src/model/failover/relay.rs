@@ -30,15 +30,22 @@ impl State {
     }
 
     pub(super) fn ask(&mut self, model: &Failover, nth: usize, at: usize) {
+        let existing = self.nodes[at].redis.peek(&CERTIFICATE).and_then(|bytes| Certificate::parse(bytes));
+        let mine = self.certificate(model, at, self.known_timelines[nth]);
+        // `verify_database`: either Redis has another database's certificate, or another database answers now.
+        if existing.as_ref().is_some_and(|existing| existing.database != mine.database)
+            && self.notice(model, nth)
+        {
+            return;
+        }
         let node = &self.nodes[at];
-        let existing = node.redis.peek(&CERTIFICATE).and_then(|bytes| Certificate::parse(bytes));
         let seen = relay::PlanInput {
             is_master: node.is_master,
             now: self.now(),
             certificate: existing.as_ref(),
             watermark: node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark))),
         };
-        let plan = relay::plan(&seen, &self.certificate(at), Duration::ZERO, model.rules);
+        let plan = relay::plan(&seen, &mine, Duration::ZERO, model.rules);
         if !matches!(plan, Plan::Replay | Plan::Certify) {
             return;
         }
@@ -52,6 +59,7 @@ impl State {
             run: node.run,
             history: node.history,
             began: self.now().0,
+            timeline: self.known_timelines[nth],
             position,
             attested: View::default(),
             only_certifies: plan == Plan::Certify,
@@ -65,7 +73,18 @@ impl State {
     pub(super) fn snapshot(&mut self, model: &Failover, nth: usize) {
         let committed = self.committed();
         let attested = self.view(model, nth);
-        let Some(position) = self.relays[nth].poll.as_ref().map(|poll| poll.position) else { return };
+        let Some((position, timeline)) =
+            self.relays[nth].poll.as_ref().map(|poll| (poll.position, poll.timeline))
+        else {
+            return;
+        };
+        // `changes_since` adopts the database that answers, and the poll ends if it was planned for another one.
+        self.notice(model, nth);
+        if timeline != self.timeline {
+            model.take(Branch::SucceededWithinPoll);
+            self.relays[nth].poll = None;
+            return;
+        }
         let known = self.known(model, nth, position);
         let Some(poll) = &mut self.relays[nth].poll else { return };
         poll.attested = attested;
@@ -187,7 +206,7 @@ impl State {
         }
         // The certificate names the history of the poll's beginning: on a living connection `run` cannot change, but
         // the history can.
-        let mut certificate = self.certificate(poll.node);
+        let mut certificate = self.certificate(model, poll.node, poll.timeline);
         certificate.redis = format!("{}:{}", poll.run, poll.history);
         let now = self.now();
         let node = &mut self.nodes[poll.node];
@@ -210,13 +229,17 @@ impl State {
         match relay::decide_mark(input, RedisTime(poll.began), &certificate) {
             MarkDecision::Set => {
                 model.take(Branch::Marked);
+                if poll.timeline != self.timeline {
+                    model.take(Branch::MarkedByFormer);
+                }
                 node.redis.set(&CERTIFICATE, certificate);
                 node.redis.set(&WATERMARK, byte(poll.began));
                 let position = Position {
                     seen: snapshot,
                     attestation: poll.attested.attestation(model.own_rules.journal),
+                    timeline: poll.timeline,
                 };
-                let bytes = [position.seen, position.attestation];
+                let bytes = [position.seen, position.attestation, position.timeline];
                 node.redis.set(&POSITION, Bytes::copy_from_slice(&bytes));
                 if !model.own_rules.position_is_in_redis {
                     self.relays[nth].own_position = Some(position);

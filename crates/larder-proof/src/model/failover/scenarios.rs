@@ -4,10 +4,35 @@ use larder::protocol::rules::ProtocolRules;
 
 use crate::model::failover::{Failover, ModelRules};
 
-/// All scenarios.
+/// All scenarios but [`successions`].
 pub fn all(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Failover)> {
     let base = || Failover { own_rules, ..Failover::new(rules) };
     [takeovers(&base), returns(&base), disasters(&base), silences(rules, own_rules)].concat()
+}
+
+/// The database fails over to a standby that has every commit, or lacks the last ones.
+pub fn successions(rules: ProtocolRules, own_rules: ModelRules) -> Vec<(&'static str, Failover)> {
+    let base = || Failover {
+        own_rules,
+        transactions: 1,
+        loaders: vec![0],
+        polls: vec![2],
+        successions: 1,
+        ..Failover::new(rules)
+    };
+    vec![
+        ("the database fails over, one relay", base()),
+        (
+            "the database fails over, two instances and their relays",
+            Failover { instances: 2, loaders: vec![1], polls: vec![1, 1], ..base() },
+        ),
+        ("the database fails over, two transactions", Failover { transactions: 2, polls: vec![2], ..base() }),
+        (
+            "the database fails over, tags, two stale leases",
+            Failover { tagged: true, loaders: vec![0, 0], ..base() },
+        ),
+        ("the database and Redis fail over", Failover { polls: vec![2], promotions: 1, ..base() }),
+    ]
 }
 
 /// A replica is promoted, or two relays run at once.

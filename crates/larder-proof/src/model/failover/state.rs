@@ -27,8 +27,14 @@ pub(super) static PROPAGATED: [Bytes; 2] =
 /// The state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// The committed transactions in the order of their commits.
+    /// The committed transactions in the order of their commits, lost ones included.
     pub(super) order: Vec<u8>,
+    /// The commits that a fail-over of the database has lost.
+    pub(super) lost: Seen,
+    /// The database's timeline.
+    pub(super) timeline: u8,
+    /// The timeline that each process knows.
+    pub(super) known_timelines: Vec<u8>,
     /// The commits whose rows have been pruned.
     pub(super) pruned: Seen,
     pub(super) catalog: Catalog,
@@ -69,6 +75,7 @@ pub(super) struct Left {
     pub(super) expiries: u8,
     pub(super) silences: u8,
     pub(super) hidings: u8,
+    pub(super) successions: u8,
 }
 
 /// One Redis server.
@@ -119,6 +126,8 @@ pub(super) struct Poll {
     pub(super) run: u8,
     pub(super) history: u8,
     pub(super) began: u64,
+    /// The timeline for which the poll was planned.
+    pub(super) timeline: u8,
     pub(super) position: Option<Position>,
     /// The attestation of its snapshot.
     pub(super) attested: View,
@@ -127,11 +136,12 @@ pub(super) struct Poll {
     pub(super) stage: Stage,
 }
 
-/// A position: the transactions that it has seen, and its attestation.
+/// A position: the transactions that it has seen, its attestation, and the timeline of its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Position {
     pub(super) seen: Seen,
     pub(super) attestation: u8,
+    pub(super) timeline: u8,
 }
 
 /// The progress of a poll.
@@ -156,9 +166,12 @@ impl State {
             history: 0,
             is_apart: false,
         };
-        let own_position = Some(Position { seen: 0, attestation: 0 });
+        let own_position = Some(Position { seen: 0, attestation: 0, timeline: 0 });
         let mut state = State {
             order: Vec::new(),
+            lost: 0,
+            timeline: 0,
+            known_timelines: vec![0; model.instances.max(model.polls.len())],
             pruned: 0,
             catalog: Catalog::default(),
             silent: 0,
@@ -189,35 +202,38 @@ impl State {
                 expiries: model.expiries,
                 silences: model.silences,
                 hidings: model.subject.map_or(0, |_| 1),
+                successions: model.successions,
             },
             was_split: false,
         };
         // Both nodes begin certified, because the second is a copy of the first. FLUSHALL and a restore lead to nodes
         // without a certificate.
-        let certificate = state.certificate(0).to_bytes();
+        let certificate = state.certificate(model, 0, 0).to_bytes();
         for node in &mut state.nodes {
             node.redis.set(&CERTIFICATE, certificate.clone());
             node.redis.set(&WATERMARK, Bytes::from_static(&[0]));
-            node.redis.set(&POSITION, Bytes::from_static(&[0, 0]));
+            node.redis.set(&POSITION, Bytes::from_static(&[0, 0, 0]));
         }
         state
     }
 
-    /// The certificate that MARK would set on this node.
-    pub(super) fn certificate(&self, node: usize) -> Certificate {
+    /// The certificate that a process which knows `timeline` would set on this node.
+    pub(super) fn certificate(&self, model: &Failover, node: usize, timeline: u8) -> Certificate {
         let node = &self.nodes[node];
-        let database = Some(DatabaseId { system: "db".to_owned(), timeline: 1 });
+        let timeline = if model.own_rules.certificate_names_timeline { timeline.into() } else { 0 };
+        let database = Some(DatabaseId { system: "db".to_owned(), timeline });
         Certificate { redis: format!("{}:{}", node.run, node.history), database, bound_ms: 1, ttl_max_ms: 1 }
     }
 
+    /// The transactions that the database has.
     pub(super) fn committed(&self) -> Seen {
-        self.order.iter().fold(0, |seen, transaction| seen | 1 << transaction)
+        self.before(self.now())
     }
 
-    /// The transactions that were committed before `time`.
+    /// The transactions that the database has and that were committed before `time`.
     pub(super) fn before(&self, time: RedisTime) -> Seen {
         let count = usize::try_from(time.0).unwrap_or(usize::MAX);
-        self.order.iter().take(count).fold(0, |seen, transaction| seen | 1 << transaction)
+        self.order.iter().take(count).fold(0, |seen, transaction| seen | 1 << transaction) & !self.lost
     }
 
     /// The time, which is the same on every node.
@@ -227,7 +243,7 @@ impl State {
 
     pub(super) fn position_is_true(&self) -> bool {
         self.nodes.iter().all(|node| {
-            let position = node.position().map_or(0, |position| position.seen);
+            let position = node.position().map_or(0, |position| position.seen) & !self.lost;
             node.entry().is_none_or(|seen| seen & position == position)
         })
     }
@@ -245,7 +261,8 @@ impl State {
         self.grants.iter().flatten().all(|grant| {
             let node = &self.nodes[grant.node];
             let can_read = node.run == grant.run;
-            !can_read || node.entry().is_none_or(|seen| seen & grant.reach == grant.reach)
+            let reach = grant.reach & !self.lost;
+            !can_read || node.entry().is_none_or(|seen| seen & reach == reach)
         })
     }
 
@@ -266,7 +283,8 @@ impl State {
                 }
                 let can_read = (node.is_master || !model.own_rules.reads_ask_role)
                     && (!is_former || !model.own_rules.reads_ask_history);
-                !can_read || node.entry().is_none_or(|seen| seen & self.acknowledged == self.acknowledged)
+                let acknowledged = self.acknowledged & !self.lost;
+                !can_read || node.entry().is_none_or(|seen| seen & acknowledged == acknowledged)
             })
     }
 }
@@ -284,7 +302,11 @@ impl Node {
     }
 
     pub(super) fn position(&self) -> Option<Position> {
-        self.redis.peek(&POSITION).map(|value| Position { seen: value[0], attestation: value[1] })
+        self.redis.peek(&POSITION).map(|value| Position {
+            seen: value[0],
+            attestation: value[1],
+            timeline: value[2],
+        })
     }
 
     pub(super) fn byte(&self, key: &Bytes) -> Option<u8> {

@@ -24,7 +24,8 @@ impl State {
     pub(super) fn people(&self, model: &Failover, actions: &mut Vec<Action>) {
         let committed = self.committed();
         for transaction in 0..model.transactions {
-            if committed & 1 << transaction == 0 {
+            // A lost transaction is not committed again: a repetition is another one.
+            if (committed | self.lost) & 1 << transaction == 0 {
                 actions.push(Action::Commit(transaction));
             }
             let is_foreign = model.has_foreign && transaction + 1 == model.transactions;
@@ -150,10 +151,11 @@ impl State {
     pub(super) fn beat(&mut self, model: &Failover, instance: usize, at: usize) {
         let node = &self.nodes[at];
         let watermark = node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark)));
+        let mine = self.certificate(model, at, self.known_timelines[instance]).to_bytes();
         let heartbeat = Heartbeat {
             sent: Tick::PAST,
             is_master: node.is_master,
-            carries_my_certificate: node.redis.peek(&CERTIFICATE) == Some(&self.certificate(at).to_bytes()),
+            carries_my_certificate: node.redis.peek(&CERTIFICATE) == Some(&mine),
             propagation: Propagation::Relay { now: self.now(), watermark },
         };
         let is_granted = heartbeat.fresh_until(BOUND, Duration::ZERO, model.rules).is_some();
