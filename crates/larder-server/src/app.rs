@@ -192,8 +192,10 @@ pub async fn close(service: &Service) {
 pub enum StopSignal {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM, or SIGHUP because the terminal was closed. SIGHUP reloads nothing.
+    /// SIGTERM.
     Terminate,
+    /// SIGHUP: the terminal was closed. `larder serve` with a file of settings reads the file again instead.
+    HangUp,
 }
 
 /// The signals that ask for a stop.
@@ -239,7 +241,7 @@ impl StopSignals {
             tokio::select! {
                 _ = self.interrupted.recv() => StopSignal::Interrupt,
                 _ = self.terminated.recv() => StopSignal::Terminate,
-                () = hung_up => StopSignal::Terminate,
+                () = hung_up => StopSignal::HangUp,
             }
         }
         #[cfg(not(unix))]

@@ -20,6 +20,7 @@ mod keys;
 mod logging;
 mod migrate;
 mod pages;
+mod reloading;
 mod schema;
 mod serve;
 mod settings;
@@ -59,6 +60,9 @@ enum Command {
     ///
     /// It listens at once. Until the database can be reached, /livez answers 200, /readyz answers 503 with the reason,
     /// and everything else answers 503.
+    ///
+    /// SIGHUP reads the file again, if there is one: times to live, LARDER_CLASSES_OFF and LARDER_LOG_LEVELS change at
+    /// once, and the log names what needs a restart. Without a file SIGHUP stops the service.
     Serve(serve::Arguments),
     /// Bring the database's schema up to date, and end.
     ///
@@ -180,7 +184,10 @@ pub fn main() -> ExitCode {
     let config = config.as_deref();
     let read = || settings::read(config);
     let ran = match command {
-        Command::Serve(arguments) => read().and_then(|settings| run(serve::run(arguments, settings))),
+        Command::Serve(arguments) => {
+            let file = settings::file(config);
+            read().and_then(|settings| run(serve::run(arguments, settings, file)))
+        }
         Command::Migrate(arguments) => read().and_then(|settings| run(migrate::run(arguments, settings))),
         Command::Doctor(arguments) if arguments.is_about_instance() => {
             run(arguments.examine_instance(config))
@@ -200,7 +207,7 @@ pub fn main() -> ExitCode {
         Command::Man(man) => man.run(),
         Command::Config => read().and_then(|settings| settings::show(&settings)),
         Command::Demo(arguments) => {
-            logging::begin(true, LogFormat::Text);
+            logging::begin(true, LogFormat::Text, None);
             run(demo::run(arguments))
         }
     };

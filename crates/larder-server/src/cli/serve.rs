@@ -1,15 +1,17 @@
 //! `larder serve`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::api::health::{Stage, StopStage};
-use crate::app::{self, CreatedAdmin, StopSignal};
+use crate::app::{self, CreatedAdmin, StopSignal, StopSignals};
+use crate::cli::reloading;
 use crate::opening::{self, Reason};
 use crate::router;
 use crate::service::Service;
@@ -19,20 +21,25 @@ use crate::settings::Settings;
 #[derive(Args)]
 pub(crate) struct Arguments {}
 
-pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> {
+/// Serves. `file` is the file of the settings, if there is one: SIGHUP reads it again.
+pub(crate) async fn run(_: Arguments, settings: Settings, file: Option<PathBuf>) -> anyhow::Result<()> {
     let (stopping, stopped) = watch::channel(StopStage::Running);
     let mut signals = app::signals()?;
     let stop_delay = settings.connections.stop_delay;
+    // It keeps one SIGHUP that arrives while the database is not there yet.
+    let hung_up = Arc::new(Notify::new());
+    let reloads = file.is_some().then(|| hung_up.clone());
     tokio::spawn(async move {
         // Only SIGTERM and SIGHUP delay the stop, because load balancers take a while to send requests elsewhere. Ctrl-C
         // comes from a person who waits, so it stops the service at once.
-        if signals.next().await == StopSignal::Terminate && !stop_delay.is_zero() {
+        if next_stop(&mut signals, reloads.as_deref()).await != StopSignal::Interrupt && !stop_delay.is_zero()
+        {
             stopping.send_replace(StopStage::Unready);
             tracing::info!(?stop_delay, "stopping: not ready, and still accepting connections");
             tokio::select! {
                 () = tokio::time::sleep(stop_delay) => {}
                 // A second signal ends the wait.
-                _ = signals.next() => {}
+                _ = next_stop(&mut signals, reloads.as_deref()) => {}
             }
         }
         stopping.send_replace(StopStage::Stopping);
@@ -56,13 +63,28 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
         drop(routes.send_replace(all_routes));
         opened.announce(address);
         service.keep_warm();
+        let reloading =
+            file.map(|file| tokio::spawn(reloading::reload_on(hung_up, file, service.clone(), settings)));
         serving.await?;
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
         app::close(&service).await;
     } else {
         serving.await?;
     }
     announced(say!("Stopped."));
     Ok(())
+}
+
+/// The next signal that asks for a stop. SIGHUP asks for a reload if there is a file to read again.
+async fn next_stop(signals: &mut StopSignals, reloads: Option<&Notify>) -> StopSignal {
+    loop {
+        match (signals.next().await, reloads) {
+            (StopSignal::HangUp, Some(reloads)) => reloads.notify_one(),
+            (signal, _) => return signal,
+        }
+    }
 }
 
 /// The service that this start opened.

@@ -6,15 +6,21 @@ use larder_sql::exposure;
 
 use crate::cli::logging;
 use crate::settings::Settings;
+use crate::settings::bad::BadSetting;
 use crate::settings::names::check_names;
 use crate::settings::sources::{Effective, SettingSource, Sources};
 
-/// Reads the settings from the environment and from a file: `file`, or without it the one that `LARDER_CONFIG` names.
-/// Then starts the log in the format of the settings.
-pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
+/// The file of the settings: `file`, or without it the one that `LARDER_CONFIG` names.
+pub(super) fn file(file: Option<&Path>) -> Option<PathBuf> {
+    let of_environment =
+        || std::env::var_os("LARDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    file.map(Path::to_owned).or_else(of_environment)
+}
+
+/// The environment and `file`, with a line of warning for each name that is nearly a setting.
+pub(super) fn sources(file: Option<&Path>) -> Result<(Sources, Vec<String>), BadSetting> {
     let sources = Sources::new(|name| std::env::var(name).ok());
-    let of_environment = std::env::var_os("LARDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let sources = match file.or(of_environment.as_deref()) {
+    let sources = match file {
         Some(path) => sources.with_file(path)?,
         None => sources,
     };
@@ -23,8 +29,15 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
     });
     let warnings = check_names(variables, &sources)?;
+    Ok((sources, warnings))
+}
+
+/// Reads the settings from the environment and from the [`file`]. Then starts the log in the format of the settings.
+pub(super) fn read(named: Option<&Path>) -> anyhow::Result<Settings> {
+    let file = file(named);
+    let (sources, warnings) = sources(file.as_deref())?;
     let settings = Settings::read(sources)?;
-    logging::begin(false, settings.log_format);
+    logging::begin(false, settings.log_format, settings.log_levels.as_deref());
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -34,7 +47,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
             tracing::warn!(setting, path, mode, "others can read this file, which holds a secret");
         }
     }
-    if let Some(path) = file.or(of_environment.as_deref())
+    if let Some(path) = file.as_deref()
         && settings.effective.iter().any(is_secret_of_file)
         && let Some(mode) = exposure::mode(path)
     {

@@ -15,6 +15,7 @@ use larder::receipt::Receipt;
 
 use crate::cached::classes::keys_for;
 use crate::cached::journal::{entries_of, entries_of_id, entries_of_row, tags_of};
+use crate::cached::policies::PolicyChange;
 use crate::domain::audit::Action;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
@@ -109,6 +110,17 @@ impl Service {
         self.cache.set_class_enabled(name, is_on).map_err(|error| refused("class", error))?;
         self.note_intervention(Action::CacheSwitch, format!("{name} {}", if is_on { "on" } else { "off" }));
         Ok(())
+    }
+
+    /// Applies a changed setting of a class on this instance. The audit log has a switch, as that of an administrator.
+    ///
+    /// # Errors
+    /// The class was not opened, or the TTL is not allowed.
+    pub fn apply_policy(&self, change: &PolicyChange) -> Result<(), ServiceError> {
+        match *change {
+            PolicyChange::Ttl { class, ttl, .. } => Ok(self.cache.set_class_ttl(class, ttl)?),
+            PolicyChange::Switch { class, is_on } => self.switch_class(class, is_on),
+        }
     }
 
     /// Invalidates the entries that `what` names, on every instance.

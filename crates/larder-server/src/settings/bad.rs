@@ -18,6 +18,16 @@ impl BadSetting {
         Self { name: name.to_owned(), shown: format!("{value:?}"), allowed: allowed.into() }
     }
 
+    /// The setting's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds the number of the line of the file that has the value.
+    pub(super) fn at_line(self, line: usize) -> Self {
+        Self { allowed: format!("{}; line {line} of the file", self.allowed), ..self }
+    }
+
     /// A bad URL, shown without the parts that may be secret.
     pub(super) fn url(name: &str, url: &str, allowed: impl Into<String>) -> Self {
         Self::new(name, &redact::url(url), allowed)

@@ -9,11 +9,14 @@ pub mod names;
 pub mod oauth;
 pub mod presets;
 pub mod redis;
+pub mod rereading;
 pub mod security;
 pub mod sessions;
 pub mod sources;
 
 mod kubernetes;
+mod lines;
+mod log_levels;
 mod redact;
 mod secret_files;
 mod ttl;
@@ -31,6 +34,7 @@ use crate::settings::connections::ConnectionSettings;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::http::Http;
 use crate::settings::redis::RedisSettings;
+use crate::settings::rereading::Given;
 use crate::settings::security::Security;
 use crate::settings::sources::{Effective, SettingSource, Sources};
 
@@ -63,8 +67,12 @@ pub struct Settings {
     pub http: Http,
     /// `LARDER_LOG_FORMAT`: `text` or `json`. Default text.
     pub log_format: LogFormat,
+    /// `LARDER_LOG_LEVELS`: the levels of the log. Default: those of `RUST_LOG`, and without it `info` with each
+    /// invalidation.
+    pub log_levels: Option<String>,
     /// Every setting with its effective value, secrets hidden.
     pub effective: Vec<Effective>,
+    pub(crate) given: Given,
 }
 
 /// The form of the log.
@@ -106,14 +114,22 @@ impl Settings {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn read(mut sources: Sources) -> Result<Self, BadSetting> {
-        sources.secret_files = secret_files::read(&sources)?;
+        Self::read_from(&mut sources)
+    }
+
+    fn read_from(sources: &mut Sources) -> Result<Self, BadSetting> {
+        Self::read_each(sources).map_err(|bad| sources.with_line(bad))
+    }
+
+    fn read_each(sources: &mut Sources) -> Result<Self, BadSetting> {
+        sources.secret_files = secret_files::read(sources)?;
         sources.preset = sources.take("LARDER_PRESET", "", presets::find)?;
         let listen = sources.take("LARDER_LISTEN", "127.0.0.1:8080", |raw| {
             let expected = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
             raw.trim().parse().map_err(|_| expected.to_owned())
         })?;
-        let (database_url, database) = database::read(&sources)?;
-        let redis = redis::read(&sources)?;
+        let (database_url, database) = database::read(sources)?;
+        let redis = redis::read(sources)?;
         let pooled =
             database.pool_size.unwrap_or(POOL_SIZE) + redis.as_ref().map_or(0, |redis| redis.pool_size);
         let settings = Self {
@@ -121,18 +137,20 @@ impl Settings {
             database_url,
             database,
             redis,
-            namespace: namespace(&sources)?,
-            admin: first_admin(&sources)?,
-            policies: ttl::read(&sources)?,
-            connections: connections::read(&sources, pooled)?,
-            security: security::read(&sources)?,
-            http: http::read(&sources)?,
+            namespace: namespace(sources)?,
+            admin: first_admin(sources)?,
+            policies: ttl::read(sources)?,
+            connections: connections::read(sources, pooled)?,
+            security: security::read(sources)?,
+            http: http::read(sources)?,
             log_format: sources.take("LARDER_LOG_FORMAT", "text", |raw| match raw.trim() {
                 "text" => Ok(LogFormat::Text),
                 "json" => Ok(LogFormat::Json),
                 _ => Err("must be text, or json for one JSON object a line".to_owned()),
             })?,
+            log_levels: log_levels::read(sources)?,
             effective: Vec::new(),
+            given: Given::of(sources),
         };
         oauth::check_base_path(&settings.security.oauth, &settings.http.base_path)?;
         Ok(Self { effective: sources.effective(), ..settings })

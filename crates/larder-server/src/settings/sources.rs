@@ -10,6 +10,7 @@ use config::{Config, File, FileFormat, Value, ValueKind};
 
 use crate::settings::bad::BadSetting;
 use crate::settings::kubernetes::is_of_kubernetes;
+use crate::settings::lines;
 use crate::settings::presets::Preset;
 
 /// Every setting, by the name of its variable. In the file it has the same name in lower case.
@@ -49,6 +50,7 @@ pub const VARIABLES: &[&str] = &[
     "LARDER_ISSUER",
     "LARDER_LISTEN",
     "LARDER_LOG_FORMAT",
+    "LARDER_LOG_LEVELS",
     "LARDER_MAIL_CONFIRM_LINK",
     "LARDER_MAIL_FROM",
     "LARDER_MAIL_PASSWORD_FILE",
@@ -171,6 +173,8 @@ type Lookup = Box<dyn Fn(&str) -> Option<String>>;
 pub struct Sources {
     lookup: Lookup,
     file: BTreeMap<&'static str, String>,
+    /// The line of the file on which each value begins.
+    lines: BTreeMap<String, usize>,
     pub(super) secret_files: SecretFiles,
     pub(super) preset: Option<&'static Preset>,
     effective: RefCell<Vec<Effective>>,
@@ -183,6 +187,7 @@ impl Sources {
         Self {
             lookup: Box::new(lookup),
             file: BTreeMap::new(),
+            lines: BTreeMap::new(),
             secret_files: SecretFiles::new(),
             preset: None,
             effective: RefCell::new(Vec::new()),
@@ -206,7 +211,18 @@ impl Sources {
         let bad = |allowed: String| BadSetting::new("LARDER_CONFIG", shown, allowed);
         let parsed = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build();
         let tree = parsed.and_then(Config::try_deserialize::<BTreeMap<String, Value>>);
-        let tree = tree.map_err(|_| bad("is not TOML, such as: user_list_ttl = 60".to_owned()))?;
+        let tree = tree.map_err(|error| {
+            let not_toml = bad("is not TOML, such as: user_list_ttl = 60".to_owned());
+            match lines::of_error(&error.to_string()) {
+                Some(line) => not_toml.at_line(line),
+                None => not_toml,
+            }
+        })?;
+        self.lines = lines::of_names(text);
+        let bad = |name: &str, allowed| match self.lines.get(&name.to_uppercase()) {
+            Some(line) => bad(allowed).at_line(*line),
+            None => bad(allowed),
+        };
         let mut flat = Vec::new();
         for (name, value) in tree {
             flatten(&name, value, &mut flat);
@@ -215,12 +231,12 @@ impl Sources {
             let upper = name.to_uppercase();
             let Some(known) = VARIABLES.iter().find(|known| **known == upper) else {
                 let known: Vec<_> = VARIABLES.iter().map(|name| name.to_lowercase()).collect();
-                return Err(bad(format!("{name:?} is no setting; allowed are {}", known.join(", "))));
+                let allowed = format!("{name:?} is no setting; allowed are {}", known.join(", "));
+                return Err(bad(&name, allowed));
             };
             let Some(value) = value else {
-                return Err(bad(format!(
-                    "{name:?} must be a text, a number, true, false or a list of texts"
-                )));
+                let allowed = format!("{name:?} must be a text, a number, true, false or a list of texts");
+                return Err(bad(&name, allowed));
             };
             self.file.insert(known, value);
         }
@@ -243,6 +259,16 @@ impl Sources {
             return found(value, SettingSource::SecretFile(file));
         }
         found(self.file.get(name).filter(|value| filled(value))?, SettingSource::File(name))
+    }
+
+    /// Adds the line of the file to what is wrong with a value that the file has.
+    pub(super) fn with_line(&self, bad: BadSetting) -> BadSetting {
+        let known = VARIABLES.iter().find(|known| **known == bad.name());
+        let origin = known.and_then(|name| self.find(name)).map(|found| found.origin);
+        match self.lines.get(bad.name()) {
+            Some(line) if matches!(origin, Some(SettingSource::File(_))) => bad.at_line(*line),
+            _ => bad,
+        }
     }
 
     /// Records the effective value of a setting.

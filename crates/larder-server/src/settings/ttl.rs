@@ -13,10 +13,16 @@ use crate::settings::bad::BadSetting;
 use crate::settings::sources::{SettingSource, Sources};
 
 const GENERAL: &str = "CACHE_DEFAULT_TTL";
+const OFF: &str = "LARDER_CLASSES_OFF";
 
 /// Every variable that holds a time to live.
 fn variables() -> BTreeSet<&'static str> {
     CLASSES.iter().flat_map(|row| row.variables.iter().copied()).chain([GENERAL]).collect()
+}
+
+/// Whether [`read`] reads the variable.
+pub(super) fn is_read(name: &str) -> bool {
+    name == OFF || variables().contains(name)
 }
 
 /// Reads the policy of every class. The time to live of a class comes from its most specific variable that is set. If
@@ -76,7 +82,7 @@ fn set(sources: &Sources, name: &'static str) -> Result<Option<(Duration, Settin
 
 /// The classes that start switched off.
 fn off(sources: &Sources) -> Result<Vec<&'static str>, BadSetting> {
-    sources.take("LARDER_CLASSES_OFF", "", |list| {
+    sources.take(OFF, "", |list| {
         let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
         let known = |name: &str| {
             CLASSES.iter().map(|row| row.name).find(|known| *known == name).ok_or_else(|| {

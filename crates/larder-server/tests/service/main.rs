@@ -59,6 +59,7 @@ mod profiles;
 mod put_back;
 mod reassigned;
 mod refusals;
+mod reloading;
 mod rolling;
 mod secrets;
 mod sessions;

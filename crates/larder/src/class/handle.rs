@@ -201,6 +201,31 @@ where
         self.core.common.is_on.store(is_on, Ordering::Relaxed);
     }
 
+    /// Sets the TTL of what is loaded from now on, for all handles of this class in this process;
+    /// [`Cache::set_class_ttl`](crate::cache::Cache::set_class_ttl) does the same. Entries that are stored already, in
+    /// memory or in Redis, keep their TTL. Default: that of the [`Policy`](crate::policy::Policy).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if the TTL is not allowed in the class's policy: from 1 ms
+    /// to 30 days, less the time for which an entry is served after it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// let cache = larder::cache::Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// rooms.set_ttl(std::time::Duration::from_secs(60))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_ttl(&self, ttl: Duration) -> Result<(), Error> {
+        let wrong = |wrong| Error::config(format!("class {:?}: {wrong}", self.core.name));
+        self.core.common.set_ttl(ttl).map_err(wrong)
+    }
+
     /// Answers a read from memory, if it can be answered so at once; see [`Engine::hit`].
     #[inline]
     fn hit<Q: Key<K> + ?Sized>(&self, key: &Q, options: ReadOptions) -> Result<ReadOutcome, Option<Found>> {

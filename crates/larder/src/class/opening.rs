@@ -105,6 +105,7 @@ where
             shown: self.declared(),
             breaker: self.breaker,
             abandonment: self.abandonment,
+            policy: self.policy,
         }
     }
 

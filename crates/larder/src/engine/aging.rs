@@ -23,12 +23,12 @@ impl ClassCore {
         if let Some(asked) = loaded.ttl {
             self.note_cut_ttl(asked);
         }
-        self.policy.residence(loaded.value.is_none(), loaded.ttl, rand::random())
+        self.policy().residence(loaded.value.is_none(), loaded.ttl, rand::random())
     }
 
     /// Counts and logs a TTL of a loader that is longer than its class's.
     fn note_cut_ttl(&self, asked: Duration) {
-        let most = self.policy.longest_ttl();
+        let most = self.policy().longest_ttl();
         if asked > most && count_nth(&self.common.counters.ttls_cut).is_power_of_two() {
             tracing::warn!(
                 class = self.name,

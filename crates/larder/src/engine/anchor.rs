@@ -99,7 +99,7 @@ impl Engine {
     ) -> Result<Option<AnchoredRight>, Fault> {
         let keys = entry_ref.keys();
         // Twice as long as a copy can stay, so that few copies end early because their anchor is about to expire.
-        let life = 2 * class.policy.longest();
+        let life = 2 * class.policy().longest();
         for _ in 0..ATTEMPTS {
             // The permit is drawn before the read is sent, so it exists when the reply arrives, and every later report
             // voids it. A report of a change before the read may void it too; then one load is not stored.

@@ -221,7 +221,7 @@ impl Engine {
         loading: Loading,
     ) -> FlightResult {
         let LoadBegin { entry_ref, flight, start, .. } = begin;
-        let longest = start.at.plus(self.loaded_residence(class.policy.longest()).1);
+        let longest = start.at.plus(self.loaded_residence(class.policy().longest()).1);
         let condition = match &right {
             MemoryRight::Flight => StoreCondition::Memory(longest),
             MemoryRight::Permit(permit) => StoreCondition::Permit(permit, &tags),

@@ -114,6 +114,7 @@ pub(crate) struct Limits {
 pub(crate) struct ClassCore {
     pub(crate) name: String,
     pub(crate) prefix: ClassPrefix,
+    /// The declared policy. What depends on the TTL asks [`ClassCore::policy`].
     pub(crate) policy: Policy,
     /// How long one load can take.
     pub(crate) load_timeout: Duration,
@@ -174,6 +175,11 @@ impl ClassCore {
     fn readable_format(&self, tags: &Tags) -> ReadableFormat {
         let codecs = self.coder.codec().readable_ids();
         ReadableFormat { codecs, class_version: self.version, tags: tags.len() }
+    }
+
+    /// The policy with the present TTL.
+    pub(crate) fn policy(&self) -> Policy {
+        self.common.ttl().map_or(self.policy, |ttl| self.policy.with_ttl(ttl))
     }
 
     #[inline]

@@ -2,15 +2,16 @@
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use crate::breaker::{Breaker, BreakerState};
 use crate::error::Error;
 use crate::key::PartKind;
-use crate::policy::Abandonment;
+use crate::policy::{Abandonment, Policy};
 use crate::stats::Counters;
 use crate::tag::TagGroup;
 use crate::times::Histogram;
@@ -56,6 +57,8 @@ pub(crate) struct Declaration {
     pub(crate) shown: DeclaredClass,
     pub(crate) breaker: Option<Breaker>,
     pub(crate) abandonment: Abandonment,
+    /// The policy, which `parts` has as text.
+    pub(crate) policy: Policy,
 }
 
 impl Declaration {
@@ -121,6 +124,9 @@ pub(crate) struct ClassState {
     /// The places of abandoned loads. A load that goes on without a reader holds one until it ends, and the keys of a
     /// batch hold one together.
     pub(crate) abandoned: Arc<Semaphore>,
+    /// The TTL that replaces that of the policy, in nanoseconds; 0: none does. Relaxed everywhere: it guards no other data,
+    /// and a load may use the former TTL for a moment longer.
+    ttl_nanos: AtomicU64,
     /// Whether caching is on for this class; see also [`Engine::is_on`](crate::engine::Engine::is_on).
     pub(crate) is_on: AtomicBool,
 }
@@ -134,7 +140,25 @@ impl ClassState {
         let most = usize::try_from(declaration.abandonment.most()).unwrap_or(Semaphore::MAX_PERMITS);
         let abandoned = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let is_on = AtomicBool::new(true);
-        ClassState { declaration, columns, counters, load_times, breaker, abandoned, is_on }
+        let ttl_nanos = AtomicU64::new(0);
+        ClassState { declaration, columns, counters, load_times, breaker, abandoned, ttl_nanos, is_on }
+    }
+
+    /// The TTL that replaces that of the policy, if [`ClassState::set_ttl`] has set one.
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        Some(self.ttl_nanos.load(Ordering::Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+    }
+
+    /// Replaces the TTL of the policy; says what is allowed if this TTL is not.
+    pub(crate) fn set_ttl(&self, ttl: Duration) -> Result<(), String> {
+        let Declaration { policy, shown, .. } = &self.declaration;
+        if let Some(wrong) = policy.with_ttl(ttl).error(shown.is_memory_only) {
+            return Err(wrong);
+        }
+        // `error` has refused more than 30 days, which `u64` holds.
+        let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+        self.ttl_nanos.store(nanos, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The declaration for display.
@@ -204,19 +228,13 @@ impl Registry {
         self.lock().iter().map(|(name, common)| (name.clone(), common.clone())).collect()
     }
 
-    /// Switches caching of a class on or off.
-    pub(crate) fn set_enabled(&self, name: &str, is_on: bool) -> Result<(), Error> {
-        match self.get(name) {
-            Some(common) => {
-                common.is_on.store(is_on, Ordering::Relaxed);
-                Ok(())
-            }
-            None => {
-                let names: Vec<String> = self.all().into_iter().map(|(name, _)| name).collect();
-                let allowed = if names.is_empty() { "no class is open".to_owned() } else { names.join(", ") };
-                Err(Error::config(format!("class {name:?} was never opened; there are: {allowed}")))
-            }
-        }
+    /// The state of a class; the error lists those that were opened.
+    pub(crate) fn opened(&self, name: &str) -> Result<Arc<ClassState>, Error> {
+        self.get(name).ok_or_else(|| {
+            let names: Vec<String> = self.all().into_iter().map(|(name, _)| name).collect();
+            let allowed = if names.is_empty() { "no class is open".to_owned() } else { names.join(", ") };
+            Error::config(format!("class {name:?} was never opened; there are: {allowed}"))
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ClassState>>> {

@@ -63,7 +63,7 @@ impl Reply {
     pub(super) fn missing_tags(&self, class: &ClassCore) -> Mint {
         let missing = self.tags.iter().filter(|(_, token)| token.is_none());
         let tags = missing.map(|(tag, _)| (tag.clone(), Token::random())).collect();
-        Mint { tags, ttl: TAG_TTL_MIN.max(2 * class.policy.longest()) }
+        Mint { tags, ttl: TAG_TTL_MIN.max(2 * class.policy().longest()) }
     }
 }
 

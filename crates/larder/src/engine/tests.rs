@@ -49,6 +49,7 @@ impl Bench {
                 shown: Default::default(),
                 breaker: None,
                 abandonment: Default::default(),
+                policy: Policy::default(),
             })),
             sealer: Sealer::new(Protection::Standard, None).unwrap(),
             max_value_bytes: 1 << 20,

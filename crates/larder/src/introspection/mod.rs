@@ -135,8 +135,23 @@ impl Cache {
     /// # }
     /// ```
     pub fn set_class_enabled(&self, name: &str, is_on: bool) -> Result<(), Error> {
-        self.engine.classes.set_enabled(name, is_on)?;
+        // Relaxed: the switch guards no other data.
+        self.engine.classes.opened(name)?.is_on.store(is_on, Ordering::Relaxed);
         tracing::info!(class = name, is_on, "class switched");
+        Ok(())
+    }
+
+    /// Sets how long a class keeps what is loaded from now on; [`Class::set_ttl`](crate::class::Class::set_ttl) does the
+    /// same.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if no class of that name was opened, or the TTL is not
+    /// allowed; the message says what is.
+    pub fn set_class_ttl(&self, name: &str, ttl: Duration) -> Result<(), Error> {
+        let wrong = |wrong| Error::config(format!("class {name:?}: {wrong}"));
+        self.engine.classes.opened(name)?.set_ttl(ttl).map_err(wrong)?;
+        tracing::info!(class = name, ?ttl, "class's TTL set");
         Ok(())
     }
 
