@@ -42,7 +42,10 @@ impl Refusal {
 
     /// The server answers and accepts writes, but this process has met a later timeline of its system.
     pub(crate) fn former(host: &str, newest: u64) -> Self {
-        let text = format!("{host} is a former primary: timeline {newest} has replaced it; shut it down");
+        let text = format!(
+            "{host} is a former primary: timeline {newest} has replaced it; shut it down, or, if it is the right one, \
+             restart this process"
+        );
         Self { text, kind: RefusalKind::Passing }
     }
 

@@ -36,21 +36,3 @@ fn grant_that_outlives_its_timeline_is_caught() {
     let own_rules = ModelRules { another_timeline_revokes: false, ..Default::default() };
     catch_succession("grant-of-any-timeline", own_rules);
 }
-
-/// The three mutants at once, in the scenarios whose database does not fail over, without the largest of these.
-#[test]
-fn without_a_fail_over_of_the_database_these_mutants_break_nothing() {
-    let own_rules = ModelRules {
-        position_names_timeline: false,
-        certificate_names_timeline: false,
-        another_timeline_revokes: false,
-        ..Default::default()
-    };
-    let all = failover::scenarios::all(ProtocolRules::default(), own_rules).into_iter();
-    let others = all.filter(|(_, it)| it.transactions == 1 && it.silences == 0 && it.promotions <= 1);
-    let others = counted(others.collect(), |it: &Failover| it.coverage.clone());
-    assert!(others.len() > 5);
-    let untaken = hold(others, &Branch::ALL);
-    assert!(!untaken.contains(&Branch::Replayed) && !untaken.contains(&Branch::Dropped), "{untaken:?}");
-    assert!(Branch::SUCCESSIONS.iter().all(|branch| untaken.contains(branch)), "{untaken:?}");
-}

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::cli::instance::answers::{ClassStats, DetailedHealth, Health, Reason, Staleness, Stats};
 use crate::cli::instance::output::{plain, print_json, relative, seconds};
-use crate::cli::instance::{Ask, Instance, Target};
+use crate::cli::instance::{Ask, Instance, RefusedRequest, Target};
 use crate::domain::timestamp::Timestamp;
 
 /// Reads of a class from which on its hit ratio says something.
@@ -120,7 +121,14 @@ async fn examine(instance: &Instance) -> Vec<Check> {
     };
     let mut checks = vec![ready];
     if let Err(error) = examine_as_admin(instance, &mut checks).await {
-        checks.push(fail("key", format!("{error:#}"), "give the API key of an admin with the scope read"));
+        let status = error.downcast_ref::<RefusedRequest>().map(|refused| refused.status);
+        let (name, advice) = match status {
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                ("key", "give the API key of an admin with the scope read")
+            }
+            _ => ("answers", "look at the log of the instance"),
+        };
+        checks.push(fail(name, format!("{error:#}"), advice));
     }
     checks
 }

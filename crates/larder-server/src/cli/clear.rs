@@ -53,10 +53,10 @@ impl Clear {
         };
         let ask = Ask::send(Method::POST, ["api", "v1", "cache", "invalidate"], Some(body));
         let answer = self.target.open(config)?.success(ask).await?;
+        let dropped: Dropped = answer.json()?;
         if self.json {
             return say!("{}", answer.body);
         }
-        let dropped: Dropped = answer.json()?;
         let Dropped { keys, tags, patterns, .. } = dropped;
         let delivery = match dropped.delivery.as_str() {
             "sent" => "every tier has dropped it",
@@ -84,10 +84,10 @@ impl Warm {
     pub(crate) async fn run(self, config: Option<&Path>) -> anyhow::Result<()> {
         let ask = Ask::send(Method::POST, ["api", "v1", "cache", "warm"], Some(Value::Null));
         let answer = self.target.open(config)?.success(ask).await?;
+        let Warmed { warmed } = answer.json()?;
         if self.json {
             return say!("{}", answer.body);
         }
-        let Warmed { warmed } = answer.json()?;
         say!("Warmed: {}.", plain(&warmed.join(", ")))
     }
 }
@@ -126,7 +126,7 @@ impl Switch {
         let (class, enabled) = (self.class, self.state == State::On);
         let path = ["api", "v1", "cache", "classes", &class];
         let ask = Ask::send(Method::PUT, path, Some(json!({ "enabled": enabled })));
-        self.target.open(config)?.success(ask).await?;
+        self.target.open(config)?.success(ask).await?.done()?;
         match (self.json, enabled) {
             (true, _) => print_json(&ClassSwitch { class, enabled }),
             (_, true) => say!("{} caches on this instance.", plain(&class)),

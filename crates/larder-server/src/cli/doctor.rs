@@ -41,6 +41,9 @@ impl Arguments {
     }
 
     pub(crate) async fn examine_instance(self, config: Option<&Path>) -> anyhow::Result<()> {
+        if self.mend {
+            return Err(Usage("--mend goes without --url: it mends the database".to_owned()).into());
+        }
         checkup::run(&self.target, self.json, config).await
     }
 }

@@ -17,6 +17,11 @@ use crate::settings::rereading::Reread;
 pub(super) async fn reload_on(hung_up: Arc<Notify>, file: PathBuf, service: Service, mut running: Settings) {
     loop {
         hung_up.notified().await;
+        // A pipe has nothing more to read, and its end would be taken for settings that were all left out.
+        if file.metadata().is_ok_and(|found| !found.is_file()) {
+            tracing::error!(file = %file.display(), "the settings are not read again, because they are no regular file");
+            continue;
+        }
         match reread(&file, &running) {
             Ok(reread) => running = apply(&service, &running, reread),
             Err(error) => tracing::error!(%error, "the settings are not read again: nothing has changed"),
@@ -38,14 +43,6 @@ fn apply(service: &Service, running: &Settings, reread: Reread) -> Settings {
     for setting in needing_restart {
         tracing::warn!(setting, "a change of this setting needs a restart: the former value stays");
     }
-    if running.log_levels != settings.log_levels {
-        logging::set_levels(settings.log_levels.as_deref());
-        tracing::info!(
-            levels = settings.log_levels,
-            was = running.log_levels,
-            "the levels of the log have changed"
-        );
-    }
     for change in running.policies.changes(&settings.policies, CLASSES) {
         match service.apply_policy(&change) {
             Ok(()) => tracing::info!("{change}"),
@@ -53,5 +50,14 @@ fn apply(service: &Service, running: &Settings, reread: Reread) -> Settings {
         }
     }
     tracing::info!("the settings have been read again");
+    if running.log_levels != settings.log_levels {
+        tracing::info!(
+            levels = settings.log_levels,
+            was = running.log_levels,
+            "the levels of the log change"
+        );
+        // Last: the new levels may hide the lines above.
+        logging::set_levels(settings.log_levels.as_deref());
+    }
     settings
 }

@@ -28,10 +28,11 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, config: Option<&Path>) -> anyhow::Result<()> {
     let instance = arguments.target.open(config)?;
     let answer = instance.success(Ask::get(["api", "v1", "cache", "stats"])).await?;
+    // Parsed first: another program's answer is no success.
+    let stats: Stats = answer.json()?;
     if arguments.json {
         return say!("{}", answer.body);
     }
-    let stats: Stats = answer.json()?;
     let known = |name: &&String| stats.classes.iter().all(|class| class.name != **name);
     if let Some(unknown) = arguments.classes.iter().find(known) {
         bail!("there is no class {unknown}; `larder stats --all` shows every class");

@@ -98,7 +98,7 @@ fn ttls_switches_and_levels_change_while_the_service_runs() {
     let log = service.reload("larder_log_levels = 'warn,larder_server=info'\n", READ);
     assert!(log.contains("class user_details: ttl 180 s, was 61 s"), "{log}");
     let log = service.reload("larder_log_levels = 'warn,larder_server=debug'\n", READ);
-    assert!(log.contains("the levels of the log have changed"), "{log}");
+    assert!(log.contains("the levels of the log change"), "{log}");
     assert_eq!(service.app.anonymous().get("/livez").status, 200);
 }
 

@@ -129,8 +129,11 @@ impl Connector {
             }
             Dialect::Postgres => {
                 let about = match sqlx::raw_sql(ABOUT_LIFE).fetch_one(&mut connection).await {
-                    // The role may not ask for it, or the server has no such functions.
-                    Err(sqlx::Error::Database(_)) => sqlx::raw_sql(ABOUT).fetch_one(&mut connection).await,
+                    // The role may not ask for it, or the server has no such functions. Any other error refuses the
+                    // connection: it must not let a former primary in.
+                    Err(sqlx::Error::Database(error)) if cannot_be_asked(error.code().as_deref()) => {
+                        sqlx::raw_sql(ABOUT).fetch_one(&mut connection).await
+                    }
                     about => about,
                 };
                 let about = about.map_err(refused)?;
@@ -161,6 +164,12 @@ impl Connector {
     pub(crate) fn is_newest(&self, connection: &SqlConnection) -> bool {
         connection.life().is_none_or(|life| self.succession.is_newest(life))
     }
+}
+
+/// Whether a role or a server with this error has no [`ABOUT_LIFE`]: `insufficient_privilege`, `undefined_function` or
+/// `feature_not_supported`.
+fn cannot_be_asked(code: Option<&str>) -> bool {
+    matches!(code, Some("42501" | "42883" | "0A000"))
 }
 
 /// The server's life; `None` if the row of [`ABOUT`] does not have it.

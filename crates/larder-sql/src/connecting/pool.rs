@@ -204,16 +204,12 @@ impl Core {
     async fn idle(&self) -> Option<SqlConnection> {
         loop {
             let Idle { mut connection, since } = self.lock().pop()?;
-            if !self.source.is_newest(&connection) {
-                continue;
-            }
-            if since.elapsed() <= TRUSTED_IDLE {
+            let works = since.elapsed() <= TRUSTED_IDLE
+                || matches!(tokio::time::timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(())));
+            // Asked after the ping, during which another connection may have led to a successor. If the connection is broken
+            // or leads to a former primary, try the next idle one.
+            if works && self.source.is_newest(&connection) {
                 return Some(connection);
-            }
-            match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
-                Ok(Ok(())) => return Some(connection),
-                // The connection is broken, so try the next idle one.
-                _ => drop(connection),
             }
         }
     }

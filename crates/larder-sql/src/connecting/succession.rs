@@ -47,7 +47,7 @@ impl Succession {
                 tracing::warn!(
                     former = former.timeline,
                     timeline = life.timeline,
-                    "the database has another primary: no connection to the former one is used any more"
+                    "the database has another primary: nothing more begins on a connection to the former one"
                 );
                 *newest = Newest { life: Some(life), nth: newest.nth + 1 };
             }

@@ -36,8 +36,8 @@ const KEY_FILE: &str = "LARDER_API_KEY_FILE";
 #[derive(Args)]
 pub(crate) struct Target {
     /// The address of the instance, with its base path [default: LARDER_URL, else LARDER_LISTEN on this machine]
-    #[arg(long, value_name = "URL", value_parser = address, help_heading = "Instance")]
-    pub(crate) url: Option<Url>,
+    #[arg(long, value_name = "URL", help_heading = "Instance")]
+    pub(crate) url: Option<String>,
     /// An API key or an access token; the list of processes shows it, so rather use a file or the environment
     #[arg(long, value_name = "KEY", conflicts_with = "key_file", help_heading = "Instance")]
     key: Option<String>,
@@ -67,6 +67,8 @@ fn address(raw: &str) -> Result<Url, String> {
 pub(crate) fn segment(raw: &str) -> Result<String, String> {
     match raw {
         "" | "." | ".." => Err("must not be empty, . or ..".to_owned()),
+        // A URL leaves some of them out, and then names another thing.
+        _ if raw.chars().any(char::is_control) => Err("must have no control characters".to_owned()),
         _ => Ok(raw.to_owned()),
     }
 }
@@ -83,7 +85,8 @@ impl Target {
     /// [`Usage`] if the address or the key is missing, unreadable or malformed.
     pub(crate) fn open(&self, config: Option<&Path>) -> anyhow::Result<Instance> {
         let base = match (&self.url, variable(URL)) {
-            (Some(url), _) => url.clone(),
+            // Not parsed by clap, whose error shows the value: it may have a password.
+            (Some(raw), _) => address(raw).map_err(|error| Usage(format!("--url {error}")))?,
             (None, Some(raw)) => {
                 let parsed = address(&raw.to_string_lossy());
                 parsed.map_err(|error| Usage(format!("{URL} {error}")))?
@@ -163,6 +166,14 @@ pub(crate) struct Answer {
     url: Url,
 }
 
+/// The instance has refused a request.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct RefusedRequest {
+    pub(crate) status: StatusCode,
+    text: String,
+}
+
 /// The members of problem+json that are shown.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -223,7 +234,10 @@ impl Instance {
     /// Those of [`Instance::ask`], and an answer that is no success.
     pub(crate) async fn success(&self, ask: Ask<'_>) -> anyhow::Result<Answer> {
         let answer = self.ask(ask).await?;
-        if answer.status.is_success() { Ok(answer) } else { bail!("{}", answer.refusal(self.key.is_some())) }
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(RefusedRequest { status: answer.status, text: answer.refusal(self.key.is_some()) }.into())
     }
 }
 
@@ -236,6 +250,17 @@ impl Answer {
         serde_json::from_str(&self.body).with_context(|| {
             format!("the answer of {} is not that of larder {}", self.url, env!("CARGO_PKG_VERSION"))
         })
+    }
+
+    /// Checks that the answer says what a route says that has done something and has nothing to show.
+    ///
+    /// # Errors
+    /// It does not: another program answers.
+    pub(crate) fn done(&self) -> anyhow::Result<()> {
+        match self.status {
+            StatusCode::NO_CONTENT => Ok(()),
+            status => bail!("{} answers {}, and not 204 as larder does", self.url, status.as_u16()),
+        }
     }
 
     /// Why the request was refused, in one line.

@@ -73,19 +73,14 @@ impl Screen {
         let mut out = io::stdout().lock();
         queue!(out, BeginSynchronizedUpdate)?;
         for (row, (ink, text)) in (0..).zip(lines) {
-            queue!(out, cursor::MoveTo(0, row))?;
+            // Cleared first: after a row that fills the line, some terminals clear its last cell.
+            queue!(out, cursor::MoveTo(0, row), Clear(ClearType::UntilNewLine))?;
             match ink {
                 Ink::Plain => {}
                 Ink::Reverse => queue!(out, SetAttribute(Attribute::Reverse))?,
                 Ink::Alarm => queue!(out, SetForegroundColor(Color::Red))?,
             }
-            queue!(
-                out,
-                Print(text),
-                SetAttribute(Attribute::Reset),
-                ResetColor,
-                Clear(ClearType::UntilNewLine)
-            )?;
+            queue!(out, Print(text), SetAttribute(Attribute::Reset), ResetColor)?;
         }
         queue!(out, Clear(ClearType::FromCursorDown), EndSynchronizedUpdate)?;
         out.flush()

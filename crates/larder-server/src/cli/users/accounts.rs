@@ -217,10 +217,10 @@ impl List {
             .with("page", self.page)
             .with("cursor", self.cursor);
         let answer = self.shared.target.open(config)?.success(ask).await?;
+        let users: Users = answer.json()?;
         if self.shared.json {
             return say!("{}", answer.body);
         }
-        let users: Users = answer.json()?;
         let header = ["id", "username", "email", "full name", "role", "state"];
         let rows = users.items.iter().map(|user| {
             let text = |field: &Option<String>| field.clone().unwrap_or_default();
@@ -291,7 +291,7 @@ impl Change {
 
     async fn delete(self, config: Option<&Path>) -> Result<()> {
         let ask = Ask::send(Method::DELETE, path(&[&self.id]), self.proof.body()?);
-        self.shared.target.open(config)?.success(ask).await?;
+        self.shared.target.open(config)?.success(ask).await?.done()?;
         match self.shared.json {
             true => print_json(&Deleted { deleted: self.id }),
             false => say!("{} is deleted.", plain(&self.id)),
@@ -303,10 +303,10 @@ impl Shared {
     /// Sends a request whose answer is a user, and prints this user.
     async fn show(&self, ask: Ask<'_>, config: Option<&Path>) -> Result<()> {
         let answer: Answer = self.target.open(config)?.success(ask).await?;
+        let user: User = answer.json()?;
         if self.json {
             return say!("{}", answer.body);
         }
-        let user: User = answer.json()?;
         let fields = [
             ("id", Some(user.id)),
             ("external id", user.external_id),
