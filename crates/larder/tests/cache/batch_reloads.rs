@@ -50,16 +50,19 @@ async fn a_loader_of_several_keys_gets_the_aged_values_and_may_call_each_unchang
                     Ok::<_, Infallible>(keys.into_iter().map(answer).collect::<Vec<_>>())
                 }
             };
-            eventually("9 was loaded from its value, and again", async || {
-                let answers = within(class.read_many(&[7, 8, 9]).or_reload(load)).await;
-                let values: Vec<u64> =
-                    answers.into_iter().map(|answer| *answer.unwrap().value.unwrap()).collect();
-                assert_eq!((values[0], values[1] >= 80), (70, true));
-                values[2] >= 92
-            })
+            // One read may come when only the keys that it looks at last have aged. A later one finds all of them aged.
+            eventually(
+                "9 was loaded from its value, and again, and all were reloaded together",
+                async || {
+                    let answers = within(class.read_many(&[7, 8, 9]).or_reload(load)).await;
+                    let values: Vec<u64> =
+                        answers.into_iter().map(|answer| *answer.unwrap().value.unwrap()).collect();
+                    assert_eq!((values[0], values[1] >= 80), (70, true));
+                    values[2] >= 92 && seen.lock().unwrap().contains(&vec![7, 8, 9])
+                },
+            )
             .await;
             assert_eq!(class.stats().load_failures, 0);
-            assert!(seen.lock().unwrap().contains(&vec![7, 8, 9]), "they were reloaded together: {seen:?}");
         }
     }
 }

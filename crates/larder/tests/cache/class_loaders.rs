@@ -147,7 +147,8 @@ async fn a_batch_refreshes_aged_entries_by_one_load() {
                 async move { Ok::<_, Infallible>(rows) }
             }
         };
-        let policy = Policy::ttl(Duration::from_secs(20)).jitter(0.0).refresh_ahead(0.01);
+        // Entries age after 1.5 s: on a busy machine, all are refreshed before the first of them has aged again.
+        let policy = Policy::ttl(Duration::from_secs(150)).jitter(0.0).refresh_ahead(0.01);
         let values =
             instance.cache.class::<u32, u64>("aging").policy(policy).loaded_by_batch(load).open().unwrap();
         let keys: Vec<u32> = (0..50).collect();
