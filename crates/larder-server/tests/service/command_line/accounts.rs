@@ -47,8 +47,8 @@ fn users_are_created_found_changed_and_deleted(app: &TestApp) {
         operator.run(&[&["users", "show"], other].concat()).expect(2);
     }
     operator.run(&["users", "show", "staff-8", "--email", "x"]).expect(2);
-    let nobody = operator.run(&["users", "show", "staff-9"]).expect(1);
-    assert!(nobody.stderr.contains("404"), "{nobody:?}");
+    let missing = operator.run(&["users", "show", "staff-9"]).expect(1);
+    assert!(missing.stderr.contains("404"), "{missing:?}");
 
     let off = operator.json(&["users", "deactivate", "staff-8"], "users-show", 0);
     assert_eq!(off["is_active"], false);
