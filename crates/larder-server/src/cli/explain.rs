@@ -78,7 +78,7 @@ pub(crate) async fn run(arguments: Arguments, config: Option<&Path>) -> anyhow::
     let redis = match (&explained.redis, &explained.leased_until) {
         (Some(entry), _) => copy(entry),
         (None, Some(until)) => format!("leased by a load, the lease ends {}", relative(until)),
-        (None, None) => explained.redis_state.clone(),
+        (None, None) => plain(&explained.redis_state),
     };
     say!("  Redis              {redis}")?;
     say!("  loading here       {}", if explained.loading { "yes" } else { "no" })?;

@@ -19,7 +19,7 @@ pub(super) async fn reload_on(hung_up: Arc<Notify>, file: PathBuf, service: Serv
         hung_up.notified().await;
         // A pipe has nothing more to read, and its end would be taken for settings that were all left out.
         if file.metadata().is_ok_and(|found| !found.is_file()) {
-            tracing::error!(file = %file.display(), "the settings are not read again, because they are no regular file");
+            tracing::error!(file = %file.display(), "the settings are not read again: nothing has changed, because this is no regular file");
             continue;
         }
         match reread(&file, &running) {

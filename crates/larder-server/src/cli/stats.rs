@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::cli::instance::answers::{ClassStats, Stats};
-use crate::cli::instance::output::{bytes, seconds, table};
+use crate::cli::instance::output::{bytes, plain, seconds, table};
 use crate::cli::instance::{Ask, Target};
 
 /// The arguments of `larder stats`.
@@ -75,7 +75,7 @@ fn summary(stats: &Stats) -> String {
     let redis = match (&stats.server, stats.staleness.unsent_invalidations) {
         (Some(redis), _) => {
             let clients = redis.connected_clients;
-            format!("{}, {} used, {clients} clients", redis.version, bytes(redis.used_memory_bytes))
+            format!("{}, {} used, {clients} clients", plain(&redis.version), bytes(redis.used_memory_bytes))
         }
         (None, Some(_)) => "does not answer".to_owned(),
         (None, None) => "none is configured".to_owned(),

@@ -1,10 +1,10 @@
-//! Which of a cluster's servers is the present primary, as far as this process has seen.
+//! Which of a cluster's servers is the present primary, as far as the connections of one connector have shown.
 //!
 //! A server that was replaced does not know it: it is in no recovery, and its timeline is the one that it had. Only the
 //! successor differs, by a later timeline of the same system. So what one connection shows counts for all of them.
 //!
-//! Invariant `no_way_back`: after one connection of this process has led to a later timeline of a system, the pool lends
-//! none that leads to an earlier one, and opens none.
+//! Invariant `no_way_back`: after one connection has led to a later timeline of a system, the pool lends no idle one that
+//! leads to an earlier one, and opens none.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -214,7 +214,7 @@ where
             load_keys_max: self.load_keys_max,
             memory_of: self.memory_of,
             name: self.name,
-            policy: self.policy,
+            declared_policy: self.policy,
             coder: Coder::of::<V>(self.codec),
             version: self.version,
             is_memory_only: self.is_memory_only,

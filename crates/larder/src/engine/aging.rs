@@ -41,7 +41,7 @@ impl ClassCore {
 
     /// How an entry with this life ages; `None` if it only ends.
     pub(super) fn copy_aging(&self, life: Life, version: Option<Arc<str>>) -> Option<Arc<CopyAging>> {
-        let aging = self.policy.aging();
+        let aging = self.declared_policy.aging();
         let quiet_until = aging.fresh_for_certain_until(&life);
         (quiet_until < life.ends).then(|| Arc::new(CopyAging::new(life, version, quiet_until)))
     }
@@ -50,7 +50,9 @@ impl ClassCore {
     #[inline]
     pub(super) fn age(&self, copy: &LocalCopy, now: Tick) -> Age {
         match &copy.aging {
-            Some(aging) if !aging.is_quiet(now) => self.policy.aging().age(&aging.life, now, rand::random()),
+            Some(aging) if !aging.is_quiet(now) => {
+                self.declared_policy.aging().age(&aging.life, now, rand::random())
+            }
             _ => Age::Fresh,
         }
     }
@@ -72,7 +74,7 @@ impl ClassCore {
     pub(super) fn claim_refresh(&self, copy: &LocalCopy, now: Tick) -> bool {
         copy.aging.as_ref().is_some_and(|aging| {
             let load_ends = now.plus(self.load_timeout);
-            aging.claim(now, load_ends.min(self.policy.aging().reload_at(&aging.life)))
+            aging.claim(now, load_ends.min(self.declared_policy.aging().reload_at(&aging.life)))
         })
     }
 }
@@ -83,7 +85,7 @@ impl Engine {
     pub(super) fn life_of(&self, class: &ClassCore, header: &Header) -> Life {
         let millis = |millis| Duration::from_millis(millis).min(Policy::TTL_MAX);
         let age = Duration::from_millis(self.clock.unix_millis().saturating_sub(header.loaded_at_millis));
-        let stale_for = millis(header.stale_millis).min(class.policy.aging().stale_for());
+        let stale_for = millis(header.stale_millis).min(class.declared_policy.aging().stale_for());
         let ttl = millis(header.ttl_millis);
         let now = self.clock.now();
         let at = |span: Duration| match span.checked_sub(age) {

@@ -115,7 +115,7 @@ pub(crate) struct ClassCore {
     pub(crate) name: String,
     pub(crate) prefix: ClassPrefix,
     /// The declared policy. What depends on the TTL asks [`ClassCore::policy`].
-    pub(crate) policy: Policy,
+    pub(crate) declared_policy: Policy,
     /// How long one load can take.
     pub(crate) load_timeout: Duration,
     /// How long a read waits for its answer. `None`: until the load ends.
@@ -179,7 +179,8 @@ impl ClassCore {
 
     /// The policy with the present TTL.
     pub(crate) fn policy(&self) -> Policy {
-        self.common.ttl().map_or(self.policy, |ttl| self.policy.with_ttl(ttl))
+        let declared = self.declared_policy;
+        self.common.ttl().map_or(declared, |ttl| declared.with_ttl(ttl))
     }
 
     #[inline]

@@ -147,7 +147,7 @@ impl Engine {
         begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
     ) -> Result<ReadOutcome, Error> {
         let is_bounded = options.is_bounded(class);
-        let may_be_stale = is_bounded && class.policy.aging().is_stale_if_error();
+        let may_be_stale = is_bounded && class.declared_policy.aging().is_stale_if_error();
         let known = may_be_stale.then(|| (entry_ref.clone(), self.known_before(class, &entry_ref)));
         let until = options.soft_timeout.map(|limit| Instant::now() + limit);
         let answer = self.read_by_flight(class, entry_ref, (options.of(class), until), begin_load);

@@ -35,7 +35,7 @@ impl Bench {
         let class = ClassCore {
             name: "values".to_owned(),
             prefix: namespace.class_prefix("values").unwrap(),
-            policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
+            declared_policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
             load_timeout: BOUND,
             soft_timeout: None,
             consistency: Consistency::default(),
