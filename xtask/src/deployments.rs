@@ -32,7 +32,7 @@ struct Server {
 /// The engine's tests that need no TLS: the servers in packages of Python have none.
 const TESTS_WITHOUT_TLS: &str = "not test(/^tls::/)";
 
-const DEPLOYMENTS: [Deployment; 7] = [
+const DEPLOYMENTS: [Deployment; 8] = [
     Deployment { name: "plain", server: None, tests: "all()", torture: &[] },
     Deployment {
         name: "tls",
@@ -51,6 +51,12 @@ const DEPLOYMENTS: [Deployment; 7] = [
         server: None,
         tests: "test(/^sentinels::/)",
         torture: &["--deployment", "sentinel"],
+    },
+    Deployment {
+        name: "cluster",
+        server: None,
+        tests: "test(/^clusters::/)",
+        torture: &["--deployment", "cluster"],
     },
     Deployment {
         name: "valkey",

@@ -1,9 +1,10 @@
-//! `cargo xtask bench hit-ratio`, `hit-cost`, `hit` and `redis`: larder beside quick_cache, moka, foyer and a bare Redis
+//! `cargo xtask bench hit-ratio`, `hit-cost`, `hit`, `redis` and `redis-cluster`: larder beside quick_cache, moka, foyer and a bare Redis
 //! client. It is a package of its own: the program needs nothing of the service, which takes far longer to compile.
 #![expect(clippy::print_stdout, reason = "a command prints its table")]
 
 mod caches;
 mod cost;
+mod masters;
 mod requests;
 mod speed;
 
@@ -34,6 +35,9 @@ enum Cli {
     Hit(Speed),
     /// What a read takes that goes to Redis, beside a bare `GET`, and a miss beside its round trips
     Redis(Speed),
+    /// What a Redis Cluster of one, two and three masters carries, each with the same share of a processor: reads that Redis
+    /// answers, and invalidations. Needs the right to make control groups (root)
+    RedisCluster(masters::Options),
 }
 
 #[derive(Args)]
@@ -76,6 +80,7 @@ fn main() -> Result<()> {
             let times = options.times.unwrap_or(300_000);
             options.measure(&speed::memory::subjects(&redis, times).await?, times).await
         }),
+        Cli::RedisCluster(options) => runtime()?.block_on(masters::measure(&options)),
         Cli::Redis(options) => runtime()?.block_on(async {
             let redis = Redis::start()?;
             let times = options.times.unwrap_or(10_000);

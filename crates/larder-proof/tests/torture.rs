@@ -57,7 +57,7 @@ macro_rules! nemeses {
         fn $test() {
             let nemesis: Choice = $name.parse().unwrap();
             let on = |deployment| Setup { deployment, ..setup(3) };
-            let suiting = [on(Deployment::Plain), on(Deployment::Sentinel)];
+            let suiting = [Deployment::Plain, Deployment::Sentinel, Deployment::Cluster].map(on);
             let setup = suiting.into_iter().find(|setup| !nemesis.nemeses(setup).is_empty()).unwrap();
             keeps_its_promises(&Options { setup, nemesis });
         })*
@@ -77,6 +77,10 @@ nemeses! {
     a_restored_redis_brings_nothing_stale: "restore-redis",
     a_promoted_replica_brings_nothing_stale: "promote-replica",
     a_fail_over_by_sentinels_brings_nothing_stale: "fail-over",
+    moved_slots_bring_nothing_stale: "move-slots",
+    a_master_that_was_cut_off_brings_nothing_stale: "cut-off-master",
+    a_lost_majority_brings_nothing_stale: "lose-majority",
+    a_master_that_was_reset_brings_nothing_stale: "reset-master",
     a_stalled_link_brings_nothing_stale: "stall-link",
     a_cut_link_brings_nothing_stale: "cut-link",
     a_slow_link_brings_nothing_stale: "slow-link",

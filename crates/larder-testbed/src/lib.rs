@@ -20,6 +20,7 @@
 mod account;
 mod acl;
 mod authority;
+mod cluster;
 mod database;
 mod nginx;
 mod pgbouncer;
@@ -39,6 +40,7 @@ mod standby;
 
 pub use acl::acl_user;
 pub use authority::{Authority, Issued};
+pub use cluster::RedisCluster;
 pub use database::{Database, sql};
 pub use nginx::Nginx;
 pub use pgbouncer::{PgBouncer, PoolMode};

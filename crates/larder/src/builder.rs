@@ -292,7 +292,7 @@ impl Builder {
                     guard: guard.clone(),
                     clock: clock.clone(),
                     causes: causes.clone(),
-                    polls: polls.clone(),
+                    polls: polls.poller(),
                     applied: applied.insert(Arc::<AppliedChanges>::default()).clone(),
                     bound: self.bound,
                     rules: self.rules,
@@ -336,6 +336,7 @@ impl Builder {
     ) -> Result<Option<SharedTier>, Error> {
         use crate::condition::Condition;
         use crate::engine::MemoryListener;
+        use crate::remote::cluster::ClusterTier;
         use crate::remote::redis::{IdentitySource, RedisTier, Settings};
 
         let Some(place) = &self.redis else { return Ok(None) };
@@ -360,13 +361,25 @@ impl Builder {
             causes: causes.clone(),
             polls: polls.clone(),
             condition: Arc::new(Condition::new(clock.clone()).reporting_to(events.clone())),
+            membership: None,
         };
         let condition = settings.condition.clone();
         let validity = Arc::new(Validity::new());
         let listener = Arc::new(MemoryListener { local: local.clone(), causes: causes.clone() });
-        let tier = Arc::new(RedisTier::start(settings, clock.clone(), listener, validity.clone())?);
+        let budget = self.redis_budget;
+        let shared = match settings.endpoint.cluster(self.redis_timeout)? {
+            Some(dialler) => {
+                let tier = ClusterTier::start(dialler, settings, clock.clone(), listener, validity.clone());
+                tier.wait_until_ready(START_UP_TIMEOUT).await;
+                SharedTier::new(Arc::new(tier), validity.clone(), budget, condition)
+            }
+            None => {
+                let tier = RedisTier::start(settings, clock.clone(), listener, validity.clone())?;
+                SharedTier::new(Arc::new(tier), validity.clone(), budget, condition)
+            }
+        };
         validity.wait_for_grant(clock.now(), START_UP_TIMEOUT).await;
-        Ok(Some(SharedTier::new(tier, validity, self.redis_budget, condition)))
+        Ok(Some(shared))
     }
 
     #[cfg(not(feature = "redis"))]

@@ -26,6 +26,8 @@ pub(crate) struct Condition {
     /// enough.
     counts: Vec<AtomicU64>,
     events: Option<Arc<EventSender>>,
+    /// Whether another condition reports what this one says, so that nothing is logged here.
+    is_part: bool,
 }
 
 struct State {
@@ -49,7 +51,13 @@ impl Condition {
             state: Mutex::new(State { present: Some(present), episode: None }),
             counts: Trouble::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             events: None,
+            is_part: false,
         }
+    }
+
+    /// The condition of one of several servers. It logs nothing: the condition of all of them does.
+    pub(crate) fn of_part(clock: Clock) -> Self {
+        Condition { is_part: true, ..Condition::new(clock) }
     }
 
     /// Makes this condition also send an event for each line that it logs.
@@ -73,7 +81,7 @@ impl Condition {
         if let Some(episode) = &mut state.episode {
             episode.calm_since = None;
         }
-        if trouble.is_passing() {
+        if trouble.is_passing() || self.is_part {
             return;
         }
         let began = self.clock.now();

@@ -151,7 +151,14 @@ troubles! {
          whether another master has taken over";
     /// The server is a node of a Redis Cluster.
     Cluster, "cluster",
-        "this is a node of a Redis Cluster, which larder does not use; give it a Redis that is not a cluster";
+        "this is a node of a Redis Cluster; let the URL begin with redis-cluster or rediss-cluster";
+    /// The server is not part of a Redis Cluster, and the URL says so.
+    NoCluster, "no-cluster",
+        "this Redis is not part of a cluster; let the URL begin with redis or rediss";
+    /// Redis answers `CLUSTERDOWN`, or no master has some of the slots.
+    ClusterDown, "cluster-down",
+        "slots of the Redis Cluster have no master, or too few masters see each other; bring the masters back, or let \
+         their replicas take over";
     /// The server is a Sentinel.
     Sentinel, "sentinel",
         "this is the port of a Redis Sentinel, which holds no data; let the URL begin with redis-sentinel, or give it \
@@ -215,6 +222,7 @@ impl Trouble {
                 | Trouble::Untrusted
                 | Trouble::Forbidden
                 | Trouble::Cluster
+                | Trouble::NoCluster
                 | Trouble::Sentinel
                 | Trouble::TooOld
                 | Trouble::CommandMissing

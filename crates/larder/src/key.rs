@@ -169,7 +169,12 @@ impl Namespace {
         let Some(rest) = key.strip_prefix(self.0.as_bytes()) else { return false };
         // A class can also be named `@told=…`; its keys have one more part, so they contain one more `:`.
         let is_propagated = || rest.strip_prefix(PROPAGATED).is_some_and(|change| !change.contains(&b':'));
-        [&b":@live"[..], b":@wm", b":@pos"].contains(&rest) || is_propagated()
+        // In a Redis Cluster, a hash tag ends them. The key of a class has one more part here too.
+        let is_own = |own: &[u8]| {
+            rest.strip_prefix(own)
+                .is_some_and(|tag| tag.is_empty() || (tag[0] == b'{' && !tag.contains(&b':')))
+        };
+        [&b":@live"[..], b":@wm", b":@pos"].into_iter().any(is_own) || is_propagated()
     }
 
     /// A Redis glob that matches every entry which `pattern` matches, and possibly others.
@@ -271,6 +276,7 @@ mod tests {
         for key in [namespace.certificate_key(), namespace.position_key(), propagated] {
             assert!(namespace.reserves(&key), "{key:?}");
         }
+        assert!(namespace.reserves(b"ns:@live{1a}") && !namespace.reserves(b"ns:@live{1a}:x"));
         for class in ["@live", "@told=7"] {
             assert!(!namespace.reserves(spelled(class, "").as_bytes()), "{class}");
         }

@@ -1,11 +1,12 @@
-//! Requests an immediate poll from the relay or consumer of this process, before the next regular poll. Also keeps how the
-//! journal has answered this process.
+//! Requests an immediate poll from the relays or the consumer of this process, before the next regular poll. Also keeps how
+//! the journal has answered this process.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
@@ -14,13 +15,14 @@ use crate::event_sender::EventSender;
 use crate::health::Trouble;
 use crate::journal::{Failure, Journal, JournalFault, POLL_INTERVAL};
 
-/// Numbered requests to the one task of this process that polls the journal. No correctness depends on them: a caller
-/// whose time limit ends continues without the poll.
+/// Numbered requests to the tasks of this process that poll the journal: the relay of each Redis, or the consumer. No
+/// correctness depends on them: a caller whose time limit ends continues without the poll.
 pub(crate) struct PollRequests {
-    asked: AtomicU64,
-    poll_at_once: Notify,
-    /// The number of the last request that is served: a poll that began after this request is complete.
-    served: watch::Sender<u64>,
+    /// The number of the last request.
+    asked: watch::Sender<u64>,
+    /// The number of the last request that each polling task has served: a poll that began after this request is complete.
+    served: watch::Sender<HashMap<u64, u64>>,
+    next_poller: AtomicU64,
     /// Only for the health report; no read depends on it. The lock is held for a few statements, and never together with
     /// another lock.
     answers: Mutex<Answers>,
@@ -46,9 +48,9 @@ struct Answers {
 impl PollRequests {
     pub(crate) fn new() -> Self {
         PollRequests {
-            asked: AtomicU64::new(0),
-            poll_at_once: Notify::new(),
-            served: watch::Sender::new(0),
+            asked: watch::Sender::new(0),
+            served: watch::Sender::default(),
+            next_poller: AtomicU64::new(0),
             answers: Mutex::default(),
             failed_prunes: AtomicU64::new(0),
             report: None,
@@ -70,33 +72,32 @@ impl PollRequests {
         PollRequests { report: journal.map(report), ..self }
     }
 
-    /// Requests a poll that begins after this call, and waits until it is complete, at most `limit`. Returns whether it
-    /// is complete.
+    /// Requests a poll that begins after this call from each polling task, and waits until all are complete, at most
+    /// `limit`. Returns whether they are.
     pub(crate) async fn poll_within(&self, limit: Duration) -> bool {
-        // SeqCst, and before `notify_one`: if the polling task reads this number, it begins its poll after the request.
-        let request = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        self.poll_at_once.notify_one();
+        let mut request = 0;
+        self.asked.send_modify(|asked| {
+            *asked += 1;
+            request = *asked;
+        });
         let mut served = self.served.subscribe();
-        matches!(timeout(limit, served.wait_for(|served| *served >= request)).await, Ok(Ok(_)))
+        let is_served = |served: &HashMap<u64, u64>| {
+            !served.is_empty() && served.values().all(|served| *served >= request)
+        };
+        matches!(timeout(limit, served.wait_for(is_served)).await, Ok(Ok(_)))
     }
 
-    /// For the polling task: the number of requests, to be read before a poll begins.
-    pub(crate) fn requests(&self) -> u64 {
-        self.asked.load(Ordering::SeqCst)
+    /// A polling task, until the result is dropped.
+    pub(crate) fn poller(self: &Arc<Self>) -> Poller {
+        // Relaxed: only the number has to be another one each time.
+        let id = self.next_poller.fetch_add(1, Ordering::Relaxed);
+        self.served.send_modify(|served| {
+            served.insert(id, 0);
+        });
+        Poller { requests: self.clone(), id }
     }
 
-    /// For the polling task: whether any of `requests` still waits for a poll.
-    pub(crate) fn has_waiters(&self, requests: u64) -> bool {
-        *self.served.borrow() < requests
-    }
-
-    /// For the polling task: records that a poll is complete that began when `requests` requests had been made. It
-    /// serves all of them.
-    pub(crate) fn complete(&self, requests: u64) {
-        self.served.send_replace(requests);
-    }
-
-    /// For the polling task: notes whether the journal has answered, and reports what is wrong with it.
+    /// For a polling task: notes whether the journal has answered, and reports what is wrong with it.
     pub(crate) fn noted<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
         let mut answers = self.answers();
         match &answer {
@@ -156,11 +157,48 @@ impl PollRequests {
     fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// For the polling task: waits until the next poll is due or requested.
-    pub(crate) async fn wait_until_due(&self) {
-        // `Notify` stores one notification: after a request during the last poll, the wait ends at once.
-        let _ = timeout(POLL_INTERVAL, self.poll_at_once.notified()).await;
+/// A task that polls the journal. Its drop ends its part: requests no longer wait for it.
+pub(crate) struct Poller {
+    requests: Arc<PollRequests>,
+    id: u64,
+}
+
+impl Poller {
+    /// The number of the last request, to be read before a poll begins.
+    pub(crate) fn last_request(&self) -> u64 {
+        *self.requests.asked.borrow()
+    }
+
+    /// Whether a request up to `last` still waits for a poll of this task.
+    pub(crate) fn has_waiters(&self, last: u64) -> bool {
+        self.requests.served.borrow().get(&self.id).is_some_and(|served| *served < last)
+    }
+
+    /// Records that a poll is complete that began when `last` was the last request. It serves all requests up to it.
+    pub(crate) fn complete(&self, last: u64) {
+        self.requests.served.send_modify(|served| {
+            served.insert(self.id, last);
+        });
+    }
+
+    /// Waits until the next poll is due, or requested after `last`.
+    pub(crate) async fn wait_until_due(&self, last: u64) {
+        let _ = timeout(POLL_INTERVAL, self.requests.asked.subscribe().wait_for(|asked| *asked > last)).await;
+    }
+
+    /// Notes whether the journal has answered; see [`PollRequests::noted`].
+    pub(crate) fn noted<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
+        self.requests.noted(answer)
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        self.requests.served.send_modify(|served| {
+            served.remove(&self.id);
+        });
     }
 }
 
@@ -173,16 +211,20 @@ mod tests {
     #[tokio::test]
     async fn a_poll_that_began_before_a_request_does_not_serve_it() {
         let polls = Arc::new(PollRequests::new());
-        let began = polls.requests();
+        let (one, other) = (polls.poller(), polls.poller());
+        let began = one.last_request();
         let waiting = {
             let polls = polls.clone();
             tokio::spawn(async move { polls.poll_within(Duration::from_secs(20)).await })
         };
-        polls.wait_until_due().await;
-        polls.complete(began);
-        assert!(polls.has_waiters(polls.requests()) && !waiting.is_finished());
-        polls.complete(polls.requests());
+        polls.asked.subscribe().wait_for(|asked| *asked > began).await.unwrap();
+        one.complete(began);
+        other.complete(other.last_request());
+        assert!(one.has_waiters(one.last_request()) && !waiting.is_finished());
+        assert!(!other.has_waiters(one.last_request()));
+        one.complete(one.last_request());
         assert!(waiting.await.unwrap());
+        drop((one, other));
         assert!(!polls.poll_within(Duration::ZERO).await, "no task polls");
     }
 }

@@ -12,9 +12,12 @@ use std::path::PathBuf;
 /// | `rediss://…` | the same over TLS; needs the feature `redis-tls` |
 /// | `redis+unix:///path/to/socket[?db=0&user=…&pass=…]` | a server behind a Unix socket |
 /// | `redis-sentinel://[user:password@]host[:port][,host[:port]…][/database]?sentinelMasterId=name` | the master that these Sentinels name; the default port is 26379 |
+/// | `redis-cluster://[user:password@]host[:port][,host[:port]…]` | a Redis Cluster, of which these are some nodes; the default port is 6379 |
+/// | `rediss-cluster://…` | the same over TLS |
 /// | `rediss-sentinel://…` | the same; both Sentinels and Redis are reached over TLS |
 ///
-/// `valkey`, `valkeys` and `valkey+unix` mean the same as `redis`, `rediss` and `redis+unix`. A user name or a password
+/// `valkey` and `valkeys` mean the same as `redis` and `rediss`, also in `valkey+unix`, `valkey-cluster` and
+/// `valkeys-cluster`. A user name or a password
 /// with characters that have a meaning in a URL is percent-encoded there.
 ///
 /// The files that are named here are read again whenever a connection is opened. So a new password or certificate

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use larder_testbed::{Authority, Redis, acl_user};
 
+use crate::torture::struck_cluster::StruckCluster;
+
 /// The ACL user of the instances, which they use with TLS.
 const USER: &str = "larder";
 const PASSWORD: &str = "secret";
@@ -31,6 +33,8 @@ pub enum Deployment {
     Unix,
     /// A master and a replica that three Sentinels watch. There are no links to disturb.
     Sentinel,
+    /// A Redis Cluster of three masters, each with a replica. There are no links to disturb.
+    Cluster,
 }
 
 impl Deployment {
@@ -38,12 +42,19 @@ impl Deployment {
     pub fn has_links(self) -> bool {
         matches!(self, Deployment::Plain | Deployment::Tls)
     }
+
+    /// Whether a replica takes the place of a master that fails.
+    pub fn fails_over(self) -> bool {
+        matches!(self, Deployment::Sentinel | Deployment::Cluster)
+    }
 }
 
 /// The Redis that the instances share.
 pub(super) struct SharedRedis {
     // Fields drop in this order: servers, and last the files of TLS.
-    pub(super) master: Redis,
+    /// The server; with Sentinels, the present master. In a cluster it is not used.
+    master: Redis,
+    cluster: Option<StruckCluster>,
     /// With Sentinels: the server that they promote if the master fails.
     replica: Option<Redis>,
     sentinels: Vec<Redis>,
@@ -62,6 +73,7 @@ impl SharedRedis {
         let (master, port) = start(authority.as_ref())?;
         let mut shared = SharedRedis {
             master,
+            cluster: None,
             replica: None,
             sentinels: Vec::new(),
             port,
@@ -73,8 +85,27 @@ impl SharedRedis {
             Deployment::Plain | Deployment::Tls => {}
             Deployment::Unix => shared.point_socket()?,
             Deployment::Sentinel => shared.watch()?,
+            Deployment::Cluster => shared.cluster = Some(StruckCluster::start(&user())?),
         }
         Ok(shared)
+    }
+
+    /// Chooses which server the next nemesis strikes: in a cluster, any master.
+    pub(super) fn choose(&mut self) -> Result<()> {
+        self.cluster.as_mut().map_or(Ok(()), StruckCluster::choose)
+    }
+
+    /// The server that the nemesis strikes.
+    pub(super) fn redis(&mut self) -> &mut Redis {
+        match &mut self.cluster {
+            Some(cluster) => cluster.struck(),
+            None => &mut self.master,
+        }
+    }
+
+    /// The cluster.
+    pub(super) fn cluster(&mut self) -> Result<&mut StruckCluster> {
+        self.cluster.as_mut().context("this nemesis needs a cluster")
     }
 
     /// Another server of the same kind.
@@ -104,6 +135,10 @@ impl SharedRedis {
                 let hosts = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port()));
                 let hosts = hosts.collect::<Vec<_>>().join(",");
                 format!("redis-sentinel://{hosts}/0?sentinelMasterId={MASTER}")
+            }
+            Deployment::Cluster => {
+                let url = self.cluster.as_ref().map(StruckCluster::url).unwrap_or_default();
+                url.replace("://", &format!("://{USER}:{PASSWORD}@"))
             }
         };
         let mut arguments = vec!["--redis".to_owned(), url];
@@ -146,6 +181,9 @@ impl SharedRedis {
     /// Then the former master returns without its contents, as a replica. It must not return earlier: it would start as a
     /// master, and with two masters at once, larder promises only the staleness bound.
     pub(super) fn fail_over(&mut self) -> Result<()> {
+        if let Some(cluster) = &mut self.cluster {
+            return cluster.fail_over();
+        }
         let replica = self.replica.as_ref().context("this nemesis needs Sentinels")?;
         replica.pause()?;
         thread::sleep(Duration::from_millis(rand::random_range(50..300)));
@@ -186,8 +224,7 @@ impl SharedRedis {
 
 /// Starts a server, with TLS if there is an authority. Returns the port at which instances reach it.
 fn start(authority: Option<&Authority>) -> Result<(Redis, u16)> {
-    let user = acl_user("torture", PASSWORD).join(" ");
-    let user = format!("{USER} {user}");
+    let user = user();
     // A relative path is below the server's folder, and a path longer than 108 bytes would be refused.
     let directives = [("user", user.as_str()), ("unixsocket", SOCKET)];
     match authority {
@@ -197,6 +234,11 @@ fn start(authority: Option<&Authority>) -> Result<(Redis, u16)> {
             (redis, port)
         }),
     }
+}
+
+/// The user with the rights that docs/redis.md lists.
+fn user() -> String {
+    format!("{USER} {}", acl_user("torture", PASSWORD).join(" "))
 }
 
 const SOCKET: &str = "redis.sock";

@@ -15,6 +15,7 @@ mod schema;
 mod servers;
 pub mod setup;
 mod stage;
+mod struck_cluster;
 
 pub use run::run;
 

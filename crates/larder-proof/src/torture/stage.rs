@@ -128,9 +128,15 @@ impl Stage {
         Ok(())
     }
 
-    /// The Redis that all instances share: with Sentinels, the present master.
+    /// The Redis that all instances share: with Sentinels, the present master; in a cluster, the master that the nemesis
+    /// strikes.
     pub(super) fn redis(&mut self) -> Result<&mut Redis> {
-        Ok(&mut self.shared_redis()?.master)
+        Ok(self.shared_redis()?.redis())
+    }
+
+    /// Chooses which server the next nemesis strikes, if there are several.
+    pub(super) fn choose_redis(&mut self) -> Result<()> {
+        self.redis.as_mut().map_or(Ok(()), SharedRedis::choose)
     }
 
     /// That Redis with all that belongs to its deployment.

@@ -15,7 +15,7 @@ use crate::engine::invalidate::drop_batch;
 use crate::journal::{ChangeId, Changes, Failure, Journal, Position, within};
 use crate::key::Namespace;
 use crate::local::LocalTier;
-use crate::polls::PollRequests;
+use crate::polls::Poller;
 use crate::protocol::relay::unpropagated_touches;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::validity::Validity;
@@ -27,7 +27,7 @@ pub(crate) struct Consumer {
     pub(crate) guard: Arc<Validity>,
     pub(crate) clock: Clock,
     pub(crate) causes: Arc<Causes>,
-    pub(crate) polls: Arc<PollRequests>,
+    pub(crate) polls: Poller,
     pub(crate) applied: Arc<AppliedChanges>,
     pub(crate) bound: Duration,
     pub(crate) rules: ProtocolRules,
@@ -69,12 +69,12 @@ impl Consumer {
     pub(crate) async fn consume(self) {
         let mut position = None;
         loop {
-            let requests = self.polls.requests();
+            let last = self.polls.last_request();
             // A failure is logged by `PollRequests::noted`. Until a poll succeeds, reads go to their loaders.
             if self.poll(&mut position).await.is_ok() {
-                self.polls.complete(requests);
+                self.polls.complete(last);
             }
-            self.polls.wait_until_due().await;
+            self.polls.wait_until_due(last).await;
         }
     }
 

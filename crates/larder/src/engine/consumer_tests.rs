@@ -12,6 +12,7 @@ use crate::local::copy::Footprint;
 use crate::local::copy::{CopyKey, LocalCopy, TagCells};
 use crate::local::origin::Origin;
 use crate::policy::Consistency;
+use crate::polls::PollRequests;
 use crate::protocol::flight::JoinDecision;
 use crate::protocol::rules::ProtocolRules;
 
@@ -64,7 +65,7 @@ impl Bench {
             guard: Arc::new(Validity::new()),
             clock: Clock::manual(),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
-            polls: Arc::new(PollRequests::new()),
+            polls: Arc::new(PollRequests::new()).poller(),
             applied: Arc::default(),
             bound: BOUND,
             rules: ProtocolRules::default(),

@@ -191,7 +191,7 @@ impl Engine {
             return false;
         }
         let is_granted = match &self.shared {
-            Some(shared) => shared.validity.wait_for_grant(self.clock.now(), self.limits.bound).await,
+            Some(shared) => shared.remote.wait_until_sent(self.limits.bound).await,
             None => true,
         };
         is_granted && !self.is_journal_incomplete()
@@ -243,11 +243,7 @@ impl Engine {
         {
             return (if self.is_delivery_certain() { Delivery::Sent } else { Delivery::Queued }, unlinked);
         }
-        shared.validity.queue(&keys);
-        if !batch.sweeps().is_empty() {
-            shared.validity.queue_everything();
-        }
-        shared.remote.suspect();
+        shared.remote.queue(&keys, !batch.sweeps().is_empty());
         (Delivery::Queued, 0)
     }
 }

@@ -330,7 +330,11 @@ impl Listener for MemoryListener {
     }
 
     fn clear_guarded(&self) {
-        if self.local.clear_guarded() > 0 {
+        self.clear_guarded_of(&|_| true);
+    }
+
+    fn clear_guarded_of(&self, is_meant: &dyn Fn(&[u8]) -> bool) {
+        if self.local.clear_guarded(is_meant) > 0 {
             self.causes.note_everything(Cause::Loss);
         }
     }

@@ -1,8 +1,8 @@
 //! A shared tier for the engine's tests.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,10 +10,12 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::batch::Sweep;
+use crate::clock::Tick;
 use crate::journal::ChangeId;
 use crate::policy::Policy;
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
+use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Inspect, InspectedFrame, Mint, Remote, Unchanged};
 
 /// Runs in the middle of an operation: after the tier has computed its reply and before the engine gets the reply.
@@ -31,6 +33,7 @@ pub(super) struct Scripted {
     /// Whether reads get no reply. It is asked once, after `after_read` ran.
     pub(super) hangs: AtomicBool,
     pub(super) suspicions: AtomicUsize,
+    pub(super) validity: Arc<Validity>,
     /// Whether a read that begins gets its reply once another read has begun.
     pub(super) overlaps: AtomicBool,
     reads: watch::Sender<usize>,
@@ -215,6 +218,22 @@ impl Remote for Scripted {
     fn check(&self) {}
 
     fn allow_value_bytes(&self, _: usize) {}
+
+    fn queue(&self, keys: &[Bytes], everything: bool) {
+        self.validity.queue(keys);
+        if everything {
+            self.validity.queue_everything();
+        }
+        self.suspect();
+    }
+
+    async fn wait_until_sent(&self, limit: Duration) -> bool {
+        self.validity.wait_for_grant(Tick::PAST, limit).await
+    }
+
+    fn unsent_count(&self) -> usize {
+        self.validity.unsent_count()
+    }
 
     fn suspect(&self) {
         self.suspicions.fetch_add(1, Ordering::SeqCst);

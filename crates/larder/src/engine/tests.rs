@@ -29,7 +29,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Self {
         let tier = Arc::new(Scripted::default());
-        let validity = Arc::new(Validity::new());
+        let validity = tier.validity.clone();
         let namespace = Namespace::parse("ns").unwrap();
         let events = Arc::new(EventSender::new(Arc::new(namespace.clone())));
         let class = ClassCore {

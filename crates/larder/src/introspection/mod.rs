@@ -163,7 +163,7 @@ impl Cache {
     /// How many keys' invalidations have not reached Redis; 100,000 if all entries of this database have to be dropped there
     /// instead. While there are any, this process uses no entry of Redis. `None` without Redis.
     pub fn unsent_invalidations(&self) -> Option<usize> {
-        self.engine.shared.as_ref().map(|shared| shared.validity.unsent_count())
+        self.engine.shared.as_ref().map(|shared| shared.remote.unsent_count())
     }
 
     /// The [staleness bound](crate::Builder::staleness_bound) of this cache.

@@ -209,18 +209,19 @@ impl LocalTier {
         removed
     }
 
-    /// Removes every slot that depends on the guard's reports, because reports may have been lost. Fences all shards
-    /// first, like [`LocalTier::clear`]. Returns how many slots it removed.
+    /// Removes every slot whose key is meant and that depends on the guard's reports, because reports may have been lost.
+    /// Fences all shards first, like [`LocalTier::clear`]. Returns how many slots it removed.
     ///
     /// Slots that are [`Origin::Timed`] stay. They do not come from the guard, so no report about them can be lost, and
     /// each copy ends at its own deadline, at most the staleness bound after the start of its load.
-    pub(crate) fn clear_guarded(&self) -> usize {
+    pub(crate) fn clear_guarded(&self, is_meant: &dyn Fn(&[u8]) -> bool) -> usize {
         self.fence();
         let before = self.entries.len();
-        self.entries.retain(|copy| copy.origin == Origin::Timed);
+        self.entries.retain(|copy| copy.origin == Origin::Timed || !is_meant(&copy.key));
         // The number is only displayed. It is too small if entries enter between the two counts.
         let removed = before.saturating_sub(self.entries.len());
-        removed + self.tokens.retain(|cell| cell.origin() == Origin::Timed)
+        removed
+            + self.tokens.retain(|cell| cell.origin() == Origin::Timed || !is_meant(cell.name().as_bytes()))
     }
 
     /// From now on no read, flight or permit in progress inserts anything. If one of them has inserted a copy, it did

@@ -71,7 +71,7 @@ fn what_this_process_loaded_outlives_a_loss() {
     local.insert_token(&mark, 1, &other, Token::random());
     assert!(local.take_guarded(std::slice::from_ref(&other), true).is_some());
 
-    assert_eq!(local.clear_guarded(), 2);
+    assert_eq!(local.clear_guarded(&|_| true), 2);
     assert!(local.get(&guarded, Tick::PAST, true).is_none(), "even after the guard is valid again");
     assert!(local.take_guarded(&[other], true).is_none());
     assert!(local.get(&loaded, Tick::PAST, false).is_some(), "its tag has the token from before the load");

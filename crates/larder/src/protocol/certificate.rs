@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crate::clock::Tick;
 use crate::journal::DatabaseId;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
+use crate::protocol::slots::SlotSet;
 
 /// An instant of Redis's own clock, in microseconds since 1970. It is compared only with instants of the same clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,8 @@ pub struct Certificate {
     pub bound_ms: u64,
     /// The longest TTL that this release allows, in milliseconds. It is a constant, so it differs only between releases.
     pub ttl_max_ms: u64,
+    /// The slots whose entries were checked, of a master of a Redis Cluster; `None` for a Redis that is not part of one.
+    pub slots: Option<SlotSet>,
 }
 
 impl Certificate {
@@ -48,13 +51,18 @@ impl Certificate {
             Some(database) => format!("{} {}", database.system, database.timeline),
         };
         let Certificate { redis, bound_ms, ttl_max_ms, .. } = self;
-        Bytes::from(format!("{redis} {database} bound_ms={bound_ms} ttl_max_ms={ttl_max_ms}"))
+        let slots = self.slots.as_ref().map(|slots| format!(" slots={slots}")).unwrap_or_default();
+        Bytes::from(format!("{redis} {database} bound_ms={bound_ms} ttl_max_ms={ttl_max_ms}{slots}"))
     }
 
     /// Reads a certificate; `None` for anything else.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let words: Vec<&str> = std::str::from_utf8(bytes).ok()?.split(' ').collect();
-        let [redis, system, timeline, bound, ttl_max] = words[..] else { return None };
+        let (words, slots) = match words.split_last()? {
+            (last, first) if first.len() == 5 => (first, Some(SlotSet::parse(last.strip_prefix("slots=")?)?)),
+            _ => (&words[..], None),
+        };
+        let [redis, system, timeline, bound, ttl_max] = *words else { return None };
         let database = match (system, timeline) {
             ("-", "-") => None,
             _ => Some(DatabaseId { system: system.to_owned(), timeline: timeline.parse().ok()? }),
@@ -64,7 +72,23 @@ impl Certificate {
             database,
             bound_ms: bound.strip_prefix("bound_ms=")?.parse().ok()?,
             ttl_max_ms: ttl_max.strip_prefix("ttl_max_ms=")?.parse().ok()?,
+            slots,
         })
+    }
+
+    /// The slots of this master of a Redis Cluster, which are `self.slots`, that `existing` certifies; `None` if it certifies
+    /// another Redis, or for other settings, or this is no master of a cluster.
+    pub fn certified_slots(&self, existing: &Certificate) -> Option<SlotSet> {
+        let (mine, theirs) = (self.slots.as_ref()?, existing.slots.as_ref()?);
+        let is_same =
+            Certificate { slots: None, ..self.clone() } == Certificate { slots: None, ..existing.clone() };
+        is_same.then(|| mine.and(theirs))
+    }
+
+    /// The slots of this master of a Redis Cluster that `existing` does not list, if there are any.
+    pub fn arrived_slots(&self, existing: Option<&Certificate>) -> Option<SlotSet> {
+        let listed = existing.and_then(|existing| existing.slots.clone()).unwrap_or_else(SlotSet::empty);
+        self.slots.as_ref().map(|mine| mine.minus(&listed)).filter(|arrived| !arrived.is_empty())
     }
 
     /// Whether `existing` certifies this same Redis under other settings: another bound, another maximum TTL, or a
@@ -168,9 +192,10 @@ mod tests {
     #[test]
     fn a_written_certificate_parses_to_an_equal_one() {
         let database = DatabaseId { system: "7300:16384".to_owned(), timeline: 3 };
-        for database in [None, Some(database)] {
+        let slots = || SlotSet::parse("0-5460,5462");
+        for (database, slots) in [(None, None), (Some(database.clone()), None), (Some(database), slots())] {
             let redis = "abc:def".to_owned();
-            let certificate = Certificate { redis, database, bound_ms: 2_000, ttl_max_ms: 3_600_000 };
+            let certificate = Certificate { redis, database, bound_ms: 2_000, ttl_max_ms: 3_600_000, slots };
             assert_eq!(Certificate::parse(&certificate.to_bytes()), Some(certificate.clone()));
             assert!(!certificate.disagrees(&certificate));
             let other_bound = Certificate { bound_ms: 5_000, ..certificate.clone() };
@@ -180,5 +205,6 @@ mod tests {
         }
         assert_eq!(Certificate::parse(b"junk"), None);
         assert_eq!(Certificate::parse(b"abc:def - - bound_ms=x ttl_max_ms=1"), None);
+        assert_eq!(Certificate::parse(b"abc:def - - bound_ms=1 ttl_max_ms=1 slots=x"), None);
     }
 }

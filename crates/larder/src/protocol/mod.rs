@@ -10,5 +10,6 @@ pub mod permit;
 pub mod relay;
 pub mod rules;
 pub mod shard;
+pub mod slots;
 pub mod tag;
 pub mod token;

@@ -161,7 +161,7 @@ mod tests {
 
     fn certificate(redis: &str, timeline: u64) -> Certificate {
         let database = Some(DatabaseId { system: "7300:16384".to_owned(), timeline });
-        Certificate { redis: redis.to_owned(), database, bound_ms: 2_000, ttl_max_ms: 3_600_000 }
+        Certificate { redis: redis.to_owned(), database, bound_ms: 2_000, ttl_max_ms: 3_600_000, slots: None }
     }
 
     fn planned(existing: Option<&Certificate>, watermark: Option<u64>, is_master: bool) -> Plan {

@@ -1,6 +1,8 @@
 //! The shared tier as a port: what the engine needs of Redis, what Redis reports back, and when it may be used.
 
 #[cfg(feature = "redis")]
+pub(crate) mod cluster;
+#[cfg(feature = "redis")]
 pub(crate) mod redis;
 pub(crate) mod validity;
 
@@ -152,6 +154,17 @@ pub(crate) trait Remote: Send + Sync {
         true
     }
 
+    /// Queues the invalidation of `keys`, or of everything, which could not be sent: until it has been sent, no read of
+    /// this instance uses what it invalidates. Requests a heartbeat now.
+    fn queue(&self, keys: &[Bytes], everything: bool);
+
+    /// Waits until all invalidations that were queued before have been sent to a tier that may be used, at most `limit`;
+    /// returns whether that is so.
+    async fn wait_until_sent(&self, limit: Duration) -> bool;
+
+    /// How many invalidations of keys are queued.
+    fn unsent_count(&self) -> usize;
+
     /// Revokes the validity and requests a heartbeat now. Call it if an operation got no answer.
     fn suspect(&self);
 
@@ -193,4 +206,7 @@ pub(crate) trait Listener: Send + Sync {
 
     /// Removes every copy that depends on reports, because reports may have been lost.
     fn clear_guarded(&self);
+
+    /// Does so for the copies that depend on the report of a key which `is_meant` names.
+    fn clear_guarded_of(&self, is_meant: &dyn Fn(&[u8]) -> bool);
 }

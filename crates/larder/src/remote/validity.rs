@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +27,17 @@ pub(crate) struct Validity {
     until: AtomicU64,
     state: Mutex<State>,
     granted: Notify,
+    /// The tier of which this is a part; `None` if it is a tier of its own.
+    whole: Option<Whole>,
+}
+
+/// The tier to which a master of a Redis Cluster belongs. It is not valid without each of its masters that are in use, so
+/// a part that loses its validity takes that of the whole with it, under its own lock: no read uses the whole once a
+/// revocation of the part returns. The lock of a part may be held while that of the whole is taken, never the other way.
+pub(crate) struct Whole {
+    pub(crate) validity: Arc<Validity>,
+    /// Notified after each change of a part.
+    pub(crate) changed: Arc<Notify>,
 }
 
 /// The lock guards this state and every write of `until`.
@@ -39,6 +50,8 @@ struct State {
     is_overflowed: bool,
     /// The keeper is dropping every entry of this database in Redis now.
     is_clearing: bool,
+    /// An invalidation was queued since the last grant.
+    is_owed: bool,
 }
 
 impl State {
@@ -59,14 +72,32 @@ pub(crate) enum UnsentInvalidations {
     Everything,
 }
 
+impl Default for Validity {
+    fn default() -> Self {
+        Validity::new()
+    }
+}
+
 impl Validity {
     pub(crate) fn new() -> Self {
-        let state = State { losses: 0, unsent: VecDeque::new(), is_overflowed: false, is_clearing: false };
+        let state = State {
+            losses: 0,
+            unsent: VecDeque::new(),
+            is_overflowed: false,
+            is_clearing: false,
+            is_owed: false,
+        };
         Validity {
             until: AtomicU64::new(Tick::PAST.nanos()),
             state: Mutex::new(state),
             granted: Notify::new(),
+            whole: None,
         }
+    }
+
+    /// The validity of a part of `whole`.
+    pub(crate) fn part_of(whole: Whole) -> Self {
+        Validity { whole: Some(whole), ..Validity::new() }
     }
 
     /// Whether reads may be served at `now`, which the caller has just read from the clock.
@@ -92,11 +123,15 @@ impl Validity {
     /// Grants the tier up to `until`, as a heartbeat that was sent in `epoch` allows. Returns `false` without a grant
     /// if the epoch has ended or an invalidation is unsent. The lock makes this check and the store one step.
     pub(crate) fn grant(&self, epoch: Epoch, until: Tick) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         let may = state.losses == epoch.0 && state.is_settled();
         if may {
+            state.is_owed = false;
             self.until.store(until.nanos(), Ordering::Release);
             self.granted.notify_waiters();
+            if let Some(whole) = &self.whole {
+                whole.changed.notify_one();
+            }
         }
         may
     }
@@ -126,12 +161,18 @@ impl Validity {
     pub(crate) fn queue(&self, keys: &[Bytes]) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
+        state.is_owed = true;
         if state.unsent.len() + keys.len() > UNSENT_MAX {
             state.unsent.clear();
             state.is_overflowed = true;
         } else if !state.is_overflowed {
             state.unsent.extend(keys.iter().cloned());
         }
+    }
+
+    /// Whether an invalidation was queued since the last grant.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.lock().is_owed
     }
 
     /// How many invalidations of keys are unsent; [`UNSENT_MAX`] if every entry has to be dropped.
@@ -177,6 +218,7 @@ impl Validity {
     pub(crate) fn queue_everything(&self) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
+        state.is_owed = true;
         state.is_clearing = false;
         state.is_overflowed = true;
     }
@@ -184,6 +226,10 @@ impl Validity {
     fn revoke_locked(&self, state: &mut State) {
         state.losses += 1;
         self.until.store(Tick::PAST.nanos(), Ordering::Release);
+        if let Some(whole) = &self.whole {
+            whole.validity.revoke();
+            whole.changed.notify_one();
+        }
     }
 
     /// Ignores poisoning: the state is consistent between any two statements, so a panic leaves it consistent.
@@ -266,6 +312,23 @@ mod tests {
         validity.finish_clear();
         assert_eq!(validity.unsent_count(), 0);
         assert!(validity.grant(validity.epoch(), LATER));
+    }
+
+    #[test]
+    fn a_part_that_ends_takes_the_whole_with_it_and_a_grant_of_one_grants_no_other() {
+        let (whole, changed) = (Arc::new(Validity::new()), Arc::new(Notify::new()));
+        let part = || Validity::part_of(Whole { validity: whole.clone(), changed: changed.clone() });
+        let (one, other) = (part(), part());
+        assert!(one.grant(one.epoch(), LATER) && !whole.is_valid_at(NOW) && !other.is_valid_at(NOW));
+        assert!(whole.grant(whole.epoch(), LATER));
+        let before = whole.epoch();
+        one.revoke();
+        assert!(!whole.is_valid_at(NOW) && !whole.grant(before, LATER));
+        other.queue(&[Bytes::from("a")]);
+        assert!(other.is_owed() && !one.is_owed());
+        other.confirm_sent(1);
+        assert!(other.is_owed(), "sent, and not granted yet");
+        assert!(other.grant(other.epoch(), LATER) && !other.is_owed());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod budgets;
 mod cached;
 mod cached_options;
 mod class_loaders;
+mod clusters;
 mod compressed;
 mod connecting;
 mod consistency;

@@ -222,7 +222,8 @@ impl State {
         let node = &self.nodes[node];
         let timeline = if model.own_rules.certificate_names_timeline { timeline.into() } else { 0 };
         let database = Some(DatabaseId { system: "db".to_owned(), timeline });
-        Certificate { redis: format!("{}:{}", node.run, node.history), database, bound_ms: 1, ttl_max_ms: 1 }
+        let redis = format!("{}:{}", node.run, node.history);
+        Certificate { redis, database, bound_ms: 1, ttl_max_ms: 1, slots: None }
     }
 
     /// The transactions that the database has.

@@ -156,7 +156,7 @@ impl State {
 
     pub(super) fn certificate(node: usize) -> Certificate {
         let database = Some(DatabaseId { system: "db".to_owned(), timeline: 1 });
-        Certificate { redis: format!("{node}:{node}"), database, bound_ms: 1, ttl_max_ms: 1 }
+        Certificate { redis: format!("{node}:{node}"), database, bound_ms: 1, ttl_max_ms: 1, slots: None }
     }
 
     /// Whether a bounded read that begins now may be answered with `version`: every later commit is younger than the

@@ -36,10 +36,12 @@ pub struct Nemesis {
 enum Need {
     /// A Redis that the instances share.
     Redis,
-    /// A Redis that no Sentinel watches: the run alone decides which server is the master.
+    /// A Redis without Sentinels and without a cluster: the run alone decides which server is the master.
     LoneRedis,
-    /// A Redis that Sentinels watch.
-    Sentinels,
+    /// A Redis whose replica takes over by itself: Sentinels watch it, or it is a master of a cluster.
+    FailOver,
+    /// A Redis Cluster.
+    Cluster,
     /// A proxy between each instance and its Redis.
     Links,
     /// PostgreSQL.
@@ -50,7 +52,7 @@ enum Need {
     Standby,
 }
 
-use Need::{Crash, Links, LoneRedis, Postgres, Redis, Sentinels, Standby};
+use Need::{Cluster, Crash, FailOver, Links, LoneRedis, Postgres, Redis, Standby};
 
 /// All nemeses.
 pub const ALL: &[Nemesis] = &[
@@ -87,9 +89,36 @@ pub const ALL: &[Nemesis] = &[
     },
     Nemesis {
         name: "fail-over",
-        about: "kill -9 the master, whose replica lacks the last writes; Sentinels promote the replica",
-        needs: &[Sentinels],
+        about: "kill -9 a master, whose replica lacks the last writes and takes over, by Sentinels or in a cluster",
+        needs: &[FailOver],
         strike: replicas::fail_over,
+    },
+    Nemesis {
+        name: "move-slots",
+        about: "slots of a cluster, with their keys, move to another master",
+        needs: &[Cluster],
+        strike: |stage| stage.shared_redis()?.cluster()?.move_slots(20),
+    },
+    Nemesis {
+        name: "cut-off-master",
+        about: "SIGSTOP a master of a cluster until its replica has taken over",
+        needs: &[Cluster],
+        strike: |stage| stage.shared_redis()?.cluster()?.cut_off(),
+    },
+    Nemesis {
+        name: "lose-majority",
+        about: "SIGSTOP all masters of a cluster but one for longer than the bound",
+        needs: &[Cluster],
+        strike: |stage| {
+            let span = stage.bound.mul_f64(1.5);
+            stage.shared_redis()?.cluster()?.lose_majority(span)
+        },
+    },
+    Nemesis {
+        name: "reset-master",
+        about: "FLUSHALL and CLUSTER RESET HARD at a master; its replica takes over, and it joins again",
+        needs: &[Cluster],
+        strike: |stage| stage.shared_redis()?.cluster()?.reset(),
     },
     Nemesis {
         name: "stall-link",
@@ -213,6 +242,7 @@ impl Nemesis {
     ///
     /// Something that it breaks or heals does not exist.
     pub fn strike(&self, stage: &mut Stage) -> Result<()> {
+        stage.choose_redis()?;
         (self.strike)(stage)
     }
 
@@ -220,8 +250,9 @@ impl Nemesis {
     pub fn suits(&self, setup: &Setup) -> bool {
         self.needs.iter().all(|need| match need {
             Redis => setup.has_redis(),
-            LoneRedis => setup.has_redis() && setup.deployment != Deployment::Sentinel,
-            Sentinels => setup.has_redis() && setup.deployment == Deployment::Sentinel,
+            LoneRedis => setup.has_redis() && !setup.deployment.fails_over(),
+            FailOver => setup.has_redis() && setup.deployment.fails_over(),
+            Cluster => setup.has_redis() && setup.deployment == Deployment::Cluster,
             Links => setup.has_links(),
             Postgres | Crash | Standby => setup.database == Kind::Postgres,
         })

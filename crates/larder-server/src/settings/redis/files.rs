@@ -26,8 +26,7 @@ pub(super) fn with_files(
             && let Some(found) = sources.find(name)
             && (name != TLS || found.value.trim() == "true")
         {
-            let allowed =
-                "needs a URL that begins with rediss or rediss-sentinel; without a URL, REDIS_TLS=true";
+            let allowed = "needs a URL that begins with rediss, rediss-sentinel or rediss-cluster; without a URL, REDIS_TLS=true";
             return Err(BadSetting::new(name, &found.value, allowed));
         }
     }
@@ -76,5 +75,5 @@ fn file(sources: &Sources, name: &'static str) -> Result<Option<String>, BadSett
 
 pub(super) fn is_tls(url: &str) -> bool {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
-    ["rediss", "valkeys", "rediss-sentinel"].contains(&scheme.as_str())
+    scheme.starts_with("rediss") || scheme.starts_with("valkeys")
 }

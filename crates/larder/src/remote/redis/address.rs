@@ -13,7 +13,8 @@ const SENTINEL_PORT: u16 = 26379;
 
 /// What a URL may look like. An error shows this and never the URL, because that may contain a password.
 const ALLOWED: &str = "a Redis URL looks like redis://[user:password@]host[:port][/database], rediss://… with TLS, \
-                       redis+unix:///path/to/socket, or \
+                       redis+unix:///path/to/socket, \
+                       redis-cluster://[user:password@]host[:port][,host[:port]…], or \
                        redis-sentinel://[user:password@]host[:port][,host[:port]…][/database]?sentinelMasterId=name";
 
 /// Where a Redis is, and how to log in there.
@@ -35,6 +36,8 @@ pub(crate) enum Server {
         /// The name under which the Sentinels monitor the master.
         name: String,
     },
+    /// A Redis Cluster, of which these are some nodes.
+    Cluster(Vec<Host>),
 }
 
 /// A host name or an IP address, and a port.
@@ -60,6 +63,8 @@ impl Address {
             "unix" | "redis+unix" | "valkey+unix" => Self::of_redis_rs(&format!("unix://{rest}")),
             "redis-sentinel" => Self::of_sentinels(rest, false),
             "rediss-sentinel" => Self::of_sentinels(rest, true),
+            "redis-cluster" | "valkey-cluster" => Self::of_cluster(rest, false),
+            "rediss-cluster" | "valkeys-cluster" => Self::of_cluster(rest, true),
             _ => Err(refused(ALLOWED)),
         }
     }
@@ -91,21 +96,7 @@ impl Address {
     /// one of its own.
     fn of_sentinels(rest: &str, is_tls: bool) -> Result<Self, Error> {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (user, rest) = match rest.rsplit_once('@') {
-            Some((user, rest)) => (format!("{user}@"), rest),
-            None => (String::new(), rest),
-        };
-        let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let mut sentinels = Vec::new();
-        let mut login = None;
-        for host in hosts.split(',') {
-            let parsed = Self::of_redis_rs(&format!("redis://{user}{host}/{database}"))?;
-            let Server::Tcp(host) = with_sentinel_port(host, parsed.server) else {
-                return Err(refused(ALLOWED));
-            };
-            sentinels.push(host);
-            login = Some(parsed.login);
-        }
+        let (sentinels, login) = Self::of_hosts(rest, with_sentinel_port)?;
         let mut name = None;
         for (parameter, value) in form_urlencoded::parse(query.as_bytes()) {
             if parameter != "sentinelMasterId" || value.is_empty() || name.is_some() {
@@ -113,8 +104,39 @@ impl Address {
             }
             name = Some(value.into_owned());
         }
-        let (Some(login), Some(name)) = (login, name) else { return Err(refused(ALLOWED)) };
+        let name = name.ok_or_else(|| refused(ALLOWED))?;
         Ok(Address { server: Server::MasterOf { sentinels, name }, is_tls, login })
+    }
+
+    /// Parses what follows the scheme of a cluster's URL. A cluster has the database 0 alone.
+    fn of_cluster(rest: &str, is_tls: bool) -> Result<Self, Error> {
+        let (nodes, login) = Self::of_hosts(rest, |_, server| server)?;
+        if rest.contains('?') || login.db() != 0 {
+            return Err(refused(ALLOWED));
+        }
+        Ok(Address { server: Server::Cluster(nodes), is_tls, login })
+    }
+
+    /// Parses `[user:password@]host[:port][,host[:port]…][/database]`. `with_port` may give a host another port.
+    fn of_hosts(
+        rest: &str,
+        with_port: impl Fn(&str, Server) -> Server,
+    ) -> Result<(Vec<Host>, RedisConnectionInfo), Error> {
+        let (user, rest) = match rest.rsplit_once('@') {
+            Some((user, rest)) => (format!("{user}@"), rest),
+            None => (String::new(), rest),
+        };
+        let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let (mut parsed_hosts, mut login) = (Vec::new(), None);
+        for host in hosts.split(',') {
+            let parsed = Self::of_redis_rs(&format!("redis://{user}{host}/{database}"))?;
+            let Server::Tcp(host) = with_port(host, parsed.server) else {
+                return Err(refused(ALLOWED));
+            };
+            parsed_hosts.push(host);
+            login = Some(parsed.login);
+        }
+        Ok((parsed_hosts, login.ok_or_else(|| refused(ALLOWED))?))
     }
 }
 
@@ -164,6 +186,13 @@ mod tests {
                 true,
                 (Some("u"), Some("p"), 4),
             ),
+            ("redis-cluster://a", Server::Cluster(vec![host("a", 6379)]), false, (None, None, 0)),
+            (
+                "valkeys-cluster://u:p@a:1,[::1]:2/0",
+                Server::Cluster(vec![host("a", 1), host("::1", 2)]),
+                true,
+                (Some("u"), Some("p"), 0),
+            ),
         ] {
             let address = Address::parse(url).unwrap();
             assert_eq!((&address.server, address.is_tls), (&server, is_tls), "{url}");
@@ -188,6 +217,9 @@ mod tests {
             "redis-sentinel://:secret@a:x?sentinelMasterId=m",
             "redis-sentinel://:secret@?sentinelMasterId=m",
             "redis+unix://:secret@host/path",
+            "redis-cluster://:secret@a/1",
+            "redis-cluster://:secret@a,",
+            "redis-cluster://:secret@a?db=1",
         ] {
             let error = Address::parse(url).expect_err(url);
             let shown = format!("{error} {error:?}");

@@ -7,6 +7,7 @@ use redis::{RedisResult, Value};
 use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
+use crate::protocol::slots::SlotSet;
 use crate::remote::Listener;
 use crate::remote::redis::address::Host;
 use crate::remote::redis::evidence::Granted;
@@ -14,6 +15,7 @@ use crate::remote::redis::leader;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::{CLAIM, Prefix};
 use crate::remote::redis::replies::CUT_BYTES;
+use crate::remote::redis::trouble;
 
 /// The most keys in one UNLINK. A longer list is split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
@@ -111,7 +113,7 @@ pub(crate) async fn unlink(connection: &mut Connection, keys: &[Bytes]) -> Redis
         return Ok(0);
     }
     let mut pipe = redis::pipe();
-    for batch in keys.chunks(UNLINK_BATCH) {
+    for batch in keys.chunks(connection.keys_at_once(UNLINK_BATCH)) {
         let command = pipe.cmd("UNLINK");
         for key in batch {
             command.arg(&key[..]);
@@ -119,6 +121,58 @@ pub(crate) async fn unlink(connection: &mut Connection, keys: &[Bytes]) -> Redis
     }
     let unlinked: Vec<u64> = pipe.query_async(connection).await?;
     Ok(unlinked.iter().sum())
+}
+
+/// Deletes `keys` at a master of a Redis Cluster for a writer. A key that is not here, because its slot is being moved away,
+/// counts as deleted: wherever it is, no master lists its slot before it has deleted what arrived.
+pub(super) async fn unlink_for_writer(connection: &mut Connection, keys: &[Bytes]) -> RedisResult<u64> {
+    let mut unlinked = 0;
+    for part in keys.chunks(UNLINK_BATCH) {
+        let mut pipe = redis::pipe();
+        for key in part {
+            pipe.cmd("UNLINK").arg(&key[..]);
+        }
+        let answers: Vec<RedisResult<u64>> = pipe.ignore_errors().query_async(connection).await?;
+        for answer in answers {
+            match answer {
+                Err(error) if trouble::code(&error).as_deref() == Some("ASK") => {}
+                answer => unlinked += answer?,
+            }
+        }
+    }
+    Ok(unlinked)
+}
+
+/// Deletes the entries in `slots`, which have just arrived at this master of a Redis Cluster, and what belongs to them: tags
+/// and leases. It takes time for the keys in these slots only, not for all keys of the master. No instance reads or fills a
+/// slot before it is listed, so none is added meanwhile.
+pub(super) async fn sweep_slots(
+    connection: &mut Connection,
+    prefix: &Prefix,
+    slots: &SlotSet,
+) -> RedisResult<u64> {
+    let is_entry = |key: &Bytes| prefix.strip_from(key).is_some_and(|key| !prefix.namespace().reserves(&key));
+    let slots: Vec<u16> = slots.iter().collect();
+    let mut unlinked = 0;
+    for part in slots.chunks(UNLINK_BATCH) {
+        let mut pipe = redis::pipe();
+        for slot in part {
+            pipe.cmd("CLUSTER").arg("COUNTKEYSINSLOT").arg(slot);
+        }
+        let counts: Vec<u64> = pipe.query_async(connection).await?;
+        let taken = part.iter().zip(counts).filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+        if taken.is_empty() {
+            continue;
+        }
+        let mut pipe = redis::pipe();
+        for (slot, count) in taken {
+            pipe.cmd("CLUSTER").arg("GETKEYSINSLOT").arg(slot).arg(count);
+        }
+        let keys: Vec<Vec<Bytes>> = pipe.query_async(connection).await?;
+        let entries: Vec<Bytes> = keys.into_iter().flatten().filter(is_entry).collect();
+        unlinked += unlink(connection, &entries).await?;
+    }
+    Ok(unlinked)
 }
 
 /// Deletes all matching keys, and returns how many it deleted. A SCAN returns every key that exists during the complete

@@ -34,6 +34,8 @@ pub(crate) struct Dialler {
     tls: Option<Arc<Tls>>,
     timeout: Duration,
     reply_limit: Arc<ReplyLimit>,
+    /// Whether the server is a node of a Redis Cluster.
+    is_in_cluster: bool,
 }
 
 /// A connection's bytes, encrypted or not.
@@ -83,11 +85,26 @@ impl Dialler {
         Ok(Dialler {
             #[cfg(feature = "redis-tls")]
             tls: if address.is_tls { Some(Arc::new(Tls::new(options.clone())?)) } else { None },
-            address: Arc::new(address),
             options,
+            is_in_cluster: matches!(address.server, Server::Cluster(_)),
+            address: Arc::new(address),
             timeout,
             reply_limit: Arc::new(ReplyLimit::new()),
         })
+    }
+
+    /// How to connect to one node of the cluster that the URL names.
+    pub(crate) fn of_node(&self, node: &Host) -> Self {
+        let address = Address { server: Server::Tcp(node.clone()), ..(*self.address).clone() };
+        Dialler { address: Arc::new(address), reply_limit: Arc::new(ReplyLimit::new()), ..self.clone() }
+    }
+
+    /// The nodes that the URL names, if it names a Redis Cluster.
+    pub(crate) fn nodes(&self) -> Option<&[Host]> {
+        match &self.address.server {
+            Server::Cluster(nodes) => Some(nodes),
+            _ => None,
+        }
     }
 
     pub(crate) fn reply_limit(&self) -> Arc<ReplyLimit> {
@@ -107,6 +124,7 @@ impl Dialler {
             let (stream, master): (Box<dyn Stream>, _) = match &self.address.server {
                 Server::Unix(path) => (Box::new(UnixStream::connect(path).await?), None),
                 Server::Tcp(host) => (self.open(host).await?, None),
+                Server::Cluster(nodes) => (self.open(&nodes[0]).await?, None),
                 Server::MasterOf { sentinels, name } => {
                     // Half of the time is left for the master.
                     let master = self.find_master(sentinels, name, limit / 2).await?.master;
@@ -191,7 +209,7 @@ impl Dialler {
             Err(error) => return Err(error.into()),
         };
         Ok(TrackedConnection {
-            connection: Connection::Resp(connection),
+            connection: self.spoken(connection),
             driver: Some(Arc::new(driver)),
             is_tracking,
             master,
@@ -199,13 +217,17 @@ impl Dialler {
     }
 
     /// Dials an untracked connection, for inspection. No reply on it may be kept in memory.
-    pub(crate) async fn dial_untracked(&self) -> Result<(MultiplexedConnection, Driver), DialError> {
+    pub(crate) async fn dial_untracked(&self) -> Result<(Connection, Driver), DialError> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.timeout));
         // TLS and Sentinels take more round trips than an operation.
         let is_direct = !self.address.is_tls && !matches!(self.address.server, Server::MasterOf { .. });
         let limit = if is_direct { self.timeout } else { self.timeout.max(Duration::from_secs(1)) };
         let Connected { connection, driver, .. } = self.connect(config, false, limit).await?;
-        Ok((connection, driver))
+        Ok((self.spoken(connection), driver))
+    }
+
+    fn spoken(&self, connection: MultiplexedConnection) -> Connection {
+        if self.is_in_cluster { Connection::Member(connection) } else { Connection::Resp(connection) }
     }
 }
 

@@ -163,12 +163,14 @@ async fn read(keys: &[Bytes], source: &ReadSource) -> Result<ReadReply, Fault> {
         return read_over_rest(keys, &mut connection, &source.prefixes.present()).await;
     }
     let mut pipe = redis::pipe();
-    keys.chunks(KEYS_MAX).for_each(|keys| mget(&mut pipe, keys));
+    // In a Redis Cluster, MGET is for keys of one slot. It is not GET, because that fails for a value of another type.
+    let at_once = connection.keys_at_once(KEYS_MAX);
+    keys.chunks(at_once).for_each(|keys| mget(&mut pipe, keys));
     pipe.cmd("INFO").arg("replication");
     let mut answers: Vec<Value> = pipe.query_async(&mut connection).await.map_err(fault)?;
     let replication: String = parsed(answers.pop().ok_or(Fault::Refused)?)?;
     let mut values = Vec::with_capacity(keys.len());
-    for (asked, answer) in keys.chunks(KEYS_MAX).zip(answers) {
+    for (asked, answer) in keys.chunks(at_once).zip(answers) {
         let answer: Vec<Option<Bytes>> = parsed(answer)?;
         // MGET returns one value for each key. If a proxy returns another number, none of them can be used.
         if answer.len() != asked.len() {

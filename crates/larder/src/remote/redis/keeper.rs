@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use redis::RedisError;
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -19,11 +20,13 @@ use crate::policy::BOUND_MIN;
 use crate::protocol::certificate::{Certificate, Heartbeat, Propagation, RedisTime};
 use crate::protocol::relay::ABANDONED_AFTER;
 use crate::protocol::rules::ProtocolRules;
-use crate::remote::Listener;
+use crate::protocol::slots::{SlotSet, slot_of};
+use crate::remote::Listener as _;
 use crate::remote::redis::claim::{ClaimConflict, find_conflict};
-use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, unlink};
+use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, sweep_slots, unlink};
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::loss::LossReason;
+use crate::remote::redis::membership::Membership;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::RedisId;
 use crate::remote::redis::relay::{Relay, certificate};
@@ -52,7 +55,6 @@ pub(crate) struct Keeper {
     pub(crate) installation: Option<String>,
     pub(crate) bound: Duration,
     pub(crate) clock: Clock,
-    pub(crate) listener: Arc<dyn Listener>,
     pub(crate) connection_slot: Arc<ConnectionSlot>,
     pub(crate) validity: Arc<Validity>,
     pub(crate) heartbeat_at_once: Arc<Notify>,
@@ -60,6 +62,8 @@ pub(crate) struct Keeper {
     pub(crate) rules: ProtocolRules,
     pub(crate) condition: Arc<Condition>,
     pub(crate) scripts: Scripts,
+    /// In a Redis Cluster: which slots of this master may be read.
+    pub(crate) membership: Option<Arc<Membership>>,
     /// Whether the tier has been granted since memory was last cleared of what Redis guards. Only the keeper's task
     /// reads and writes it, so `Relaxed` suffices.
     pub(crate) may_hold_guarded: AtomicBool,
@@ -160,7 +164,14 @@ impl Keeper {
             Err(error) => return Err(error.into()),
         };
         self.refuse_claimed(&prefix, status.claim.as_deref())?;
-        if self.send_unsent(connection, &prefix).await? {
+        if let (Some(membership), Some(owned)) = (&self.membership, &status.owned) {
+            let is_back = |key: &Bytes| owned.contains(slot_of(&prefix.add_to(key)));
+            match membership.take_strays(is_back) {
+                back if back.is_empty() => {}
+                back => self.validity.queue(&back),
+            }
+        }
+        if self.send_unsent(connection, &prefix, status.owned.as_ref()).await? {
             // The next heartbeat follows at once and finds nothing unsent.
             self.heartbeat_at_once.notify_one();
             return Ok(false);
@@ -172,8 +183,15 @@ impl Keeper {
         // Without a journal, a grant also needs the claim: after a FLUSHALL, another installation may have claimed the
         // namespace.
         let is_claimed = self.installation.is_none() || status.claim.is_some();
+        let mine = mine.map(|mine| Certificate { slots: status.owned.clone(), ..mine });
+        let existing = status.certificate.as_deref().and_then(Certificate::parse);
+        // Of a master of a Redis Cluster, what is certified may be read, also if a slot has come or gone since.
+        let usable = existing.as_ref().and_then(|existing| mine.as_ref()?.certified_slots(existing));
         let carries_my_certificate = is_claimed
-            && mine.as_ref().is_some_and(|mine| status.certificate.as_deref() == Some(&*mine.to_bytes()));
+            && (usable.is_some()
+                || mine
+                    .as_ref()
+                    .is_some_and(|mine| status.certificate.as_deref() == Some(&*mine.to_bytes())));
         let heartbeat = Heartbeat {
             sent,
             is_master: redis_id.is_master,
@@ -189,10 +207,14 @@ impl Keeper {
                     None => self.condition.note_recovery(),
                 }
                 self.may_hold_guarded.store(true, Ordering::Relaxed);
+                self.use_slots(usable);
                 self.connection_slot.note_granted(status.granted(connection.is_rest(), until));
                 let is_granted = self.validity.grant(epoch, until);
-                if self.relay.is_none() {
+                if let (None, Some(mine)) = (&self.relay, &mine) {
                     note_use(connection, &prefix, &status).await;
+                    if mine.slots.is_some() && existing.as_ref() != Some(mine) {
+                        self.certify_arrived(connection, &prefix, mine, existing.as_ref()).await?;
+                    }
                 }
                 Ok(is_granted)
             }
@@ -217,8 +239,35 @@ impl Keeper {
     /// away.
     fn forget_guarded(&self) {
         if self.may_hold_guarded.swap(false, Ordering::Relaxed) {
-            self.listener.clear_guarded();
+            self.prefixes.clear_guarded();
         }
+    }
+
+    /// From here on these slots may be read, and no other. What memory has of those that were lost leaves it.
+    fn use_slots(&self, usable: Option<SlotSet>) {
+        if let (Some(membership), Some(usable)) = (&self.membership, usable)
+            && let Some(lost) = membership.set_usable(usable)
+        {
+            self.prefixes.clear_slots(&lost);
+            membership.moved.notify_one();
+        }
+    }
+
+    /// Without a journal: deletes what arrived at this master of a Redis Cluster with a slot, and then lists the slot.
+    async fn certify_arrived(
+        &self,
+        connection: &mut Connection,
+        prefix: &Prefix,
+        mine: &Certificate,
+        existing: Option<&Certificate>,
+    ) -> Result<(), LossReason> {
+        if let Some(arrived) = mine.arrived_slots(existing) {
+            sweep_slots(connection, prefix, &arrived).await?;
+        }
+        let key = prefix.certificate_key();
+        redis::cmd("SET").arg(&key[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
+        self.heartbeat_at_once.notify_one();
+        Ok(())
     }
 
     /// Notes why a Redis that answers may not be used: it refuses writes; or the relay's last poll failed; or the first
@@ -296,8 +345,14 @@ impl Keeper {
         std::ptr::eq(prefix, &*self.prefixes.present())
     }
 
-    /// Sends the unsent invalidations. Returns whether there were any.
-    async fn send_unsent(&self, connection: &mut Connection, prefix: &Prefix) -> Result<bool, LossReason> {
+    /// Sends the unsent invalidations. Returns whether there were any. Of keys that are not in the slots `owned`, another
+    /// master of the Redis Cluster gets them.
+    async fn send_unsent(
+        &self,
+        connection: &mut Connection,
+        prefix: &Prefix,
+        owned: Option<&SlotSet>,
+    ) -> Result<bool, LossReason> {
         if prefix.identity == DatabaseIdentity::Unknown {
             // There are no entries under this prefix. The keys stay unsent until the prefix has the database's
             // identity.
@@ -308,7 +363,14 @@ impl Keeper {
             UnsentInvalidations::Keys(keys) => {
                 // In batches: each has its own time-out and is confirmed at once, so a failure repeats only the rest.
                 for part in keys.chunks(UNLINK_BATCH) {
-                    unlink(connection, &prefix.add_to_all(part)).await?;
+                    let mut names = prefix.add_to_all(part);
+                    if let (Some(owned), Some(membership)) = (owned, &self.membership) {
+                        let strays =
+                            part.iter().zip(&names).filter(|(_, name)| !owned.contains(slot_of(name)));
+                        membership.add_strays(strays.map(|(key, _)| key.clone()));
+                        names.retain(|name| owned.contains(slot_of(name)));
+                    }
+                    unlink(connection, &names).await?;
                     if !self.is_present(prefix) {
                         // The keys were sent under the former prefix, so they stay unsent.
                         return Ok(true);

@@ -9,6 +9,8 @@ use crate::remote::redis::rest::RestConnection;
 #[derive(Clone)]
 pub(crate) enum Connection {
     Resp(MultiplexedConnection),
+    /// To a master of a Redis Cluster. It refuses a command on keys of several slots.
+    Member(MultiplexedConnection),
     #[cfg(feature = "upstash")]
     Rest(RestConnection),
 }
@@ -18,10 +20,19 @@ impl Connection {
     /// one, only a script surely reaches the leader, and no server names itself. See `leader`.
     pub(crate) fn is_rest(&self) -> bool {
         match self {
-            Connection::Resp(_) => false,
+            Connection::Resp(_) | Connection::Member(_) => false,
             #[cfg(feature = "upstash")]
             Connection::Rest(_) => true,
         }
+    }
+
+    pub(crate) fn is_in_cluster(&self) -> bool {
+        matches!(self, Connection::Member(_))
+    }
+
+    /// The most keys of one command, of `most` that larder wants.
+    pub(crate) fn keys_at_once(&self, most: usize) -> usize {
+        if self.is_in_cluster() { 1 } else { most }
     }
 
     /// The most bytes that Redis stores for a value of `bytes` bytes.
@@ -34,7 +45,9 @@ impl Connection {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Connection::Resp(connection) => connection.req_packed_command(command),
+            Connection::Resp(connection) | Connection::Member(connection) => {
+                connection.req_packed_command(command)
+            }
             #[cfg(feature = "upstash")]
             Connection::Rest(connection) => connection.req_packed_command(command),
         }
@@ -47,7 +60,9 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Connection::Resp(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Connection::Resp(connection) | Connection::Member(connection) => {
+                connection.req_packed_commands(pipeline, offset, count)
+            }
             #[cfg(feature = "upstash")]
             Connection::Rest(connection) => connection.req_packed_commands(pipeline, offset, count),
         }
@@ -55,7 +70,7 @@ impl ConnectionLike for Connection {
 
     fn get_db(&self) -> i64 {
         match self {
-            Connection::Resp(connection) => connection.get_db(),
+            Connection::Resp(connection) | Connection::Member(connection) => connection.get_db(),
             #[cfg(feature = "upstash")]
             Connection::Rest(connection) => connection.get_db(),
         }

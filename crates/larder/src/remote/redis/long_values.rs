@@ -158,12 +158,17 @@ impl LongValues {
     async fn remove(&self, keys: &[Bytes], was_seen: bool) {
         let most = self.limit.bytes() as u64;
         let look = |mut connection: Connection| async move {
-            let mut unlink = redis::cmd("EVAL");
-            unlink.arg(UNLINK_LONG).arg(keys.len());
-            keys.iter().for_each(|key| {
-                unlink.arg(&key[..]);
-            });
-            unlink.arg(connection.stored_bytes(most)).query_async(&mut connection).await
+            let mut removed = 0;
+            for keys in keys.chunks(connection.keys_at_once(SUSPECTS_MAX)) {
+                let mut unlink = redis::cmd("EVAL");
+                unlink.arg(UNLINK_LONG).arg(keys.len());
+                keys.iter().for_each(|key| {
+                    unlink.arg(&key[..]);
+                });
+                unlink.arg(connection.stored_bytes(most));
+                removed += unlink.query_async::<u64>(&mut connection).await?;
+            }
+            Ok(removed)
         };
         let mut removed: Result<u64, _> = self.pool.ask(look).await;
         // Tries again: Redis answers no other command while it copies half a gigabyte into a reply.

@@ -1,10 +1,10 @@
 //! The Redis tier: one tracked RESP3 connection carries every operation whose result may be served or kept in memory.
 
-mod address;
+pub(crate) mod address;
 mod claim;
 mod commands;
 mod connection;
-mod dialler;
+pub(crate) mod dialler;
 mod evidence;
 mod inspect;
 mod joint_reads;
@@ -13,6 +13,7 @@ mod leader;
 mod link;
 mod long_values;
 mod loss;
+pub(crate) mod membership;
 mod prefix;
 mod redis_id;
 mod relay;
@@ -26,8 +27,9 @@ mod settings;
 mod status;
 #[cfg(feature = "redis-tls")]
 mod tls;
+pub(crate) mod topology;
 mod transport;
-mod trouble;
+pub(crate) mod trouble;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -44,22 +46,26 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::journal::ChangeId;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
+use crate::protocol::slots::slot_of;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::redis::commands::{frames, mget, millis, minted, set_if_absent, unchanged_frames};
 use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH};
+pub(crate) use crate::remote::redis::dialler::Dialler;
 use crate::remote::redis::evidence::{Evidence, Granted};
 use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::joint_reads::{JointReads, ReadSource};
 use crate::remote::redis::keeper::Keeper;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::long_values::LongValues;
+use crate::remote::redis::membership::Membership;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::Replication;
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::replies::ReplyLimit;
 use crate::remote::redis::scripts::Scripts;
 pub(crate) use crate::remote::redis::settings::{Endpoint, IdentitySource, Settings};
+use crate::remote::redis::topology::Topology;
 pub(crate) use crate::remote::redis::transport::Transport;
 use crate::remote::redis::trouble::fault;
 use crate::remote::validity::Validity;
@@ -85,6 +91,7 @@ pub(crate) struct RedisTier {
     untracked_pool: UntrackedPool,
     reply_limit: Arc<ReplyLimit>,
     long_values: LongValues,
+    membership: Option<Arc<Membership>>,
 }
 
 impl RedisTier {
@@ -108,8 +115,14 @@ impl RedisTier {
             IdentitySource::Installation(id) => (None, Some(id.clone()), DatabaseIdentity::Installation(id)),
         };
         let (namespace, rules) = (settings.namespace, settings.rules);
-        let prefixes =
-            Arc::new(Prefixes::new(namespace, identity, rules, is_rest, validity.clone(), listener.clone()));
+        let prefixes = Arc::new(Prefixes::new(
+            namespace,
+            identity,
+            rules,
+            (is_rest, settings.membership.clone()),
+            validity.clone(),
+            listener,
+        ));
         let relay = journal.map(|journal| Relay {
             id: leader::unique(),
             journal,
@@ -118,7 +131,7 @@ impl RedisTier {
             scripts: Scripts::new(),
             rules: settings.rules,
             causes: settings.causes,
-            polls: settings.polls,
+            polls: settings.polls.poller(),
             heartbeat_at_once: heartbeat_at_once.clone(),
             last_check: Mutex::default(),
             last_error: Mutex::new(None),
@@ -129,7 +142,6 @@ impl RedisTier {
             installation,
             bound: settings.bound,
             clock: clock.clone(),
-            listener,
             connection_slot: connection_slot.clone(),
             validity: validity.clone(),
             heartbeat_at_once: heartbeat_at_once.clone(),
@@ -137,6 +149,7 @@ impl RedisTier {
             rules: settings.rules,
             condition: settings.condition,
             scripts: Scripts::new(),
+            membership: settings.membership.clone(),
             may_hold_guarded: AtomicBool::new(false),
         };
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
@@ -155,7 +168,42 @@ impl RedisTier {
             long_values: LongValues::new(untracked_pool.clone(), reply_limit.clone(), validity),
             untracked_pool,
             reply_limit,
+            membership: settings.membership,
         })
+    }
+
+    /// The names of `keys` in Redis, if they may be read there and written for reads.
+    fn names<'a>(&self, keys: impl IntoIterator<Item = &'a Bytes>) -> Result<Vec<Bytes>, Fault> {
+        let names = self.prefix().add_to_all(keys);
+        let Some(membership) = &self.membership else { return Ok(names) };
+        let usable = membership.usable();
+        match membership.is_in_use() && names.iter().all(|name| usable.contains(slot_of(name))) {
+            true => Ok(names),
+            false => Err(Fault::Refused),
+        }
+    }
+
+    fn name(&self, key: &Bytes) -> Result<Bytes, Fault> {
+        self.names([key]).map(|mut names| names.remove(0))
+    }
+
+    /// Sets the tokens of `mint` whose tags have none; returns the present frame of each.
+    pub(crate) async fn mint(&self, mint: &Mint) -> Result<Vec<Bytes>, Fault> {
+        self.names(mint.tags.iter().map(|(tag, _)| tag.to_bytes()).collect::<Vec<_>>().iter())?;
+        let frames = minted(&self.prefix(), &mint.tags);
+        let none = async { Ok(Bytes::new()) };
+        self.set_and_mint(none, (&frames, mint.ttl)).await.map(|reply| reply.minted)
+    }
+
+    /// Removes from memory what this Redis guards.
+    pub(crate) fn clear_guarded(&self) {
+        self.prefixes.clear_guarded();
+    }
+
+    /// What this node of a Redis Cluster says of the cluster.
+    pub(crate) async fn topology(&self) -> Result<Topology, Fault> {
+        let ask = |mut connection: Connection| async move { topology::ask(&mut connection).await };
+        self.untracked_pool.ask(ask).await
     }
 
     fn connection(&self) -> Result<Connection, Fault> {
@@ -215,7 +263,7 @@ impl Drop for RedisTier {
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
         let granted = self.connection_slot.granted();
-        let mut watch = self.long_values.watch(self.prefix().add_to_all(keys))?;
+        let mut watch = self.long_values.watch(self.names(keys)?)?;
         let answer = self.joint_reads.read(&watch.keys).await;
         watch.note_answer(&answer);
         let (values, evidence) = answer?;
@@ -228,7 +276,7 @@ impl Remote for RedisTier {
             return Err(Fault::Refused); // Without tracking there are no anchors.
         }
         let (granted, mut pipe) = (self.connection_slot.granted(), redis::pipe());
-        let mut watch = self.long_values.watch(self.prefix().add_to_all(keys))?;
+        let mut watch = self.long_values.watch(self.names(keys)?)?;
         mget(&mut pipe, &watch.keys);
         // MGET makes Redis track the key. PTTL comes after it, so Redis also reports a change between the two.
         pipe.cmd("PTTL").arg(watch.keys.first().map(|key| &key[..]));
@@ -255,7 +303,7 @@ impl Remote for RedisTier {
         mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.add_to(key), (&minted(&prefix, &mint.tags)[..], mint.ttl));
+        let (key, mint) = (&self.name(key)?, (&minted(&prefix, &mint.tags)[..], mint.ttl));
         let connection = self.connection()?;
         if replace.is_none() && !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
             // Only in a proof that breaks the rule: `SET … NX GET` does not make Redis track the key, and a GET in a
@@ -273,7 +321,7 @@ impl Remote for RedisTier {
 
     async fn renew(&self, key: &Bytes, token: Token, unchanged: Unchanged<'_>) -> Result<bool, Fault> {
         let (prefix, lease) = (self.prefix(), token.lease_frame());
-        let (key, others) = (&prefix.add_to(key), unchanged_frames(&prefix, unchanged));
+        let (key, others) = (&self.name(key)?, unchanged_frames(&prefix, unchanged));
         if !self.rules.keeps(ProtocolRule::RenewsOnlyItsLease) {
             return self.set(key, lease, LEASE_TTL).await.map(|()| true);
         }
@@ -289,7 +337,7 @@ impl Remote for RedisTier {
         mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.add_to(key), (&minted(&prefix, &mint.tags)[..], mint.ttl));
+        let (key, mint) = (&self.name(key)?, (&minted(&prefix, &mint.tags)[..], mint.ttl));
         self.set_and_mint(self.scripts.set_frame(self.connection()?, key, frame, replace, life), mint).await
     }
 
@@ -302,7 +350,7 @@ impl Remote for RedisTier {
         mint: &Mint,
     ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.add_to(key), (&minted(&prefix, &mint.tags)[..], mint.ttl));
+        let (key, mint) = (&self.name(key)?, (&minted(&prefix, &mint.tags)[..], mint.ttl));
         let frame = token.permit_frame();
         self.set_and_mint(self.scripts.permit(self.connection()?, key, frame, replace, life), mint).await
     }
@@ -318,7 +366,7 @@ impl Remote for RedisTier {
         // If the prefix has changed since the permit was drawn, there is no such frame under the new key, so Redis
         // refuses PUT.
         let prefix = self.prefix();
-        let key = &prefix.add_to(key);
+        let key = &self.name(key)?;
         if !self.rules.keeps(ProtocolRule::PutsUnderPermit) {
             return self.set(key, frame, ttl).await.map(|()| true);
         }
@@ -329,7 +377,7 @@ impl Remote for RedisTier {
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
         // If the prefix has changed since the lease was taken, there is no such lease under the new key, so Redis
         // refuses FILL.
-        let key = &self.prefix().add_to(key);
+        let key = &self.name(key)?;
         if !self.rules.keeps(ProtocolRule::FillComparesLease) {
             return self.set(key, frame, ttl).await.map(|()| true);
         }
@@ -341,8 +389,12 @@ impl Remote for RedisTier {
     }
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
-        let keys = self.prefix().add_to_all(keys);
-        connection::unlink(&mut self.connection()?, &keys).await.map_err(fault)
+        let (keys, mut connection) = (self.prefix().add_to_all(keys), self.connection()?);
+        match connection.is_in_cluster() {
+            false => connection::unlink(&mut connection, &keys).await,
+            true => connection::unlink_for_writer(&mut connection, &keys).await,
+        }
+        .map_err(fault)
     }
 
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
@@ -382,6 +434,22 @@ impl Remote for RedisTier {
 
     fn is_delivery_certain(&self) -> bool {
         !self.is_rest
+    }
+
+    fn queue(&self, keys: &[Bytes], everything: bool) {
+        self.validity.queue(keys);
+        if everything {
+            self.validity.queue_everything();
+        }
+        self.suspect();
+    }
+
+    async fn wait_until_sent(&self, limit: Duration) -> bool {
+        self.validity.wait_for_grant(self.clock.now(), limit).await
+    }
+
+    fn unsent_count(&self) -> usize {
+        self.validity.unsent_count()
     }
 
     fn suspect(&self) {

@@ -25,7 +25,9 @@ use bytes::Bytes;
 use crate::journal::{ChangeId, DatabaseId};
 use crate::key::Namespace;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
+use crate::protocol::slots::{SlotSet, slot_of};
 use crate::remote::Listener;
+use crate::remote::redis::membership::Membership;
 use crate::remote::validity::Validity;
 
 /// The end of the key of a claim. The key of a claim can have the length of a name that was cut while it arrived, 18
@@ -70,6 +72,8 @@ pub(crate) struct Prefix {
     text: String,
     /// The same for the database's instances without REST, if these keys are spelled for REST.
     resp_text: Option<String>,
+    /// In a Redis Cluster: the end of each key of larder's own protocol, which puts it into a slot of its master.
+    home: Option<String>,
 }
 
 impl Prefix {
@@ -95,6 +99,7 @@ impl Prefix {
             namespace: namespace.clone(),
             text: format!("{plain}{hash:016x}:"),
             resp_text: None,
+            home: None,
             plain,
         }
     }
@@ -120,16 +125,26 @@ impl Prefix {
         &self.namespace
     }
 
+    /// Whether the keys are those of a master of a Redis Cluster.
+    pub(crate) fn is_in_cluster(&self) -> bool {
+        self.home.is_some()
+    }
+
+    /// The name in Redis of a key of larder's own protocol.
+    fn own(&self, key: &[u8]) -> Bytes {
+        self.add_to(&[key, self.home.as_deref().unwrap_or_default().as_bytes()].concat())
+    }
+
     /// The key of the certificate.
     pub(crate) fn certificate_key(&self) -> Bytes {
-        self.add_to(&self.namespace.certificate_key())
+        self.own(&self.namespace.certificate_key())
     }
 
     /// The key of the watermark. The watermark is an instant of Redis's clock: every commit before it has been
     /// propagated to this Redis. Without a journal, it is the instant at which an instance last recorded that it uses
     /// this Redis.
     pub(crate) fn watermark_key(&self) -> Bytes {
-        self.add_to(&self.namespace.watermark_key())
+        self.own(&self.namespace.watermark_key())
     }
 
     /// The key of the watermark of this database's instances without REST.
@@ -154,7 +169,7 @@ impl Prefix {
 
     /// The key of the position up to which changes have been propagated, in the journal's format.
     pub(crate) fn position_key(&self) -> Bytes {
-        self.add_to(&self.namespace.position_key())
+        self.own(&self.namespace.position_key())
     }
 
     /// The key of the record that `change` has been propagated. It expires after the staleness bound.
@@ -164,7 +179,7 @@ impl Prefix {
 
     /// The key of the namespace's claim, which is the same for every identity; see `claim`.
     pub(crate) fn claim_key(&self) -> Bytes {
-        Bytes::from(format!("{}{CLAIM}", self.plain))
+        Bytes::from(format!("{}{CLAIM}{}", self.plain, self.home.as_deref().unwrap_or_default()))
     }
 }
 
@@ -173,6 +188,7 @@ pub(crate) struct Prefixes {
     namespace: Namespace,
     rules: ProtocolRules,
     is_rest: bool,
+    membership: Option<Arc<Membership>>,
     validity: Arc<Validity>,
     listener: Arc<dyn Listener>,
     /// The lock is held to clone or to replace the `Arc`, never across an await.
@@ -184,12 +200,24 @@ impl Prefixes {
         namespace: Namespace,
         identity: DatabaseIdentity,
         rules: ProtocolRules,
-        is_rest: bool,
+        (is_rest, membership): (bool, Option<Arc<Membership>>),
         validity: Arc<Validity>,
         listener: Arc<dyn Listener>,
     ) -> Self {
-        let present = RwLock::new(Arc::new(spelled(&namespace, identity, rules, is_rest)));
-        Prefixes { namespace, rules, is_rest, validity, listener, present }
+        // Replaced at once, because how an identity is spelled depends on the other fields.
+        let present = RwLock::new(Arc::new(Prefix::new(&namespace, identity.clone(), rules)));
+        let prefixes = Prefixes { namespace, rules, is_rest, membership, validity, listener, present };
+        let present = prefixes.spelled(identity);
+        Prefixes { present: RwLock::new(Arc::new(present)), ..prefixes }
+    }
+
+    fn spelled(&self, identity: DatabaseIdentity) -> Prefix {
+        let Prefixes { namespace, rules, .. } = self;
+        if self.is_rest {
+            return Prefix::over_rest(namespace, identity, *rules);
+        }
+        let home = self.membership.as_ref().map(|membership| membership.home.clone());
+        Prefix { home, ..Prefix::new(namespace, identity, *rules) }
     }
 
     pub(crate) fn present(&self) -> Arc<Prefix> {
@@ -206,20 +234,12 @@ impl Prefixes {
         if self.present().identity == identity {
             return;
         }
-        let prefix = Arc::new(spelled(&self.namespace, identity, self.rules, self.is_rest));
+        let prefix = Arc::new(self.spelled(identity));
         tracing::info!(prefix = prefix.text, identity = ?prefix.identity, "the keys in Redis belong to this database");
         self.validity.revoke();
         *self.present.write().unwrap_or_else(PoisonError::into_inner) = prefix;
         self.validity.revoke();
         self.listener.clear_guarded();
-    }
-}
-
-fn spelled(namespace: &Namespace, identity: DatabaseIdentity, rules: ProtocolRules, is_rest: bool) -> Prefix {
-    if is_rest {
-        Prefix::over_rest(namespace, identity, rules)
-    } else {
-        Prefix::new(namespace, identity, rules)
     }
 }
 
@@ -232,8 +252,24 @@ impl Listener for Prefixes {
         }
     }
 
+    /// Clears what this Redis guards: of a master of a Redis Cluster, the copies in the slots that may be read.
     fn clear_guarded(&self) {
-        self.listener.clear_guarded();
+        match &self.membership {
+            None => self.listener.clear_guarded(),
+            Some(membership) => self.clear_slots(&membership.usable()),
+        }
+    }
+
+    fn clear_guarded_of(&self, is_meant: &dyn Fn(&[u8]) -> bool) {
+        self.listener.clear_guarded_of(is_meant);
+    }
+}
+
+impl Prefixes {
+    /// Removes from memory the copies of keys in `slots`.
+    pub(crate) fn clear_slots(&self, slots: &SlotSet) {
+        let prefix = self.present();
+        self.clear_guarded_of(&|key| slots.contains(slot_of(&prefix.add_to(key))));
     }
 }
 
@@ -310,6 +346,8 @@ mod tests {
         fn clear_guarded(&self) {
             self.0.lock().unwrap().push("cleared".to_owned());
         }
+
+        fn clear_guarded_of(&self, _: &dyn Fn(&[u8]) -> bool) {}
     }
 
     #[test]
@@ -320,7 +358,7 @@ mod tests {
             namespace,
             database("a"),
             ProtocolRules::default(),
-            false,
+            (false, None),
             validity.clone(),
             notes.clone(),
         );

@@ -11,16 +11,19 @@ pub(crate) struct RedisId {
     pub(crate) run_id: String,
     pub(crate) replid: String,
     pub(crate) is_master: bool,
+    /// The history that this server continued when it was promoted (`master_replid2`), if it was.
+    former: Option<String>,
 }
 
 impl RedisId {
     /// Parses `INFO server` for the process and `INFO replication` for the rest. An error says why this server can
     /// never be used.
-    pub(crate) fn parse(server: &str, replication: &str) -> Result<Self, Trouble> {
+    pub(crate) fn parse(server: &str, replication: &str, is_in_cluster: bool) -> Result<Self, Trouble> {
         // Valkey names its mode otherwise.
         match field(server, "redis_mode").or_else(|| field(server, "server_mode")) {
-            Some("cluster") => return Err(Trouble::Cluster),
             Some("sentinel") => return Err(Trouble::Sentinel),
+            Some("cluster") if !is_in_cluster => return Err(Trouble::Cluster),
+            Some("standalone") if is_in_cluster => return Err(Trouble::NoCluster),
             _ => {}
         }
         // A server that does not report a version is accepted here: it fails later if it lacks a command.
@@ -35,7 +38,7 @@ impl RedisId {
     /// The identity of every Redis over REST, where no server names itself: so a certificate says that it was written over
     /// REST. Scripts run on the leader or fail.
     pub(crate) fn behind_rest() -> Self {
-        RedisId { run_id: "rest".to_owned(), replid: "rest".to_owned(), is_master: true }
+        RedisId { run_id: "rest".to_owned(), replid: "rest".to_owned(), is_master: true, former: None }
     }
 
     fn of_fields(server: &str, replication: &str) -> Option<Self> {
@@ -49,7 +52,15 @@ impl RedisId {
 
     fn unnamed(replication: &str) -> Option<Self> {
         let Replication { role, replid } = Replication::parse(replication);
-        Some(RedisId { run_id: String::new(), replid: replid?, is_master: role? == MASTER })
+        let former = field(replication, "master_replid2").map(str::to_owned);
+        Some(RedisId { run_id: String::new(), replid: replid?, is_master: role? == MASTER, former })
+    }
+
+    /// Whether a certificate for `name` was written into the history of this Redis: by this process, or by the one that it
+    /// replaced as a promoted replica.
+    pub(crate) fn continues(&self, name: &str) -> bool {
+        let history = name.rsplit(':').next();
+        history.is_some() && (history == Some(&*self.replid) || history == self.former.as_deref())
     }
 
     /// The name of this Redis in a certificate.
@@ -91,11 +102,15 @@ mod tests {
 
     #[test]
     fn an_identity_is_the_process_and_its_history() {
-        let redis_id = RedisId::parse(SERVER, INFO).unwrap();
+        let redis_id = RedisId::parse(SERVER, INFO, false).unwrap();
         assert_eq!(redis_id.name(), "abc:def");
         assert!(redis_id.is_master);
         let demoted = redis_id.now("role:slave\r\nmaster_replid:fed\r\n").unwrap();
         assert!(!demoted.is_master && demoted.name() == "abc:fed");
+        let promoted = redis_id.now("role:master\r\nmaster_replid:fed\r\nmaster_replid2:def\r\n").unwrap();
+        assert!(
+            promoted.continues("abc:def") && promoted.continues("xyz:fed") && !promoted.continues("abc:eee")
+        );
     }
 
     #[test]
@@ -117,10 +132,12 @@ mod tests {
             ("redis_version:7.0.15\r\nredis_mode:standalone\r\n", Trouble::Nameless),
             ("", Trouble::Nameless),
         ] {
-            assert_eq!(RedisId::parse(server, INFO), Err(trouble), "{server}");
+            assert_eq!(RedisId::parse(server, INFO, false), Err(trouble), "{server}");
         }
-        assert_eq!(RedisId::parse(SERVER, "role:master\r\n"), Err(Trouble::Nameless));
-        let newer = RedisId::parse("redis_version:10.1.0\r\nrun_id:abc\r\n", INFO);
+        assert_eq!(RedisId::parse(SERVER, "role:master\r\n", false), Err(Trouble::Nameless));
+        let mode = |mode| RedisId::parse(&format!("redis_mode:{mode}\r\n{SERVER}"), INFO, true);
+        assert!(mode("cluster").is_ok() && mode("standalone") == Err(Trouble::NoCluster));
+        let newer = RedisId::parse("redis_version:10.1.0\r\nrun_id:abc\r\n", INFO, false);
         assert!(newer.is_ok(), "{newer:?}");
     }
 }

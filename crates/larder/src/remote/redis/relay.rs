@@ -18,12 +18,12 @@ use crate::cause::{Cause, Causes};
 use crate::health::Trouble;
 use crate::journal::{Change, ChangeId, Changes, ChangesSince, DatabaseId, Journal, Position, within};
 use crate::policy::Policy;
-use crate::polls::PollRequests;
+use crate::polls::Poller;
 use crate::protocol::certificate::{Certificate, RedisTime};
 use crate::protocol::relay::{MarkDecision, Plan, PlanInput, plan, unpropagated_touches};
 use crate::protocol::rules::ProtocolRules;
-
-use crate::remote::redis::connection::{UNLINK_BATCH, sweep, unlink};
+use crate::protocol::slots::{SlotSet, slot_of};
+use crate::remote::redis::connection::{UNLINK_BATCH, sweep, sweep_slots, unlink};
 use crate::remote::redis::leader::{self, PollChain};
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
@@ -45,7 +45,7 @@ pub(crate) struct Relay {
     pub(crate) scripts: Scripts,
     pub(crate) rules: ProtocolRules,
     pub(crate) causes: Arc<Causes>,
-    pub(crate) polls: Arc<PollRequests>,
+    pub(crate) polls: Poller,
     /// Notified after MARK: a heartbeat may succeed now.
     pub(crate) heartbeat_at_once: Arc<Notify>,
     /// When this instance last asked the journal itself. Only the relay's task uses it; the lock makes it `Sync`.
@@ -60,15 +60,15 @@ impl Relay {
     pub(crate) async fn run(&self, mut connection: Connection, process: &RedisId) -> Infallible {
         let mut last_reason = String::new();
         loop {
-            let requests = self.polls.requests();
+            let last = self.polls.last_request();
             // A request waits for what is in the journal now, so a poll that another instance finished lately is not
             // enough.
-            let min_age = if self.polls.has_waiters(requests) { Duration::ZERO } else { POLL_MIN_AGE };
+            let min_age = if self.polls.has_waiters(last) { Duration::ZERO } else { POLL_MIN_AGE };
             match self.poll(&mut connection, process, min_age).await {
                 Ok(()) => {
                     last_reason.clear();
                     self.set_last_error(None);
-                    self.polls.complete(requests);
+                    self.polls.complete(last);
                 }
                 Err(error) => {
                     let reason = error.to_string();
@@ -80,7 +80,7 @@ impl Relay {
                     }
                 }
             }
-            self.polls.wait_until_due().await;
+            self.polls.wait_until_due(last).await;
         }
     }
 
@@ -106,7 +106,8 @@ impl Relay {
             // Either the Redis carries a certificate of another database, or another database answers now.
             self.verify_database(&database).await?;
         }
-        let mine = self.certificate(redis_id, database.clone());
+        let mine = self.certificate(redis_id, database.clone(), status.owned.clone());
+        let continues = existing.as_ref().is_some_and(|existing| redis_id.continues(&existing.redis));
         let seen = PlanInput {
             is_master: redis_id.is_master,
             now: status.now,
@@ -122,6 +123,9 @@ impl Relay {
                     existing.map(|existing| String::from_utf8_lossy(&existing.to_bytes()).into_owned());
                 return Err(RelayError::Disagreement(existing.unwrap_or_default()));
             }
+            // In a Redis Cluster, a position may have come from another master with its slot. It says nothing of the
+            // other slots here.
+            Plan::Replay if status.owned.is_some() && !continues => None,
             Plan::Replay => status.position.clone(),
             Plan::DropNamespace => None,
             Plan::Certify => {
@@ -133,12 +137,17 @@ impl Relay {
             // The plan was made for another database. The next poll makes one for this database.
             return Err(RelayError::AnotherDatabase);
         }
-        if existing.is_none_or(|existing| existing.database.as_ref() != Some(&database)) {
+        if existing.as_ref().is_none_or(|existing| existing.database.as_ref() != Some(&database)) {
             self.check_former_identity(prefix.since, status.claim.is_some())?;
         }
         let ChangesSince { database, position, changes } = since;
-        self.propagate(connection, &prefix, changes, &mut chain).await?;
-        let certificate = self.certificate(redis_id, database);
+        let is_known = matches!(changes, Changes::Known(_));
+        self.propagate(connection, &prefix, changes, &mut chain, status.owned.as_ref()).await?;
+        let certificate = self.certificate(redis_id, database, status.owned);
+        if let Some(arrived) = certificate.arrived_slots(existing.as_ref()).filter(|_| is_known) {
+            let entries = sweep_slots(connection, &prefix, &arrived).await?;
+            tracing::info!(slots = %arrived, entries, "slots arrived at a master: the entries that came with them dropped");
+        }
         self.mark(connection, &prefix, (redis_id, chain), status.now, &certificate, &position).await
     }
 
@@ -153,7 +162,7 @@ impl Relay {
 
     /// The certificate that this instance would write; `None` before the journal has identified its database.
     pub(crate) fn expected_certificate(&self, redis_id: &RedisId) -> Option<Certificate> {
-        Some(self.certificate(redis_id, self.known_database()?))
+        Some(self.certificate(redis_id, self.known_database()?, None))
     }
 
     /// The database that answered last. If none has, asks the journal.
@@ -243,6 +252,7 @@ impl Relay {
         prefix: &Prefix,
         changes: Changes,
         chain: &mut Option<PollChain>,
+        owned: Option<&SlotSet>,
     ) -> Result<(), RelayError> {
         let Changes::Known(changes) = changes else {
             self.causes.note_everything(Cause::Journal);
@@ -260,7 +270,10 @@ impl Relay {
         self.causes.note(&batch, Cause::Journal);
         // In batches: each has its own time-out, and heartbeats get their replies in between.
         for part in batch.unlinks().chunks(UNLINK_BATCH) {
-            let keys = prefix.add_to_all(part);
+            let mut keys = prefix.add_to_all(part);
+            if let Some(owned) = owned {
+                keys.retain(|key| owned.contains(slot_of(key)));
+            }
             match chain {
                 None => unlink(connection, &keys).await?,
                 Some(chain) => chain.unlink(connection, &keys).await?.ok_or(RelayError::ChangedHands)?,
@@ -283,6 +296,10 @@ impl Relay {
         chain: &mut Option<PollChain>,
     ) -> Result<HashSet<ChangeId>, RelayError> {
         let mut propagated = HashSet::new();
+        if prefix.is_in_cluster() {
+            // A writer's step reaches one master, and its change may concern several: so there are no records.
+            return Ok(propagated);
+        }
         for part in changes.chunks(UNLINK_BATCH) {
             if let Some(chain) = chain {
                 let keys: Vec<Bytes> = part.iter().map(|change| prefix.propagated_key(&change.id)).collect();
@@ -338,12 +355,12 @@ impl Relay {
         status: &RedisStatus,
     ) -> Result<(), RelayError> {
         let ChangesSince { database, position, .. } = self.changes_since(status.position.as_ref()).await?;
-        let certificate = self.certificate(redis_id, database);
+        let certificate = self.certificate(redis_id, database, status.owned.clone());
         self.mark(connection, prefix, (redis_id, None), status.now, &certificate, &position).await
     }
 
-    fn certificate(&self, redis_id: &RedisId, database: DatabaseId) -> Certificate {
-        certificate(redis_id, Some(database), self.bound)
+    fn certificate(&self, redis_id: &RedisId, database: DatabaseId, slots: Option<SlotSet>) -> Certificate {
+        Certificate { slots, ..certificate(redis_id, Some(database), self.bound) }
     }
 }
 
@@ -370,5 +387,6 @@ pub(crate) fn certificate(redis_id: &RedisId, database: Option<DatabaseId>, boun
         database,
         bound_ms: millis(bound),
         ttl_max_ms: millis(Policy::TTL_MAX),
+        slots: None,
     }
 }

@@ -8,11 +8,13 @@ use crate::clock::Tick;
 use crate::health::Trouble;
 use crate::journal::Position;
 use crate::protocol::certificate::RedisTime;
+use crate::protocol::slots::SlotSet;
 use crate::remote::redis::evidence::{Granted, Marks};
 use crate::remote::redis::leader::{self, PollChain};
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::redis_id::RedisId;
+use crate::remote::redis::topology::Topology;
 
 /// The status of a Redis.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct RedisStatus {
     pub(crate) position: Option<Position>,
     /// The claim of the namespace; see `claim`.
     pub(crate) claim: Option<String>,
+    /// The slots of this master of a Redis Cluster; `None` for a Redis by itself.
+    pub(crate) owned: Option<SlotSet>,
 }
 
 /// Reads the status. `process` is the identity that was read when the connection was opened: a connection stays with
@@ -52,11 +56,20 @@ pub(crate) async fn fetch_status(
         pipe.arg(&key[..]);
     }
     pipe.cmd("INFO").arg("replication");
-    let (now, [certificate, watermark, position, claim], replication): (
-        (u64, u64),
-        [Option<Bytes>; 4],
-        String,
-    ) = pipe.query_async(connection).await?;
+    if prefix.is_in_cluster() {
+        pipe.cmd("CLUSTER").arg("NODES");
+    }
+    type Marks = [Option<Bytes>; 4];
+    let (now, [certificate, watermark, position, claim], replication, nodes) = match prefix.is_in_cluster() {
+        true => pipe.query_async::<((u64, u64), Marks, String, String)>(connection).await?,
+        false => {
+            let (now, marks, replication) =
+                pipe.query_async::<((u64, u64), Marks, String)>(connection).await?;
+            (now, marks, replication, String::new())
+        }
+    };
+    // An answer that cannot be read names no slots, so none is used.
+    let own_slots = || Topology::parse(&nodes).map_or_else(SlotSet::empty, |nodes| nodes.own_slots());
     Ok(RedisStatus {
         now: instant(now),
         redis_id: process.now(&replication),
@@ -65,6 +78,7 @@ pub(crate) async fn fetch_status(
         resp_watermark: None,
         position: position_of(position),
         claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
+        owned: prefix.is_in_cluster().then(own_slots),
     })
 }
 
@@ -91,6 +105,7 @@ pub(super) async fn fetch_leader_status(
         resp_watermark: leader::time(resp_watermark),
         position: position_of(position),
         claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
+        owned: None,
     })
 }
 
@@ -132,5 +147,5 @@ pub(crate) async fn identify(connection: &mut Connection) -> RedisResult<Result<
     let mut pipe = redis::pipe();
     pipe.cmd("INFO").arg("server").cmd("INFO").arg("replication");
     let (server, replication): (String, String) = pipe.query_async(connection).await?;
-    Ok(RedisId::parse(&server, &replication))
+    Ok(RedisId::parse(&server, &replication, connection.is_in_cluster()))
 }

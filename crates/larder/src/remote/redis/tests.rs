@@ -23,6 +23,8 @@ impl Listener for Notes {
     }
 
     fn clear_guarded(&self) {}
+
+    fn clear_guarded_of(&self, _: &dyn Fn(&[u8]) -> bool) {}
 }
 
 impl Notes {
@@ -62,6 +64,7 @@ async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
         rules: ProtocolRules::default(),
         polls: Arc::new(PollRequests::new()),
         condition: Arc::new(Condition::new(Clock::Kernel)),
+        membership: None,
         causes: Arc::new(Causes::new(Clock::Kernel, Duration::from_secs(2))),
     };
     let tier = RedisTier::start(settings, Clock::Kernel, notes.clone(), validity.clone()).unwrap();

@@ -43,6 +43,7 @@ impl Transport {
     pub(crate) fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self, Error> {
         Ok(match endpoint {
             Endpoint::Redis(options) => Transport::Resp(Dialler::new(options, timeout)?),
+            Endpoint::Member(dialler) => Transport::Resp(dialler.clone()),
             #[cfg(feature = "upstash")]
             Endpoint::Rest(address) => Transport::Rest(RestDialler::new(address.clone(), timeout)?),
         })
@@ -88,7 +89,7 @@ impl Transport {
         match self {
             Transport::Resp(dialler) => {
                 let (connection, driver) = dialler.dial_untracked().await?;
-                Ok(Untracked { connection: Connection::Resp(connection), _driver: Some(driver) })
+                Ok(Untracked { connection, _driver: Some(driver) })
             }
             #[cfg(feature = "upstash")]
             Transport::Rest(dialler) => {

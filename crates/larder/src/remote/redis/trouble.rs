@@ -90,7 +90,8 @@ fn of_code(code: &str) -> Option<Trouble> {
         "NOAUTH" | "WRONGPASS" | "DENIED" => Trouble::Unauthenticated,
         "LOADING" => Trouble::Loading,
         "BUSY" => Trouble::Busy,
-        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "CROSSSLOT" => Trouble::Cluster,
+        "MOVED" | "ASK" | "TRYAGAIN" | "CROSSSLOT" => Trouble::Cluster,
+        "CLUSTERDOWN" => Trouble::ClusterDown,
         _ => return None,
     })
 }
@@ -103,6 +104,8 @@ fn of_words(words: &str) -> Trouble {
         Trouble::Forbidden
     } else if has("max number of clients") {
         Trouble::Crowded
+    } else if has("cluster support disabled") {
+        Trouble::NoCluster
     } else if has("cluster mode") {
         Trouble::Cluster
     } else if has("unknown command") || has("unknown subcommand") {
@@ -149,6 +152,7 @@ mod tests {
             ("LOADING", "Redis is loading the dataset in memory", Trouble::Loading),
             ("BUSY", "Redis is busy running a script.", Trouble::Busy),
             ("CROSSSLOT", "Keys in request don't hash to the same slot", Trouble::Cluster),
+            ("CLUSTERDOWN", "Hash slot not served", Trouble::ClusterDown),
             ("ERR", "SELECT is not allowed in cluster mode", Trouble::Cluster),
             ("ERR", "max number of clients reached", Trouble::Crowded),
             ("ERR", "unknown command 'TIME', with args beginning with: ", Trouble::CommandMissing),

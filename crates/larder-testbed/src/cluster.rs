@@ -1,0 +1,260 @@
+//! A Redis Cluster of temporary servers.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::ports::free_port;
+use crate::redis::Redis;
+
+/// How many slots a cluster has.
+const SLOTS: u16 = 16_384;
+/// Time-out of a change that the nodes have to agree upon.
+const AGREEMENT: Duration = Duration::from_secs(30);
+
+/// Masters with equal shares of the slots, each with a replica if they are asked for. A drop stops all of them.
+///
+/// A master counts as failed after 1 s (`cluster-node-timeout`); the others then keep answering for their own slots
+/// (`cluster-require-full-coverage no`).
+pub struct RedisCluster {
+    /// The nodes: first the masters as they were at the start, then their replicas in the same order.
+    pub nodes: Vec<Redis>,
+}
+
+impl RedisCluster {
+    /// Starts `masters` servers, each with a replica if `has_replicas`, and returns when all of them agree. `directives` are
+    /// those of `redis.conf`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::start_with`], or if the nodes do not agree within 30 s.
+    pub fn start(masters: usize, has_replicas: bool, directives: &[(&str, &str)]) -> Result<Self> {
+        let count = if has_replicas { 2 * masters } else { masters };
+        let nodes: Vec<Redis> = (0..count).map(|_| start_node(directives)).collect::<Result<_>>()?;
+        let cluster = RedisCluster { nodes };
+        let share = usize::from(SLOTS).div_ceil(masters);
+        for (nth, node) in cluster.nodes.iter().enumerate() {
+            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(nth + 1).to_string()])?;
+            if nth < masters {
+                let last = ((nth + 1) * share).min(usize::from(SLOTS)) - 1;
+                let range = [(nth * share).to_string(), last.to_string()];
+                node.command(&["CLUSTER", "ADDSLOTSRANGE", &range[0], &range[1]])?;
+            }
+        }
+        for node in &cluster.nodes[1..] {
+            let [port, bus] =
+                [cluster.nodes[0].port(), bus_port(&cluster.nodes[0])?].map(|port| port.to_string());
+            node.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
+        }
+        cluster.wait("every node knows every other", |nodes| {
+            nodes.lines().count() == count && !nodes.contains("handshake")
+        })?;
+        for nth in masters..count {
+            let master = cluster.id(nth - masters)?;
+            cluster.nodes[nth].command(&["CLUSTER", "REPLICATE", &master])?;
+        }
+        cluster.wait("every replica is known", |nodes| nodes.matches("slave").count() == count - masters)?;
+        cluster.wait_until_whole()?;
+        Ok(cluster)
+    }
+
+    /// `redis-cluster://` with the address of each node.
+    pub fn url(&self) -> String {
+        let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
+        format!("redis-cluster://{}", hosts.join(","))
+    }
+
+    /// The places of the nodes that are masters with slots now, as most nodes that answer say.
+    ///
+    /// # Errors
+    ///
+    /// If no node answers.
+    pub fn masters(&self) -> Result<Vec<usize>> {
+        let is_master = |line: &&str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let flags: Vec<&str> = words.get(2).unwrap_or(&"").split(',').collect();
+            flags.contains(&"master") && !flags.contains(&"fail") && words.len() > 8
+        };
+        let nodes = self.nodes.iter().filter_map(|node| node.command(&["CLUSTER", "NODES"]).ok());
+        let views: Vec<Vec<usize>> = nodes
+            .map(|nodes| {
+                let ports = nodes.lines().filter(is_master).filter_map(port_in);
+                let mut places: Vec<usize> = ports.filter_map(|port| self.place_of(port)).collect();
+                places.sort_unstable();
+                places
+            })
+            .collect();
+        let votes = |view: &Vec<usize>| views.iter().filter(|other| *other == view).count();
+        views.iter().max_by_key(|view| votes(view)).cloned().context("no node of the cluster answers")
+    }
+
+    /// The place of a replica of the master at `master`, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::command`].
+    pub fn replica_of(&self, master: usize) -> Result<Option<usize>> {
+        let id = self.id(master)?;
+        let replicas = self.nodes[master].command(&["CLUSTER", "REPLICAS", &id])?;
+        Ok(replicas.lines().filter_map(port_in).find_map(|port| self.place_of(port)))
+    }
+
+    /// Waits until all nodes agree on the masters, each node is a master with slots or a replica in touch with its master, and
+    /// the cluster is whole.
+    ///
+    /// # Errors
+    ///
+    /// If that is not so after 30 s, or a node does not answer.
+    pub fn wait_until_whole(&self) -> Result<()> {
+        wait("the cluster is whole", || {
+            let masters = self.masters()?;
+            for (nth, node) in self.nodes.iter().enumerate() {
+                let info = node.command(&["CLUSTER", "INFO"])?;
+                let replication = node.command(&["INFO", "replication"])?;
+                let is_in_place = match masters.contains(&nth) {
+                    true => replication.contains("role:master"),
+                    false => replication.contains("master_link_status:up"),
+                };
+                let has_all = info.contains("cluster_slots_ok:16384") && info.contains("cluster_state:ok");
+                if !is_in_place || !has_all {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Removes all contents of the node at `node`, its slots and its name: the others no longer know it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::command`].
+    pub fn reset(&self, node: usize) -> Result<()> {
+        wait("the node is reset", || {
+            // A master with keys cannot be reset, and clients write until then.
+            self.nodes[node].command(&["FLUSHALL"])?;
+            Ok(self.nodes[node].command(&["CLUSTER", "RESET", "HARD"]).is_ok())
+        })
+    }
+
+    /// Lets the node at `node`, which was reset, join again as a replica of the master at `master`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::command`], or if the nodes do not know each other after 30 s.
+    pub fn join(&self, node: usize, master: usize) -> Result<()> {
+        let [port, bus] =
+            [self.nodes[master].port(), bus_port(&self.nodes[master])?].map(|port| port.to_string());
+        self.nodes[node].command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
+        let id = self.id(master)?;
+        wait("the node that was reset knows the master", || {
+            // An error means that it does not.
+            Ok(self.nodes[node].command(&["CLUSTER", "REPLICATE", &id]).is_ok())
+        })
+    }
+
+    fn place_of(&self, port: u16) -> Option<usize> {
+        self.nodes.iter().position(|node| node.port() == port)
+    }
+
+    /// The place of the node that has the slot of `key` now, as the nodes that answer say.
+    ///
+    /// # Errors
+    ///
+    /// If no node that answers has it.
+    pub fn owner_of(&self, key: &str) -> Result<usize> {
+        for (nth, node) in self.nodes.iter().enumerate() {
+            // A node that does not have it answers MOVED; a replica does so, too.
+            if node.command(&["EXISTS", key]).is_ok() {
+                return Ok(nth);
+            }
+        }
+        bail!("no node has the slot of {key}")
+    }
+
+    /// Moves the slot of `key`, with all of its keys, to the node at `target`, as `redis-cli --cluster reshard` does.
+    /// `between` runs when half of the steps are done: the slot is being moved, and its keys have gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::command`].
+    pub fn move_slot_of(&self, key: &str, target: usize, between: impl FnOnce()) -> Result<()> {
+        let source = self.owner_of(key)?;
+        let slot = self.nodes[source].command(&["CLUSTER", "KEYSLOT", key])?;
+        let (from, to) = (self.id(source)?, self.id(target)?);
+        let (old, new) = (&self.nodes[source], &self.nodes[target]);
+        new.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from])?;
+        old.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to])?;
+        let mut between = Some(between);
+        loop {
+            let keys = old.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"])?;
+            let keys: Vec<&str> = keys.lines().filter(|key| !key.is_empty()).collect();
+            if keys.is_empty() {
+                let Some(between) = between.take() else { break };
+                between();
+                continue;
+            }
+            let port = new.port().to_string();
+            let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "REPLACE", "KEYS"];
+            migrate.extend(keys);
+            old.command(&migrate)?;
+        }
+        new.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to])?;
+        old.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to])?;
+        for node in &self.nodes {
+            // A node that is down, or a replica, learns it from the others.
+            let _ = node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to]);
+        }
+        Ok(())
+    }
+
+    fn id(&self, nth: usize) -> Result<String> {
+        self.nodes[nth].command(&["CLUSTER", "MYID"])
+    }
+
+    /// Waits until each node's `CLUSTER NODES` is as `is_right` says.
+    fn wait(&self, what: &str, is_right: impl Fn(&str) -> bool) -> Result<()> {
+        for node in &self.nodes {
+            wait(what, || Ok(is_right(&node.command(&["CLUSTER", "NODES"])?)))?;
+        }
+        Ok(())
+    }
+}
+
+fn start_node(directives: &[(&str, &str)]) -> Result<Redis> {
+    let bus = free_port()?.to_string();
+    let mut own = vec![
+        ("cluster-enabled", "yes"),
+        ("cluster-port", bus.as_str()),
+        ("cluster-node-timeout", "1000"),
+        ("cluster-require-full-coverage", "no"),
+        // A replica may take over however long its link was broken: the tests break it on purpose.
+        ("cluster-replica-validity-factor", "0"),
+    ];
+    own.extend(directives);
+    Redis::start_with(&own)
+}
+
+/// The port of a line of `CLUSTER NODES`.
+fn port_in(line: &str) -> Option<u16> {
+    line.split(' ').nth(1)?.split('@').next()?.rsplit(':').next()?.parse().ok()
+}
+
+fn bus_port(node: &Redis) -> Result<u16> {
+    let nodes = node.command(&["CLUSTER", "NODES"])?;
+    let own = nodes.lines().find(|line| line.contains("myself")).context("no line of its own")?;
+    let bus = own.split('@').nth(1).and_then(|rest| rest.split([',', ' ']).next()).context("no bus port")?;
+    Ok(bus.parse()?)
+}
+
+fn wait(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + AGREEMENT;
+    while !condition()? {
+        if Instant::now() > deadline {
+            bail!("not after {AGREEMENT:?}: {what}");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! The operations of the tier, each at the masters of its keys.
+//!
+//! Where plain Redis compares several keys in one step, they are compared here before the step:
+//!
+//! - A read asks each master for its keys. A value counts as of the instant of its reply, which is after the read began; and
+//!   an entry is valid only with the tokens that its tags had when its load began, and no token returns once it is gone. So
+//!   it does not matter that the replies are of several instants.
+//! - A load's tags get their tokens before its lease is answered.
+//! - `put` and `renew` look at the tags first. If one is invalidated after that, the entry is stored with a token that is gone:
+//!   no read serves it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::{join_all, try_join_all};
+
+use crate::batch::Sweep;
+use crate::journal::ChangeId;
+use crate::protocol::frame::fingerprint;
+use crate::protocol::tag::TagToken;
+use crate::protocol::token::Token;
+use crate::remote::cluster::ClusterTier;
+use crate::remote::cluster::map::{Map, Member};
+use crate::remote::{Fault, FrameReply, Mint, Remote, Unchanged};
+
+/// How long an invalidation waits for the nodes to say which master has its keys, if the one that was asked has not.
+const MOVED_TIMEOUT: Duration = Duration::from_millis(500);
+
+impl Member {
+    /// Notes that this master gave no answer. The caller gets a refusal: what the engine does about a tier that is away, is
+    /// done here for the one master.
+    fn noted<T>(&self, answer: Result<T, Fault>) -> Result<T, Fault> {
+        if matches!(answer, Err(Fault::Away)) {
+            self.tier.suspect();
+        }
+        answer.map_err(|_| Fault::Refused)
+    }
+}
+
+impl ClusterTier {
+    /// Reads each part of `keys` at its master, and returns the values in their order.
+    async fn read_parts(&self, map: &Map, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
+        let (parts, ownerless) = map.split(keys);
+        if !ownerless.is_empty() {
+            return Err(Fault::Refused);
+        }
+        if let [part] = &parts[..] {
+            return part.member.noted(part.member.tier.read(keys).await);
+        }
+        let answers = try_join_all(
+            parts.iter().map(async |part| part.member.noted(part.member.tier.read(&part.keys).await)),
+        );
+        let mut values = vec![None; keys.len()];
+        for (part, answers) in parts.iter().zip(answers.await?) {
+            for (place, value) in part.places.iter().zip(answers) {
+                values[*place] = value;
+            }
+        }
+        Ok(values)
+    }
+
+    /// Whether each of `tags` still has its token, and `entry` its fingerprint.
+    async fn is_unchanged(&self, map: &Map, unchanged: Unchanged<'_>) -> Result<bool, Fault> {
+        let entry = unchanged.entry.into_iter().map(|(key, fingerprint)| (key.clone(), fingerprint.clone()));
+        let tag = |taken: &TagToken| (taken.tag.to_bytes(), fingerprint(&taken.token.tag_frame()));
+        let (keys, expected): (Vec<Bytes>, Vec<Bytes>) = entry.chain(unchanged.tags.iter().map(tag)).unzip();
+        if keys.is_empty() {
+            return Ok(true);
+        }
+        let values = self.read_parts(map, &keys).await?;
+        let is_same = |(value, expected): (&Option<Bytes>, &Bytes)| {
+            value.as_ref().map(fingerprint).as_ref() == Some(expected)
+        };
+        Ok(values.iter().zip(&expected).all(is_same))
+    }
+
+    /// Sets the missing tokens of `mint` at the masters of their tags.
+    async fn mint(&self, map: &Map, mint: &Mint) -> Result<Vec<Bytes>, Fault> {
+        let tags: Vec<Bytes> = mint.tags.iter().map(|(tag, _)| tag.to_bytes()).collect();
+        let (parts, ownerless) = map.split(&tags);
+        if !ownerless.is_empty() {
+            return Err(Fault::Refused);
+        }
+        let answers = try_join_all(parts.iter().map(async |part| {
+            let tags = part.places.iter().map(|place| mint.tags[*place].clone()).collect();
+            part.member.noted(part.member.tier.mint(&Mint { tags, ttl: mint.ttl }).await)
+        }));
+        let mut frames = vec![Bytes::new(); tags.len()];
+        for (part, answers) in parts.iter().zip(answers.await?) {
+            for (place, frame) in part.places.iter().zip(answers) {
+                frames[*place] = frame;
+            }
+        }
+        Ok(frames)
+    }
+
+    /// Runs `set` and `mint`; both have ended when this returns.
+    async fn set_and_mint(
+        &self,
+        member: &Member,
+        set: impl Future<Output = Result<FrameReply, Fault>>,
+        (map, mint): (&Map, &Mint),
+    ) -> Result<FrameReply, Fault> {
+        let (existing, minted) = tokio::join!(set, self.mint(map, mint));
+        Ok(FrameReply { existing: member.noted(existing)?.existing, minted: minted? })
+    }
+
+    /// Deletes each part of `keys` at its master. Fails as moved if a master that answered has not all of its keys, or a key has
+    /// no master.
+    async fn unlink_parts(&self, keys: &[Bytes]) -> Result<u64, UnlinkFault> {
+        let map = self.supervisor.map();
+        let (parts, ownerless) = map.split(keys);
+        let answers =
+            join_all(parts.iter().map(async |part| part.member.tier.unlink(&part.keys).await)).await;
+        let is_moved = !ownerless.is_empty() || answers.contains(&Err(Fault::Refused));
+        let noted = parts.iter().zip(answers).map(|(part, answer)| part.member.noted(answer));
+        // Each answer is noted, also after a failure.
+        let unlinked: Vec<Result<u64, Fault>> = noted.collect();
+        match unlinked.into_iter().sum() {
+            Ok(unlinked) if ownerless.is_empty() => Ok(unlinked),
+            _ => Err(UnlinkFault { is_moved }),
+        }
+    }
+}
+
+/// Why not all keys were deleted.
+struct UnlinkFault {
+    is_moved: bool,
+}
+
+#[async_trait]
+impl Remote for ClusterTier {
+    fn redis_key(&self, key: &Bytes) -> Bytes {
+        self.supervisor.map().name(key)
+    }
+
+    async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
+        self.read_parts(&self.supervisor.map(), keys).await
+    }
+
+    async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
+        let map = self.supervisor.map();
+        let (anchor, tags) = keys.split_at(1);
+        let member = map.member(&anchor[0])?;
+        let (first, others) = tokio::join!(member.tier.read_anchor(anchor), self.read_parts(&map, tags));
+        let (mut values, left) = member.noted(first)?;
+        values.extend(others?);
+        Ok((values, left))
+    }
+
+    async fn lease(
+        &self,
+        key: &Bytes,
+        token: Token,
+        replace: Option<&Bytes>,
+        mint: &Mint,
+    ) -> Result<FrameReply, Fault> {
+        let map = self.supervisor.map();
+        let member = map.member(key)?;
+        let none = Mint::none();
+        self.set_and_mint(member, member.tier.lease(key, token, replace, &none), (&map, mint)).await
+    }
+
+    async fn renew(&self, key: &Bytes, token: Token, unchanged: Unchanged<'_>) -> Result<bool, Fault> {
+        let map = self.supervisor.map();
+        let member = map.member(key)?;
+        if !self.is_unchanged(&map, unchanged).await? {
+            member.noted(member.tier.release(key, token).await)?;
+            return Ok(false);
+        }
+        let nothing = Unchanged { entry: None, tags: &[] };
+        member.noted(member.tier.renew(key, token, nothing).await)
+    }
+
+    async fn set_frame(
+        &self,
+        key: &Bytes,
+        frame: Bytes,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &Mint,
+    ) -> Result<FrameReply, Fault> {
+        let map = self.supervisor.map();
+        let member = map.member(key)?;
+        let none = Mint::none();
+        self.set_and_mint(member, member.tier.set_frame(key, frame, life, replace, &none), (&map, mint)).await
+    }
+
+    async fn permit(
+        &self,
+        key: &Bytes,
+        token: Token,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &Mint,
+    ) -> Result<FrameReply, Fault> {
+        let map = self.supervisor.map();
+        let member = map.member(key)?;
+        let none = Mint::none();
+        self.set_and_mint(member, member.tier.permit(key, token, life, replace, &none), (&map, mint)).await
+    }
+
+    async fn put(
+        &self,
+        key: &Bytes,
+        existing: &Bytes,
+        tags: &[TagToken],
+        frame: Bytes,
+        ttl: Duration,
+    ) -> Result<bool, Fault> {
+        let map = self.supervisor.map();
+        let member = map.member(key)?;
+        if !self.is_unchanged(&map, Unchanged { entry: None, tags }).await? {
+            return Ok(false);
+        }
+        member.noted(member.tier.put(key, existing, &[], frame, ttl).await)
+    }
+
+    async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        let map = self.supervisor.map();
+        let member = map.member(key)?;
+        member.noted(member.tier.fill(key, token, frame, ttl).await)
+    }
+
+    async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault> {
+        let map = self.supervisor.map();
+        let member = map.member(key)?;
+        member.noted(member.tier.release(key, token).await)
+    }
+
+    async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
+        match self.unlink_parts(keys).await {
+            Ok(unlinked) => Ok(unlinked),
+            Err(UnlinkFault { is_moved: false }) => Err(Fault::Refused),
+            Err(UnlinkFault { is_moved: true }) => {
+                self.supervisor.ask_again(MOVED_TIMEOUT).await;
+                self.unlink_parts(keys).await.map_err(|_| Fault::Refused)
+            }
+        }
+    }
+
+    /// It records nothing: a change may concern several masters, and a record is one step with all that it stands for.
+    async fn unlink_and_record(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
+        self.unlink(keys).await
+    }
+
+    async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
+        let map = self.supervisor.map();
+        let answers =
+            join_all(map.members.iter().map(async |member| member.noted(member.tier.sweep(what).await)));
+        let unlinked: Result<u64, Fault> = answers.await.into_iter().sum();
+        // The entries of a slot without a master may come back with it.
+        if map.missing.is_empty() { unlinked } else { Err(Fault::Refused) }
+    }
+
+    fn allow_value_bytes(&self, bytes: usize) {
+        self.supervisor.allow_value_bytes(bytes);
+    }
+
+    fn is_tracking(&self) -> bool {
+        let map = self.supervisor.map();
+        map.members
+            .iter()
+            .filter(|member| member.membership.is_in_use())
+            .all(|member| member.tier.is_tracking())
+    }
+
+    fn queue(&self, keys: &[Bytes], everything: bool) {
+        let map = self.supervisor.map();
+        self.supervisor.queue(&map, keys);
+        if everything {
+            self.supervisor.queue_everything(&map);
+        }
+    }
+
+    async fn wait_until_sent(&self, limit: Duration) -> bool {
+        let map = self.supervisor.map();
+        let owing = map.members.iter().filter(|member| member.validity.is_owed());
+        let sent = join_all(owing.map(|member| member.tier.wait_until_sent(limit))).await;
+        let has_strays = || map.members.iter().any(|member| member.membership.has_strays());
+        sent.into_iter().all(|is_sent| is_sent) && !has_strays() && self.supervisor.ownerless().is_empty()
+    }
+
+    fn unsent_count(&self) -> usize {
+        let map = self.supervisor.map();
+        let unsent: usize = map.members.iter().map(|member| member.tier.unsent_count()).sum();
+        unsent + self.supervisor.ownerless().len()
+    }
+
+    /// Each operation has suspected its own master.
+    fn suspect(&self) {}
+
+    fn check(&self) {
+        self.supervisor.map().members.iter().for_each(|member| member.tier.check());
+    }
+}

@@ -1,0 +1,330 @@
+//! Follows which masters a cluster has, and combines their validity into one.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use rand::seq::IndexedRandom as _;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::clock::Clock;
+use crate::condition::Condition;
+use crate::error::Error;
+use crate::health::Trouble;
+use crate::remote::cluster::map::{Map, Member, home_of};
+use crate::remote::redis::address::Host;
+use crate::remote::redis::membership::Membership;
+use crate::remote::redis::topology::{self, Master, Topology};
+use crate::remote::redis::trouble::{self, DialError};
+use crate::remote::redis::{Dialler, Endpoint, RedisTier, Settings};
+use crate::remote::validity::{UnsentInvalidations, Validity, Whole};
+use crate::remote::{Listener, Remote as _};
+
+/// How often the nodes are asked which masters there are. A master that names another one is a reason to ask at once.
+const TOPOLOGY_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest time between two such questions.
+const TOPOLOGY_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// So many masters are asked: one of them may be cut off from the others, and its answer is then older.
+const ASKED: usize = 3;
+/// How often the validity is combined if no master reports a change. A grant that ends by itself reports none.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+pub(super) struct Supervisor {
+    /// The URL's nodes, and how to connect to any node.
+    dialler: Dialler,
+    /// What each master's tier gets.
+    settings: Settings,
+    pub(super) clock: Clock,
+    listener: Arc<dyn Listener>,
+    /// The validity of the cluster.
+    whole: Arc<Validity>,
+    /// The masters. Only `follow_topology` writes it; the lock is held to clone or to replace the `Arc`.
+    map: RwLock<Arc<Map>>,
+    /// Notified after each change of a master's validity.
+    changed: Arc<Notify>,
+    /// Notified if a key may have another master than the map says.
+    moved: Arc<Notify>,
+    /// Whether each slot has a master that is in use.
+    has_all: watch::Sender<bool>,
+    /// How many times the nodes have been asked.
+    asked: watch::Sender<u64>,
+    /// Queued invalidations of keys that have no master at present. The lock is held for a few statements.
+    ownerless: Mutex<Vec<Bytes>>,
+    /// Whether an invalidation of everything is owed to masters that are not known at present. Relaxed: only
+    /// `follow_topology` and the queuing of the next invalidation read it.
+    owes_others: AtomicBool,
+    /// The most bytes of a value that reads return. Relaxed: no other data depends on it.
+    value_bytes: AtomicUsize,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        dialler: Dialler,
+        settings: Settings,
+        clock: Clock,
+        listener: Arc<dyn Listener>,
+        whole: Arc<Validity>,
+    ) -> Self {
+        Supervisor {
+            dialler,
+            settings,
+            clock,
+            listener,
+            whole,
+            map: RwLock::new(Arc::new(Map::new(Vec::new()))),
+            changed: Arc::default(),
+            moved: Arc::default(),
+            has_all: watch::Sender::new(false),
+            asked: watch::Sender::new(0),
+            ownerless: Mutex::default(),
+            owes_others: AtomicBool::new(false),
+            value_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn map(&self) -> Arc<Map> {
+        self.map.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until each slot has a master that is in use.
+    pub(super) async fn wait_until_all_are_used(&self) {
+        // The sender is in `self`, so there is no error.
+        let _ = self.has_all.subscribe().wait_for(|has_all| *has_all).await;
+    }
+
+    pub(super) fn allow_value_bytes(&self, bytes: usize) {
+        self.value_bytes.fetch_max(bytes, Ordering::Relaxed);
+        self.map().members.iter().for_each(|member| member.tier.allow_value_bytes(bytes));
+    }
+
+    pub(super) fn ownerless(&self) -> MutexGuard<'_, Vec<Bytes>> {
+        self.ownerless.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests the nodes to be asked now, and waits until one has been asked after this call, at most `limit`.
+    pub(super) async fn ask_again(&self, limit: Duration) {
+        let mut asked = self.asked.subscribe();
+        // The round that runs now may have begun before this call; the one after it did not.
+        let next = *asked.borrow_and_update() + 2;
+        let rounds = async {
+            while *asked.borrow_and_update() < next {
+                self.moved.notify_one();
+                if asked.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(limit, rounds).await;
+    }
+
+    /// Asks which masters there are, until the task is aborted.
+    pub(super) async fn follow_topology(self: Arc<Self>) {
+        loop {
+            match self.topology().await {
+                Ok(topology) => self.adopt(&topology),
+                Err(error) => self.note_unreachable(&error),
+            }
+            self.asked.send_modify(|asked| *asked += 1);
+            sleep(TOPOLOGY_INTERVAL_MIN).await;
+            let _ = timeout(TOPOLOGY_INTERVAL, self.moved.notified()).await;
+        }
+    }
+
+    /// The latest of several nodes' answers.
+    async fn topology(&self) -> Result<Topology, DialError> {
+        let map = self.map();
+        let some: Vec<&Arc<Member>> = map.members.sample(&mut rand::rng(), ASKED).collect();
+        let answers = join_all(some.into_iter().map(async |member| {
+            member.tier.topology().await.ok().map(|topology| topology.asked_at(&member.master.host))
+        }))
+        .await;
+        if let Some(latest) = latest(answers.into_iter().flatten()) {
+            return Ok(latest);
+        }
+        let others = map.members.iter().map(|member| &member.master.host);
+        let nodes: Vec<&Host> = self.dialler.nodes().unwrap_or_default().iter().chain(others).collect();
+        let answers = join_all(nodes.into_iter().map(|node| self.ask(node))).await;
+        let (answers, mut errors): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        match latest(answers.into_iter().flatten()) {
+            Some(latest) => Ok(latest),
+            None => Err(errors.pop().and_then(Result::err).unwrap_or_else(|| {
+                DialError::Unusable(Trouble::Away, "no node of the cluster answers".to_owned())
+            })),
+        }
+    }
+
+    async fn ask(&self, node: &Host) -> Result<Topology, DialError> {
+        let (mut connection, _driver) = self.dialler.of_node(node).dial_untracked().await?;
+        Ok(topology::ask(&mut connection).await?.asked_at(node))
+    }
+
+    /// Takes over what a node says. A master that is another server than before, or has another home, gets a new tier.
+    fn adopt(&self, topology: &Topology) {
+        let before = self.map();
+        let mut members = Vec::new();
+        for master in &topology.masters {
+            let Some(home) = home_of(&master.slots) else { continue };
+            let known = before.members.iter().find(|member| member.is_of(master, home));
+            match known.map_or_else(|| self.member(master, home), |known| Ok(known.clone())) {
+                Ok(member) => members.push((member, master.slots.clone())),
+                Err(error) => tracing::warn!(%error, master = %master.host, "a master cannot be used"),
+            }
+        }
+        let map = Arc::new(Map::new(members));
+        // Replaced before the others are retired: a read that begins after a retirement finds the new map.
+        *self.map.write().unwrap_or_else(PoisonError::into_inner) = map.clone();
+        for member in &before.members {
+            if !map.members.iter().any(|other| Arc::ptr_eq(other, member)) {
+                self.retire(member, &map);
+            }
+        }
+        for member in &map.members {
+            let is_elsewhere = |key: &Bytes| map.owner(key).is_some_and(|owner| !Arc::ptr_eq(owner, member));
+            self.queue(&map, &member.membership.take_strays(is_elsewhere));
+        }
+        if map.missing.is_empty() {
+            self.owes_others.store(false, Ordering::Relaxed);
+        }
+        let ownerless = std::mem::take(&mut *self.ownerless());
+        self.queue(&map, &ownerless);
+        self.changed.notify_one();
+    }
+
+    fn member(&self, master: &Master, home: u16) -> Result<Arc<Member>, Error> {
+        let whole = Whole { validity: self.whole.clone(), changed: self.changed.clone() };
+        let validity = Arc::new(Validity::part_of(whole));
+        let membership = Arc::new(Membership::new(home, self.moved.clone()));
+        let condition = Arc::new(Condition::of_part(self.clock.clone()));
+        let settings = Settings {
+            endpoint: Endpoint::Member(self.dialler.of_node(&master.host)),
+            membership: Some(membership.clone()),
+            condition: condition.clone(),
+            ..self.settings.clone()
+        };
+        let tier = RedisTier::start(settings, self.clock.clone(), self.listener.clone(), validity.clone())?;
+        tier.allow_value_bytes(self.value_bytes.load(Ordering::Relaxed));
+        if self.owes_others.load(Ordering::Relaxed) {
+            tier.queue(&[], true);
+        }
+        tracing::info!(master = %master.host, slots = %master.slots, "a master of the Redis Cluster");
+        Ok(Arc::new(Member { master: master.clone(), home, tier, validity, membership, condition }))
+    }
+
+    /// Ends the use of a server that is no master any more. What it has not been sent, the masters of its keys get.
+    fn retire(&self, member: &Member, map: &Map) {
+        tracing::info!(master = %member.master.host, "no longer a master of the Redis Cluster");
+        member.membership.set_in_use(false);
+        self.whole.revoke();
+        member.tier.clear_guarded();
+        match member.validity.unsent() {
+            UnsentInvalidations::Nothing => {}
+            UnsentInvalidations::Keys(keys) => self.queue(map, &keys),
+            UnsentInvalidations::Everything => self.queue_everything(map),
+        }
+        self.queue(map, &member.membership.take_strays(|_| true));
+    }
+
+    /// Queues the invalidation of everything at each master.
+    pub(super) fn queue_everything(&self, map: &Map) {
+        if !map.missing.is_empty() {
+            self.owes_others.store(true, Ordering::Relaxed);
+        }
+        map.members.iter().for_each(|member| member.tier.queue(&[], true));
+    }
+
+    /// Queues the invalidation of `keys` at their masters.
+    pub(super) fn queue(&self, map: &Map, keys: &[Bytes]) {
+        if keys.is_empty() {
+            return;
+        }
+        let (parts, ownerless) = map.split(keys);
+        for part in parts {
+            part.member.tier.queue(&part.keys, false);
+        }
+        if !ownerless.is_empty() {
+            self.ownerless().extend(ownerless.into_iter().cloned());
+        }
+    }
+
+    /// Combines the validity of the masters, until the task is aborted.
+    pub(super) async fn watch_validity(self: Arc<Self>) {
+        loop {
+            while !self.combine() {}
+            let _ = timeout(WATCH_INTERVAL, self.changed.notified()).await;
+        }
+    }
+
+    /// Grants the cluster up to the instant up to which all masters are granted that are valid now. Returns `false` if a
+    /// master was lost: then its copies have left memory, and this has to be repeated.
+    fn combine(&self) -> bool {
+        // The epoch is read first: a master that is lost from here on, or retired, ends it, and nothing is granted.
+        let epoch = self.whole.epoch();
+        let (map, now) = (self.map(), self.clock.now());
+        let mut valid = Vec::new();
+        for member in &map.members {
+            let until = member.validity.until();
+            if now < until {
+                valid.push((member, until));
+            } else if member.membership.set_in_use(false) {
+                self.whole.revoke();
+                member.tier.clear_guarded();
+                return false;
+            }
+        }
+        // Reported before the grant, so that a task that waits for the grant then sees the matching health.
+        self.report(&map);
+        let Some(until) = valid.iter().map(|(_, until)| *until).min() else { return true };
+        // Granted first: a read of a master that comes into use finds that the cluster's validity depends on it.
+        if self.whole.grant(epoch, until) {
+            for (member, _) in &valid {
+                member.membership.set_in_use(true);
+            }
+            let is_all = valid.len() == map.members.len() && map.missing.is_empty();
+            self.has_all.send_if_modified(|has_all| std::mem::replace(has_all, is_all) != is_all);
+        }
+        true
+    }
+
+    /// Reports the trouble of the first master that has one.
+    fn report(&self, map: &Map) {
+        if map.members.is_empty() {
+            return;
+        }
+        let condition = &self.settings.condition;
+        let present = map.members.iter().find_map(|member| Some((member, member.condition.present()?)));
+        let missing = &map.missing;
+        match present {
+            Some((member, reason)) => {
+                // A slot that has just been moved is no trouble of the master.
+                let trouble = match reason.trouble {
+                    Trouble::Cluster => Trouble::Asking,
+                    trouble => trouble,
+                };
+                let detail = reason.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+                condition.note(trouble, Some(format!("{}{detail}", member.master.host)));
+            }
+            None if !missing.is_empty() => {
+                condition.note(Trouble::ClusterDown, Some(format!("the slots {missing} have no master")));
+            }
+            None => condition.note_recovery(),
+        }
+    }
+
+    /// Reports that no node says which masters there are. The masters that are known stay in use while they are granted.
+    fn note_unreachable(&self, error: &DialError) {
+        if self.map().members.is_empty() {
+            let (trouble, detail) = match error {
+                DialError::Redis(error) => (trouble::of(error), trouble::words(error)),
+                DialError::Unusable(trouble, detail) => (*trouble, detail.clone()),
+            };
+            self.settings.condition.note(trouble, Some(detail));
+        }
+    }
+}
+
+fn latest(topologies: impl Iterator<Item = Topology>) -> Option<Topology> {
+    topologies.filter(|topology| !topology.masters.is_empty()).max_by_key(|topology| topology.epoch)
+}

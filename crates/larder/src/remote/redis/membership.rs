@@ -1,0 +1,114 @@
+//! The part of one master in a Redis Cluster: which slots of it may be read.
+//!
+//! A master certifies the slots whose entries were checked: its certificate lists them. A slot that arrives from another
+//! master brings entries for which that master's relay answered, so the relay of the new master first deletes what arrived,
+//! and only then lists the slot (`relay`). A slot that is being moved counts as absent, on both sides: its keys are at two
+//! masters at once.
+//!
+//! Invariants:
+//! - The relay lists a slot only after it has deleted the entries that the slot had when it arrived, and takes a change for
+//!   propagated only if it has deleted what the change touched in each slot that the certificate lists.
+//! - A slot that leaves takes its copies out of memory before the next grant of the master.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::protocol::slots::{SlotSet, hash_tag};
+
+/// What a master's tier and the cluster's tier share.
+pub(crate) struct Membership {
+    /// The hash tag of the keys of larder's own protocol at this master, with its braces.
+    pub(crate) home: String,
+    /// The slots that may be read. The keeper writes it; the lock is held to clone or to replace the `Arc`.
+    usable: RwLock<Arc<SlotSet>>,
+    /// Whether the cluster's validity depends on this master's. Only then may it be read: a copy from it is guarded by the
+    /// cluster's validity. `SeqCst`: a read that sees it also sees the grant before it.
+    is_in_use: AtomicBool,
+    /// Invalidations of keys in slots that this master has not at present. They are sent here if a slot comes back, and to
+    /// another master if that has the slot. The lock is held for a few statements.
+    strays: Mutex<Vec<Bytes>>,
+    /// Notified if there are strays, or if this master named another owner of a slot.
+    pub(crate) moved: Arc<Notify>,
+}
+
+impl Membership {
+    /// The part of a master whose protocol keys are in the slot `home`.
+    pub(crate) fn new(home: u16, moved: Arc<Notify>) -> Self {
+        Membership {
+            home: format!("{{{}}}", hash_tag(home)),
+            usable: RwLock::new(Arc::new(SlotSet::empty())),
+            is_in_use: AtomicBool::new(false),
+            strays: Mutex::default(),
+            moved,
+        }
+    }
+
+    /// The slots that may be read.
+    pub(crate) fn usable(&self) -> Arc<SlotSet> {
+        self.usable.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets the slots that may be read, and returns those that no longer may. From here on no read of them begins; the
+    /// caller removes their copies from memory, which fences the reads that have begun.
+    pub(crate) fn set_usable(&self, slots: SlotSet) -> Option<SlotSet> {
+        let before = self.usable();
+        if *before == slots {
+            return None;
+        }
+        let left = before.minus(&slots);
+        *self.usable.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(slots);
+        Some(left).filter(|left| !left.is_empty())
+    }
+
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.is_in_use.load(Ordering::SeqCst)
+    }
+
+    /// Sets whether the master is in use; returns whether it was.
+    pub(crate) fn set_in_use(&self, is_in_use: bool) -> bool {
+        self.is_in_use.swap(is_in_use, Ordering::SeqCst)
+    }
+
+    /// Hands over invalidations that another master has to get.
+    pub(crate) fn add_strays(&self, keys: impl IntoIterator<Item = Bytes>) {
+        self.strays().extend(keys);
+        self.moved.notify_one();
+    }
+
+    /// Removes and returns those strays for which `is_meant`.
+    pub(crate) fn take_strays(&self, is_meant: impl Fn(&Bytes) -> bool) -> Vec<Bytes> {
+        self.strays().extract_if(.., |key| is_meant(key)).collect()
+    }
+
+    pub(crate) fn has_strays(&self) -> bool {
+        !self.strays().is_empty()
+    }
+
+    fn strays(&self) -> MutexGuard<'_, Vec<Bytes>> {
+        self.strays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_that_leave_are_named_and_strays_stay_until_they_are_taken() {
+        let membership = Membership::new(5, Arc::default());
+        let slots = |text| SlotSet::parse(text).unwrap();
+        assert_eq!(membership.set_usable(slots("0-10")), None);
+        assert_eq!(membership.set_usable(slots("0-10")), None);
+        assert_eq!(membership.set_usable(slots("5-20")), Some(slots("0-4")));
+        assert!(membership.usable().contains(20) && !membership.usable().contains(0));
+
+        membership.add_strays([Bytes::from("a"), Bytes::from("b")]);
+        assert_eq!(membership.take_strays(|key| key == "b"), ["b"]);
+        assert!(membership.has_strays());
+        assert_eq!(membership.take_strays(|_| true), ["a"]);
+        assert!(!membership.has_strays());
+    }
+}
