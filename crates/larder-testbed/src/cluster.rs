@@ -22,6 +22,13 @@ pub struct RedisCluster {
     pub nodes: Vec<Redis>,
 }
 
+/// A slot that is being moved.
+pub struct MovingSlot {
+    slot: String,
+    source: usize,
+    target: usize,
+}
+
 impl RedisCluster {
     /// Starts `masters` servers, each with a replica if `has_replicas`, and returns when all of them agree. `directives` are
     /// those of `redis.conf`.
@@ -174,39 +181,76 @@ impl RedisCluster {
     }
 
     /// Moves the slot of `key`, with all of its keys, to the node at `target`, as `redis-cli --cluster reshard` does.
-    /// `between` runs when half of the steps are done: the slot is being moved, and its keys have gone.
+    /// `between` runs when the keys have gone, and the slot has not.
     ///
     /// # Errors
     ///
     /// As [`Redis::command`].
     pub fn move_slot_of(&self, key: &str, target: usize, between: impl FnOnce()) -> Result<()> {
+        let moving = self.begin_move_of(key, target)?;
+        between();
+        self.end_move(&moving)
+    }
+
+    /// Begins to move the slot of `key` to the node at `target`, and moves all of its keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::command`].
+    pub fn begin_move_of(&self, key: &str, target: usize) -> Result<MovingSlot> {
         let source = self.owner_of(key)?;
         let slot = self.nodes[source].command(&["CLUSTER", "KEYSLOT", key])?;
         let (from, to) = (self.id(source)?, self.id(target)?);
-        let (old, new) = (&self.nodes[source], &self.nodes[target]);
-        new.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from])?;
-        old.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to])?;
-        let mut between = Some(between);
-        loop {
-            let keys = old.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"])?;
-            let keys: Vec<&str> = keys.lines().filter(|key| !key.is_empty()).collect();
-            if keys.is_empty() {
-                let Some(between) = between.take() else { break };
-                between();
-                continue;
-            }
-            let port = new.port().to_string();
-            let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "REPLACE", "KEYS"];
-            migrate.extend(keys);
-            old.command(&migrate)?;
+        self.nodes[target].command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from])?;
+        self.nodes[source].command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to])?;
+        let moving = MovingSlot { slot, source, target };
+        self.migrate(&moving.slot, source, target)?;
+        Ok(moving)
+    }
+
+    /// Gives the slot to its target, after the keys that it got since.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::command`].
+    pub fn end_move(&self, MovingSlot { slot, source, target }: &MovingSlot) -> Result<()> {
+        self.migrate(slot, *source, *target)?;
+        let to = self.id(*target)?;
+        for nth in [*target, *source] {
+            self.nodes[nth].command(&["CLUSTER", "SETSLOT", slot, "NODE", &to])?;
         }
-        new.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to])?;
-        old.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to])?;
         for node in &self.nodes {
             // A node that is down, or a replica, learns it from the others.
-            let _ = node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to]);
+            let _ = node.command(&["CLUSTER", "SETSLOT", slot, "NODE", &to]);
         }
         Ok(())
+    }
+
+    /// Moves the keys back, and leaves the slot where it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::command`].
+    pub fn give_up_move(&self, MovingSlot { slot, source, target }: &MovingSlot) -> Result<()> {
+        // The source takes keys back only while the slot is its own and not being moved.
+        self.nodes[*source].command(&["CLUSTER", "SETSLOT", slot, "STABLE"])?;
+        self.migrate(slot, *target, *source)?;
+        self.nodes[*target].command(&["CLUSTER", "SETSLOT", slot, "STABLE"]).map(drop)
+    }
+
+    /// Moves all keys of `slot` from one node to another.
+    fn migrate(&self, slot: &str, from: usize, to: usize) -> Result<()> {
+        let port = self.nodes[to].port().to_string();
+        loop {
+            let keys = self.nodes[from].command(&["CLUSTER", "GETKEYSINSLOT", slot, "100"])?;
+            let keys: Vec<&str> = keys.lines().filter(|key| !key.is_empty()).collect();
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "REPLACE", "KEYS"];
+            migrate.extend(keys);
+            self.nodes[from].command(&migrate)?;
+        }
     }
 
     fn id(&self, nth: usize) -> Result<String> {

@@ -40,7 +40,7 @@ mod standby;
 
 pub use acl::acl_user;
 pub use authority::{Authority, Issued};
-pub use cluster::RedisCluster;
+pub use cluster::{MovingSlot, RedisCluster};
 pub use database::{Database, sql};
 pub use nginx::Nginx;
 pub use pgbouncer::{PgBouncer, PoolMode};

@@ -375,10 +375,10 @@ impl Builder {
             }
             None => {
                 let tier = RedisTier::start(settings, clock.clone(), listener, validity.clone())?;
+                validity.wait_for_grant(clock.now(), START_UP_TIMEOUT).await;
                 SharedTier::new(Arc::new(tier), validity.clone(), budget, condition)
             }
         };
-        validity.wait_for_grant(clock.now(), START_UP_TIMEOUT).await;
         Ok(Some(shared))
     }
 

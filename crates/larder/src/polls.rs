@@ -183,6 +183,13 @@ impl Poller {
         });
     }
 
+    /// From here on, until the next poll of this task is complete, requests do not wait for it.
+    pub(crate) fn leave(&self) {
+        self.requests.served.send_modify(|served| {
+            served.remove(&self.id);
+        });
+    }
+
     /// Waits until the next poll is due, or requested after `last`.
     pub(crate) async fn wait_until_due(&self, last: u64) {
         let _ = timeout(POLL_INTERVAL, self.requests.asked.subscribe().wait_for(|asked| *asked > last)).await;
@@ -196,9 +203,7 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        self.requests.served.send_modify(|served| {
-            served.remove(&self.id);
-        });
+        self.leave();
     }
 }
 
@@ -224,6 +229,14 @@ mod tests {
         assert!(!other.has_waiters(one.last_request()));
         one.complete(one.last_request());
         assert!(waiting.await.unwrap());
+        other.leave();
+        let waiting = {
+            let polls = polls.clone();
+            tokio::spawn(async move { polls.poll_within(Duration::from_secs(20)).await })
+        };
+        polls.asked.subscribe().wait_for(|asked| *asked > 1).await.unwrap();
+        one.complete(2);
+        assert!(waiting.await.unwrap(), "without the task that left");
         drop((one, other));
         assert!(!polls.poll_within(Duration::ZERO).await, "no task polls");
     }

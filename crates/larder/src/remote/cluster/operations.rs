@@ -9,7 +9,8 @@
 //! - `put` and `renew` look at the tags first. If one is invalidated after that, the entry is stored with a token that is gone:
 //!   no read serves it.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,10 +19,12 @@ use futures_util::future::{join_all, try_join_all};
 use crate::batch::Sweep;
 use crate::journal::ChangeId;
 use crate::protocol::frame::fingerprint;
+use crate::protocol::slots::SlotSet;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::cluster::ClusterTier;
 use crate::remote::cluster::map::{Map, Member};
+use crate::remote::cluster::supervisor::Owing;
 use crate::remote::{Fault, FrameReply, Mint, Remote, Unchanged};
 
 /// How long an invalidation waits for the nodes to say which master has its keys, if the one that was asked has not.
@@ -104,6 +107,27 @@ impl ClusterTier {
     ) -> Result<FrameReply, Fault> {
         let (existing, minted) = tokio::join!(set, self.mint(map, mint));
         Ok(FrameReply { existing: member.noted(existing)?.existing, minted: minted? })
+    }
+
+    /// Runs `deletion`, which counts only if its master was in use before and after, without a break: otherwise it may have
+    /// reached a Redis that is not certified now, or keys of another identity of the database.
+    async fn held<T>(
+        &self,
+        member: &Member,
+        deletion: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let epoch = member.validity.epoch();
+        let is_used = || {
+            let now = self.supervisor.clock.now();
+            member.membership.is_in_use()
+                && member.validity.epoch() == epoch
+                && member.validity.is_valid_at(now)
+        };
+        if !is_used() {
+            return Err(Fault::Away);
+        }
+        let answer = deletion.await?;
+        if is_used() { Ok(answer) } else { Err(Fault::Away) }
     }
 
     /// Deletes each part of `keys` at its master. Fails as moved if a master that answered has not all of its keys, or a key has
@@ -247,11 +271,18 @@ impl Remote for ClusterTier {
 
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
         let map = self.supervisor.map();
-        let answers =
-            join_all(map.members.iter().map(async |member| member.noted(member.tier.sweep(what).await)));
-        let unlinked: Result<u64, Fault> = answers.await.into_iter().sum();
-        // The entries of a slot without a master may come back with it.
-        if map.missing.is_empty() { unlinked } else { Err(Fault::Refused) }
+        let swept =
+            join_all(map.members.iter().map(|member| self.held(member, member.tier.sweep(what)))).await;
+        // A slot may be at a master that this instance does not know yet, or be on its way: so each master says which slots it
+        // has, after it has been swept.
+        let answers = join_all(map.members.iter().map(|member| member.tier.topology())).await;
+        let own = answers.iter().flatten().fold(SlotSet::empty(), |all, own| all.or(&own.own_slots()));
+        if own != SlotSet::all() {
+            self.supervisor.owe_others();
+            return Err(Fault::Refused);
+        }
+        let noted = map.members.iter().zip(swept).map(|(member, answer)| member.noted(answer));
+        noted.collect::<Vec<_>>().into_iter().sum()
     }
 
     fn allow_value_bytes(&self, bytes: usize) {
@@ -267,25 +298,27 @@ impl Remote for ClusterTier {
     }
 
     fn queue(&self, keys: &[Bytes], everything: bool) {
-        let map = self.supervisor.map();
-        self.supervisor.queue(&map, keys);
-        if everything {
-            self.supervisor.queue_everything(&map);
-        }
+        self.supervisor.queue(keys, everything);
     }
 
     async fn wait_until_sent(&self, limit: Duration) -> bool {
-        let map = self.supervisor.map();
-        let owing = map.members.iter().filter(|member| member.validity.is_owed());
-        let sent = join_all(owing.map(|member| member.tier.wait_until_sent(limit))).await;
-        let has_strays = || map.members.iter().any(|member| member.membership.has_strays());
-        sent.into_iter().all(|is_sent| is_sent) && !has_strays() && self.supervisor.ownerless().is_empty()
+        let began = Instant::now();
+        loop {
+            let left = limit.saturating_sub(began.elapsed());
+            match self.supervisor.owing() {
+                Owing::Nothing => return true,
+                _ if left.is_zero() => return false,
+                // Afterwards all is looked at again: a key may have got another master meanwhile.
+                Owing::Member(member) => drop(member.tier.wait_until_sent(left).await),
+                Owing::Ownerless => self.supervisor.wait_for_topology(left).await,
+            }
+        }
     }
 
     fn unsent_count(&self) -> usize {
         let map = self.supervisor.map();
-        let unsent: usize = map.members.iter().map(|member| member.tier.unsent_count()).sum();
-        unsent + self.supervisor.ownerless().len()
+        let unsent = |member: &Arc<Member>| member.tier.unsent_count() + member.membership.stray_count();
+        map.members.iter().map(unsent).sum::<usize>() + self.supervisor.ownerless().len()
     }
 
     /// Each operation has suspected its own master.

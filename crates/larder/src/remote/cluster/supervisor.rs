@@ -1,6 +1,6 @@
 //! Follows which masters a cluster has, and combines their validity into one.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -32,6 +32,15 @@ const ASKED: usize = 3;
 /// How often the validity is combined if no master reports a change. A grant that ends by itself reports none.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
+/// What is still to be sent.
+pub(super) enum Owing {
+    Nothing,
+    /// This master has something to get, or to confirm.
+    Member(Arc<Member>),
+    /// Only keys that have no master at present.
+    Ownerless,
+}
+
 pub(super) struct Supervisor {
     /// The URL's nodes, and how to connect to any node.
     dialler: Dialler,
@@ -53,8 +62,13 @@ pub(super) struct Supervisor {
     asked: watch::Sender<u64>,
     /// Queued invalidations of keys that have no master at present. The lock is held for a few statements.
     ownerless: Mutex<Vec<Bytes>>,
-    /// Whether an invalidation of everything is owed to masters that are not known at present. Relaxed: only
-    /// `follow_topology` and the queuing of the next invalidation read it.
+    /// Held while the map changes, and while an invalidation is queued by it or looked for: so each is at a master of the
+    /// present map, or without an owner. It is never held across an await. Under it, the locks of queues are taken.
+    changing: Mutex<()>,
+    /// The latest configuration of the cluster that was adopted. Relaxed, as it is read and written under `changing`.
+    epoch: AtomicU64,
+    /// Whether an invalidation of everything is owed to masters that are not known at present. Relaxed: it is read under
+    /// `changing`, and an invalidation that sets it fails and is queued, under `changing`, after that.
     owes_others: AtomicBool,
     /// The most bytes of a value that reads return. Relaxed: no other data depends on it.
     value_bytes: AtomicUsize,
@@ -80,6 +94,8 @@ impl Supervisor {
             has_all: watch::Sender::new(false),
             asked: watch::Sender::new(0),
             ownerless: Mutex::default(),
+            changing: Mutex::new(()),
+            epoch: AtomicU64::new(0),
             owes_others: AtomicBool::new(false),
             value_bytes: AtomicUsize::new(0),
         }
@@ -163,6 +179,11 @@ impl Supervisor {
 
     /// Takes over what a node says. A master that is another server than before, or has another home, gets a new tier.
     fn adopt(&self, topology: &Topology) {
+        let _changing = self.changing();
+        // A node that was cut off may know less than what was adopted before.
+        if self.epoch.fetch_max(topology.epoch, Ordering::Relaxed) > topology.epoch {
+            return;
+        }
         let before = self.map();
         let mut members = Vec::new();
         for master in &topology.masters {
@@ -174,22 +195,26 @@ impl Supervisor {
             }
         }
         let map = Arc::new(Map::new(members));
-        // Replaced before the others are retired: a read that begins after a retirement finds the new map.
-        *self.map.write().unwrap_or_else(PoisonError::into_inner) = map.clone();
-        for member in &before.members {
-            if !map.members.iter().any(|other| Arc::ptr_eq(other, member)) {
-                self.retire(member, &map);
-            }
-        }
+        let has_left = |member: &&Arc<Member>| !map.members.iter().any(|other| Arc::ptr_eq(other, member));
+        let retired: Vec<&Arc<Member>> = before.members.iter().filter(has_left).collect();
+        // Queued before the map is replaced: a read that finds a key's new master there finds what is owed to it, too.
         for member in &map.members {
             let is_elsewhere = |key: &Bytes| map.owner(key).is_some_and(|owner| !Arc::ptr_eq(owner, member));
-            self.queue(&map, &member.membership.take_strays(is_elsewhere));
+            member.membership.hand_over(is_elsewhere, |keys| self.queue_at(&map, keys));
         }
-        if map.missing.is_empty() {
-            self.owes_others.store(false, Ordering::Relaxed);
-        }
+        retired.iter().for_each(|member| self.pass_on(member, &map));
         let ownerless = std::mem::take(&mut *self.ownerless());
-        self.queue(&map, &ownerless);
+        self.queue_at(&map, &ownerless);
+        // Replaced before the others are retired: a read that begins after a retirement finds the new map.
+        *self.map.write().unwrap_or_else(PoisonError::into_inner) = map.clone();
+        for member in retired {
+            tracing::info!(master = %member.master.host, "no longer a master of the Redis Cluster");
+            member.membership.set_in_use(false);
+            self.whole.revoke();
+            member.tier.clear_guarded();
+            // Again: its keeper may have put some aside since.
+            self.pass_on(member, &map);
+        }
         self.changed.notify_one();
     }
 
@@ -213,40 +238,70 @@ impl Supervisor {
         Ok(Arc::new(Member { master: master.clone(), home, tier, validity, membership, condition }))
     }
 
-    /// Ends the use of a server that is no master any more. What it has not been sent, the masters of its keys get.
-    fn retire(&self, member: &Member, map: &Map) {
-        tracing::info!(master = %member.master.host, "no longer a master of the Redis Cluster");
-        member.membership.set_in_use(false);
-        self.whole.revoke();
-        member.tier.clear_guarded();
+    /// Queues at the masters of `map` what `member` has not been sent. Sending it twice does no harm.
+    fn pass_on(&self, member: &Member, map: &Map) {
         match member.validity.unsent() {
             UnsentInvalidations::Nothing => {}
-            UnsentInvalidations::Keys(keys) => self.queue(map, &keys),
-            UnsentInvalidations::Everything => self.queue_everything(map),
+            UnsentInvalidations::Keys(keys) => self.queue_at(map, &keys),
+            UnsentInvalidations::Everything => self.queue_everything_at(map),
         }
-        self.queue(map, &member.membership.take_strays(|_| true));
+        member.membership.hand_over(|_| true, |keys| self.queue_at(map, keys));
     }
 
-    /// Queues the invalidation of everything at each master.
-    pub(super) fn queue_everything(&self, map: &Map) {
+    /// Queues the invalidation of `keys`, and of everything, at the present masters.
+    pub(super) fn queue(&self, keys: &[Bytes], everything: bool) {
+        let _changing = self.changing();
+        let map = self.map();
+        self.queue_at(&map, keys);
+        if everything {
+            self.queue_everything_at(&map);
+        }
+    }
+
+    fn queue_everything_at(&self, map: &Map) {
         if !map.missing.is_empty() {
-            self.owes_others.store(true, Ordering::Relaxed);
+            self.owe_others();
         }
         map.members.iter().for_each(|member| member.tier.queue(&[], true));
     }
 
-    /// Queues the invalidation of `keys` at their masters.
-    pub(super) fn queue(&self, map: &Map, keys: &[Bytes]) {
-        if keys.is_empty() {
-            return;
-        }
+    /// From here on, each master that comes into the map gets an invalidation of everything first.
+    pub(super) fn owe_others(&self) {
+        self.owes_others.store(true, Ordering::Relaxed);
+    }
+
+    fn queue_at(&self, map: &Map, keys: &[Bytes]) {
         let (parts, ownerless) = map.split(keys);
         for part in parts {
             part.member.tier.queue(&part.keys, false);
         }
         if !ownerless.is_empty() {
             self.ownerless().extend(ownerless.into_iter().cloned());
+            self.moved.notify_one();
         }
+    }
+
+    /// What is still to be sent, or to be confirmed by a grant.
+    pub(super) fn owing(&self) -> Owing {
+        let _changing = self.changing();
+        let map = self.map();
+        let has_strays = |member: &Arc<Member>| member.membership.stray_count() > 0;
+        match map.members.iter().find(|member| member.validity.is_owed()) {
+            Some(member) => Owing::Member(member.clone()),
+            None if self.ownerless().is_empty() && !map.members.iter().any(has_strays) => Owing::Nothing,
+            None => Owing::Ownerless,
+        }
+    }
+
+    /// Waits until the nodes have been asked again, at most `limit`.
+    pub(super) async fn wait_for_topology(&self, limit: Duration) {
+        let mut asked = self.asked.subscribe();
+        asked.mark_unchanged();
+        let _ = timeout(limit, asked.changed()).await;
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Combines the validity of the masters, until the task is aborted.
@@ -298,13 +353,8 @@ impl Supervisor {
         let missing = &map.missing;
         match present {
             Some((member, reason)) => {
-                // A slot that has just been moved is no trouble of the master.
-                let trouble = match reason.trouble {
-                    Trouble::Cluster => Trouble::Asking,
-                    trouble => trouble,
-                };
                 let detail = reason.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-                condition.note(trouble, Some(format!("{}{detail}", member.master.host)));
+                condition.note(reason.trouble, Some(format!("{}{detail}", member.master.host)));
             }
             None if !missing.is_empty() => {
                 condition.note(Trouble::ClusterDown, Some(format!("the slots {missing} have no master")));

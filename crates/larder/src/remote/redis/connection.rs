@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use redis::{RedisResult, Value};
+use redis::{RedisError, RedisResult, Value};
 use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
@@ -123,9 +123,13 @@ pub(crate) async fn unlink(connection: &mut Connection, keys: &[Bytes]) -> Redis
     Ok(unlinked.iter().sum())
 }
 
-/// Deletes `keys` at a master of a Redis Cluster for a writer. A key that is not here, because its slot is being moved away,
-/// counts as deleted: wherever it is, no master lists its slot before it has deleted what arrived.
-pub(super) async fn unlink_for_writer(connection: &mut Connection, keys: &[Bytes]) -> RedisResult<u64> {
+/// Deletes what a search has found. A master of a Redis Cluster also finds keys in slots that it does not have, or that are
+/// being moved, and refuses to delete those: no read reaches them here, and what arrives with a slot is deleted before the
+/// slot is read.
+async fn unlink_found(connection: &mut Connection, keys: &[Bytes]) -> RedisResult<u64> {
+    if !connection.is_in_cluster() {
+        return unlink(connection, keys).await;
+    }
     let mut unlinked = 0;
     for part in keys.chunks(UNLINK_BATCH) {
         let mut pipe = redis::pipe();
@@ -135,7 +139,7 @@ pub(super) async fn unlink_for_writer(connection: &mut Connection, keys: &[Bytes
         let answers: Vec<RedisResult<u64>> = pipe.ignore_errors().query_async(connection).await?;
         for answer in answers {
             match answer {
-                Err(error) if trouble::code(&error).as_deref() == Some("ASK") => {}
+                Err(error) if is_elsewhere(&error) => {}
                 answer => unlinked += answer?,
             }
         }
@@ -143,15 +147,20 @@ pub(super) async fn unlink_for_writer(connection: &mut Connection, keys: &[Bytes
     Ok(unlinked)
 }
 
-/// Deletes the entries in `slots`, which have just arrived at this master of a Redis Cluster, and what belongs to them: tags
-/// and leases. It takes time for the keys in these slots only, not for all keys of the master. No instance reads or fills a
+fn is_elsewhere(error: &RedisError) -> bool {
+    trouble::code(error).is_some_and(|code| ["MOVED", "ASK", "TRYAGAIN"].contains(&code.as_str()))
+}
+
+/// Deletes the entries in `slots`, which have just arrived at this master of a Redis Cluster or are on their way to it, and
+/// what belongs to them: tags and leases. It takes time for the keys in these slots only, not for all keys of the master. No instance reads or fills a
 /// slot before it is listed, so none is added meanwhile.
 pub(super) async fn sweep_slots(
     connection: &mut Connection,
     prefix: &Prefix,
     slots: &SlotSet,
 ) -> RedisResult<u64> {
-    let is_entry = |key: &Bytes| prefix.strip_from(key).is_some_and(|key| !prefix.namespace().reserves(&key));
+    // The keys of the protocol that came with a slot are those of its former master.
+    let is_foreign = |key: &Bytes| prefix.strip_from(key).is_some() && !prefix.is_own(key);
     let slots: Vec<u16> = slots.iter().collect();
     let mut unlinked = 0;
     for part in slots.chunks(UNLINK_BATCH) {
@@ -169,8 +178,15 @@ pub(super) async fn sweep_slots(
             pipe.cmd("CLUSTER").arg("GETKEYSINSLOT").arg(slot).arg(count);
         }
         let keys: Vec<Vec<Bytes>> = pipe.query_async(connection).await?;
-        let entries: Vec<Bytes> = keys.into_iter().flatten().filter(is_entry).collect();
-        unlinked += unlink(connection, &entries).await?;
+        let entries: Vec<Bytes> = keys.into_iter().flatten().filter(is_foreign).collect();
+        let mut pipe = redis::pipe();
+        for entry in &entries {
+            // ASKING lets a master delete in a slot that is being moved to it, and changes nothing in a slot that it has.
+            pipe.cmd("ASKING").ignore().cmd("UNLINK").arg(&entry[..]);
+        }
+        if !entries.is_empty() {
+            unlinked += pipe.query_async::<Vec<u64>>(connection).await?.iter().sum::<u64>();
+        }
     }
     Ok(unlinked)
 }
@@ -200,7 +216,7 @@ pub(crate) async fn sweep(connection: &mut Connection, prefix: &Prefix, what: Sw
         scan.arg(cursor).arg("MATCH").arg(&pattern[..]).arg("COUNT").arg(1000);
         let (next, mut keys): (u64, Vec<Bytes>) = scan.query_async(connection).await?;
         keys.retain(is_match);
-        unlinked += unlink(connection, &keys).await?;
+        unlinked += unlink_found(connection, &keys).await?;
         cursor = next;
         if cursor == 0 {
             return Ok(unlinked);

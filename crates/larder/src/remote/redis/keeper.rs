@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use redis::RedisError;
+use redis::{RedisError, RedisResult};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -23,7 +22,7 @@ use crate::protocol::rules::ProtocolRules;
 use crate::protocol::slots::{SlotSet, slot_of};
 use crate::remote::Listener as _;
 use crate::remote::redis::claim::{ClaimConflict, find_conflict};
-use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, sweep_slots, unlink};
+use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::loss::LossReason;
 use crate::remote::redis::membership::Membership;
@@ -81,8 +80,15 @@ impl Keeper {
             };
             self.connection_slot.set(None);
             self.validity.revoke();
+            if let Some(relay) = &self.relay {
+                relay.polls.leave();
+            }
             self.forget_guarded();
-            let trouble = lost.trouble();
+            let trouble = match (lost.trouble(), &self.membership) {
+                // A slot with keys of the protocol is being moved: that passes.
+                (Trouble::Cluster, Some(_)) => Trouble::Asking,
+                (trouble, _) => trouble,
+            };
             self.condition.note(trouble, lost.detail());
             // With jitter, so that the instances do not all dial at once after an outage.
             sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
@@ -156,21 +162,9 @@ impl Keeper {
         if !redis_id.is_master {
             return Err(LossReason::Unfit(Trouble::Replica));
         }
-        let refusal = match taken {
-            Ok(()) => None,
-            Err(error) if trouble::code(&error).is_some() => {
-                Some((trouble::of(&error), trouble::words(&error)))
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let refusal = refusal_of(taken)?;
         self.refuse_claimed(&prefix, status.claim.as_deref())?;
-        if let (Some(membership), Some(owned)) = (&self.membership, &status.owned) {
-            let is_back = |key: &Bytes| owned.contains(slot_of(&prefix.add_to(key)));
-            match membership.take_strays(is_back) {
-                back if back.is_empty() => {}
-                back => self.validity.queue(&back),
-            }
-        }
+        self.note_moving(connection, &prefix, &status).await?;
         if self.send_unsent(connection, &prefix, status.owned.as_ref()).await? {
             // The next heartbeat follows at once and finds nothing unsent.
             self.heartbeat_at_once.notify_one();
@@ -212,9 +206,7 @@ impl Keeper {
                 let is_granted = self.validity.grant(epoch, until);
                 if let (None, Some(mine)) = (&self.relay, &mine) {
                     note_use(connection, &prefix, &status).await;
-                    if mine.slots.is_some() && existing.as_ref() != Some(mine) {
-                        self.certify_arrived(connection, &prefix, mine, existing.as_ref()).await?;
-                    }
+                    self.certify_arrived(connection, &prefix, mine, existing.as_ref()).await?;
                 }
                 Ok(is_granted)
             }
@@ -241,33 +233,6 @@ impl Keeper {
         if self.may_hold_guarded.swap(false, Ordering::Relaxed) {
             self.prefixes.clear_guarded();
         }
-    }
-
-    /// From here on these slots may be read, and no other. What memory has of those that were lost leaves it.
-    fn use_slots(&self, usable: Option<SlotSet>) {
-        if let (Some(membership), Some(usable)) = (&self.membership, usable)
-            && let Some(lost) = membership.set_usable(usable)
-        {
-            self.prefixes.clear_slots(&lost);
-            membership.moved.notify_one();
-        }
-    }
-
-    /// Without a journal: deletes what arrived at this master of a Redis Cluster with a slot, and then lists the slot.
-    async fn certify_arrived(
-        &self,
-        connection: &mut Connection,
-        prefix: &Prefix,
-        mine: &Certificate,
-        existing: Option<&Certificate>,
-    ) -> Result<(), LossReason> {
-        if let Some(arrived) = mine.arrived_slots(existing) {
-            sweep_slots(connection, prefix, &arrived).await?;
-        }
-        let key = prefix.certificate_key();
-        redis::cmd("SET").arg(&key[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
-        self.heartbeat_at_once.notify_one();
-        Ok(())
     }
 
     /// Notes why a Redis that answers may not be used: it refuses writes; or the relay's last poll failed; or the first
@@ -393,6 +358,17 @@ impl Keeper {
             }
         }
         Ok(true)
+    }
+}
+
+/// Why Redis takes no writes, if it refused to take one.
+fn refusal_of(taken: RedisResult<()>) -> Result<Option<(Trouble, String)>, LossReason> {
+    match taken {
+        Ok(()) => Ok(None),
+        Err(error) if trouble::code(&error).is_some() => {
+            Ok(Some((trouble::of(&error), trouble::words(&error))))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

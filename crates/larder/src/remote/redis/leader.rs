@@ -305,8 +305,12 @@ mod tests {
 
     async fn mark(connection: &mut Connection, chain: &PollChain) -> MarkDecision {
         let position = Position::new("here");
-        let mark =
-            MarkArguments { began: RedisTime(1), certificate: Bytes::from("mine"), position: &position };
+        let mark = MarkArguments {
+            began: RedisTime(1),
+            certificate: Bytes::from("mine"),
+            position: &position,
+            found: Bytes::new(),
+        };
         chain.mark(connection, &prefix(), &mark).await.unwrap()
     }
 

@@ -8,6 +8,7 @@ use crate::key::Namespace;
 use crate::protocol::certificate::RedisTime;
 use crate::protocol::relay::{MarkDecision, MarkInput, decide_mark};
 use crate::remote::redis::claim::JOURNALS;
+use crate::remote::redis::prefix::DatabaseIdentity;
 use crate::remote::redis::scripts::MarkArguments;
 
 /// The ages that a watermark can have, relative to Redis's clock, in microseconds. Negative: ahead of the clock.
@@ -48,7 +49,12 @@ async fn the_script_does_as_the_decision_says() {
             let began = ago(began_age);
             let decided = decide_mark(input, began, b"mine");
             let position = Position::new("here");
-            let asked = MarkArguments { began, certificate: Bytes::from("mine"), position: &position };
+            let asked = MarkArguments {
+                began,
+                certificate: Bytes::from("mine"),
+                position: &position,
+                found: Bytes::new(),
+            };
             let done = scripts.mark(&mut connection, &prefix, history, &asked).await.unwrap();
             assert_eq!(done, decided, "{input:?} {began:?}");
             let stored = |key: &str| redis.command(&["GET", key]).unwrap();
@@ -74,7 +80,12 @@ async fn a_full_redis_is_marked_and_a_replica_is_not() {
     let (prefix, position) = (prefix(), Position::new("here"));
     let mut connection = redis_connection(&redis).await;
     let replid = info(&redis, "master_replid");
-    let asked = MarkArguments { began: clock(&redis), certificate: Bytes::from("mine"), position: &position };
+    let asked = MarkArguments {
+        began: clock(&redis),
+        certificate: Bytes::from("mine"),
+        position: &position,
+        found: Bytes::new(),
+    };
     let scripts = Scripts::new();
     let done = scripts.mark(&mut connection, &prefix, &replid, &asked).await.unwrap();
     assert_eq!(done, MarkDecision::Set, "MARK runs although memory is full");

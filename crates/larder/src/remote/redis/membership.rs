@@ -78,13 +78,18 @@ impl Membership {
         self.moved.notify_one();
     }
 
-    /// Removes and returns those strays for which `is_meant`.
-    pub(crate) fn take_strays(&self, is_meant: impl Fn(&Bytes) -> bool) -> Vec<Bytes> {
-        self.strays().extract_if(.., |key| is_meant(key)).collect()
+    /// Queues those strays for which `is_meant`, and removes them: a wait for them finds them in one of the two places.
+    pub(crate) fn hand_over(&self, is_meant: impl Fn(&Bytes) -> bool, queue: impl FnOnce(&[Bytes])) {
+        let mut strays = self.strays();
+        let (meant, others): (Vec<Bytes>, Vec<Bytes>) = strays.iter().cloned().partition(is_meant);
+        if !meant.is_empty() {
+            queue(&meant);
+            *strays = others;
+        }
     }
 
-    pub(crate) fn has_strays(&self) -> bool {
-        !self.strays().is_empty()
+    pub(crate) fn stray_count(&self) -> usize {
+        self.strays().len()
     }
 
     fn strays(&self) -> MutexGuard<'_, Vec<Bytes>> {
@@ -106,9 +111,9 @@ mod tests {
         assert!(membership.usable().contains(20) && !membership.usable().contains(0));
 
         membership.add_strays([Bytes::from("a"), Bytes::from("b")]);
-        assert_eq!(membership.take_strays(|key| key == "b"), ["b"]);
-        assert!(membership.has_strays());
-        assert_eq!(membership.take_strays(|_| true), ["a"]);
-        assert!(!membership.has_strays());
+        membership.hand_over(|key| key == "b", |keys| assert_eq!(keys, ["b"]));
+        assert_eq!(membership.stray_count(), 1);
+        membership.hand_over(|_| true, |keys| assert_eq!(keys, ["a"]));
+        assert_eq!(membership.stray_count(), 0);
     }
 }

@@ -6,9 +6,11 @@ mod commands;
 mod connection;
 pub(crate) mod dialler;
 mod evidence;
+mod in_cluster;
 mod inspect;
 mod joint_reads;
 mod keeper;
+mod keeper_slots;
 mod leader;
 mod link;
 mod long_values;
@@ -24,6 +26,7 @@ mod rest;
 mod scripts;
 mod sentinel;
 mod settings;
+mod starting;
 mod status;
 #[cfg(feature = "redis-tls")]
 mod tls;
@@ -31,8 +34,7 @@ pub(crate) mod topology;
 mod transport;
 pub(crate) mod trouble;
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,10 +45,8 @@ use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
 use crate::clock::Clock;
-use crate::error::Error;
 use crate::journal::ChangeId;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
-use crate::protocol::slots::slot_of;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::redis::commands::{frames, mget, millis, minted, set_if_absent, unchanged_frames};
@@ -54,22 +54,19 @@ use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH};
 pub(crate) use crate::remote::redis::dialler::Dialler;
 use crate::remote::redis::evidence::{Evidence, Granted};
 use crate::remote::redis::inspect::UntrackedPool;
-use crate::remote::redis::joint_reads::{JointReads, ReadSource};
-use crate::remote::redis::keeper::Keeper;
+use crate::remote::redis::joint_reads::JointReads;
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::long_values::LongValues;
 use crate::remote::redis::membership::Membership;
-use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
+use crate::remote::redis::prefix::{Prefix, Prefixes};
 use crate::remote::redis::redis_id::Replication;
-use crate::remote::redis::relay::Relay;
 use crate::remote::redis::replies::ReplyLimit;
 use crate::remote::redis::scripts::Scripts;
 pub(crate) use crate::remote::redis::settings::{Endpoint, IdentitySource, Settings};
-use crate::remote::redis::topology::Topology;
 pub(crate) use crate::remote::redis::transport::Transport;
 use crate::remote::redis::trouble::fault;
 use crate::remote::validity::Validity;
-use crate::remote::{Fault, FrameReply, Listener, Mint, Remote, Unchanged};
+use crate::remote::{Fault, FrameReply, Mint, Remote, Unchanged};
 
 /// The TTL of a lease. The holder renews it every second; if the holder dies, another instance loads after this time.
 const LEASE_TTL: Duration = Duration::from_secs(3);
@@ -95,117 +92,6 @@ pub(crate) struct RedisTier {
 }
 
 impl RedisTier {
-    /// Starts the keeper, which dials. Returns at once: at start-up and after each loss, the tier is not usable until a
-    /// heartbeat grants it.
-    pub(crate) fn start(
-        settings: Settings,
-        clock: Clock,
-        listener: Arc<dyn Listener>,
-        validity: Arc<Validity>,
-    ) -> Result<Self, Error> {
-        let connection_slot = Arc::new(ConnectionSlot::default());
-        let heartbeat_at_once = Arc::new(Notify::new());
-        let transport = Transport::new(&settings.endpoint, settings.timeout)?;
-        let is_rest = settings.endpoint.is_rest();
-        let reply_limit = transport.reply_limit();
-        let untracked_pool =
-            UntrackedPool::new(transport.clone(), settings.pool_size, settings.pool_timeout)?;
-        let (journal, installation, identity) = match settings.source {
-            IdentitySource::Journal(journal) => (Some(journal), None, DatabaseIdentity::Unknown),
-            IdentitySource::Installation(id) => (None, Some(id.clone()), DatabaseIdentity::Installation(id)),
-        };
-        let (namespace, rules) = (settings.namespace, settings.rules);
-        let prefixes = Arc::new(Prefixes::new(
-            namespace,
-            identity,
-            rules,
-            (is_rest, settings.membership.clone()),
-            validity.clone(),
-            listener,
-        ));
-        let relay = journal.map(|journal| Relay {
-            id: leader::unique(),
-            journal,
-            prefixes: prefixes.clone(),
-            bound: settings.bound,
-            scripts: Scripts::new(),
-            rules: settings.rules,
-            causes: settings.causes,
-            polls: settings.polls.poller(),
-            heartbeat_at_once: heartbeat_at_once.clone(),
-            last_check: Mutex::default(),
-            last_error: Mutex::new(None),
-        });
-        let keeper = Keeper {
-            transport,
-            prefixes: prefixes.clone(),
-            installation,
-            bound: settings.bound,
-            clock: clock.clone(),
-            connection_slot: connection_slot.clone(),
-            validity: validity.clone(),
-            heartbeat_at_once: heartbeat_at_once.clone(),
-            relay,
-            rules: settings.rules,
-            condition: settings.condition,
-            scripts: Scripts::new(),
-            membership: settings.membership.clone(),
-            may_hold_guarded: AtomicBool::new(false),
-        };
-        let keeper = tokio::spawn(keeper.keep()).abort_handle();
-        Ok(RedisTier {
-            joint_reads: JointReads::start(ReadSource::new(&connection_slot, &prefixes)),
-            connection_slot,
-            is_rest,
-            clock,
-            scripts: Scripts::new(),
-            prefixes,
-            bound: settings.bound,
-            validity: validity.clone(),
-            heartbeat_at_once,
-            rules,
-            keeper,
-            long_values: LongValues::new(untracked_pool.clone(), reply_limit.clone(), validity),
-            untracked_pool,
-            reply_limit,
-            membership: settings.membership,
-        })
-    }
-
-    /// The names of `keys` in Redis, if they may be read there and written for reads.
-    fn names<'a>(&self, keys: impl IntoIterator<Item = &'a Bytes>) -> Result<Vec<Bytes>, Fault> {
-        let names = self.prefix().add_to_all(keys);
-        let Some(membership) = &self.membership else { return Ok(names) };
-        let usable = membership.usable();
-        match membership.is_in_use() && names.iter().all(|name| usable.contains(slot_of(name))) {
-            true => Ok(names),
-            false => Err(Fault::Refused),
-        }
-    }
-
-    fn name(&self, key: &Bytes) -> Result<Bytes, Fault> {
-        self.names([key]).map(|mut names| names.remove(0))
-    }
-
-    /// Sets the tokens of `mint` whose tags have none; returns the present frame of each.
-    pub(crate) async fn mint(&self, mint: &Mint) -> Result<Vec<Bytes>, Fault> {
-        self.names(mint.tags.iter().map(|(tag, _)| tag.to_bytes()).collect::<Vec<_>>().iter())?;
-        let frames = minted(&self.prefix(), &mint.tags);
-        let none = async { Ok(Bytes::new()) };
-        self.set_and_mint(none, (&frames, mint.ttl)).await.map(|reply| reply.minted)
-    }
-
-    /// Removes from memory what this Redis guards.
-    pub(crate) fn clear_guarded(&self) {
-        self.prefixes.clear_guarded();
-    }
-
-    /// What this node of a Redis Cluster says of the cluster.
-    pub(crate) async fn topology(&self) -> Result<Topology, Fault> {
-        let ask = |mut connection: Connection| async move { topology::ask(&mut connection).await };
-        self.untracked_pool.ask(ask).await
-    }
-
     fn connection(&self) -> Result<Connection, Fault> {
         self.connection_slot.get().ok_or(Fault::Away)
     }
@@ -390,11 +276,7 @@ impl Remote for RedisTier {
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
         let (keys, mut connection) = (self.prefix().add_to_all(keys), self.connection()?);
-        match connection.is_in_cluster() {
-            false => connection::unlink(&mut connection, &keys).await,
-            true => connection::unlink_for_writer(&mut connection, &keys).await,
-        }
-        .map_err(fault)
+        connection::unlink(&mut connection, &keys).await.map_err(fault)
     }
 
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {

@@ -130,6 +130,11 @@ impl Prefix {
         self.home.is_some()
     }
 
+    /// Whether `key`, as Redis has it, is one of this master's keys of larder's own protocol.
+    pub(crate) fn is_own(&self, key: &[u8]) -> bool {
+        [self.certificate_key(), self.watermark_key(), self.position_key()].iter().any(|own| own == key)
+    }
+
     /// The name in Redis of a key of larder's own protocol.
     fn own(&self, key: &[u8]) -> Bytes {
         self.add_to(&[key, self.home.as_deref().unwrap_or_default().as_bytes()].concat())

@@ -148,7 +148,8 @@ impl Relay {
             let entries = sweep_slots(connection, &prefix, &arrived).await?;
             tracing::info!(slots = %arrived, entries, "slots arrived at a master: the entries that came with them dropped");
         }
-        self.mark(connection, &prefix, (redis_id, chain), status.now, &certificate, &position).await
+        let found = status.certificate.unwrap_or_default();
+        self.mark(connection, &prefix, (redis_id, chain), (status.now, found), &certificate, &position).await
     }
 
     /// Why the last poll failed, if it did.
@@ -329,11 +330,11 @@ impl Relay {
         connection: &mut Connection,
         prefix: &Prefix,
         (redis_id, chain): (&RedisId, Option<PollChain>),
-        began: RedisTime,
+        (began, found): (RedisTime, Bytes),
         certificate: &Certificate,
         position: &Position,
     ) -> Result<(), RelayError> {
-        let mark = MarkArguments { began, certificate: certificate.to_bytes(), position };
+        let mark = MarkArguments { began, certificate: certificate.to_bytes(), position, found };
         let done = match chain {
             None => self.scripts.mark(connection, prefix, &redis_id.replid, &mark).await?,
             Some(chain) => chain.mark(connection, prefix, &mark).await?,
@@ -356,7 +357,8 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let ChangesSince { database, position, .. } = self.changes_since(status.position.as_ref()).await?;
         let certificate = self.certificate(redis_id, database, status.owned.clone());
-        self.mark(connection, prefix, (redis_id, None), status.now, &certificate, &position).await
+        let began = (status.now, status.certificate.clone().unwrap_or_default());
+        self.mark(connection, prefix, (redis_id, None), began, &certificate, &position).await
     }
 
     fn certificate(&self, redis_id: &RedisId, database: DatabaseId, slots: Option<SlotSet>) -> Certificate {

@@ -130,6 +130,14 @@ local is_same_history = string.find(replication, 'role:master', 1, true)
 if not is_same_history or began > now then return -1 end
 ";
 
+/// What MARK also checks in a Redis Cluster: that the certificate is still the one that the poll found. Otherwise another poll
+/// has seen the master with other slots since, and this one may list a slot that was away meanwhile. ARGV: the certificate
+/// that was found, or an empty text.
+const MARK_UNCHANGED: &str = r"
+local listed = redis.pcall('GET', KEYS[1])
+if (type(listed) == 'string' and listed or '') ~= ARGV[7] then return -1 end
+";
+
 /// The rest of MARK, for a Redis that is surely the one of the poll.
 pub(super) const MARK_TAIL: &str = r"
 local function text(key)
@@ -172,6 +180,7 @@ pub(crate) struct Scripts {
     unlink_and_record: Script,
     unlink_and_record_over_rest: Script,
     mark: Script,
+    mark_member: Script,
     probe: Script,
     claim: Script,
 }
@@ -192,6 +201,7 @@ impl Scripts {
                 UNLINK_AND_RECORD.split_once('\n').map_or(UNLINK_AND_RECORD, |(_, script)| script),
             ),
             mark: Script::new(&[MARK, MARK_TAIL].concat()),
+            mark_member: Script::new(&[MARK, MARK_UNCHANGED, MARK_TAIL].concat()),
             probe: Script::new(PROBE),
             claim: Script::new(CLAIM),
         }
@@ -320,10 +330,11 @@ impl Scripts {
         replid: &str,
         mark: &MarkArguments<'_>,
     ) -> RedisResult<MarkDecision> {
-        let mut call = self.mark.key(&prefix.certificate_key()[..]);
+        let script = if prefix.is_in_cluster() { &self.mark_member } else { &self.mark };
+        let mut call = script.key(&prefix.certificate_key()[..]);
         call.key(&prefix.watermark_key()[..]).key(&prefix.position_key()[..]).key(&prefix.claim_key()[..]);
         call.arg(replid).arg(mark.began.0).arg(&mark.certificate[..]).arg(mark.position.as_str());
-        call.arg(JOURNALS).arg(millis(MARK_TTL));
+        call.arg(JOURNALS).arg(millis(MARK_TTL)).arg(&mark.found[..]);
         call.invoke_async(connection).await.map(decision)
     }
 }
@@ -373,4 +384,6 @@ pub(crate) struct MarkArguments<'a> {
     pub(crate) certificate: Bytes,
     /// The position of the database's snapshot.
     pub(crate) position: &'a Position,
+    /// The certificate that the poll found; empty if there was none. Only in a Redis Cluster it has to be there still.
+    pub(crate) found: Bytes,
 }

@@ -35,6 +35,8 @@ pub(crate) struct RedisStatus {
     pub(crate) claim: Option<String>,
     /// The slots of this master of a Redis Cluster; `None` for a Redis by itself.
     pub(crate) owned: Option<SlotSet>,
+    /// The slots that are being moved to it.
+    pub(crate) importing: SlotSet,
 }
 
 /// Reads the status. `process` is the identity that was read when the connection was opened: a connection stays with
@@ -69,7 +71,8 @@ pub(crate) async fn fetch_status(
         }
     };
     // An answer that cannot be read names no slots, so none is used.
-    let own_slots = || Topology::parse(&nodes).map_or_else(SlotSet::empty, |nodes| nodes.own_slots());
+    let nodes = Topology::parse(&nodes);
+    let slots = |of: fn(&Topology) -> SlotSet| nodes.as_ref().map_or_else(SlotSet::empty, of);
     Ok(RedisStatus {
         now: instant(now),
         redis_id: process.now(&replication),
@@ -78,7 +81,8 @@ pub(crate) async fn fetch_status(
         resp_watermark: None,
         position: position_of(position),
         claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
-        owned: prefix.is_in_cluster().then(own_slots),
+        owned: prefix.is_in_cluster().then(|| slots(Topology::own_slots)),
+        importing: slots(Topology::importing),
     })
 }
 
@@ -106,6 +110,7 @@ pub(super) async fn fetch_leader_status(
         position: position_of(position),
         claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
         owned: None,
+        importing: SlotSet::empty(),
     })
 }
 

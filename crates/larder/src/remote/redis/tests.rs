@@ -10,6 +10,8 @@ use crate::condition::Condition;
 use crate::key::Namespace;
 use crate::polls::PollRequests;
 use crate::protocol::frame::fingerprint;
+use crate::remote::Listener;
+use crate::remote::redis::prefix::DatabaseIdentity;
 
 /// Notes the keys of all pushes, in their order.
 #[derive(Default)]

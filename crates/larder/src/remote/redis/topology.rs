@@ -67,7 +67,13 @@ impl Topology {
         myself.map_or_else(SlotSet::empty, |myself| myself.slots.minus(&myself.moving))
     }
 
-    /// The same, if the node that was asked is at `asked`: a node may not know its own address.
+    /// The slots that are being moved to the node that was asked.
+    pub(crate) fn importing(&self) -> SlotSet {
+        let myself = self.masters.iter().find(|master| master.is_myself);
+        myself.map_or_else(SlotSet::empty, |myself| myself.moving.minus(&myself.slots))
+    }
+
+    /// This topology, if the node that was asked is at `asked`: a node may not know its own address.
     #[must_use]
     pub(crate) fn asked_at(mut self, asked: &Host) -> Self {
         for myself in self.masters.iter_mut().filter(|master| master.is_myself && master.host.name.is_empty())
@@ -135,6 +141,9 @@ e7d1 :30001@31001 myself,master - 0 0 1 connected 0-5460 [77-<-67ed] [93->-292f]
         );
         assert_eq!(topology.epoch, 5);
         assert_eq!(topology.own_slots().to_string(), "0-76,78-92,94-5460");
+        assert!(topology.importing().is_empty(), "it has both slots itself");
+        let importing = NODES.replace("[77-<-67ed]", "[7000-<-67ed]");
+        assert_eq!(Topology::parse(&importing).unwrap().importing().to_string(), "7000");
     }
 
     #[test]
