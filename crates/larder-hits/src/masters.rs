@@ -19,7 +19,7 @@ use larder_testbed::RedisCluster;
 /// The numbers of masters.
 const MASTERS: [usize; 3] = [1, 2, 3];
 /// The kernel's period, in microseconds, of which each master gets its share.
-const PERIOD: u64 = 10_000;
+const PERIOD: u64 = 100_000;
 /// The bytes of a value.
 const VALUE_BYTES: usize = 600;
 /// How many reads or invalidations are on their way at once.
@@ -36,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// The share of one processor that each master gets, in percent
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=100))]
     share: u64,
     /// How many keys there are
     #[arg(long, default_value_t = 2_000)]
@@ -57,9 +57,9 @@ impl Group {
         let (period_file, quota_file) = (group.0.join("cpu.cfs_period_us"), group.0.join("cpu.cfs_quota_us"));
         if period_file.is_file() {
             fs::write(period_file, PERIOD.to_string())?;
-            fs::write(quota_file, quota.max(1_000).to_string())?;
+            fs::write(quota_file, quota.to_string())?;
         } else {
-            fs::write(group.0.join("cpu.max"), format!("{} {PERIOD}", quota.max(1_000)))?;
+            fs::write(group.0.join("cpu.max"), format!("{} {PERIOD}", quota))?;
         }
         Ok(group)
     }

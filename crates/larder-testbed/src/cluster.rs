@@ -108,13 +108,13 @@ impl RedisCluster {
     }
 
     /// Waits until all nodes agree on the masters, each node is a master with slots or a replica in touch with its master, and
-    /// the cluster is whole.
+    /// all slots have a master.
     ///
     /// # Errors
     ///
     /// If that is not so after 30 s, or a node does not answer.
     pub fn wait_until_whole(&self) -> Result<()> {
-        wait("the cluster is whole", || {
+        wait("all slots have a master", || {
             let masters = self.masters()?;
             for (nth, node) in self.nodes.iter().enumerate() {
                 let info = node.command(&["CLUSTER", "INFO"])?;

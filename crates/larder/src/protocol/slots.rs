@@ -11,7 +11,7 @@ pub const SLOTS: usize = 16_384;
 
 const WORDS: usize = SLOTS / 64;
 
-/// The slot of `key`: CRC16 of its hash tag, which is the part between the first `{` and the next `}`; or of the whole key,
+/// The slot of `key`: CRC16 of its hash tag, which is the part between the first `{` and the next `}`; or of the entire key,
 /// if there is no such part or it is empty.
 pub fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {

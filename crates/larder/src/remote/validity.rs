@@ -32,8 +32,8 @@ pub(crate) struct Validity {
 }
 
 /// The tier to which a master of a Redis Cluster belongs. It is not valid without each of its masters that are in use, so
-/// a part that loses its validity takes that of the whole with it, under its own lock: no read uses the whole once a
-/// revocation of the part returns. The lock of a part may be held while that of the whole is taken, never the other way.
+/// a part that loses its validity ends that of the cluster too, under its own lock: no read uses the cluster once a
+/// revocation of the part returns. The lock of a part may be held while that of the cluster is taken, never the other way.
 pub(crate) struct Whole {
     pub(crate) validity: Arc<Validity>,
     /// Notified after each change of a part.

@@ -111,7 +111,7 @@ impl Part<'_> {
 }
 
 /// The slot for the protocol keys of a master with these slots. It is chosen by a fixed order of all slots, so that all
-/// instances choose the same, and so that it seldom changes when slots are moved.
+/// instances choose the same, and so that it rarely changes when slots are moved.
 pub(super) fn home_of(slots: &SlotSet) -> Option<u16> {
     slots
         .iter()

@@ -264,7 +264,7 @@ impl Remote for ClusterTier {
         }
     }
 
-    /// It records nothing: a change may concern several masters, and a record is one step with all that it stands for.
+    /// It records nothing: a change may concern several masters, and a record is one step with the deletions that it records.
     async fn unlink_and_record(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
         self.unlink(keys).await
     }

@@ -67,7 +67,7 @@ pub(super) struct Supervisor {
     changing: Mutex<()>,
     /// The latest configuration of the cluster that was adopted. Relaxed, as it is read and written under `changing`.
     epoch: AtomicU64,
-    /// Whether an invalidation of everything is owed to masters that are not known at present. Relaxed: it is read under
+    /// Whether an invalidation of everything has to reach masters that are not known at present. Relaxed: it is read under
     /// `changing`, and an invalidation that sets it fails and is queued, under `changing`, after that.
     owes_others: AtomicBool,
     /// The most bytes of a value that reads return. Relaxed: no other data depends on it.
@@ -197,7 +197,7 @@ impl Supervisor {
         let map = Arc::new(Map::new(members));
         let has_left = |member: &&Arc<Member>| !map.members.iter().any(|other| Arc::ptr_eq(other, member));
         let retired: Vec<&Arc<Member>> = before.members.iter().filter(has_left).collect();
-        // Queued before the map is replaced: a read that finds a key's new master there finds what is owed to it, too.
+        // Queued before the map is replaced: a read that finds a key's new master there finds what is unsent there, too.
         for member in &map.members {
             let is_elsewhere = |key: &Bytes| map.owner(key).is_some_and(|owner| !Arc::ptr_eq(owner, member));
             member.membership.hand_over(is_elsewhere, |keys| self.queue_at(&map, keys));

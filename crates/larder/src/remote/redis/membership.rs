@@ -1,7 +1,7 @@
 //! The part of one master in a Redis Cluster: which slots of it may be read.
 //!
-//! A master certifies the slots whose entries were checked: its certificate lists them. A slot that arrives from another
-//! master brings entries for which that master's relay answered, so the relay of the new master first deletes what arrived,
+//! A master certifies the slots whose entries were checked: its certificate lists them. With a slot that arrives from another
+//! master come entries for which that master's relay answered, so the relay of the new master first deletes what arrived,
 //! and only then lists the slot (`relay`). A slot that is being moved counts as absent, on both sides: its keys are at two
 //! masters at once.
 //!
