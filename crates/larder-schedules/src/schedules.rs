@@ -105,7 +105,7 @@ fn deliver(local: &LocalTier, wire: &Receiver<Wire>) {
                 let _ = to.send(version);
             }
             Wire::Lost => {
-                local.clear_guarded();
+                local.clear_guarded(&|_| true);
             }
         }
     }
