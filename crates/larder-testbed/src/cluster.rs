@@ -145,6 +145,16 @@ impl RedisCluster {
         })
     }
 
+    /// Lets the replica at `replica` take the slots of its master without asking the others, as an operator does whose master is
+    /// gone and is not found to have failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::command`].
+    pub fn take_over(&self, replica: usize) -> Result<()> {
+        self.nodes[replica].command(&["CLUSTER", "FAILOVER", "TAKEOVER"]).map(drop)
+    }
+
     /// Lets the node at `node`, which was reset, join again as a replica of the master at `master`.
     ///
     /// # Errors

@@ -87,6 +87,8 @@ impl StruckCluster {
     pub(super) fn reset(&mut self) -> Result<()> {
         let replica = self.replica()?;
         self.cluster.reset(self.struck)?;
+        // The others know its former name no longer by an address, so they do not find that it has failed.
+        self.cluster.take_over(replica)?;
         self.wait_for_take_over(replica)?;
         self.cluster.join(self.struck, replica)?;
         self.cluster.wait_until_whole()

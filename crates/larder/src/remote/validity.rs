@@ -225,8 +225,10 @@ impl Validity {
 
     fn revoke_locked(&self, state: &mut State) {
         state.losses += 1;
-        self.until.store(Tick::PAST.nanos(), Ordering::Release);
-        if let Some(whole) = &self.whole {
+        let was_granted = self.until.swap(Tick::PAST.nanos(), Ordering::AcqRel) != Tick::PAST.nanos();
+        // A part that was lost before has ended the validity of the cluster then, and has been left out of it since: a second
+        // loss concerns no other part.
+        if let Some(whole) = self.whole.as_ref().filter(|_| was_granted) {
             whole.validity.revoke();
             whole.changed.notify_one();
         }

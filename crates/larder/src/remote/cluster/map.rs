@@ -59,7 +59,12 @@ impl Map {
     /// The name of `key` in Redis. It is the same at each master, unless one of them has not noticed yet that the database
     /// has another identity; that one refuses the key.
     pub(super) fn name(&self, key: &Bytes) -> Bytes {
-        self.members.first().map_or_else(|| key.clone(), |member| member.tier.redis_key(key))
+        self.informed().map_or_else(|| key.clone(), |member| member.tier.redis_key(key))
+    }
+
+    /// A member that knows the database, if one does.
+    pub(super) fn informed(&self) -> Option<&Arc<Member>> {
+        self.members.iter().find(|member| member.tier.knows_database()).or(self.members.first())
     }
 
     pub(super) fn owner(&self, key: &Bytes) -> Option<&Arc<Member>> {
@@ -71,6 +76,15 @@ impl Map {
     /// again.
     pub(super) fn member(&self, key: &Bytes) -> Result<&Arc<Member>, Fault> {
         self.owner(key).ok_or(Fault::Refused)
+    }
+
+    /// Whether `member` has fewer slots in `later` than here.
+    pub(super) fn has_lost_slots(&self, member: &Arc<Member>, later: &Map) -> bool {
+        let has = |map: &Map, slot: usize| {
+            let owner = map.owners.get(slot).and_then(|index| map.members.get(usize::from(*index)));
+            owner.is_some_and(|owner| Arc::ptr_eq(owner, member))
+        };
+        (0..SLOTS).any(|slot| has(self, slot) && !has(later, slot))
     }
 
     /// The keys of each member, with their places among `keys`; and those that have none.

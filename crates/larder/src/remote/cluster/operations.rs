@@ -136,7 +136,8 @@ impl ClusterTier {
         let map = self.supervisor.map();
         let (parts, ownerless) = map.split(keys);
         let answers =
-            join_all(parts.iter().map(async |part| part.member.tier.unlink(&part.keys).await)).await;
+            join_all(parts.iter().map(|part| self.held(part.member, part.member.tier.unlink(&part.keys))))
+                .await;
         let is_moved = !ownerless.is_empty() || answers.contains(&Err(Fault::Refused));
         let noted = parts.iter().zip(answers).map(|(part, answer)| part.member.noted(answer));
         // Each answer is noted, also after a failure.

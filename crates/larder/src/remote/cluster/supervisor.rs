@@ -1,6 +1,6 @@
 //! Follows which masters a cluster has, and combines their validity into one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -67,9 +67,10 @@ pub(super) struct Supervisor {
     changing: Mutex<()>,
     /// The latest configuration of the cluster that was adopted. Relaxed, as it is read and written under `changing`.
     epoch: AtomicU64,
-    /// Whether an invalidation of everything has to reach masters that are not known at present. Relaxed: it is read under
+    /// If an invalidation of everything has to reach masters that are not known at present: until which number of rounds; 0
+    /// otherwise. Relaxed: it is read under
     /// `changing`, and an invalidation that sets it fails and is queued, under `changing`, after that.
-    owes_others: AtomicBool,
+    owes_others: AtomicU64,
     /// The most bytes of a value that reads return. Relaxed: no other data depends on it.
     value_bytes: AtomicUsize,
 }
@@ -96,7 +97,7 @@ impl Supervisor {
             ownerless: Mutex::default(),
             changing: Mutex::new(()),
             epoch: AtomicU64::new(0),
-            owes_others: AtomicBool::new(false),
+            owes_others: AtomicU64::new(0),
             value_bytes: AtomicUsize::new(0),
         }
     }
@@ -140,7 +141,10 @@ impl Supervisor {
     pub(super) async fn follow_topology(self: Arc<Self>) {
         loop {
             match self.topology().await {
-                Ok(topology) => self.adopt(&topology),
+                Ok(topology) => {
+                    self.adopt(&topology);
+                    self.empty_idle(&topology.idle).await;
+                }
                 Err(error) => self.note_unreachable(&error),
             }
             self.asked.send_modify(|asked| *asked += 1);
@@ -172,6 +176,22 @@ impl Supervisor {
         }
     }
 
+    /// Deletes what arrives at masters that have no slots yet: a move that is given up could bring it back.
+    async fn empty_idle(&self, idle: &[Host]) {
+        let map = self.map();
+        let Some(member) = map.informed().filter(|member| member.tier.knows_database()) else { return };
+        join_all(idle.iter().map(async |node| {
+            // A node that does not answer is asked again in the next round.
+            let (mut connection, _driver) = self.dialler.of_node(node).dial_untracked().await.ok()?;
+            let importing = topology::ask(&mut connection).await.ok()?.importing;
+            if !importing.is_empty() {
+                member.tier.sweep_at(&mut connection, &importing).await.ok()?;
+            }
+            Some(())
+        }))
+        .await;
+    }
+
     async fn ask(&self, node: &Host) -> Result<Topology, DialError> {
         let (mut connection, _driver) = self.dialler.of_node(node).dial_untracked().await?;
         Ok(topology::ask(&mut connection).await?.asked_at(node))
@@ -180,11 +200,14 @@ impl Supervisor {
     /// Takes over what a node says. A master that is another server than before, or has another home, gets a new tier.
     fn adopt(&self, topology: &Topology) {
         let _changing = self.changing();
-        // A node that was cut off may know less than what was adopted before.
-        if self.epoch.fetch_max(topology.epoch, Ordering::Relaxed) > topology.epoch {
+        let before = self.map();
+        // A node that was cut off may know less than what was adopted before. A cluster that was made anew has other masters.
+        let is_known = |master: &Master| before.members.iter().any(|member| member.master.id == master.id);
+        let is_same_cluster = topology.masters.iter().any(is_known);
+        if is_same_cluster && self.epoch.load(Ordering::Relaxed) > topology.epoch {
             return;
         }
-        let before = self.map();
+        self.epoch.store(topology.epoch, Ordering::Relaxed);
         let mut members = Vec::new();
         for master in &topology.masters {
             let Some(home) = home_of(&master.slots) else { continue };
@@ -200,6 +223,17 @@ impl Supervisor {
         // Queued before the map is replaced: a read that finds a key's new master there finds what is unsent there, too.
         for member in &map.members {
             let is_elsewhere = |key: &Bytes| map.owner(key).is_some_and(|owner| !Arc::ptr_eq(owner, member));
+            match member.validity.unsent() {
+                UnsentInvalidations::Nothing => {}
+                UnsentInvalidations::Keys(mut keys) => {
+                    keys.retain(is_elsewhere);
+                    self.queue_at(&map, &keys);
+                }
+                UnsentInvalidations::Everything if before.has_lost_slots(member, &map) => {
+                    self.queue_everything_at(&map);
+                }
+                UnsentInvalidations::Everything => {}
+            }
             member.membership.hand_over(is_elsewhere, |keys| self.queue_at(&map, keys));
         }
         retired.iter().for_each(|member| self.pass_on(member, &map));
@@ -214,6 +248,10 @@ impl Supervisor {
             member.tier.clear_guarded();
             // Again: its keeper may have put some aside since.
             self.pass_on(member, &map);
+        }
+        let owed_since = self.owes_others.load(Ordering::Relaxed);
+        if map.missing.is_empty() && *self.asked.borrow() >= owed_since {
+            self.owes_others.store(0, Ordering::Relaxed);
         }
         self.changed.notify_one();
     }
@@ -231,7 +269,10 @@ impl Supervisor {
         };
         let tier = RedisTier::start(settings, self.clock.clone(), self.listener.clone(), validity.clone())?;
         tier.allow_value_bytes(self.value_bytes.load(Ordering::Relaxed));
-        if self.owes_others.load(Ordering::Relaxed) {
+        if let Some(sibling) = self.map().informed() {
+            tier.learn_database_of(&sibling.tier);
+        }
+        if self.owes_others.load(Ordering::Relaxed) > 0 {
             tier.queue(&[], true);
         }
         tracing::info!(master = %master.host, slots = %master.slots, "a master of the Redis Cluster");
@@ -265,9 +306,11 @@ impl Supervisor {
         map.members.iter().for_each(|member| member.tier.queue(&[], true));
     }
 
-    /// From here on, each master that comes into the map gets an invalidation of everything first.
+    /// From here on, each master that comes into the map gets an invalidation of everything first; until the nodes have been
+    /// asked after this, and each slot has a master.
     pub(super) fn owe_others(&self) {
-        self.owes_others.store(true, Ordering::Relaxed);
+        // The round that runs now may have begun before, and the next one begins after this.
+        self.owes_others.store(*self.asked.borrow() + 2, Ordering::Relaxed);
     }
 
     fn queue_at(&self, map: &Map, keys: &[Bytes]) {
@@ -328,6 +371,16 @@ impl Supervisor {
                 member.tier.clear_guarded();
                 return false;
             }
+        }
+        // A reply that was asked for before a master came into use may count until later than that master allows: so its coming
+        // ends the epoch.
+        let mut has_joined = false;
+        for (member, _) in &valid {
+            has_joined |= member.membership.join();
+        }
+        if has_joined {
+            self.whole.revoke();
+            return false;
         }
         // Reported before the grant, so that a task that waits for the grant then sees the matching health.
         self.report(&map);

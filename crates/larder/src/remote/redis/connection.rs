@@ -169,23 +169,20 @@ pub(super) async fn sweep_slots(
             pipe.cmd("CLUSTER").arg("COUNTKEYSINSLOT").arg(slot);
         }
         let counts: Vec<u64> = pipe.query_async(connection).await?;
-        let taken = part.iter().zip(counts).filter(|(_, count)| *count > 0).collect::<Vec<_>>();
-        if taken.is_empty() {
-            continue;
-        }
-        let mut pipe = redis::pipe();
-        for (slot, count) in taken {
-            pipe.cmd("CLUSTER").arg("GETKEYSINSLOT").arg(slot).arg(count);
-        }
-        let keys: Vec<Vec<Bytes>> = pipe.query_async(connection).await?;
-        let entries: Vec<Bytes> = keys.into_iter().flatten().filter(is_foreign).collect();
-        let mut pipe = redis::pipe();
-        for entry in &entries {
-            // ASKING lets a master delete in a slot that is being moved to it, and changes nothing in a slot that it has.
-            pipe.cmd("ASKING").ignore().cmd("UNLINK").arg(&entry[..]);
-        }
-        if !entries.is_empty() {
-            unlinked += pipe.query_async::<Vec<u64>>(connection).await?.iter().sum::<u64>();
+        // One after the other: the names of many keys take long to arrive, and each part that is done need not be done again.
+        for (slot, count) in part.iter().zip(counts).filter(|(_, count)| *count > 0) {
+            let mut names = redis::cmd("CLUSTER");
+            names.arg("GETKEYSINSLOT").arg(slot).arg(count);
+            let names: Vec<Bytes> = names.query_async(connection).await?;
+            let foreign: Vec<Bytes> = names.into_iter().filter(is_foreign).collect();
+            for part in foreign.chunks(UNLINK_BATCH) {
+                let mut pipe = redis::pipe();
+                for key in part {
+                    // ASKING lets a master delete in a slot that is being moved to it, and changes nothing in its own.
+                    pipe.cmd("ASKING").ignore().cmd("UNLINK").arg(&key[..]);
+                }
+                unlinked += pipe.query_async::<Vec<u64>>(connection).await?.iter().sum::<u64>();
+            }
         }
     }
     Ok(unlinked)

@@ -2,10 +2,14 @@
 
 use bytes::Bytes;
 
-use crate::protocol::slots::slot_of;
+use redis::RedisResult;
+
+use crate::protocol::slots::{SlotSet, slot_of};
 use crate::remote::redis::RedisTier;
 use crate::remote::redis::commands::minted;
+use crate::remote::redis::connection::sweep_slots;
 use crate::remote::redis::link::Connection;
+use crate::remote::redis::prefix::DatabaseIdentity;
 use crate::remote::redis::topology::{self, Topology};
 use crate::remote::{Fault, Listener as _, Mint};
 
@@ -31,6 +35,23 @@ impl RedisTier {
         let frames = minted(&self.prefix(), &mint.tags);
         let none = async { Ok(Bytes::new()) };
         self.set_and_mint(none, (&frames, mint.ttl)).await.map(|reply| reply.minted)
+    }
+
+    /// Whether the database behind this Redis is known, so that keys have their names.
+    pub(crate) fn knows_database(&self) -> bool {
+        self.prefixes.present().identity != DatabaseIdentity::Unknown
+    }
+
+    /// Takes over which database `other` knows. Its relay asks for itself all the same.
+    pub(crate) fn learn_database_of(&self, other: &RedisTier) {
+        if other.knows_database() {
+            self.prefixes.set_identity(other.prefixes.present().identity.clone());
+        }
+    }
+
+    /// Deletes what arrives with `slots` at a node that is no master of ours, at the other end of `connection`.
+    pub(crate) async fn sweep_at(&self, connection: &mut Connection, slots: &SlotSet) -> RedisResult<u64> {
+        sweep_slots(connection, &self.prefix(), slots).await
     }
 
     /// Removes from memory what this Redis guards.

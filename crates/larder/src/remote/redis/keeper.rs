@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use redis::{RedisError, RedisResult};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -283,7 +284,9 @@ impl Keeper {
         mark_used(connection, prefix, status.now).await?;
         // The certificate has no TTL, so that the entries outlive a time in which no instance runs. A namespace has one
         // claim, so it has at most one such certificate.
-        redis::cmd("SET").arg(&certificate_key[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
+        // It was deleted above: if there is one again, another instance has written it, perhaps of later slots.
+        let mut set = redis::cmd("SET");
+        set.arg(&certificate_key[..]).arg(&mine.to_bytes()[..]).arg("NX").exec_async(connection).await?;
         tracing::info!("new Redis certified, this installation's earlier entries in it dropped");
         // The next heartbeat follows at once and finds this certificate.
         self.heartbeat_at_once.notify_one();
@@ -328,14 +331,15 @@ impl Keeper {
             UnsentInvalidations::Keys(keys) => {
                 // In batches: each has its own time-out and is confirmed at once, so a failure repeats only the rest.
                 for part in keys.chunks(UNLINK_BATCH) {
-                    let mut names = prefix.add_to_all(part);
-                    if let (Some(owned), Some(membership)) = (owned, &self.membership) {
-                        let strays =
-                            part.iter().zip(&names).filter(|(_, name)| !owned.contains(slot_of(name)));
+                    let names = prefix.add_to_all(part);
+                    let is_here = |name: &Bytes| owned.is_none_or(|owned| owned.contains(slot_of(name)));
+                    let here: Vec<Bytes> = names.iter().filter(|name| is_here(name)).cloned().collect();
+                    unlink(connection, &here).await?;
+                    if let Some(membership) = &self.membership {
+                        // Before they are confirmed: a wait for them finds them in one of the two places.
+                        let strays = part.iter().zip(&names).filter(|(_, name)| !is_here(name));
                         membership.add_strays(strays.map(|(key, _)| key.clone()));
-                        names.retain(|name| owned.contains(slot_of(name)));
                     }
-                    unlink(connection, &names).await?;
                     if !self.is_present(prefix) {
                         // The keys were sent under the former prefix, so they stay unsent.
                         return Ok(true);

@@ -10,13 +10,18 @@
 //!   propagated only if it has deleted what the change touched in each slot that the certificate lists.
 //! - A slot that leaves takes its copies out of memory before the next grant of the master.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::protocol::slots::{SlotSet, hash_tag};
+
+/// The states of use, in their order.
+const OUT: u8 = 0;
+const JOINING: u8 = 1;
+const IN_USE: u8 = 2;
 
 /// What a master's tier and the cluster's tier share.
 pub(crate) struct Membership {
@@ -26,7 +31,7 @@ pub(crate) struct Membership {
     usable: RwLock<Arc<SlotSet>>,
     /// Whether the cluster's validity depends on this master's. Only then may it be read: a copy from it is guarded by the
     /// cluster's validity. `SeqCst`: a read that sees it also sees the grant before it.
-    is_in_use: AtomicBool,
+    use_state: AtomicU8,
     /// Invalidations of keys in slots that this master has not at present. They are sent here if a slot comes back, and to
     /// another master if that has the slot. The lock is held for a few statements.
     strays: Mutex<Vec<Bytes>>,
@@ -40,7 +45,7 @@ impl Membership {
         Membership {
             home: format!("{{{}}}", hash_tag(home)),
             usable: RwLock::new(Arc::new(SlotSet::empty())),
-            is_in_use: AtomicBool::new(false),
+            use_state: AtomicU8::new(OUT),
             strays: Mutex::default(),
             moved,
         }
@@ -64,18 +69,27 @@ impl Membership {
     }
 
     pub(crate) fn is_in_use(&self) -> bool {
-        self.is_in_use.load(Ordering::SeqCst)
+        self.use_state.load(Ordering::SeqCst) == IN_USE
     }
 
-    /// Sets whether the master is in use; returns whether it was.
+    /// Sets whether the master is in use; returns whether it was, or was about to be.
     pub(crate) fn set_in_use(&self, is_in_use: bool) -> bool {
-        self.is_in_use.swap(is_in_use, Ordering::SeqCst)
+        self.use_state.swap(if is_in_use { IN_USE } else { OUT }, Ordering::SeqCst) != OUT
+    }
+
+    /// Begins to bring the master into use; returns `false` if that has begun already.
+    pub(crate) fn join(&self) -> bool {
+        self.use_state.compare_exchange(OUT, JOINING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Hands over invalidations that another master has to get.
     pub(crate) fn add_strays(&self, keys: impl IntoIterator<Item = Bytes>) {
-        self.strays().extend(keys);
-        self.moved.notify_one();
+        let mut strays = self.strays();
+        let before = strays.len();
+        strays.extend(keys);
+        if strays.len() > before {
+            self.moved.notify_one();
+        }
     }
 
     /// Queues those strays for which `is_meant`, and removes them: a wait for them finds them in one of the two places.

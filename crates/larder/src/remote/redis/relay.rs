@@ -71,6 +71,7 @@ impl Relay {
                     self.polls.complete(last);
                 }
                 Err(error) => {
+                    self.polls.leave();
                     let reason = error.to_string();
                     self.set_last_error(Some((error.trouble(), reason.clone())));
                     // Errors of Redis are not logged here, because the keeper reports them.

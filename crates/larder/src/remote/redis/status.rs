@@ -82,7 +82,7 @@ pub(crate) async fn fetch_status(
         position: position_of(position),
         claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
         owned: prefix.is_in_cluster().then(|| slots(Topology::own_slots)),
-        importing: slots(Topology::importing),
+        importing: slots(|nodes| nodes.importing.clone()),
     })
 }
 

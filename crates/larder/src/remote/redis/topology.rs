@@ -35,29 +35,44 @@ pub(crate) struct Master {
 pub(crate) struct Topology {
     /// The masters that have slots.
     pub(crate) masters: Vec<Master>,
-    /// The latest configuration that the node has seen: each failover and each moved slot has a newer one.
+    /// The masters that have none. Slots may be on their way to them.
+    pub(crate) idle: Vec<Host>,
+    /// The slots that are being moved to the node that was asked.
+    pub(crate) importing: SlotSet,
+    /// The latest configuration of a master with slots: each failover and each moved slot has a newer one.
     pub(crate) epoch: u64,
 }
 
 impl Topology {
     /// Reads the answer; `None` if it is none.
     pub(crate) fn parse(nodes: &str) -> Option<Self> {
-        let (mut masters, mut epoch) = (Vec::new(), 0);
+        let mut topology =
+            Topology { masters: Vec::new(), idle: Vec::new(), importing: SlotSet::empty(), epoch: 0 };
         for line in nodes.lines().filter(|line| !line.trim().is_empty()) {
             let words: Vec<&str> = line.split(' ').collect();
             let [id, address, flags, _, _, _, own_epoch, _, slots @ ..] = &words[..] else { return None };
-            epoch = epoch.max(own_epoch.parse().ok()?);
             let has = |flag| flags.split(',').any(|own| own == flag);
             if !has("master") || has("noaddr") || has("handshake") {
                 continue;
             }
-            let (slots, moving) = slots_of(slots)?;
-            if !slots.is_empty() {
-                let (id, host) = ((*id).to_owned(), host(address)?);
-                masters.push(Master { id, host, slots, moving, is_myself: has("myself") });
+            let ((slots, moving), host) = (slots_of(slots)?, host(address)?);
+            if has("myself") {
+                topology.importing = moving.minus(&slots);
             }
+            if slots.is_empty() {
+                topology.idle.push(host);
+                continue;
+            }
+            topology.epoch = topology.epoch.max(own_epoch.parse().ok()?);
+            topology.masters.push(Master {
+                id: (*id).to_owned(),
+                host,
+                slots,
+                moving,
+                is_myself: has("myself"),
+            });
         }
-        Some(Topology { masters, epoch })
+        Some(topology)
     }
 
     /// The slots of the node that was asked; none if it is no master. A slot that is being moved counts as absent: its keys
@@ -65,12 +80,6 @@ impl Topology {
     pub(crate) fn own_slots(&self) -> SlotSet {
         let myself = self.masters.iter().find(|master| master.is_myself);
         myself.map_or_else(SlotSet::empty, |myself| myself.slots.minus(&myself.moving))
-    }
-
-    /// The slots that are being moved to the node that was asked.
-    pub(crate) fn importing(&self) -> SlotSet {
-        let myself = self.masters.iter().find(|master| master.is_myself);
-        myself.map_or_else(SlotSet::empty, |myself| myself.moving.minus(&myself.slots))
     }
 
     /// This topology, if the node that was asked is at `asked`: a node may not know its own address.
@@ -139,11 +148,12 @@ e7d1 :30001@31001 myself,master - 0 0 1 connected 0-5460 [77-<-67ed] [93->-292f]
                 ("e7d1", ":30001".to_owned(), "0-5460".to_owned()),
             ]
         );
-        assert_eq!(topology.epoch, 5);
+        assert_eq!(topology.epoch, 3, "of masters with slots");
+        assert_eq!(topology.idle.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:30005"]);
         assert_eq!(topology.own_slots().to_string(), "0-76,78-92,94-5460");
-        assert!(topology.importing().is_empty(), "it has both slots itself");
+        assert!(topology.importing.is_empty(), "it has both slots itself");
         let importing = NODES.replace("[77-<-67ed]", "[7000-<-67ed]");
-        assert_eq!(Topology::parse(&importing).unwrap().importing().to_string(), "7000");
+        assert_eq!(Topology::parse(&importing).unwrap().importing.to_string(), "7000");
     }
 
     #[test]
