@@ -6,6 +6,7 @@
 //! - [`journal`]: a part of three of these models: a journal that may miss commits, because its triggers are off or its
 //!   rows are hidden.
 //! - [`memory`]: a process without Redis that applies the journal to its memory.
+//! - [`slots`]: a slot of a Redis Cluster that moves between two masters.
 //! - [`timed`]: ticks, watermarks and the staleness bound, also in a split brain.
 
 pub mod coherence;
@@ -14,4 +15,5 @@ pub mod failover;
 pub mod journal;
 pub mod memory;
 pub mod redis;
+pub mod slots;
 pub mod timed;

@@ -5,6 +5,7 @@
 mod aging;
 mod attestation;
 mod renewals;
+mod slots;
 mod successions;
 
 use std::fmt::Debug;
