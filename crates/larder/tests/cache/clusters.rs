@@ -54,7 +54,7 @@ fn in_redis(cluster: &RedisCluster, key: u32) -> String {
 
 /// The name of the tag of the class of the keys.
 fn tag_in_redis(cluster: &RedisCluster) -> String {
-    name_like(cluster, "*:#:values")
+    name_like(cluster, "*:#values")
 }
 
 fn name_like(cluster: &RedisCluster, pattern: &str) -> String {
