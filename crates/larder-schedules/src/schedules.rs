@@ -231,7 +231,7 @@ pub fn load_against_clear(rules: ProtocolRules) {
 /// A load without Redis races with this instance's invalidation of a tag of the key.
 pub fn load_against_drop_tag(rules: ProtocolRules) {
     load_against(rules, true, |local| {
-        local.drop_tag(&tag());
+        local.drop_tag(&[tag()]);
     });
 }
 
@@ -297,7 +297,7 @@ pub fn put_against_clear(rules: ProtocolRules) {
 /// A value that is computed under a permit races with this instance's invalidation of a tag of the key.
 pub fn put_against_drop_tag(rules: ProtocolRules) {
     put_against(rules, true, |local| {
-        local.drop_tag(&tag());
+        local.drop_tag(&[tag()]);
     });
 }
 

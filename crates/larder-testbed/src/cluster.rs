@@ -190,6 +190,15 @@ impl RedisCluster {
         bail!("no node has the slot of {key}")
     }
 
+    /// The slot of `key`, as a node says.
+    ///
+    /// # Errors
+    ///
+    /// If the first node does not answer.
+    pub fn slot_of(&self, key: &str) -> Result<u16> {
+        Ok(self.nodes[0].command(&["CLUSTER", "KEYSLOT", key])?.parse()?)
+    }
+
     /// Moves the slot of `key`, with all of its keys, to the node at `target`, as `redis-cli --cluster reshard` does.
     /// `between` runs when the keys have gone, and the slot has not.
     ///

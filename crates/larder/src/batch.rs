@@ -16,6 +16,7 @@ const PATTERNS_MAX: usize = 16;
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) keys: Vec<Bytes>,
+    /// Each tag once, apart from regions.
     pub(crate) tags: Vec<TagKey>,
     pub(crate) patterns: Vec<Pattern>,
     /// If true, all entries are invalidated, and the other fields add nothing.
@@ -56,8 +57,9 @@ impl Batch {
     }
 
     /// The keys that Redis can unlink by name.
-    pub(crate) fn unlinks(&self) -> Vec<Bytes> {
-        self.keys.iter().cloned().chain(self.tags.iter().map(TagKey::to_bytes)).collect()
+    pub(crate) fn unlinks(&self, namespace: &Namespace) -> Vec<Bytes> {
+        let of_tags = self.tags.iter().flat_map(|tag| namespace.all_of_tag(tag));
+        self.keys.iter().cloned().chain(of_tags.map(|tag| tag.to_bytes())).collect()
     }
 
     /// The parts that Redis can find only by a search through its keys.

@@ -116,13 +116,6 @@ impl Builder {
         }
     }
 
-    fn has_redis(&self) -> bool {
-        #[cfg(feature = "redis")]
-        return self.redis.is_some();
-        #[cfg(not(feature = "redis"))]
-        return false;
-    }
-
     /// The budget: how much memory the entries of this process may take, with all that belongs to them: decoded values,
     /// keys, tags, and free room of collections. An entry that is larger than 1/32 of the budget is not kept;
     /// [`Stats::no_room`](crate::stats::Stats::no_room) counts it. Default: 64 MiB.
@@ -256,7 +249,7 @@ impl Builder {
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config): the message names the setting, its value and what is
     /// allowed, or lists the [declaration errors](Journal::declaration_errors) of the journal.
     pub async fn build(self) -> Result<Cache, Error> {
-        let namespace = Namespace::parse(&self.namespace)?;
+        let namespace = Namespace::parse(&self.namespace)?.with_regions(self.is_cluster());
         check_range("staleness_bound", self.bound, BOUND_MIN, Duration::from_secs(60))?;
         check_range("load_timeout", self.load_timeout, Duration::from_millis(1), LOAD_TIMEOUT_MAX)?;
         if matches!(self.clock, Clock::Manual(_)) && (self.journal.is_some() || self.has_redis()) {

@@ -4,6 +4,7 @@
 //! ```text
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
 //! hotel:#user_list                   the token of a tag; every class has one of its own name
+//! hotel:#user_list{…}                in a Redis Cluster: the token for the entries in one region; see `protocol::slots`
 //! hotel:!user_details:0198c0de-…     the lease of a load that is to replace this entry
 //! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's, and without a journal `@wm` says that this Redis is used
 //! hotel:@told=…                      the change with this id has been propagated
@@ -12,12 +13,15 @@
 //! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` are written as they are; every other
 //! byte is written as `%XX`. So an e-mail with `:`, `*`, `[`, a newline or NUL stays inside its own part.
 
+use std::iter::once;
+
 use bytes::Bytes;
 
 use crate::error::Error;
 use crate::journal::ChangeId;
 use crate::key_parts::is_plain;
 use crate::pattern::Pattern;
+use crate::protocol::slots::REGIONS;
 use crate::protocol::tag::TagKey;
 
 pub(crate) use crate::key_parts::KeyBuf;
@@ -118,13 +122,17 @@ pub enum PartKind {
 
 /// An application's share of a Redis: `[a-z0-9_-]`, 1 to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Namespace(String);
+pub(crate) struct Namespace {
+    name: String,
+    /// See [`Namespace::has_regions`].
+    has_regions: bool,
+}
 
 impl Namespace {
     pub(crate) fn parse(name: &str) -> Result<Self, Error> {
         let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if (1..=64).contains(&name.len()) && name.bytes().all(is_allowed) {
-            Ok(Namespace(name.to_owned()))
+            Ok(Namespace { name: name.to_owned(), has_regions: false })
         } else {
             Err(Error::config(format!(
                 "namespace {name:?}: allowed are 1 to 64 of lower-case letters, digits, `_` and `-`"
@@ -134,31 +142,31 @@ impl Namespace {
 
     /// The pattern that every key matches.
     pub(crate) fn pattern(&self) -> String {
-        format!("{}:*", self.0)
+        format!("{}:*", self.name)
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// The key of the certificate; see `protocol::certificate`.
     pub(crate) fn certificate_key(&self) -> Bytes {
-        Bytes::from(format!("{}:@live", self.0))
+        Bytes::from(format!("{}:@live", self.name))
     }
 
     /// The key of the watermark: every commit before it, by Redis's clock, has been propagated to this Redis.
     pub(crate) fn watermark_key(&self) -> Bytes {
-        Bytes::from(format!("{}:@wm", self.0))
+        Bytes::from(format!("{}:@wm", self.name))
     }
 
     /// The key of the relay's position in the journal. Every change up to it has been propagated to this Redis.
     pub(crate) fn position_key(&self) -> Bytes {
-        Bytes::from(format!("{}:@pos", self.0))
+        Bytes::from(format!("{}:@pos", self.name))
     }
 
     /// The key that exists while other instances still need to know that `change` has been propagated.
     pub(crate) fn propagated_key(&self, change: &ChangeId) -> Bytes {
-        let mut buf = KeyBuf::from_slice(self.0.as_bytes());
+        let mut buf = KeyBuf::from_slice(self.name.as_bytes());
         buf.extend_from_slice(PROPAGATED);
         KeyParts::new(&mut buf).push(change.as_str());
         Bytes::copy_from_slice(&buf)
@@ -166,7 +174,7 @@ impl Namespace {
 
     /// Whether larder's protocol uses `key` itself, such as the key of the certificate. No entry has such a key.
     pub(crate) fn reserves(&self, key: &[u8]) -> bool {
-        let Some(rest) = key.strip_prefix(self.0.as_bytes()) else { return false };
+        let Some(rest) = key.strip_prefix(self.name.as_bytes()) else { return false };
         // A class can also be named `@told=…`; its keys have one more part, so they contain one more `:`.
         let is_propagated = || rest.strip_prefix(PROPAGATED).is_some_and(|change| !change.contains(&b':'));
         // In a Redis Cluster, a hash tag ends them. The key of a class has one more part here too.
@@ -182,13 +190,44 @@ impl Namespace {
         // A `:` in a readable text can separate two parts or be inside a part. A key spells the first kind `:` and the
         // second kind `%3A`. So the glob takes over the pattern only up to the first character that a part encodes.
         let plain: String = pattern.beginning().chars().take_while(|char| is_plain(*char)).collect();
-        format!("{}:{plain}*", self.0)
+        format!("{}:{plain}*", self.name)
     }
 
+    /// The key of a tag's token, apart from regions.
     pub(crate) fn tag_key(&self, tag: &str) -> TagKey {
         let mut buf = self.prefix('#');
         KeyParts::new(&mut buf).push(tag);
         TagKey::from(Bytes::copy_from_slice(&buf))
+    }
+
+    /// The key of the token on which an entry with `tag` depends, if the entry's key is in `region`.
+    pub(crate) fn tag_key_in(&self, tag: &str, region: Option<u16>) -> TagKey {
+        let key = self.tag_key(tag);
+        match region.filter(|_| self.has_regions && !is_about_a_key(&key)) {
+            Some(region) => key.in_region(region),
+            None => key,
+        }
+    }
+
+    /// The keys of all tokens of `tag`, of which an invalidation deletes each.
+    pub(crate) fn all_of_tag<'a>(&self, tag: &'a TagKey) -> impl Iterator<Item = TagKey> + 'a {
+        let regions = self.regions().filter(|_| !is_about_a_key(tag));
+        once(tag.clone()).chain(regions.map(|region| tag.in_region(region)))
+    }
+
+    /// Whether a tag that is not about one key has a token in each region.
+    pub(crate) fn has_regions(&self) -> bool {
+        self.has_regions
+    }
+
+    /// The regions in which a tag has a token.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = u16> + use<> {
+        0..if self.has_regions { REGIONS } else { 0 }
+    }
+
+    /// This namespace, with regions or without.
+    pub(crate) fn with_regions(self, has_regions: bool) -> Self {
+        Namespace { has_regions, ..self }
     }
 
     /// The prefix of every key of `class`.
@@ -198,7 +237,7 @@ impl Namespace {
                 "class {class:?}: allowed are names of 1 to 128 bytes without control characters"
             )));
         }
-        let mut buf = KeyBuf::from_slice(self.0.as_bytes());
+        let mut buf = KeyBuf::from_slice(self.name.as_bytes());
         buf.push(b':');
         KeyParts::new(&mut buf).push(class);
         buf.push(b':');
@@ -206,8 +245,13 @@ impl Namespace {
     }
 
     fn prefix(&self, sigil: char) -> KeyBuf {
-        KeyBuf::from_slice(format!("{}:{sigil}", self.0).as_bytes())
+        KeyBuf::from_slice(format!("{}:{sigil}", self.name).as_bytes())
     }
+}
+
+/// Whether a tag is about one key, as `room:7` is. Its text then has a colon, which a part of a key encodes.
+fn is_about_a_key(tag: &TagKey) -> bool {
+    tag.as_bytes().windows(3).any(|bytes| bytes == b"%3A")
 }
 
 /// The key of the lease of a load that is to replace the entry under `key`. No entry has such a key: a class's name is
@@ -244,10 +288,34 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::slots::{region_of, slot_of};
 
     fn spelled(class: &str, key: &(impl Key + ?Sized)) -> String {
         let namespace = Namespace::parse("ns").unwrap();
         String::from_utf8(namespace.class_prefix(class).unwrap().key(key).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn in_a_cluster_a_tag_has_a_token_in_each_region_unless_it_is_about_one_key() {
+        let plain = Namespace::parse("ns").unwrap();
+        let cluster = plain.clone().with_regions(true);
+        for (text, count) in [("rooms", REGIONS + 1), ("room:7", 1), ("a%3A{b}", REGIONS + 1)] {
+            let tag = cluster.tag_key(text);
+            let all: Vec<TagKey> = cluster.all_of_tag(&tag).collect();
+            assert_eq!(all.len(), usize::from(count), "{text}");
+            for region in 0..REGIONS {
+                let of_entry = cluster.tag_key_in(text, Some(region));
+                assert!(all.contains(&of_entry), "{text}: an invalidation deletes what an entry depends on");
+                assert_eq!(
+                    (of_entry.without_region(), cluster.tag_name(&of_entry)),
+                    (tag.clone(), text.to_owned())
+                );
+                let slot = slot_of(of_entry.as_bytes());
+                assert!(count == 1 || region_of(slot) == region, "{text}: in its region");
+            }
+            assert_eq!(plain.all_of_tag(&tag).collect::<Vec<_>>(), std::slice::from_ref(&tag), "{text}");
+            assert_eq!(plain.tag_key_in(text, Some(1)), tag);
+        }
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl StruckCluster {
         let deadline = Instant::now() + TAKE_OVER;
         while !self.cluster.masters()?.contains(&replica) {
             if Instant::now() > deadline {
-                bail!("the replica had not taken over after {TAKE_OVER:?}");
+                let nodes = self.cluster.nodes[replica].command(&["CLUSTER", "NODES"])?;
+                bail!("the replica had not taken over after {TAKE_OVER:?}; it says\n{nodes}");
             }
             thread::sleep(Duration::from_millis(20));
         }

@@ -2,9 +2,28 @@
 
 use std::fmt::Debug;
 
-use crate::builder::START_UP_TIMEOUT;
+#[cfg(feature = "redis")]
+use crate::builder::place::Place;
+use crate::builder::{Builder, START_UP_TIMEOUT};
 use crate::error::Error;
 use crate::journal::{Journal, within};
+
+impl Builder {
+    pub(super) fn has_redis(&self) -> bool {
+        #[cfg(feature = "redis")]
+        return self.redis.is_some();
+        #[cfg(not(feature = "redis"))]
+        return false;
+    }
+
+    /// Whether the Redis is a cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        #[cfg(feature = "redis")]
+        return self.redis.as_ref().is_some_and(Place::is_cluster);
+        #[cfg(not(feature = "redis"))]
+        return false;
+    }
+}
 
 #[cfg(feature = "redis")]
 pub(super) fn installation(id: Option<&str>) -> Result<String, Error> {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::redis_options::RedisOptions;
+use crate::remote::redis::address::{Address, Server};
 use crate::remote::redis::{Endpoint, Transport};
 #[cfg(feature = "upstash")]
 use crate::{builder::Builder, cache::Cache};
@@ -17,6 +18,12 @@ pub(super) enum Place {
 }
 
 impl Place {
+    pub(super) fn is_cluster(&self) -> bool {
+        let is_cluster =
+            |url| Address::parse(url).is_ok_and(|address| matches!(address.server, Server::Cluster(_)));
+        matches!(self, Place::Redis(options) if is_cluster(&options.url))
+    }
+
     #[cfg_attr(not(feature = "upstash"), expect(unused_variables, reason = "only REST needs a journal"))]
     pub(super) fn endpoint(&self, has_journal: bool) -> Result<Endpoint, Error> {
         match self {

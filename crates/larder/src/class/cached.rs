@@ -13,6 +13,7 @@ use crate::engine::Loading;
 use crate::error::{BoxError, Error};
 use crate::key::Key;
 use crate::loaded::Loaded;
+use crate::protocol::tag::TagKey;
 use crate::tag::Tag;
 
 /// What a function with [`#[cached]`](macro@crate::cached) can return, if its class has values of type `V`: a `V`, an
@@ -220,7 +221,7 @@ impl CachedTags {
         Q: Key<K> + ?Sized,
     {
         let CachedTags { tags, function, declaration } = self;
-        let of_entry = class.tags(key);
+        let of_entry: Vec<TagKey> = class.tags(key).iter().map(TagKey::without_region).collect();
         let has = |text| of_entry.contains(&class.engine.namespace.tag_key(text));
         if tags.iter().flat_map(Tag::texts).all(has) {
             return Ok(());

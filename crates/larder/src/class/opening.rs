@@ -15,7 +15,7 @@ use crate::class::builder::ClassBuilder;
 use crate::class::handle::{Class, TagsOf};
 use crate::codec::{Codec, Coder};
 use crate::engine::registry::{ClassState, Declaration, DeclaredClass};
-use crate::engine::{ClassCore, Engine};
+use crate::engine::{ClassCore, Engine, Tags};
 use crate::error::Error;
 use crate::event_sender::KeySecrecy;
 use crate::key::{Key, Namespace};
@@ -184,14 +184,17 @@ where
         let declaration = self.declaration();
         self.check_by_hand(&declaration.shown)?;
         let namespace: &Namespace = &self.cache.namespace;
-        let own = namespace.tag_key(&self.name);
-        let mut tags = vec![own];
-        for tag in &self.tags {
-            let tag = namespace.tag_key(tag);
-            if !tags.contains(&tag) {
-                tags.push(tag);
+        let tags_in = |region| {
+            let mut tags = vec![namespace.tag_key_in(&self.name, region)];
+            for tag in &self.tags {
+                let tag = namespace.tag_key_in(tag, region);
+                if !tags.contains(&tag) {
+                    tags.push(tag);
+                }
             }
-        }
+            Tags::from(tags)
+        };
+        let tags: Arc<[Tags]> = once(None).chain(namespace.regions().map(Some)).map(tags_in).collect();
         if let (Some(shared), false) = (&self.cache.engine.shared, self.is_memory_only) {
             shared.remote.allow_value_bytes(self.max_value_bytes);
         }
@@ -220,7 +223,7 @@ where
             is_memory_only: self.is_memory_only,
         });
         let engine = self.cache.engine.clone();
-        Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
+        Ok(Class { engine, core, tags, tags_of: self.tags_of, types: PhantomData })
     }
 }
 

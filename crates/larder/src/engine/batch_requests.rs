@@ -321,12 +321,14 @@ async fn read_together(remote: &dyn Remote, requests: Vec<ReadRequest>) {
             keys.len() - 1
         });
     }
-    let values = spend(remote.read(&keys)).await;
+    let values = spend(async { Ok(remote.read_each(&keys).await) }).await;
     for ReadRequest { keys, reply } in requests {
-        let value = |values: &Vec<Option<Bytes>>, key| values.get(places[key]).cloned().flatten();
-        let values = values.as_ref().map(|values| keys.iter().map(|key| value(values, key)).collect());
+        let value = |key| match &values {
+            Ok(values) => values.get(places[key]).cloned().unwrap_or(Ok(None)),
+            Err(fault) => Err(*fault),
+        };
         // An error means that the read was dropped meanwhile, here and below.
-        let _ = reply.send(values.map_err(|fault| *fault));
+        let _ = reply.send(keys.iter().map(value).collect());
     }
 }
 

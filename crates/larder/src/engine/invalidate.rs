@@ -11,6 +11,7 @@ use crate::engine::{Engine, SharedTier};
 use crate::journal::{ChangeId, Touch, within};
 use crate::key::Namespace;
 use crate::local::LocalTier;
+use crate::protocol::tag::TagKey;
 use crate::receipt::{Delivery, Dropped};
 use crate::remote::Fault;
 use crate::stats::count;
@@ -55,7 +56,8 @@ pub(crate) fn drop_batch(local: &LocalTier, namespace: &Namespace, batch: &Batch
         drops.copies += usize::from(local.drop_key(key));
     }
     for tag in &batch.tags {
-        drops.overtaken.extend(local.drop_tag(tag));
+        let all: Vec<TagKey> = namespace.all_of_tag(tag).collect();
+        drops.overtaken.extend(local.drop_tag(&all));
     }
     for pattern in &batch.patterns {
         let (overtaken, copies) = local.drop_matching(|key| namespace.matches_key(pattern, key));
@@ -228,7 +230,7 @@ impl Engine {
         changes: &[ChangeId],
     ) -> (Delivery, u64) {
         let mut keys = overtaken;
-        keys.extend(batch.unlinks());
+        keys.extend(batch.unlinks(&self.namespace));
         // The tier must be usable before and after, in the same epoch: otherwise the reply may come from a Redis that
         // is not certified now.
         let epoch = shared.validity.epoch();

@@ -12,7 +12,7 @@ use crate::engine::{Engine, SharedTier};
 use crate::error::Error;
 use crate::introspection::RedisAnswer;
 use crate::journal::Touch;
-use crate::key::Key;
+use crate::key::{Key, KeyBuf};
 use crate::key_text::Target;
 use crate::local::copy::LocalCopy;
 use crate::protocol::frame::{Entry, Frame};
@@ -136,7 +136,8 @@ impl Cache {
     pub async fn explain(&self, touch: &Touch) -> Result<Explanation, Error> {
         match (self.namespace.target(touch)?, touch) {
             (Target::Key(key), Touch::Entry { class, .. }) => {
-                Ok(self.engine.explain(key, vec![self.namespace.tag_key(class)]).await)
+                let region = self.engine.region(|| KeyBuf::from_slice(&key));
+                Ok(self.engine.explain(key, vec![self.namespace.tag_key_in(class, region)]).await)
             }
             _ => Err(Error::config(format!("{touch:?} is to be explained: allowed is one entry"))),
         }

@@ -246,14 +246,17 @@ impl LocalTier {
         was_there
     }
 
-    /// Invalidates `tag`: removes its token, and detaches every flight whose key has the tag. Returns the keys of those
-    /// flights. The caller unlinks their leases in Redis; otherwise other instances would wait for these leases.
-    pub(crate) fn drop_tag(&self, tag: &TagKey) -> Vec<Bytes> {
-        self.drop_key(tag.as_bytes());
+    /// Invalidates a tag, which `tags` name: removes its tokens, and detaches every flight whose key has the tag. Returns
+    /// the keys of those flights. The caller unlinks their leases in Redis; otherwise other instances would wait for these
+    /// leases.
+    pub(crate) fn drop_tag(&self, tags: &[TagKey]) -> Vec<Bytes> {
+        for tag in tags {
+            self.drop_key(tag.as_bytes());
+        }
         let mut overtaken = Vec::new();
         for shard in &self.shards {
             // Bound to a name first, so that the lock is released before the followers are notified.
-            let flights = lock(shard).detach_tagged(tag);
+            let flights = lock(shard).detach_tagged(tags);
             for (key, flight) in flights {
                 flight.detach();
                 overtaken.push(key);

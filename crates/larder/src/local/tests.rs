@@ -80,7 +80,7 @@ fn what_this_process_loaded_outlives_a_loss() {
         "a read in progress inserts nothing"
     );
     assert!(local.get(&loaded, SOON, false).is_none(), "its own deadline ends it");
-    local.drop_tag(&tag);
+    local.drop_tag(std::slice::from_ref(&tag));
     assert!(local.get(&loaded, Tick::PAST, false).is_none(), "and so does an invalidation by this process");
 }
 
@@ -96,7 +96,7 @@ fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
     assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, TagCells::new())).is_err());
 
     let flight = lead(&local, &key, &tags);
-    local.drop_tag(&tag);
+    local.drop_tag(std::slice::from_ref(&tag));
     assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, TagCells::new())).is_err());
 
     let flight = lead(&local, &key, &tags);
@@ -114,7 +114,7 @@ fn an_entry_is_invalidated_with_its_tag() {
     let taken = local.take_tokens(&tags, true);
     assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, taken)).is_ok());
     assert!(local.get(&key, Tick::PAST, true).is_some());
-    local.drop_tag(&tag);
+    local.drop_tag(std::slice::from_ref(&tag));
     assert!(local.get(&key, Tick::PAST, true).is_none());
     local.take_tokens(&tags, true);
     assert!(local.get(&key, Tick::PAST, true).is_none(), "a tag that enters again has another token");

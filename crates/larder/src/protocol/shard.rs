@@ -85,11 +85,11 @@ impl<H: Clone> Shard<H> {
         self.flights.remove(key).map(|flight| flight.handle)
     }
 
-    /// Applies this instance's invalidation of `tag`: detaches every flight whose key has the tag. Also returns the
-    /// keys, so that the caller can unlink the flights' leases: other reads would wait for fills that are invalid from
-    /// the start.
-    pub fn detach_tagged(&mut self, tag: &TagKey) -> Vec<(Bytes, H)> {
-        self.detach_if(|_, tags| tags.contains(tag))
+    /// Applies this instance's invalidation of a tag, which `meant` name: detaches every flight whose key has one of them.
+    /// Also returns the keys, so that the caller can unlink the flights' leases: other reads would wait for fills that are
+    /// invalid from the start.
+    pub fn detach_tagged(&mut self, meant: &[TagKey]) -> Vec<(Bytes, H)> {
+        self.detach_if(|_, tags| tags.iter().any(|tag| meant.contains(tag)))
     }
 
     /// Detaches every flight whose key satisfies `is_match`.
@@ -231,7 +231,9 @@ mod tests {
         let tag = TagKey::from(Bytes::from("users"));
         let detach: [fn(&mut Shard<&'static str>, &TagKey); 3] = [
             |shard, _| assert_eq!(shard.detach(b"k"), Some("first")),
-            |shard, tag| assert_eq!(shard.detach_tagged(tag), [(Bytes::from("k"), "first")]),
+            |shard, tag| {
+                assert_eq!(shard.detach_tagged(std::slice::from_ref(tag)), [(Bytes::from("k"), "first")])
+            },
             |shard, _| assert_eq!(shard.detach_all(), ["first"]),
         ];
         for detach in detach {
@@ -251,7 +253,7 @@ mod tests {
         let void: [fn(&mut Shard<&'static str>, &TagKey); 7] = [
             |shard, _| assert!(shard.apply_push(b"k").is_some()),
             |shard, _| assert!(shard.detach(b"k").is_some()),
-            |shard, tag| drop(shard.detach_tagged(tag)),
+            |shard, tag| drop(shard.detach_tagged(std::slice::from_ref(tag))),
             |shard, _| drop(shard.detach_matching(|key| key == b"k")),
             |shard, _| drop(shard.detach_all()),
             |shard, _| shard.void_permits(b"k"),
@@ -271,7 +273,7 @@ mod tests {
         shard.draw(Bytes::from("k"), ID, [].into());
         shard.draw(Bytes::from("k"), PermitId(2), [].into());
         shard.detach(b"other");
-        shard.detach_tagged(&tag);
+        shard.detach_tagged(std::slice::from_ref(&tag));
         let seen = shard.seq();
         assert!(shard.redeem(b"k", ID, RULE), "an invalidation of another key or tag does not void it");
         assert!(!shard.redeem(b"k", PermitId(2), RULE), "of two permits the first put wins");

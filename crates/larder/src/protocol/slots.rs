@@ -11,6 +11,22 @@ pub const SLOTS: usize = 16_384;
 
 const WORDS: usize = SLOTS / 64;
 
+/// Into so many regions the slots are divided, each of as many slots that follow one another. A tag that is not about one
+/// key has a token in each region, so that an entry's tag is at the master of the entry, and no master is asked for all
+/// entries of a class. More regions would have fewer entries whose tag is at another master, because a region is at two;
+/// and an invalidation of a tag deletes the tokens of all regions.
+pub const REGIONS: u16 = 16;
+
+/// The region of `slot`.
+pub fn region_of(slot: u16) -> u16 {
+    slot / (SLOTS as u16 / REGIONS)
+}
+
+/// A text in the first slot of `region`; see [`hash_tag`].
+pub fn hash_tag_of_region(region: u16) -> &'static str {
+    hash_tag(region * (SLOTS as u16 / REGIONS))
+}
+
 /// The slot of `key`: CRC16 of its hash tag, which is the part between the first `{` and the next `}`; or of the entire key,
 /// if there is no such part or it is empty.
 pub fn slot_of(key: &[u8]) -> u16 {

@@ -76,6 +76,14 @@ pub(crate) trait Remote: Send + Sync {
     /// Reads the values of `keys` in one step. Fails if the server is not the master now.
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault>;
 
+    /// Does as `read`. A key that cannot be read has a fault of its own, if others can be.
+    async fn read_each(&self, keys: &[Bytes]) -> Vec<Result<Option<Bytes>, Fault>> {
+        match self.read(keys).await {
+            Ok(values) => values.into_iter().map(Ok).collect(),
+            Err(fault) => vec![Err(fault); keys.len()],
+        }
+    }
+
     /// Does as `read`, and returns the remaining time of the first of `keys`; `None` if that key does not exist.
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault>;
 
@@ -144,6 +152,12 @@ pub(crate) trait Remote: Send + Sync {
     /// Lets `read` return entries whose values have up to `bytes` bytes. It returns only the beginning of a longer one, which
     /// is no frame.
     fn allow_value_bytes(&self, bytes: usize);
+
+    /// The region in which `key` is, if tags have a token in each region; see `protocol::slots`. An entry whose tag is in
+    /// another region is a miss, and no worse.
+    fn region(&self, _key: &Bytes) -> Option<u16> {
+        None
+    }
 
     /// Whether the server reports changes of read keys. If not, no reply may be kept in memory.
     fn is_tracking(&self) -> bool;

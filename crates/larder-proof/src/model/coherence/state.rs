@@ -220,7 +220,7 @@ impl Instance {
         if !tagged {
             return Vec::new();
         }
-        let overtaken = self.shards.iter_mut().flat_map(|shard| shard.detach_tagged(&tag()));
+        let overtaken = self.shards.iter_mut().flat_map(|shard| shard.detach_tagged(&[tag()]));
         overtaken.map(|(key, _)| key).collect()
     }
 }

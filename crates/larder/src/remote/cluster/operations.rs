@@ -19,7 +19,7 @@ use futures_util::future::{join_all, try_join_all};
 use crate::batch::Sweep;
 use crate::journal::ChangeId;
 use crate::protocol::frame::fingerprint;
-use crate::protocol::slots::SlotSet;
+use crate::protocol::slots::{SlotSet, region_of, slot_of};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::cluster::ClusterTier;
@@ -43,24 +43,22 @@ impl Member {
 
 impl ClusterTier {
     /// Reads each part of `keys` at its master, and returns the values in their order.
-    async fn read_parts(&self, map: &Map, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
-        let (parts, ownerless) = map.split(keys);
-        if !ownerless.is_empty() {
-            return Err(Fault::Refused);
-        }
-        if let [part] = &parts[..] {
-            return part.member.noted(part.member.tier.read(keys).await);
-        }
-        let answers = try_join_all(
+    async fn read_parts(&self, map: &Map, keys: &[Bytes]) -> Vec<Result<Option<Bytes>, Fault>> {
+        let (parts, _) = map.split(keys);
+        let answers = join_all(
             parts.iter().map(async |part| part.member.noted(part.member.tier.read(&part.keys).await)),
         );
-        let mut values = vec![None; keys.len()];
-        for (part, answers) in parts.iter().zip(answers.await?) {
-            for (place, value) in part.places.iter().zip(answers) {
-                values[*place] = value;
+        let mut values = vec![Err(Fault::Refused); keys.len()];
+        for (part, answers) in parts.iter().zip(answers.await) {
+            for (nth, place) in part.places.iter().enumerate() {
+                values[*place] = answers.as_ref().map(|answers| answers[nth].clone()).map_err(|fault| *fault);
             }
         }
-        Ok(values)
+        values
+    }
+
+    async fn read_all(&self, map: &Map, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
+        self.read_parts(map, keys).await.into_iter().collect()
     }
 
     /// Whether each of `tags` still has its token, and `entry` its fingerprint.
@@ -71,7 +69,7 @@ impl ClusterTier {
         if keys.is_empty() {
             return Ok(true);
         }
-        let values = self.read_parts(map, &keys).await?;
+        let values = self.read_all(map, &keys).await?;
         let is_same = |(value, expected): (&Option<Bytes>, &Bytes)| {
             value.as_ref().map(fingerprint).as_ref() == Some(expected)
         };
@@ -161,6 +159,10 @@ impl Remote for ClusterTier {
     }
 
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
+        self.read_all(&self.supervisor.map(), keys).await
+    }
+
+    async fn read_each(&self, keys: &[Bytes]) -> Vec<Result<Option<Bytes>, Fault>> {
         self.read_parts(&self.supervisor.map(), keys).await
     }
 
@@ -168,7 +170,7 @@ impl Remote for ClusterTier {
         let map = self.supervisor.map();
         let (anchor, tags) = keys.split_at(1);
         let member = map.member(&anchor[0])?;
-        let (first, others) = tokio::join!(member.tier.read_anchor(anchor), self.read_parts(&map, tags));
+        let (first, others) = tokio::join!(member.tier.read_anchor(anchor), self.read_all(&map, tags));
         let (mut values, left) = member.noted(first)?;
         values.extend(others?);
         Ok((values, left))
@@ -288,6 +290,10 @@ impl Remote for ClusterTier {
 
     fn allow_value_bytes(&self, bytes: usize) {
         self.supervisor.allow_value_bytes(bytes);
+    }
+
+    fn region(&self, key: &Bytes) -> Option<u16> {
+        Some(region_of(slot_of(&self.supervisor.map().name(key))))
     }
 
     fn is_tracking(&self) -> bool {

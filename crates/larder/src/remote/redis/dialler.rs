@@ -73,8 +73,8 @@ impl Dialler {
             || options.server_name.is_some();
         if needs_tls && !address.is_tls {
             return Err(Error::config(
-                "ca_file, client_certificate and server_name belong to TLS: begin the URL with rediss or \
-                 rediss-sentinel"
+                "ca_file, client_certificate and server_name belong to TLS: begin the URL with rediss, \
+                 rediss-cluster or rediss-sentinel"
                     .to_owned(),
             ));
         }

@@ -271,7 +271,7 @@ impl Relay {
         // Noted before the unlinks, so that their pushes count as echoes of this cause.
         self.causes.note(&batch, Cause::Journal);
         // In batches: each has its own time-out, and heartbeats get their replies in between.
-        for part in batch.unlinks().chunks(UNLINK_BATCH) {
+        for part in batch.unlinks(prefix.namespace()).chunks(UNLINK_BATCH) {
             let mut keys = prefix.add_to_all(part);
             if let Some(owned) = owned {
                 keys.retain(|key| owned.contains(slot_of(key)));
