@@ -1,5 +1,6 @@
 //! A Redis Cluster of temporary servers.
 
+use std::collections::HashSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -107,8 +108,9 @@ impl RedisCluster {
         Ok(replicas.lines().filter_map(port_in).find_map(|port| self.place_of(port)))
     }
 
-    /// Waits until all nodes agree on the masters, each node is a master with slots or a replica in touch with its master, and
-    /// all slots have a master.
+    /// Waits until all nodes agree on the masters and on the epoch, each node is a master with slots or a replica in touch with
+    /// its master, and all slots have a master. A replica that does not know the latest epoch would take over with one that
+    /// the others refuse.
     ///
     /// # Errors
     ///
@@ -116,8 +118,12 @@ impl RedisCluster {
     pub fn wait_until_whole(&self) -> Result<()> {
         wait("all slots have a master", || {
             let masters = self.masters()?;
+            let mut epochs = HashSet::new();
             for (nth, node) in self.nodes.iter().enumerate() {
                 let info = node.command(&["CLUSTER", "INFO"])?;
+                epochs.extend(
+                    info.lines().find(|line| line.starts_with("cluster_current_epoch:")).map(str::to_owned),
+                );
                 let replication = node.command(&["INFO", "replication"])?;
                 let is_in_place = match masters.contains(&nth) {
                     true => replication.contains("role:master"),
@@ -128,7 +134,7 @@ impl RedisCluster {
                     return Ok(false);
                 }
             }
-            Ok(true)
+            Ok(epochs.len() == 1)
         })
     }
 

@@ -16,7 +16,7 @@ const PATTERNS_MAX: usize = 16;
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) keys: Vec<Bytes>,
-    /// Each tag once, apart from regions.
+    /// Each tag once, apart from slot ranges.
     pub(crate) tags: Vec<TagKey>,
     pub(crate) patterns: Vec<Pattern>,
     /// If true, all entries are invalidated, and the other fields add nothing.

@@ -249,7 +249,7 @@ impl Builder {
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config): the message names the setting, its value and what is
     /// allowed, or lists the [declaration errors](Journal::declaration_errors) of the journal.
     pub async fn build(self) -> Result<Cache, Error> {
-        let namespace = Namespace::parse(&self.namespace)?.with_regions(self.is_cluster());
+        let namespace = Namespace::parse(&self.namespace)?.with_slot_ranges(self.is_cluster());
         check_range("staleness_bound", self.bound, BOUND_MIN, Duration::from_secs(60))?;
         check_range("load_timeout", self.load_timeout, Duration::from_millis(1), LOAD_TIMEOUT_MAX)?;
         if matches!(self.clock, Clock::Manual(_)) && (self.journal.is_some() || self.has_redis()) {

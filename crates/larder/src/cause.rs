@@ -15,7 +15,7 @@ use quick_cache::sync::Cache;
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::pattern::Pattern;
-use crate::protocol::tag::{TagKey, without_region};
+use crate::protocol::tag::{TagKey, without_slot_range};
 
 /// How many keys and tags are recorded; older records are evicted.
 const NAMES_MAX: usize = 10_000;
@@ -171,7 +171,7 @@ impl Causes {
         if let Some(observer) = &self.observer {
             observer.pushed(key);
         }
-        self.remember(Bytes::copy_from_slice(without_region(key)), self.record(Cause::Push));
+        self.remember(Bytes::copy_from_slice(without_slot_range(key)), self.record(Cause::Push));
     }
 
     /// Records that everything counts as invalidated because of `cause`.
@@ -192,7 +192,7 @@ impl Causes {
         let mut found = Vec::new();
         found.extend(self.named.get(key).map(|record| (record, Scope::Key)));
         for tag in tags {
-            let tag = tag.without_region();
+            let tag = tag.without_slot_range();
             found.extend(self.named.get(tag.as_bytes()).map(|record| (record, Scope::Tag(tag))));
         }
         let wide = self.lock();

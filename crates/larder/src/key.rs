@@ -4,7 +4,7 @@
 //! ```text
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
 //! hotel:#user_list                   the token of a tag; every class has one of its own name
-//! hotel:#user_list{…}                in a Redis Cluster: the token for the entries in one region; see `protocol::slots`
+//! hotel:#user_list{…}                in a Redis Cluster: the token for the entries in one slot range; see `protocol::slots`
 //! hotel:!user_details:0198c0de-…     the lease of a load that is to replace this entry
 //! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's, and without a journal `@wm` says that this Redis is used
 //! hotel:@told=…                      the change with this id has been propagated
@@ -13,15 +13,13 @@
 //! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` are written as they are; every other
 //! byte is written as `%XX`. So an e-mail with `:`, `*`, `[`, a newline or NUL stays inside its own part.
 
-use std::iter::once;
-
 use bytes::Bytes;
 
 use crate::error::Error;
 use crate::journal::ChangeId;
 use crate::key_parts::is_plain;
 use crate::pattern::Pattern;
-use crate::protocol::slots::REGIONS;
+use crate::protocol::slots::SLOT_RANGES;
 use crate::protocol::tag::TagKey;
 
 pub(crate) use crate::key_parts::KeyBuf;
@@ -124,15 +122,15 @@ pub enum PartKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Namespace {
     name: String,
-    /// See [`Namespace::has_regions`].
-    has_regions: bool,
+    /// See [`Namespace::has_slot_ranges`].
+    has_slot_ranges: bool,
 }
 
 impl Namespace {
     pub(crate) fn parse(name: &str) -> Result<Self, Error> {
         let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if (1..=64).contains(&name.len()) && name.bytes().all(is_allowed) {
-            Ok(Namespace { name: name.to_owned(), has_regions: false })
+            Ok(Namespace { name: name.to_owned(), has_slot_ranges: false })
         } else {
             Err(Error::config(format!(
                 "namespace {name:?}: allowed are 1 to 64 of lower-case letters, digits, `_` and `-`"
@@ -193,41 +191,38 @@ impl Namespace {
         format!("{}:{plain}*", self.name)
     }
 
-    /// The key of a tag's token, apart from regions.
+    /// The key of a tag's token, apart from slot ranges.
     pub(crate) fn tag_key(&self, tag: &str) -> TagKey {
         let mut buf = self.prefix('#');
         KeyParts::new(&mut buf).push(tag);
         TagKey::from(Bytes::copy_from_slice(&buf))
     }
 
-    /// The key of the token on which an entry with `tag` depends, if the entry's key is in `region`.
-    pub(crate) fn tag_key_in(&self, tag: &str, region: Option<u16>) -> TagKey {
-        let key = self.tag_key(tag);
-        match region.filter(|_| self.has_regions && !is_about_a_key(&key)) {
-            Some(region) => key.in_region(region),
-            None => key,
-        }
+    /// The key of the token on which an entry with `tag` depends, if the entry's key is in `slot_range`.
+    pub(crate) fn tag_key_in(&self, tag: &str, slot_range: Option<u16>) -> TagKey {
+        in_slot_range(&self.tag_key(tag), slot_range)
     }
 
     /// The keys of all tokens of `tag`, of which an invalidation deletes each.
     pub(crate) fn all_of_tag<'a>(&self, tag: &'a TagKey) -> impl Iterator<Item = TagKey> + 'a {
-        let regions = self.regions().filter(|_| !is_about_a_key(tag));
-        once(tag.clone()).chain(regions.map(|region| tag.in_region(region)))
+        let count = if is_about_a_key(tag) { 1 } else { usize::MAX };
+        self.slot_ranges().take(count).map(|slot_range| in_slot_range(tag, slot_range))
     }
 
-    /// Whether a tag that is not about one key has a token in each region.
-    pub(crate) fn has_regions(&self) -> bool {
-        self.has_regions
+    /// Whether a tag that is not about one key has a token in each slot range.
+    pub(crate) fn has_slot_ranges(&self) -> bool {
+        self.has_slot_ranges
     }
 
-    /// The regions in which a tag has a token.
-    pub(crate) fn regions(&self) -> impl Iterator<Item = u16> + use<> {
-        0..if self.has_regions { REGIONS } else { 0 }
+    /// The slot ranges in which a tag has a token; one `None` if there are none.
+    pub(crate) fn slot_ranges(&self) -> impl Iterator<Item = Option<u16>> + use<> {
+        let count = if self.has_slot_ranges { SLOT_RANGES } else { 0 };
+        (count == 0).then_some(None).into_iter().chain((0..count).map(Some))
     }
 
-    /// This namespace, with regions or without.
-    pub(crate) fn with_regions(self, has_regions: bool) -> Self {
-        Namespace { has_regions, ..self }
+    /// This namespace, with slot ranges or without.
+    pub(crate) fn with_slot_ranges(self, has_slot_ranges: bool) -> Self {
+        Namespace { has_slot_ranges, ..self }
     }
 
     /// The prefix of every key of `class`.
@@ -247,6 +242,10 @@ impl Namespace {
     fn prefix(&self, sigil: char) -> KeyBuf {
         KeyBuf::from_slice(format!("{}:{sigil}", self.name).as_bytes())
     }
+}
+
+fn in_slot_range(tag: &TagKey, slot_range: Option<u16>) -> TagKey {
+    slot_range.filter(|_| !is_about_a_key(tag)).map_or_else(|| tag.clone(), |range| tag.in_slot_range(range))
 }
 
 /// Whether a tag is about one key, as `room:7` is. Its text then has a colon, which a part of a key encodes.
@@ -288,7 +287,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::protocol::slots::{region_of, slot_of};
+    use crate::protocol::slots::{slot_of, slot_range_of};
 
     fn spelled(class: &str, key: &(impl Key + ?Sized)) -> String {
         let namespace = Namespace::parse("ns").unwrap();
@@ -296,25 +295,24 @@ mod tests {
     }
 
     #[test]
-    fn in_a_cluster_a_tag_has_a_token_in_each_region_unless_it_is_about_one_key() {
+    fn in_a_cluster_a_tag_has_a_token_in_each_slot_range_unless_it_is_about_one_key() {
         let plain = Namespace::parse("ns").unwrap();
-        let cluster = plain.clone().with_regions(true);
-        for (text, count) in [("rooms", REGIONS + 1), ("room:7", 1), ("a%3A{b}", REGIONS + 1)] {
+        let cluster = plain.clone().with_slot_ranges(true);
+        for (text, count) in [("rooms", SLOT_RANGES), ("room:7", 1), ("a%3A{b}", SLOT_RANGES)] {
             let tag = cluster.tag_key(text);
             let all: Vec<TagKey> = cluster.all_of_tag(&tag).collect();
             assert_eq!(all.len(), usize::from(count), "{text}");
-            for region in 0..REGIONS {
-                let of_entry = cluster.tag_key_in(text, Some(region));
+            for slot_range in 0..SLOT_RANGES {
+                let of_entry = cluster.tag_key_in(text, Some(slot_range));
                 assert!(all.contains(&of_entry), "{text}: an invalidation deletes what an entry depends on");
                 assert_eq!(
-                    (of_entry.without_region(), cluster.tag_name(&of_entry)),
+                    (of_entry.without_slot_range(), cluster.tag_name(&of_entry)),
                     (tag.clone(), text.to_owned())
                 );
                 let slot = slot_of(of_entry.as_bytes());
-                assert!(count == 1 || region_of(slot) == region, "{text}: in its region");
+                assert!(count == 1 || slot_range_of(slot) == slot_range, "{text}: in its slot_range");
             }
             assert_eq!(plain.all_of_tag(&tag).collect::<Vec<_>>(), std::slice::from_ref(&tag), "{text}");
-            assert_eq!(plain.tag_key_in(text, Some(1)), tag);
         }
     }
 

@@ -57,7 +57,7 @@ impl Namespace {
 
     /// The name of a tag.
     pub(crate) fn tag_name(&self, tag: &TagKey) -> String {
-        let tag = tag.without_region();
+        let tag = tag.without_slot_range();
         let text = String::from_utf8_lossy(tag.as_bytes());
         let name = text.split_once(":#").map_or("", |(_, name)| name);
         decoded(name).unwrap_or_default()

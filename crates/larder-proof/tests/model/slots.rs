@@ -26,12 +26,6 @@ fn a_poll_that_goes_on_without_its_key_is_found() {
 }
 
 #[test]
-fn a_mark_that_does_not_compare_is_found() {
-    let own_rules = ModelRules { mark_compares: false, ..Default::default() };
-    catch("mark-without-comparison", slots(own_rules), "fresh_after_acknowledgement");
-}
-
-#[test]
 fn a_refusal_that_counts_as_a_deletion_is_found() {
     let own_rules = ModelRules { asking_is_no_deletion: false, ..Default::default() };
     catch("asking-deletes", slots(own_rules), "fresh_after_acknowledgement");

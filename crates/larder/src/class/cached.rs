@@ -221,7 +221,7 @@ impl CachedTags {
         Q: Key<K> + ?Sized,
     {
         let CachedTags { tags, function, declaration } = self;
-        let of_entry: Vec<TagKey> = class.tags(key).iter().map(TagKey::without_region).collect();
+        let of_entry: Vec<TagKey> = class.tags(key).iter().map(TagKey::without_slot_range).collect();
         let has = |text| of_entry.contains(&class.engine.namespace.tag_key(text));
         if tags.iter().flat_map(Tag::texts).all(has) {
             return Ok(());

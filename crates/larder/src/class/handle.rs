@@ -53,7 +53,7 @@ pub(super) type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<Tag> + Send + Sync>;
 pub struct Class<K: ?Sized, V> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) core: Arc<ClassCore>,
-    /// The class's own tag first, then those with which it was opened: apart from regions, then in each region.
+    /// In each slot range, or once: the class's own tag first, then those with which it was opened.
     pub(super) tags: Arc<[Tags]>,
     pub(super) tags_of: Option<TagsOf<K>>,
     pub(super) types: PhantomData<fn(&K) -> V>,
@@ -244,13 +244,13 @@ where
     }
 
     pub(crate) fn tags<Q: Key<K> + ?Sized>(&self, key: &Q) -> Tags {
-        let region = self.engine.region(|| self.key(key));
-        let of_class = &self.tags[region.map_or(0, |region| 1 + usize::from(region))];
+        let slot_range = self.engine.slot_range(|| self.key(key));
+        let of_class = &self.tags[slot_range.map_or(0, usize::from)];
         let Some(tags_of) = &self.tags_of else { return of_class.clone() };
         let mut tags = of_class.to_vec();
         let of_key = key.with_key(|key| tags_of(key));
         for text in of_key.iter().flat_map(Tag::texts) {
-            let tag = self.engine.namespace.tag_key_in(text, region);
+            let tag = self.engine.namespace.tag_key_in(text, slot_range);
             if !tags.contains(&tag) {
                 tags.push(tag);
             }

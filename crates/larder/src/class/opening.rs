@@ -184,17 +184,17 @@ where
         let declaration = self.declaration();
         self.check_by_hand(&declaration.shown)?;
         let namespace: &Namespace = &self.cache.namespace;
-        let tags_in = |region| {
-            let mut tags = vec![namespace.tag_key_in(&self.name, region)];
+        let tags_in = |slot_range| {
+            let mut tags = vec![namespace.tag_key_in(&self.name, slot_range)];
             for tag in &self.tags {
-                let tag = namespace.tag_key_in(tag, region);
+                let tag = namespace.tag_key_in(tag, slot_range);
                 if !tags.contains(&tag) {
                     tags.push(tag);
                 }
             }
             Tags::from(tags)
         };
-        let tags: Arc<[Tags]> = once(None).chain(namespace.regions().map(Some)).map(tags_in).collect();
+        let tags: Arc<[Tags]> = namespace.slot_ranges().map(tags_in).collect();
         if let (Some(shared), false) = (&self.cache.engine.shared, self.is_memory_only) {
             shared.remote.allow_value_bytes(self.max_value_bytes);
         }

@@ -13,7 +13,6 @@ use crate::key::Namespace;
 use crate::local::LocalTier;
 use crate::protocol::tag::TagKey;
 use crate::receipt::{Delivery, Dropped};
-use crate::remote::Fault;
 use crate::stats::count;
 
 /// How long a put or the draw of a permit waits for a poll of the journal. After that it continues without the poll,
@@ -238,32 +237,36 @@ impl Engine {
         // While the journal is incomplete, each write may invalidate everything: these sweeps are queued, and the
         // keeper sweeps once for all of them.
         let is_one_of_many_sweeps = batch.everything && self.is_journal_incomplete();
-        if !is_one_of_many_sweeps
-            && is_usable()
-            && let Ok(unlinked) = propagate(shared, &keys, &batch.sweeps(), changes).await
-            && is_usable()
-        {
-            return (if self.is_delivery_certain() { Delivery::Sent } else { Delivery::Queued }, unlinked);
+        if !is_one_of_many_sweeps && is_usable() {
+            match propagate(shared, &keys, &batch.sweeps(), changes).await {
+                Ok(unlinked) if is_usable() => {
+                    let is_certain = self.is_delivery_certain();
+                    return (if is_certain { Delivery::Sent } else { Delivery::Queued }, unlinked);
+                }
+                Ok(_) => {}
+                Err(undelivered) => keys = undelivered,
+            }
         }
         shared.remote.queue(&keys, !batch.sweeps().is_empty());
         (Delivery::Queued, 0)
     }
 }
 
+/// The error has those of `keys` that may still exist. If a sweep failed, all sweeps have to be repeated.
 async fn propagate(
     shared: &SharedTier,
     keys: &[Bytes],
     sweeps: &[Sweep<'_>],
     changes: &[ChangeId],
-) -> Result<u64, Fault> {
+) -> Result<u64, Vec<Bytes>> {
     if sweeps.is_empty() {
-        return shared.remote.unlink_and_record(keys, changes).await;
+        return shared.remote.deliver(keys, changes).await;
     }
     // A sweep takes many steps, and the record must be written in one step with the unlinking. So the changes are not
     // recorded, and the relay propagates them again.
-    let mut unlinked = shared.remote.unlink(keys).await?;
+    let mut unlinked = shared.remote.deliver(keys, &[]).await?;
     for sweep in sweeps {
-        unlinked += shared.remote.sweep(*sweep).await?;
+        unlinked += shared.remote.sweep(*sweep).await.map_err(|_| Vec::new())?;
     }
     Ok(unlinked)
 }

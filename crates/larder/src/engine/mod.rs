@@ -197,10 +197,10 @@ impl ClassCore {
 }
 
 impl Engine {
-    /// The region of a key in a Redis Cluster, in which the tags of its entry are; see `protocol::slots`.
-    pub(crate) fn region(&self, key: impl FnOnce() -> KeyBuf) -> Option<u16> {
-        let shared = self.shared.as_ref().filter(|_| self.namespace.has_regions())?;
-        shared.remote.region(&Bytes::copy_from_slice(&key()))
+    /// The slot range of a key in a Redis Cluster, in which the tags of its entry are; see `protocol::slots`.
+    pub(crate) fn slot_range(&self, key: impl FnOnce() -> KeyBuf) -> Option<u16> {
+        let shared = self.shared.as_ref().filter(|_| self.namespace.has_slot_ranges())?;
+        shared.remote.slot_range(&Bytes::copy_from_slice(&key()))
     }
 
     /// Which tiers answer at this instant, and the reasons if not all configured ones do.

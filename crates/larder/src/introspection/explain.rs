@@ -136,8 +136,8 @@ impl Cache {
     pub async fn explain(&self, touch: &Touch) -> Result<Explanation, Error> {
         match (self.namespace.target(touch)?, touch) {
             (Target::Key(key), Touch::Entry { class, .. }) => {
-                let region = self.engine.region(|| KeyBuf::from_slice(&key));
-                Ok(self.engine.explain(key, vec![self.namespace.tag_key_in(class, region)]).await)
+                let slot_range = self.engine.slot_range(|| KeyBuf::from_slice(&key));
+                Ok(self.engine.explain(key, vec![self.namespace.tag_key_in(class, slot_range)]).await)
             }
             _ => Err(Error::config(format!("{touch:?} is to be explained: allowed is one entry"))),
         }

@@ -11,20 +11,19 @@ pub const SLOTS: usize = 16_384;
 
 const WORDS: usize = SLOTS / 64;
 
-/// Into so many regions the slots are divided, each of as many slots that follow one another. A tag that is not about one
-/// key has a token in each region, so that an entry's tag is at the master of the entry, and no master is asked for all
-/// entries of a class. More regions would have fewer entries whose tag is at another master, because a region is at two;
-/// and an invalidation of a tag deletes the tokens of all regions.
-pub const REGIONS: u16 = 16;
+/// Into so many ranges of equal length the slots are divided. A tag that is not about one key has a token in each range. So
+/// an entry's tag is at the master of the entry, except in a range that belongs to two masters; and no master is asked for
+/// all entries of a class. An invalidation of the tag deletes the tokens of all ranges, so they are few.
+pub const SLOT_RANGES: u16 = 16;
 
-/// The region of `slot`.
-pub fn region_of(slot: u16) -> u16 {
-    slot / (SLOTS as u16 / REGIONS)
+/// The slot range of `slot`.
+pub fn slot_range_of(slot: u16) -> u16 {
+    slot / (SLOTS as u16 / SLOT_RANGES)
 }
 
-/// A text in the first slot of `region`; see [`hash_tag`].
-pub fn hash_tag_of_region(region: u16) -> &'static str {
-    hash_tag(region * (SLOTS as u16 / REGIONS))
+/// A text in the first slot of `slot_range`; see [`hash_tag`].
+pub fn hash_tag_of_slot_range(slot_range: u16) -> &'static str {
+    hash_tag(slot_range * (SLOTS as u16 / SLOT_RANGES))
 }
 
 /// The slot of `key`: CRC16 of its hash tag, which is the part between the first `{` and the next `}`; or of the entire key,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::slots::hash_tag_of_region;
+use crate::protocol::slots::hash_tag_of_slot_range;
 use crate::protocol::token::Token;
 
 /// The key under which a tag's token is stored, in Redis and in memory. Clones share one allocation, so all copies with
@@ -50,23 +50,23 @@ impl TagKey {
         Bytes::copy_from_slice(&self.0)
     }
 
-    /// This tag's key in a region of a Redis Cluster; see [`REGIONS`](crate::protocol::slots::REGIONS). No part of a key
+    /// This tag's key in a slot range of a Redis Cluster; see [`SLOT_RANGES`](crate::protocol::slots::SLOT_RANGES). No part of a key
     /// contains a brace.
     #[must_use]
-    pub fn in_region(&self, region: u16) -> TagKey {
-        let hash_tag = hash_tag_of_region(region).as_bytes();
+    pub fn in_slot_range(&self, slot_range: u16) -> TagKey {
+        let hash_tag = hash_tag_of_slot_range(slot_range).as_bytes();
         TagKey::from(Bytes::from([&self.0[..], b"{", hash_tag, b"}"].concat()))
     }
 
-    /// The tag without a region.
+    /// The tag without a slot range.
     #[must_use]
-    pub fn without_region(&self) -> TagKey {
-        TagKey(Arc::from(without_region(&self.0)))
+    pub fn without_slot_range(&self) -> TagKey {
+        TagKey(Arc::from(without_slot_range(&self.0)))
     }
 }
 
-/// The key of an entry or a tag without its region.
-pub fn without_region(key: &[u8]) -> &[u8] {
+/// The key of an entry or a tag without its slot range.
+pub fn without_slot_range(key: &[u8]) -> &[u8] {
     key.iter().position(|byte| *byte == b'{').map_or(key, |brace| &key[..brace])
 }
 

@@ -146,6 +146,11 @@ pub(crate) trait Remote: Send + Sync {
     /// step or not at all.
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault>;
 
+    /// Does as `unlink_and_record`. The error has those of `keys` that may still exist.
+    async fn deliver(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Vec<Bytes>> {
+        self.unlink_and_record(keys, changes).await.map_err(|_| keys.to_vec())
+    }
+
     /// Deletes all matching keys that existed when it began, leases included, and returns how many it deleted.
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault>;
 
@@ -153,9 +158,9 @@ pub(crate) trait Remote: Send + Sync {
     /// is no frame.
     fn allow_value_bytes(&self, bytes: usize);
 
-    /// The region in which `key` is, if tags have a token in each region; see `protocol::slots`. An entry whose tag is in
-    /// another region is a miss, and no worse.
-    fn region(&self, _key: &Bytes) -> Option<u16> {
+    /// The slot range in which `key` is, if tags have a token in each slot range; see `protocol::slots`. An entry whose tag is in
+    /// another slot range is a miss, and no worse.
+    fn slot_range(&self, _key: &Bytes) -> Option<u16> {
         None
     }
 

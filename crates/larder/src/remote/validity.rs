@@ -18,7 +18,7 @@ use crate::clock::Tick;
 
 /// The most keys of unsent invalidations, to limit their memory during an outage. If there are more, the keeper drops
 /// all entries of this database in Redis instead.
-const UNSENT_MAX: usize = 100_000;
+pub(crate) const UNSENT_MAX: usize = 100_000;
 
 pub(crate) struct Validity {
     /// Reads may be served before this instant, in nanoseconds of the clock. It is written under `state`'s lock, so
@@ -157,17 +157,19 @@ impl Validity {
 
     /// Queues the invalidation of `keys`, which could not be sent. The tier is not usable until
     /// [`Validity::confirm_sent`] confirms them. Revokes under the same lock, so that no read uses the tier once this
-    /// returns.
-    pub(crate) fn queue(&self, keys: &[Bytes]) {
+    /// returns. Returns `true` if these keys are too many: from here on, everything is queued in their place.
+    pub(crate) fn queue(&self, keys: &[Bytes]) -> bool {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
         state.is_owed = true;
-        if state.unsent.len() + keys.len() > UNSENT_MAX {
+        let is_too_much = !state.is_overflowed && state.unsent.len() + keys.len() > UNSENT_MAX;
+        if is_too_much {
             state.unsent.clear();
             state.is_overflowed = true;
         } else if !state.is_overflowed {
             state.unsent.extend(keys.iter().cloned());
         }
+        is_too_much
     }
 
     /// Whether an invalidation was queued since the last grant.
@@ -183,8 +185,8 @@ impl Validity {
 
     pub(crate) fn unsent(&self) -> UnsentInvalidations {
         let state = self.lock();
-        // The keeper, which alone asks, never asks during a drop. So a drop that has not ended was cut off, for example
-        // because Sentinels named another master, and has to be repeated.
+        // The keeper never asks during a drop. So a drop that has not ended was cut off, for example because Sentinels named
+        // another master, and has to be repeated. A cluster also asks during a drop, and repeats it at other masters.
         match (state.is_overflowed || state.is_clearing, state.unsent.is_empty()) {
             (true, _) => UnsentInvalidations::Everything,
             (false, true) => UnsentInvalidations::Nothing,

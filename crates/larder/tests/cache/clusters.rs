@@ -147,7 +147,7 @@ async fn a_lost_master_takes_only_its_slots_with_it_and_its_replica_is_followed(
     let lost_master = 1;
     let owner = |key: &u32| cluster.owner_of(&in_redis(&cluster, *key)).unwrap();
     let (lost, kept): (Vec<u32>, Vec<u32>) = (0..KEYS).partition(|key| owner(key) == lost_master);
-    // A region has 1,024 slots, so this one is at two masters. The class's tag for its entries is at the lost one.
+    // A slot range has 1,024 slots, so this one is at two masters. The class's tag for its entries is at the lost one.
     let at_two = 10_240..11_264;
     let is_served = |key: &u32| !at_two.contains(&cluster.slot_of(&in_redis(&cluster, *key)).unwrap());
     let kept: Vec<u32> = kept.into_iter().filter(is_served).collect();
@@ -185,6 +185,15 @@ async fn a_lost_master_takes_only_its_slots_with_it_and_its_replica_is_followed(
     let mut asked = asked.into_inner().unwrap();
     asked.sort_unstable();
     assert_eq!(asked, lost);
+    // What cannot be sent to the lost master waits for it alone: the other masters stay in use.
+    let from_memory = async || {
+        let read = one.values.read(&kept[1]).or_load(table.loader(kept[1])).await.unwrap();
+        read.source == Source::Memory
+    };
+    eventually("memory answers", &from_memory).await;
+    let receipt = one.cache.invalidation().key(&one.values, &kept[0]).key(&one.values, &lost[0]).send().await;
+    assert_eq!(receipt.delivery(), Delivery::Queued);
+    assert!(from_memory().await);
     cluster.nodes[replica].resume().unwrap();
     is_working(&other.cache).await;
     for key in &lost {

@@ -164,7 +164,7 @@ impl State {
                 self.loaders[load] = Loader::Loaded { seen: self.committed, at };
             }
             Action::Fill(load, at) => self.fill(model, load, at),
-            Action::Ask(relay, at) => self.ask(model, relay, at),
+            Action::Ask(relay, at) => self.ask(relay, at),
             Action::Snapshot(relay) => {
                 let committed = self.committed;
                 self.poll(relay, |poll| poll.snapshot = Some(committed));
@@ -259,7 +259,7 @@ impl State {
                 model.take(Branch::EmptiedImporting);
             }
         }
-        let may = master.lists && (master.view == View::Owner || !model.own_rules.only_owners_list);
+        let may = master.lists && master.view == View::Owner;
         self.grants[at] = may.then_some(master.watermark);
     }
 
@@ -285,10 +285,9 @@ impl State {
         self.loaders[load] = Loader::Done;
     }
 
-    fn ask(&mut self, model: &Slots, relay: usize, at: usize) {
+    fn ask(&mut self, relay: usize, at: usize) {
         let master = &self.masters[at];
-        let owned = master.view == View::Owner
-            || (!model.own_rules.only_owners_list && master.view == View::Migrating);
+        let owned = master.view == View::Owner;
         self.polls_left[relay] -= 1;
         self.polls[relay] = Some(Poll {
             at,
@@ -341,7 +340,7 @@ impl State {
     fn mark(&mut self, model: &Slots, relay: usize) {
         let Some(poll) = self.polls[relay].take() else { return };
         let master = &mut self.masters[poll.at];
-        if model.own_rules.mark_compares && master.lists != poll.found {
+        if master.lists != poll.found {
             model.take(Branch::Refused);
             return;
         }

@@ -57,14 +57,14 @@ impl Map {
     }
 
     /// The name of `key` in Redis. It is the same at each master, unless one of them has not noticed yet that the database
-    /// has another identity; that one refuses the key.
+    /// has another identity; that one refuses most keys.
     pub(super) fn name(&self, key: &Bytes) -> Bytes {
         self.informed().map_or_else(|| key.clone(), |member| member.tier.redis_key(key))
     }
 
-    /// A member that knows the database, if one does.
+    /// The member that was the last to learn which database it is, if one knows: a member that is away learns of no change.
     pub(super) fn informed(&self) -> Option<&Arc<Member>> {
-        self.members.iter().find(|member| member.tier.knows_database()).or(self.members.first())
+        self.members.iter().max_by_key(|member| member.tier.knows_database_since())
     }
 
     pub(super) fn owner(&self, key: &Bytes) -> Option<&Arc<Member>> {

@@ -12,13 +12,14 @@
 //! - No command names keys of two slots. What plain Redis decides in one step for several keys is decided here in an order
 //!   that cannot answer wrongly: see `operations`.
 
+mod combining;
 mod inspect;
 mod map;
 mod operations;
+mod queues;
 mod supervisor;
 
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -33,7 +34,7 @@ use crate::remote::validity::Validity;
 /// The tier of a Redis Cluster.
 pub(crate) struct ClusterTier {
     supervisor: Arc<Supervisor>,
-    tasks: [AbortHandle; 2],
+    tasks: [AbortHandle; 3],
 }
 
 impl ClusterTier {
@@ -50,6 +51,7 @@ impl ClusterTier {
         let tasks = [
             tokio::spawn(supervisor.clone().follow_topology()).abort_handle(),
             tokio::spawn(supervisor.clone().watch_validity()).abort_handle(),
+            tokio::spawn(supervisor.clone().empty_idle()).abort_handle(),
         ];
         ClusterTier { supervisor, tasks }
     }

@@ -19,12 +19,12 @@ use futures_util::future::{join_all, try_join_all};
 use crate::batch::Sweep;
 use crate::journal::ChangeId;
 use crate::protocol::frame::fingerprint;
-use crate::protocol::slots::{SlotSet, region_of, slot_of};
+use crate::protocol::slots::{SlotSet, slot_of, slot_range_of};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::cluster::ClusterTier;
-use crate::remote::cluster::map::{Map, Member};
-use crate::remote::cluster::supervisor::Owing;
+use crate::remote::cluster::map::{Map, Member, Part};
+use crate::remote::cluster::queues::Owing;
 use crate::remote::{Fault, FrameReply, Mint, Remote, Unchanged};
 
 /// How long an invalidation waits for the nodes to say which master has its keys, if the one that was asked has not.
@@ -128,28 +128,38 @@ impl ClusterTier {
         if is_used() { Ok(answer) } else { Err(Fault::Away) }
     }
 
-    /// Deletes each part of `keys` at its master. Fails as moved if a master that answered has not all of its keys, or a key has
-    /// no master.
-    async fn unlink_parts(&self, keys: &[Bytes]) -> Result<u64, UnlinkFault> {
+    /// Deletes each part of `keys` at its master.
+    async fn unlink_parts(&self, keys: &[Bytes]) -> UnlinkedParts {
         let map = self.supervisor.map();
         let (parts, ownerless) = map.split(keys);
-        let answers =
-            join_all(parts.iter().map(|part| self.held(part.member, part.member.tier.unlink(&part.keys))))
-                .await;
-        let is_moved = !ownerless.is_empty() || answers.contains(&Err(Fault::Refused));
-        let noted = parts.iter().zip(answers).map(|(part, answer)| part.member.noted(answer));
-        // Each answer is noted, also after a failure.
-        let unlinked: Vec<Result<u64, Fault>> = noted.collect();
-        match unlinked.into_iter().sum() {
-            Ok(unlinked) if ownerless.is_empty() => Ok(unlinked),
-            _ => Err(UnlinkFault { is_moved }),
+        let mut all =
+            UnlinkedParts { failed: ownerless.into_iter().cloned().collect(), ..Default::default() };
+        let unlink =
+            async |part: &Part<'_>| self.held(part.member, part.member.tier.unlink_each(&part.keys)).await;
+        let answers = join_all(parts.iter().map(unlink)).await;
+        for (part, answer) in parts.iter().zip(answers) {
+            let those = |places: Vec<usize>| places.into_iter().map(|place| part.keys[place].clone());
+            match part.member.noted(answer) {
+                Ok(unlinked) => {
+                    all.count += unlinked.count;
+                    all.moved.extend(those(unlinked.moved));
+                    all.failed.extend(those(unlinked.asked));
+                }
+                Err(_) => all.failed.extend_from_slice(&part.keys),
+            }
         }
+        all
     }
 }
 
-/// Why not all keys were deleted.
-struct UnlinkFault {
-    is_moved: bool,
+/// What several masters deleted.
+#[derive(Default)]
+struct UnlinkedParts {
+    count: u64,
+    /// The keys of which a master says that another one has them.
+    moved: Vec<Bytes>,
+    /// Other keys that may still exist.
+    failed: Vec<Bytes>,
 }
 
 #[async_trait]
@@ -257,19 +267,23 @@ impl Remote for ClusterTier {
     }
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
-        match self.unlink_parts(keys).await {
-            Ok(unlinked) => Ok(unlinked),
-            Err(UnlinkFault { is_moved: false }) => Err(Fault::Refused),
-            Err(UnlinkFault { is_moved: true }) => {
-                self.supervisor.ask_again(MOVED_TIMEOUT).await;
-                self.unlink_parts(keys).await.map_err(|_| Fault::Refused)
-            }
-        }
+        self.deliver(keys, &[]).await.map_err(|_| Fault::Refused)
+    }
+
+    async fn unlink_and_record(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
+        self.unlink(keys).await
     }
 
     /// It records nothing: a change may concern several masters, and a record is one step with the deletions that it records.
-    async fn unlink_and_record(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
-        self.unlink(keys).await
+    async fn deliver(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Vec<Bytes>> {
+        let mut first = self.unlink_parts(keys).await;
+        let mut again = UnlinkedParts::default();
+        if !first.moved.is_empty() {
+            self.supervisor.ask_again(MOVED_TIMEOUT).await;
+            again = self.unlink_parts(&first.moved).await;
+        }
+        first.failed.extend(again.moved.into_iter().chain(again.failed));
+        if first.failed.is_empty() { Ok(first.count + again.count) } else { Err(first.failed) }
     }
 
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
@@ -292,8 +306,8 @@ impl Remote for ClusterTier {
         self.supervisor.allow_value_bytes(bytes);
     }
 
-    fn region(&self, key: &Bytes) -> Option<u16> {
-        Some(region_of(slot_of(&self.supervisor.map().name(key))))
+    fn slot_range(&self, key: &Bytes) -> Option<u16> {
+        Some(slot_range_of(slot_of(&self.supervisor.map().name(key))))
     }
 
     fn is_tracking(&self) -> bool {
@@ -317,7 +331,7 @@ impl Remote for ClusterTier {
                 _ if left.is_zero() => return false,
                 // Afterwards all is looked at again: a key may have got another master meanwhile.
                 Owing::Member(member) => drop(member.tier.wait_until_sent(left).await),
-                Owing::Ownerless => self.supervisor.wait_for_topology(left).await,
+                Owing::Elsewhere => self.supervisor.wait_for_topology(left).await,
             }
         }
     }
@@ -325,7 +339,7 @@ impl Remote for ClusterTier {
     fn unsent_count(&self) -> usize {
         let map = self.supervisor.map();
         let unsent = |member: &Arc<Member>| member.tier.unsent_count() + member.membership.stray_count();
-        map.members.iter().map(unsent).sum::<usize>() + self.supervisor.ownerless().len()
+        map.members.iter().map(unsent).sum::<usize>() + self.supervisor.ownerless().count()
     }
 
     /// Each operation has suspected its own master.

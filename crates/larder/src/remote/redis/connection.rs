@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use redis::{RedisError, RedisResult, Value};
+use redis::{RedisResult, Value};
 use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
@@ -93,12 +93,13 @@ impl ConnectionSlot {
 }
 
 /// Applies a push of changed keys. Returns `false` if any key may have changed: the push names no keys, as after
-/// FLUSHALL, or one of its names was cut while it arrived. A name of [`CUT_BYTES`] counts as cut, unless it ends like
-/// that of a claim.
+/// FLUSHALL, or one of its names was cut while it arrived. A name of [`CUT_BYTES`] counts as cut, unless it is that of a
+/// claim.
 pub(super) fn apply_invalidation(listener: &dyn Listener, data: &[Value]) -> bool {
     let [Value::Array(keys)] = data else { return false };
+    let is_claim = |key: &[u8]| key.windows(CLAIM.len()).any(|part| part == CLAIM.as_bytes());
     keys.iter().all(|key| match key {
-        Value::BulkString(key) if key.len() != CUT_BYTES || key.ends_with(CLAIM.as_bytes()) => {
+        Value::BulkString(key) if key.len() != CUT_BYTES || is_claim(key) => {
             listener.apply_push(key);
             true
         }
@@ -130,25 +131,39 @@ async fn unlink_found(connection: &mut Connection, keys: &[Bytes]) -> RedisResul
     if !connection.is_in_cluster() {
         return unlink(connection, keys).await;
     }
-    let mut unlinked = 0;
-    for part in keys.chunks(UNLINK_BATCH) {
+    unlink_each(connection, keys).await.map(|unlinked| unlinked.count)
+}
+
+/// What a master of a Redis Cluster deleted, and what it refused to delete.
+#[derive(Debug, Default)]
+pub(crate) struct Unlinked {
+    /// How many keys existed.
+    pub(crate) count: u64,
+    /// The places of those that have another master, among the keys.
+    pub(crate) moved: Vec<usize>,
+    /// The places of those that do not exist here, and whose slot is being moved.
+    pub(crate) asked: Vec<usize>,
+}
+
+/// Deletes each of `keys` by itself.
+pub(super) async fn unlink_each(connection: &mut Connection, keys: &[Bytes]) -> RedisResult<Unlinked> {
+    let mut unlinked = Unlinked::default();
+    for (nth, part) in keys.chunks(UNLINK_BATCH).enumerate() {
         let mut pipe = redis::pipe();
         for key in part {
             pipe.cmd("UNLINK").arg(&key[..]);
         }
         let answers: Vec<RedisResult<u64>> = pipe.ignore_errors().query_async(connection).await?;
-        for answer in answers {
-            match answer {
-                Err(error) if is_elsewhere(&error) => {}
-                answer => unlinked += answer?,
+        for (place, answer) in (nth * UNLINK_BATCH..).zip(answers) {
+            match answer.map_err(|error| (trouble::code(&error), error)) {
+                Ok(count) => unlinked.count += count,
+                Err((Some(code), _)) if code == "MOVED" => unlinked.moved.push(place),
+                Err((Some(code), _)) if code == "ASK" || code == "TRYAGAIN" => unlinked.asked.push(place),
+                Err((_, error)) => return Err(error),
             }
         }
     }
     Ok(unlinked)
-}
-
-fn is_elsewhere(error: &RedisError) -> bool {
-    trouble::code(error).is_some_and(|code| ["MOVED", "ASK", "TRYAGAIN"].contains(&code.as_str()))
 }
 
 /// Deletes the entries in `slots`, which have just arrived at this master of a Redis Cluster or are on their way to it, and
@@ -205,7 +220,10 @@ pub(crate) async fn sweep(connection: &mut Connection, prefix: &Prefix, what: Sw
     let is_match = |key: &Bytes| match (what, prefix.strip_from(key)) {
         (_, None) => false,
         (Sweep::Matching(pattern), Some(key)) => namespace.matches_key(pattern, &key),
-        (Sweep::Everything, Some(key)) => !namespace.reserves(&key),
+        // In a cluster also the certificate of a former home: it would count again if that slot became the home again.
+        (Sweep::Everything, Some(own)) => {
+            !namespace.reserves(&own) || (prefix.is_in_cluster() && !prefix.is_own(key))
+        }
     };
     let (mut cursor, mut unlinked) = (0_u64, 0);
     loop {

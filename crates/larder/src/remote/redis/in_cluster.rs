@@ -1,16 +1,18 @@
 //! What a tier needs that is a master of a Redis Cluster.
 
-use bytes::Bytes;
+use std::time::Instant;
 
+use bytes::Bytes;
 use redis::RedisResult;
 
 use crate::protocol::slots::{SlotSet, slot_of};
 use crate::remote::redis::RedisTier;
 use crate::remote::redis::commands::minted;
-use crate::remote::redis::connection::sweep_slots;
+use crate::remote::redis::connection::{Unlinked, sweep_slots, unlink_each};
 use crate::remote::redis::link::Connection;
 use crate::remote::redis::prefix::DatabaseIdentity;
 use crate::remote::redis::topology::{self, Topology};
+use crate::remote::redis::trouble;
 use crate::remote::{Fault, Listener as _, Mint};
 
 impl RedisTier {
@@ -37,14 +39,21 @@ impl RedisTier {
         self.set_and_mint(none, (&frames, mint.ttl)).await.map(|reply| reply.minted)
     }
 
-    /// Whether the database behind this Redis is known, so that keys have their names.
-    pub(crate) fn knows_database(&self) -> bool {
-        self.prefixes.present().identity != DatabaseIdentity::Unknown
+    /// Deletes those of `keys` that this master has.
+    pub(crate) async fn unlink_each(&self, keys: &[Bytes]) -> Result<Unlinked, Fault> {
+        let (names, mut connection) = (self.prefix().add_to_all(keys), self.connection()?);
+        unlink_each(&mut connection, &names).await.map_err(trouble::fault)
+    }
+
+    /// Since when the database behind this Redis has been known, so that keys have their names; `None` if it is not.
+    pub(crate) fn knows_database_since(&self) -> Option<Instant> {
+        let prefix = self.prefixes.present();
+        (prefix.identity != DatabaseIdentity::Unknown).then_some(prefix.since)
     }
 
     /// Takes over which database `other` knows. Its relay asks for itself all the same.
     pub(crate) fn learn_database_of(&self, other: &RedisTier) {
-        if other.knows_database() {
+        if other.knows_database_since().is_some() {
             self.prefixes.set_identity(other.prefixes.present().identity.clone());
         }
     }

@@ -52,8 +52,16 @@ impl Keeper {
             // It cannot be of use, and a move that is given up could bring it back to where it was.
             sweep_slots(connection, prefix, &status.importing).await?;
         }
+        let mut overflows = false;
         let is_back = |key: &Bytes| owned.contains(slot_of(&prefix.add_to(key)));
-        membership.hand_over(is_back, |back| self.validity.queue(back));
+        membership.hand_over(is_back, |back| {
+            if self.validity.queue(back) {
+                overflows = true;
+            }
+        });
+        if overflows {
+            membership.note_overflow();
+        }
         Ok(())
     }
 

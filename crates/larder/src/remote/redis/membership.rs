@@ -10,6 +10,7 @@
 //!   propagated only if it has deleted what the change touched in each slot that the certificate lists.
 //! - A slot that leaves takes its copies out of memory before the next grant of the master.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::protocol::slots::{SlotSet, hash_tag};
+use crate::remote::validity::UNSENT_MAX;
 
 /// The states of use, in their order.
 const OUT: u8 = 0;
@@ -34,7 +36,7 @@ pub(crate) struct Membership {
     use_state: AtomicU8,
     /// Invalidations of keys in slots that this master has not at present. They are sent here if a slot comes back, and to
     /// another master if that has the slot. The lock is held for a few statements.
-    strays: Mutex<Vec<Bytes>>,
+    strays: Mutex<WaitingKeys>,
     /// Notified if there are strays, or if this master named another owner of a slot.
     pub(crate) moved: Arc<Notify>,
 }
@@ -84,10 +86,7 @@ impl Membership {
 
     /// Hands over invalidations that another master has to get.
     pub(crate) fn add_strays(&self, keys: impl IntoIterator<Item = Bytes>) {
-        let mut strays = self.strays();
-        let before = strays.len();
-        strays.extend(keys);
-        if strays.len() > before {
+        if self.strays().add(keys) {
             self.moved.notify_one();
         }
     }
@@ -95,19 +94,56 @@ impl Membership {
     /// Queues those strays for which `is_meant`, and removes them: a wait for them finds them in one of the two places.
     pub(crate) fn hand_over(&self, is_meant: impl Fn(&Bytes) -> bool, queue: impl FnOnce(&[Bytes])) {
         let mut strays = self.strays();
-        let (meant, others): (Vec<Bytes>, Vec<Bytes>) = strays.iter().cloned().partition(is_meant);
+        let meant: Vec<Bytes> = strays.keys.iter().filter(|key| is_meant(key)).cloned().collect();
         if !meant.is_empty() {
             queue(&meant);
-            *strays = others;
+            strays.keys.retain(|key| !is_meant(key));
         }
     }
 
-    pub(crate) fn stray_count(&self) -> usize {
-        self.strays().len()
+    /// Notes that this master's queue has become one of everything: then it no longer says which of its keys have another
+    /// master by now.
+    pub(crate) fn note_overflow(&self) {
+        self.strays().is_overflowed = true;
+        self.moved.notify_one();
     }
 
-    fn strays(&self) -> MutexGuard<'_, Vec<Bytes>> {
+    /// Whether there were too many strays, or [`Membership::note_overflow`] was called, since the last call.
+    pub(crate) fn take_overflow(&self) -> bool {
+        std::mem::take(&mut self.strays().is_overflowed)
+    }
+
+    pub(crate) fn stray_count(&self) -> usize {
+        self.strays().count()
+    }
+
+    fn strays(&self) -> MutexGuard<'_, WaitingKeys> {
         self.strays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Invalidations of keys that have no master at present; more than [`UNSENT_MAX`] become an invalidation of everything.
+#[derive(Default)]
+pub(crate) struct WaitingKeys {
+    pub(crate) keys: HashSet<Bytes>,
+    pub(crate) is_overflowed: bool,
+}
+
+impl WaitingKeys {
+    /// Adds `keys`, and returns whether one is new.
+    pub(crate) fn add(&mut self, keys: impl IntoIterator<Item = Bytes>) -> bool {
+        let before = self.keys.len();
+        self.keys.extend(keys);
+        let is_more = self.keys.len() > before;
+        if self.keys.len() > UNSENT_MAX {
+            self.keys.clear();
+            self.is_overflowed = true;
+        }
+        is_more
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        if self.is_overflowed { UNSENT_MAX } else { self.keys.len() }
     }
 }
 
@@ -128,6 +164,11 @@ mod tests {
         membership.hand_over(|key| key == "b", |keys| assert_eq!(keys, ["b"]));
         assert_eq!(membership.stray_count(), 1);
         membership.hand_over(|_| true, |keys| assert_eq!(keys, ["a"]));
+        assert_eq!(membership.stray_count(), 0);
+
+        membership.add_strays((0..=UNSENT_MAX).map(|key| Bytes::from(key.to_string())));
+        assert_eq!(membership.stray_count(), UNSENT_MAX, "everything");
+        assert!(membership.take_overflow() && !membership.take_overflow());
         assert_eq!(membership.stray_count(), 0);
     }
 }
