@@ -1,12 +1,14 @@
 //! The metrics: names, help texts, and how each value is read.
 
 use larder::Cache;
+use larder::audit::AuditReport;
 use larder::cache::Health;
 use larder::health::{HealthReport, TroubleCount};
 use larder::introspection::server::RedisInfo;
 use larder::introspection::{ClassReport, RedisAnswer};
 use larder::stats::Stats;
 
+use crate::auditors;
 use crate::family::Kind::{Counter, Gauge, Summary};
 use crate::family::{Families, Family, Kind};
 
@@ -22,6 +24,7 @@ pub(crate) struct Figures<'a> {
     evictions: u64,
     unsent_invalidations: Option<usize>,
     failed_prunes: Option<u64>,
+    audit: Option<AuditReport>,
     classes: Vec<ClassReport>,
     redis: Redis,
 }
@@ -36,6 +39,7 @@ impl<'a> Figures<'a> {
             evictions: cache.evictions(),
             unsent_invalidations: cache.unsent_invalidations(),
             failed_prunes: cache.failed_prunes(),
+            audit: cache.audit(),
             classes: cache.classes(),
             redis,
         }
@@ -45,7 +49,9 @@ impl<'a> Figures<'a> {
 /// Each family once, with the samples of all caches. A family without a sample is left out.
 pub(crate) fn families(caches: &[Figures]) -> Vec<Family> {
     let mut families = Families::default();
+    let audits = || caches.iter().filter_map(|cache| Some((cache.name, cache.audit.as_ref()?)));
     of_the_caches(&mut families, caches);
+    auditors::add(&mut families, audits);
     of_the_classes(&mut families, caches);
     of_redis(&mut families, caches);
     families.with_samples()

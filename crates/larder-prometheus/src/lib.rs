@@ -42,6 +42,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod auditors;
 mod exporter;
 mod exposition;
 pub mod family;

@@ -72,6 +72,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let mut builder =
         Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal.clone());
     builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
+    let auditor = settings.auditor;
+    builder = builder.audit_rate(auditor.rate).audit_loads_per_second(auditor.loads_per_second);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
         builder = match redis.address.clone() {

@@ -1,5 +1,6 @@
 //! Builds a cache and logs its promise. Outside of `remote::redis`, only this module names `RedisTier`.
 
+mod audit;
 mod checks;
 #[cfg(feature = "redis")]
 mod place;
@@ -15,6 +16,7 @@ use crate::builder::{checks::installation, place::Place};
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
+use crate::engine::audit::AuditSettings;
 use crate::engine::consumer::{AppliedChanges, Consumer};
 use crate::engine::registry::Registry;
 use crate::engine::{AbortOnDrop, Engine, Limits, SharedTier, pruning};
@@ -55,6 +57,7 @@ pub struct Builder {
     load_timeout: Duration,
     journal: Option<Arc<dyn Journal>>,
     entry_secrets: Option<EntrySecrets>,
+    audit: AuditSettings,
     pub(crate) clock: Clock,
     #[cfg(feature = "redis")]
     installation: Option<String>,
@@ -99,6 +102,7 @@ impl Builder {
             load_timeout: LOAD_TIMEOUT,
             journal: None,
             entry_secrets: None,
+            audit: AuditSettings::default(),
             clock: Clock::Kernel,
             #[cfg(feature = "redis")]
             installation: None,
@@ -295,7 +299,6 @@ impl Builder {
                 Some(guard)
             }
         };
-        let limits = Limits { bound: self.bound, load_timeout: self.load_timeout };
         let engine = Engine {
             local,
             namespace: namespace.clone(),
@@ -303,9 +306,10 @@ impl Builder {
             guard,
             journal: self.journal,
             applied,
+            auditor: self.audit.start(&clock, self.bound, &mut tasks)?,
             _tasks: tasks,
             clock,
-            limits,
+            limits: Limits { bound: self.bound, load_timeout: self.load_timeout },
             rules: self.rules,
             classes: Registry::default(),
             causes,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::audit::AuditReport;
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::health::{HealthReport, Trouble, TroubleCount};
@@ -100,6 +101,11 @@ impl Cache {
     pub fn journal<J: Journal>(&self) -> Option<&J> {
         let journal: &dyn Any = &**self.engine.journal.as_ref()?;
         journal.downcast_ref::<J>().or_else(|| journal.downcast_ref::<Arc<J>>().map(|journal| &**journal))
+    }
+
+    /// What the auditor has measured; `None` if auditing is off. See [`Builder::audit_rate`](crate::Builder::audit_rate).
+    pub fn audit(&self) -> Option<AuditReport> {
+        self.engine.auditor.as_ref().map(|auditor| auditor.report())
     }
 
     /// Switches all caching on or off; see [`Class::set_enabled`](crate::class::Class::set_enabled). Default: on.

@@ -161,6 +161,11 @@ impl Coder {
         self.codec
     }
 
+    /// Whether both values have the same digest.
+    pub(crate) fn are_equal(&self, one: &AnyValue, other: &AnyValue) -> Result<bool, CodecError> {
+        Ok((self.digest)(one)? == (self.digest)(other)?)
+    }
+
     /// Encodes `value` by the first codec that carries it. If none does, returns the error of the class's codec.
     pub(crate) fn encode_verified(
         &self,

@@ -37,6 +37,7 @@
 
 mod aging;
 mod allocation;
+pub mod audit;
 mod batch;
 mod breaker;
 mod builder;

@@ -19,6 +19,8 @@ struct RunningLoad {
     /// The load whose loader began this load. The outer value is built from the inner value, so an inner load that is
     /// spoiled also spoils the outer one.
     outer: Option<Arc<RunningLoad>>,
+    /// Whether the auditor runs the load.
+    is_audit: bool,
 }
 
 /// Spoils the load that this task runs, and the loads around it: the value goes to the caller that loads it, no tier
@@ -72,10 +74,36 @@ pub fn is_loading() -> bool {
     LOAD.try_with(|_| ()).is_ok()
 }
 
+/// Whether this task runs a load of the [auditor](crate::audit), which only compares its value: no tier stores it, and no
+/// read gets it. A loader that counts its calls, or does more than to read, can ask this. It is also true while the
+/// auditor calls the closure that begins the load.
+///
+/// # Examples
+///
+/// ```
+/// assert!(!larder::loading::is_auditing());
+/// ```
+pub fn is_auditing() -> bool {
+    LOAD.try_with(|load| load.is_audit).unwrap_or(false)
+}
+
+/// Runs a loader for the auditor, as [`run_load`] does for a read.
+pub(crate) async fn run_audit_load<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
+    let this = Arc::new(RunningLoad { is_audit: true, ..RunningLoad::default() });
+    let output = LOAD.scope(this.clone(), uncached(load)).await;
+    (output, this.spoiled.get().cloned())
+}
+
+/// Calls the application's closure that begins a load, for the auditor.
+pub(crate) fn begin_audit_load<T>(begin: impl FnOnce() -> T) -> T {
+    LOAD.sync_scope(Arc::new(RunningLoad { is_audit: true, ..RunningLoad::default() }), begin)
+}
+
 /// Runs a loader with caching off. Also returns the reason if the value must not be stored.
 pub(crate) async fn run_load<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
     let outer = LOAD.try_with(Arc::clone).ok();
-    let this = Arc::new(RunningLoad { outer, ..RunningLoad::default() });
+    let is_audit = outer.as_ref().is_some_and(|outer| outer.is_audit);
+    let this = Arc::new(RunningLoad { outer, is_audit, ..RunningLoad::default() });
     let output = LOAD.scope(this.clone(), uncached(load)).await;
     (output, this.spoiled.get().cloned())
 }

@@ -55,7 +55,7 @@ classes! {
     }
 
     /// The state against which a user's tokens are checked. It decides about rights, so its value is never read from
-    /// Redis.
+    /// Redis. It leaves out what has expired, so it changes with the time and is not audited.
     auth_state: UserId => AuthState {
         load: |store, id| store.auth_state(*id, Timestamp::now()),
         touched_by: [
@@ -67,7 +67,7 @@ classes! {
         ttl_seconds: 300,
         variables: [],
         keys_for: Admins,
-        with: memory_only(),
+        with: memory_only().unaudited(),
     }
 
     /// Statistics about one user.
@@ -255,13 +255,15 @@ classes! {
         keys_for: Admins,
     }
 
-    /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
+    /// When a user was awarded achievements: how many, the first, the latest and the recent ones. What is recent changes
+    /// with the time, so it is not audited.
     achievement_stats: UserId => AwardTimes {
         load: |store, id| store.award_times(*id, Timestamp::now()),
         touched_by: [Entry("achievements", &["user_id"])],
         ttl_seconds: 1800,
         variables: ["CACHE_ACHIEVEMENT_TTL"],
         keys_for: Admins,
+        with: unaudited(),
     }
 
     /// The newest achievements of all active users.

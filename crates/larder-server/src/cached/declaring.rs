@@ -30,7 +30,7 @@
 /// ```
 ///
 /// Without the line `keys_for`, no caller may see the keys of the class. A last line such as `with: memory_only(),`
-/// adds a call of this method of [`ClassBuilder`](larder::class::ClassBuilder) before the class is opened.
+/// adds a call of this method, or of several as in `memory_only().unaudited()`, of [`ClassBuilder`](larder::class::ClassBuilder) before the class is opened.
 ///
 /// The file that calls the macro has to import every type that the macro names.
 macro_rules! classes {
@@ -44,7 +44,7 @@ macro_rules! classes {
             ttl_seconds: $ttl_seconds:literal,
             variables: [$($variable:literal),*],
             $(keys_for: $keys_for:ident,)?
-            $(with: $option:ident($($argument:literal)?),)?
+            $(with: $option:ident($($argument:literal)?)$(.$other:ident())*,)?
         }
     )+) => {
         /// The row of each class, under the name of the class.
@@ -86,7 +86,7 @@ macro_rules! classes {
             pub fn open(cache: &Cache, store: &Store, policies: &Policies) -> Result<Self, Error> {
                 Ok(Self {
                     store: store.clone(),
-                    $($class: policies.open(&row::$class, |name| cache.class(name)$(.$option($($argument)?))?)?,)+
+                    $($class: policies.open(&row::$class, |name| cache.class(name)$(.$option($($argument)?)$(.$other())*)?)?,)+
                 })
             }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 
-use crate::cli::instance::answers::{ClassStats, Stats};
+use crate::cli::instance::answers::{Auditor, AuditorWindow, ClassStats, Stats};
 use crate::cli::instance::output::{bytes, plain, seconds, table};
 use crate::cli::instance::{Ask, Target};
 
@@ -88,5 +88,21 @@ fn summary(stats: &Stats) -> String {
             format!("certified {} ago; the bound is {bound}", seconds(stats.staleness.bound_ms - left))
         }
     };
-    format!("{memory}\nRedis      {redis}\nstaleness  {certified}")
+    let auditor =
+        stats.auditor.map(|auditor| format!("\nauditor    {}", audited(&auditor))).unwrap_or_default();
+    format!("{memory}\nRedis      {redis}\nstaleness  {certified}{auditor}")
+}
+
+/// What the auditor has found in the last hour and day.
+fn audited(auditor: &Auditor) -> String {
+    let window = |name: &str, AuditorWindow { checked, stale, nines }: AuditorWindow| {
+        let nines = nines.map_or("no nines yet".to_owned(), |nines| format!("at least {nines:.1} nines"));
+        format!("last {name}: {checked} reads checked, {stale} beyond the bound, {nines}")
+    };
+    let (hour, day) = (window("hour", auditor.hour), window("day", auditor.day));
+    let worst = match auditor.stale {
+        0 => String::new(),
+        _ => format!("; the worst was {} old", seconds(auditor.worst_age_ms)),
+    };
+    format!("{hour}; {day}{worst}")
 }

@@ -8,8 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::answer::JsonAnswer;
+use crate::api::cache::milliseconds;
 use crate::api::cache::reasons::Reason;
-use crate::api::cache::views::milliseconds;
 use crate::service::Service;
 
 pub(super) fn routes() -> OpenApiRouter<Service> {

@@ -1,5 +1,6 @@
 //! The service's settings, from a file and the environment. A bad value is refused with its name and what is allowed.
 
+pub mod auditor;
 pub mod bad;
 pub mod connections;
 pub mod database;
@@ -29,6 +30,7 @@ use crate::cached::policies::Policies;
 use crate::domain::contact::Email;
 use crate::domain::own_names::OwnNames;
 use crate::domain::password::Password;
+use crate::settings::auditor::AuditorSettings;
 use crate::settings::bad::BadSetting;
 use crate::settings::connections::ConnectionSettings;
 use crate::settings::database::DatabaseSettings;
@@ -57,6 +59,8 @@ pub struct Settings {
     pub namespace: String,
     /// How long each class keeps its entries, and whether it starts switched on.
     pub policies: Policies,
+    /// How many answers of the cache are checked against the database.
+    pub auditor: AuditorSettings,
     /// The superadmin that an empty database gets.
     pub admin: FirstAdmin,
     /// How many connections there may be, and how long each step of a request may take.
@@ -140,6 +144,7 @@ impl Settings {
             namespace: namespace(sources)?,
             admin: first_admin(sources)?,
             policies: ttl::read(sources)?,
+            auditor: auditor::read(sources)?,
             connections: connections::read(sources, pooled)?,
             security: security::read(sources)?,
             http: http::read(sources)?,

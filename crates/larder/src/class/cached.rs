@@ -263,7 +263,7 @@ where
             return Loading::refused(error);
         }
         Loading::of(async move {
-            let timing = core.common.load_times.timing();
+            let timing = core.common.timing();
             let loaded = body.await.into_loaded()?;
             drop(timing);
             Ok(loaded.map_or_else(Loaded::absent, |value| {

@@ -99,7 +99,7 @@ impl<V> Clone for Answer<V> {
 }
 
 impl<V: Send + Sync + 'static> Answer<V> {
-    pub(super) fn of(ReadOutcome { value, source, is_shared, stale_by }: ReadOutcome) -> Self {
+    pub(super) fn of(ReadOutcome { value, source, is_shared, stale_by, .. }: ReadOutcome) -> Self {
         Answer { value: value.and_then(typed), source, is_shared, stale_by }
     }
 }
@@ -228,7 +228,11 @@ where
 
     /// Answers a read from memory, if it can be answered so at once; see [`Engine::hit`].
     #[inline]
-    fn hit<Q: Key<K> + ?Sized>(&self, key: &Q, options: ReadOptions) -> Result<ReadOutcome, Option<Found>> {
+    pub(super) fn hit<Q: Key<K> + ?Sized>(
+        &self,
+        key: &Q,
+        options: ReadOptions,
+    ) -> Result<ReadOutcome, Option<Found>> {
         // No part of the future: a hit only needs the buffer of the key for a moment.
         let mut spelled = KeyBuf::new();
         self.core.prefix.spell(key, &mut spelled);
@@ -262,9 +266,9 @@ where
 /// A read before it runs; see [`Class::read`].
 #[must_use = "nothing is read before `or_load`"]
 pub struct ReadBuilder<'a, K: ?Sized, V, Q: ?Sized = K> {
-    class: &'a Class<K, V>,
+    pub(super) class: &'a Class<K, V>,
     pub(super) key: &'a Q,
-    options: ReadOptions,
+    pub(super) options: ReadOptions,
 }
 
 impl<K, V, Q> ReadBuilder<'_, K, V, Q>
@@ -354,33 +358,13 @@ where
         let begin_load = |previous: Option<AnyPrevious>| -> Loading {
             let (core, loading) = (core.clone(), load(previous.and_then(AnyPrevious::typed)));
             Loading::of(async move {
-                let timing = core.common.load_times.timing();
+                let timing = core.common.timing();
                 let loaded = loading.await.map_err(Into::into)?;
                 drop(timing);
                 Ok(loaded.into_loaded().untyped())
             })
         };
         self.run(begin_load).await
-    }
-
-    /// Reads the value. `begin_load` returns the future of the loader, with its types erased.
-    pub(super) async fn run(
-        self,
-        begin_load: impl FnOnce(Option<AnyPrevious>) -> Loading,
-    ) -> Result<Answer<V>, Error> {
-        let aged = match self.class.hit(self.key, self.options) {
-            Ok(hit) => return Ok(Answer::of(hit)),
-            Err(aged) => aged,
-        };
-        // Boxed, so that the future of a hit stays small.
-        let read = async move {
-            let Class { engine, core, .. } = self.class;
-            let soft_timeout = self.options.soft_timeout.or(core.soft_timeout);
-            let options = ReadOptions { soft_timeout, ..self.options };
-            let key = self.class.key(self.key);
-            engine.complete(core, (&key, aged), || self.class.tags(self.key), options, begin_load).await
-        };
-        Box::pin(read).await.map(Answer::of)
     }
 }
 

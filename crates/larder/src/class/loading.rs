@@ -68,7 +68,7 @@ impl<O, V: Send + Sync + 'static> Loader<O, V> {
 
 fn one<V: Send + Sync + 'static>(core: Arc<ClassCore>, loading: BoxedLoad<Loaded<V>>) -> Loading {
     Loading::of(async move {
-        let timing = core.common.load_times.timing();
+        let timing = core.common.timing();
         let loaded = loading.await?;
         drop(timing);
         Ok(loaded.untyped())

@@ -18,7 +18,7 @@ use crate::engine::{BatchCall, BatchLoad, ClassCore, Loading, ReadOptions};
 use crate::error::{BoxError, Error, SharedLoadError};
 use crate::key::{Key, KeyBuf};
 use crate::loaded::{AnyLoaded, AnyPrevious, IntoLoaded, Loaded, Previous};
-use crate::loading::{run_load, spoil};
+use crate::loading::{is_auditing, run_load, spoil};
 use crate::policy::Consistency;
 use crate::stats::count;
 
@@ -244,7 +244,12 @@ where
                 };
                 let begin = |loads: Vec<BatchLoad>| begin_loads(loads.into_iter().map(missing).collect());
                 let tags = |nth: usize| self.class.tags(keys[nth]);
+                let auditor = engine.auditor.as_deref().map(|auditor| (auditor, auditor.now()));
                 let read = engine.read_batch(core, spelled, tags, options, begin).await;
+                if let Some(auditor) = auditor {
+                    let load = |nth| begin_loads(vec![missing(BatchLoad { nth, previous: None })]).pop();
+                    self.class.audit_batch(auditor, spelled, &read, load);
+                }
                 answers.extend(read.into_iter().map(|outcome| outcome.map(Answer::of)));
             }
         };
@@ -319,12 +324,14 @@ impl SharedLoad {
         asked: Vec<AskedKey>,
         load: impl Future<Output = Result<Vec<(KeyBuf, Loaded<V>)>, BoxError>> + Send + 'static,
     ) -> Self {
-        count(&core.common.counters.batches);
+        if !is_auditing() {
+            count(&core.common.counters.batches);
+        }
         let (core, call) = (core.clone(), Arc::<BatchCall>::default());
         let ended = call.clone();
         let run = async move {
             let timed = async {
-                let timing = core.common.load_times.timing();
+                let timing = core.common.timing();
                 let answers = load.await;
                 drop(timing);
                 answers

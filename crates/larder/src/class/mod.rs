@@ -1,5 +1,6 @@
 //! A class: a named kind of value with its key type, value type, policy and operations.
 
+mod auditing;
 mod builder;
 mod cached;
 mod handle;

@@ -96,6 +96,7 @@ where
             ("compress_above", format!("{:?}", self.compress_above)),
             ("load_keys_max", self.load_keys_max.to_string()),
             ("memory_of", self.memory_of_type.1.to_owned()),
+            ("audited", self.is_audited.to_string()),
         ];
         let types = [Some(TypeId::of::<V>()), self.tags_of_type.0, self.memory_of_type.0];
         Declaration {
@@ -221,6 +222,7 @@ where
             coder: Coder::of::<V>(self.codec),
             version: self.version,
             is_memory_only: self.is_memory_only,
+            is_audited: self.is_audited,
         });
         let engine = self.cache.engine.clone();
         Ok(Class { engine, core, tags, tags_of: self.tags_of, types: PhantomData })

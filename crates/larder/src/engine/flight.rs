@@ -157,6 +157,7 @@ impl Engine {
                     value: loaded.value,
                     valid_until,
                     stale_by: None,
+                    loaded_at_millis: 0,
                 })
             }
         };

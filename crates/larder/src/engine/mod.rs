@@ -2,6 +2,7 @@
 
 mod aging;
 mod anchor;
+pub(crate) mod audit;
 mod batch_read;
 mod batch_requests;
 mod budget;
@@ -32,6 +33,7 @@ use crate::cause::{Cause, Causes};
 use crate::clock::{Clock, Tick};
 use crate::codec::{AnyValue, Coder};
 use crate::condition::Condition;
+use crate::engine::audit::Auditor;
 use crate::engine::call::READS_AT_ONCE;
 use crate::engine::consumer::AppliedChanges;
 use crate::engine::registry::{ClassState, Registry};
@@ -68,6 +70,8 @@ pub(crate) struct Engine {
     pub(crate) journal: Option<Arc<dyn Journal>>,
     /// The changes that this process applied to its memory when it wrote them. `None` if this process has no consumer.
     pub(crate) applied: Option<Arc<AppliedChanges>>,
+    /// Checks hits against the database. `None`: auditing is off.
+    pub(crate) auditor: Option<Arc<Auditor>>,
     /// Background tasks, which end with the engine.
     pub(crate) _tasks: Vec<AbortOnDrop>,
     pub(crate) clock: Clock,
@@ -126,6 +130,8 @@ pub(crate) struct ClassCore {
     pub(crate) version: u32,
     /// The class's values are never written to Redis or read from it.
     pub(crate) is_memory_only: bool,
+    /// Whether the auditor checks hits of the class.
+    pub(crate) is_audited: bool,
     pub(crate) sealer: Sealer,
     /// A value whose encoding is longer is not stored.
     pub(crate) max_value_bytes: usize,

@@ -32,12 +32,22 @@ pub(crate) struct ReadOutcome {
     pub(crate) is_shared: bool,
     /// How long ago the TTL ended; `None` if it has not.
     pub(crate) stale_by: Option<Duration>,
+    /// As `LoadOutcome::loaded_at_millis`.
+    pub(crate) loaded_at_millis: u64,
+    /// The instant at which a copy in memory was valid; [`Tick::PAST`] if memory did not answer.
+    pub(crate) began: Tick,
 }
 
 impl ReadOutcome {
     fn led(loaded: LoadOutcome) -> Self {
-        let LoadOutcome { value, source, stale_by, .. } = loaded;
-        ReadOutcome { value, source, is_shared: false, stale_by }
+        let LoadOutcome { value, source, stale_by, loaded_at_millis, .. } = loaded;
+        ReadOutcome { value, source, is_shared: false, stale_by, loaded_at_millis, began: Tick::PAST }
+    }
+
+    /// A value that was loaded beside the tiers.
+    fn beside(value: Option<AnyValue>, source: Source) -> Self {
+        let (loaded_at_millis, began) = (0, Tick::PAST);
+        ReadOutcome { value, source, is_shared: false, stale_by: None, loaded_at_millis, began }
     }
 }
 
@@ -126,7 +136,7 @@ impl Engine {
             count(&class.common.counters.bypasses);
             self.miss(key, MissReason::Bypass);
             let value = self.load(class, key, None, begin_load(None)).await?.value;
-            return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false, stale_by: None });
+            return Ok(ReadOutcome::beside(value, Source::Bypass));
         }
         let entry_ref = EntryRef { key: owned(key), tags: tags() };
         if let Some(found) = aged {
@@ -194,7 +204,9 @@ impl Engine {
             count(&counters.stale_hits);
         }
         self.events.hit(key, HitSource::Memory, copy.value.is_none(), stale_by.is_some());
-        ReadOutcome { value: copy.value.clone(), source: Source::Memory, is_shared: false, stale_by }
+        let (value, loaded_at_millis) = (copy.value.clone(), copy.loaded_at_millis);
+        let (source, is_shared) = (Source::Memory, false);
+        ReadOutcome { value, source, is_shared, stale_by, loaded_at_millis, began: found.at }
     }
 
     /// Answers from memory, unless the copy has to be loaded again.
@@ -340,7 +352,8 @@ impl Engine {
         loading: Loading,
     ) -> Result<ReadOutcome, Error> {
         let loaded = self.load(class, key, None, loading).await?;
-        Ok(ReadOutcome { source: loaded.beside(), value: loaded.value, is_shared: false, stale_by: None })
+        let source = loaded.beside();
+        Ok(ReadOutcome::beside(loaded.value, source))
     }
 }
 

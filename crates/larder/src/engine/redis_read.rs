@@ -28,7 +28,7 @@ use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::validity::Epoch;
 use crate::remote::{Fault, Unchanged};
-use crate::source::{NotStoredReason, Placement, Source};
+use crate::source::{NotStoredReason, Placement};
 use crate::stats::count;
 
 /// How long a flight waits at first, while another instance loads, before it looks again; each further wait is twice as
@@ -204,7 +204,7 @@ impl Engine {
         let (value, stale_by) = (copy.value.clone(), copy.stale_by(self.clock.now()));
         class.count_redis_hit(&value, stale_by);
         self.events.hit(key, HitSource::Redis, value.is_none(), stale_by.is_some());
-        LoadOutcome { value, source: Source::Redis, valid_until: reply.valid_until, stale_by }
+        LoadOutcome::of_redis(value, (copy.loaded_at_millis, stale_by), reply.valid_until)
     }
 
     /// `key` as it is spelled in Redis, with the identity of its database.
@@ -267,8 +267,8 @@ impl Engine {
                 match (!is_kept).then(|| self.insert_unfenced(class, &entry_ref.key, &entry)).flatten() {
                     None => Round::ReadAgain,
                     Some(value) => {
-                        let (source, valid_until) = (Source::Redis, reply.valid_until);
-                        Round::Served(LoadOutcome { value, source, valid_until, stale_by: None }, None)
+                        let age = (entry.header.loaded_at_millis, None);
+                        Round::Served(LoadOutcome::of_redis(value, age, reply.valid_until), None)
                     }
                 }
             }

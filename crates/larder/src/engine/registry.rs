@@ -11,10 +11,11 @@ use tokio::sync::Semaphore;
 use crate::breaker::{Breaker, BreakerState};
 use crate::error::Error;
 use crate::key::PartKind;
+use crate::loading::is_auditing;
 use crate::policy::{Abandonment, Policy};
 use crate::stats::Counters;
 use crate::tag::TagGroup;
-use crate::times::Histogram;
+use crate::times::{Histogram, Timing};
 
 /// How a class was declared. `columns` has what all its handles named; the other fields are those of the first handle.
 /// The later handles have equal declarations, and their key types spell the same keys.
@@ -142,6 +143,12 @@ impl ClassState {
         let is_on = AtomicBool::new(true);
         let ttl_nanos = AtomicU64::new(0);
         ClassState { declaration, columns, counters, load_times, breaker, abandoned, ttl_nanos, is_on }
+    }
+
+    /// Records how long a load takes, until the guard is dropped. `None` in a load of the auditor, which is none of the
+    /// class's.
+    pub(crate) fn timing(&self) -> Option<Timing<'_>> {
+        (!is_auditing()).then(|| self.load_times.timing())
     }
 
     /// The TTL that replaces that of the policy, if [`ClassState::set_ttl`] has set one.

@@ -42,6 +42,7 @@ impl Bench {
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
             is_memory_only: false,
+            is_audited: true,
             common: Arc::new(ClassState::new(Declaration {
                 types: [Some(TypeId::of::<u64>()), None, None],
                 parts: Vec::new(),
@@ -71,6 +72,7 @@ impl Bench {
             guard: Some(validity.clone()),
             journal: None,
             applied: None,
+            auditor: None,
             _tasks: Vec::new(),
             clock: Clock::manual(),
             limits: Limits { bound: BOUND, load_timeout: BOUND },

@@ -24,12 +24,30 @@ pub(crate) struct LoadOutcome {
     pub(crate) valid_until: Tick,
     /// How long ago the TTL ended; `None` if it has not.
     pub(crate) stale_by: Option<Duration>,
+    /// Wall time at the start of the load of the entry that a tier served, in milliseconds since 1970; 0 for a value that
+    /// was loaded now.
+    pub(crate) loaded_at_millis: u64,
 }
 
 impl LoadOutcome {
+    /// An entry of Redis: its value, the start of its load, and how long ago its TTL ended.
+    pub(crate) fn of_redis(
+        value: Option<AnyValue>,
+        (loaded_at_millis, stale_by): (u64, Option<Duration>),
+        valid_until: Tick,
+    ) -> Self {
+        LoadOutcome { value, source: Source::Redis, valid_until, stale_by, loaded_at_millis }
+    }
+
     /// The outcome of a load of this flight. `placement` says where the value is stored.
     pub(crate) fn loaded(value: Option<AnyValue>, placement: Placement, valid_until: Tick) -> Self {
-        LoadOutcome { value, source: Source::Load { placement }, valid_until, stale_by: None }
+        LoadOutcome {
+            value,
+            source: Source::Load { placement },
+            valid_until,
+            stale_by: None,
+            loaded_at_millis: 0,
+        }
     }
 
     /// The outcome of a load whose value no tier stores.

@@ -5,6 +5,7 @@
 
 mod abandoned;
 mod aging;
+mod auditing;
 mod batch_faults;
 mod batch_reloads;
 mod batches;

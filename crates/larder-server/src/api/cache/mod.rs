@@ -1,5 +1,6 @@
 //! `/api/v1/cache`: the cache's health and counts, its entries, invalidation by hand, and the switches of classes.
 
+pub(crate) mod auditor;
 pub(crate) mod explained;
 pub(crate) mod reasons;
 pub(crate) mod views;
@@ -49,6 +50,11 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(explain))
         .routes(routes!(classes))
         .routes(routes!(switch))
+}
+
+/// A duration in milliseconds, with the microseconds as decimals.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1_000.0
 }
 
 /// Which tiers answer. Needs no login, and shows no figure that helps an attacker.

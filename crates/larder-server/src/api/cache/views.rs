@@ -15,6 +15,8 @@ use larder_http::stats::Lookups;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::cache::auditor::AuditorView;
+use crate::api::cache::milliseconds;
 use crate::api::cache::reasons::{Reason, troubles};
 use crate::domain::timestamp::Timestamp;
 
@@ -59,11 +61,6 @@ impl CacheHealth {
             reasons: reasons(now.reasons),
         }
     }
-}
-
-/// A duration in milliseconds, with the microseconds as decimals.
-pub(crate) fn milliseconds(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1_000.0
 }
 
 /// Rounds to two decimals.
@@ -249,6 +246,8 @@ pub(crate) struct CacheStats {
     /// Episodes in which the cache was degraded since the start, by cause. A cause without an episode is left out.
     troubles: BTreeMap<&'static str, u64>,
     staleness: Staleness,
+    /// What the auditor of this instance has measured; `null` if there is none.
+    auditor: Option<AuditorView>,
     memory: Memory,
     /// Redis's own figures; `null` if there is no Redis or it does not answer.
     server: Option<RedisServer>,
@@ -263,6 +262,7 @@ impl CacheStats {
             counts: stats.named().collect(),
             troubles: troubles(cache),
             staleness: Staleness::from(cache),
+            auditor: cache.audit().map(AuditorView::from),
             memory: Memory::from(cache),
             server: redis.value().map(RedisServer::from),
             classes: cache.classes().into_iter().map(ClassStats::from).collect(),

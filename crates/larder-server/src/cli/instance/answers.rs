@@ -10,6 +10,7 @@ use serde::Deserialize;
 pub(crate) struct Stats {
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) staleness: Staleness,
+    pub(crate) auditor: Option<Auditor>,
     pub(crate) memory: Memory,
     pub(crate) server: Option<RedisServer>,
     pub(crate) classes: Vec<ClassStats>,
@@ -21,6 +22,22 @@ pub(crate) struct Staleness {
     pub(crate) bound_ms: f64,
     pub(crate) certified_for_ms: Option<f64>,
     pub(crate) unsent_invalidations: Option<u64>,
+}
+
+/// What the instance's auditor has measured.
+#[derive(Clone, Copy, Deserialize)]
+pub(crate) struct Auditor {
+    pub(crate) stale: u64,
+    pub(crate) worst_age_ms: f64,
+    pub(crate) hour: AuditorWindow,
+    pub(crate) day: AuditorWindow,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+pub(crate) struct AuditorWindow {
+    pub(crate) checked: u64,
+    pub(crate) stale: u64,
+    pub(crate) nines: Option<f64>,
 }
 
 #[derive(Clone, Copy, Deserialize)]

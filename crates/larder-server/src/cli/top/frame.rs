@@ -98,6 +98,12 @@ pub(crate) struct Frame {
     pub(crate) certified_ago_ms: Option<f64>,
     pub(crate) has_guard: bool,
     pub(crate) unsent_invalidations: Option<u64>,
+    /// Reads that the auditor checked in the last hour; `null` if there is no auditor, here and below.
+    pub(crate) audited_in_hour: Option<u64>,
+    /// Of those: stale beyond the bound.
+    pub(crate) stale_in_hour: Option<u64>,
+    /// The nines of the share of reads within the bound, in the last hour; `null` also if no read was checked.
+    pub(crate) nines_of_hour: Option<f64>,
     pub(crate) total: Rates,
     pub(crate) classes: Vec<Rates>,
 }
@@ -114,6 +120,7 @@ impl Frame {
         let classes: Vec<_> = now.stats.classes.iter().map(rates).collect();
         let staleness = now.stats.staleness;
         let left = staleness.certified_for_ms;
+        let hour = now.stats.auditor.map(|auditor| auditor.hour);
         Self {
             instance: instance.to_owned(),
             seconds: apart.as_secs_f64(),
@@ -127,6 +134,9 @@ impl Frame {
             certified_ago_ms: left.filter(|left| *left > 0.0).map(|left| staleness.bound_ms - left),
             has_guard: left.is_some(),
             unsent_invalidations: staleness.unsent_invalidations,
+            audited_in_hour: hour.map(|hour| hour.checked),
+            stale_in_hour: hour.map(|hour| hour.stale),
+            nines_of_hour: hour.and_then(|hour| hour.nines),
             total: Rates::between(Some(&before.stats.total()), &now.stats.total(), per_second),
             classes,
         }

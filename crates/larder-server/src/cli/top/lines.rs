@@ -84,6 +84,7 @@ impl Frame {
         let unsent =
             self.unsent_invalidations.map(|unsent| format!("   unsent {unsent}")).unwrap_or_default();
         lines.push((ink, format!("staleness {certified}, bound {bound}{unsent}")));
+        lines.extend(self.audited());
         let all = &self.total;
         lines.push((
             Ink::Plain,
@@ -97,6 +98,19 @@ impl Frame {
             ),
         ));
         lines
+    }
+}
+
+impl Frame {
+    /// What the auditor has found in the last hour, if there is one.
+    fn audited(&self) -> Option<Line> {
+        let (checked, stale) = (self.audited_in_hour?, self.stale_in_hour?);
+        let nines = self.nines_of_hour.map_or("-".to_owned(), |nines| format!("{nines:.1}"));
+        let ink = if stale > 0 { Ink::Alarm } else { Ink::Plain };
+        let text = format!(
+            "auditor   last hour: {checked} reads checked, {stale} beyond the bound, nines at least {nines}"
+        );
+        Some((ink, text))
     }
 }
 
