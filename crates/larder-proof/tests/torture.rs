@@ -9,7 +9,7 @@ use std::path::Path;
 
 use larder_proof::torture::deployment::Deployment;
 use larder_proof::torture::nemesis::{ALL, Choice};
-use larder_proof::torture::options::Options;
+use larder_proof::torture::options::{Finder, Options};
 use larder_proof::torture::plant::Plant;
 use larder_proof::torture::report::Report;
 use larder_proof::torture::run;
@@ -42,12 +42,15 @@ fn keeps_its_promises(options: &Options) {
     assert!(reads > 1_000, "too few to prove anything: {report}");
 }
 
-fn is_caught(name: &str) {
+fn is_caught(name: &str, finder: Finder) {
     let plant: Plant = name.parse().unwrap();
     let nemesis = plant.nemesis().parse().unwrap();
     let second_database = if name == "shared-keys" { Switch::On } else { Switch::Off };
-    let report =
-        torture(&Options { setup: Setup { plant: Some(plant), second_database, ..setup(90) }, nemesis });
+    let report = torture(&Options {
+        setup: Setup { plant: Some(plant), second_database, ..setup(90) },
+        nemesis,
+        finder,
+    });
     assert!(report.is_success(), "{report}");
 }
 
@@ -59,7 +62,7 @@ macro_rules! nemeses {
             let on = |deployment| Setup { deployment, ..setup(3) };
             let suiting = [Deployment::Plain, Deployment::Sentinel, Deployment::Cluster].map(on);
             let setup = suiting.into_iter().find(|setup| !nemesis.nemeses(setup).is_empty()).unwrap();
-            keeps_its_promises(&Options { setup, nemesis });
+            keeps_its_promises(&Options { setup, nemesis, finder: Finder::Judge });
         })*
 
         #[test]
@@ -104,7 +107,7 @@ macro_rules! plants {
     ($($test:ident: $name:literal,)*) => {
         $(#[test]
         fn $test() {
-            is_caught($name);
+            is_caught($name, Finder::Judge);
         })*
 
         #[test]
@@ -132,9 +135,32 @@ plants! {
     a_naive_cache_is_caught: "naive",
 }
 
+macro_rules! heard {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            is_caught($name, Finder::Auditor);
+        })*
+    };
+}
+
+// The other inserted faults leave no entry that an instance serves for longer than the bound: see docs/auditor.md.
+heard! {
+    an_auditor_hears_plain_set: "plain-set",
+    an_auditor_hears_old_snapshot: "old-snapshot",
+    an_auditor_hears_insert_on_fill: "insert-on-fill",
+    an_auditor_hears_untracked_insert: "untracked-insert",
+    an_auditor_hears_late_insert: "late-insert",
+    an_auditor_hears_no_replay: "no-replay",
+    an_auditor_hears_blind_skip: "blind-skip",
+    an_auditor_hears_any_shape: "any-shape",
+    an_auditor_hears_trust_silence: "trust-silence",
+    an_auditor_hears_a_naive_cache: "naive",
+}
+
 #[test]
 fn without_faults_every_promise_is_kept_and_every_branch_is_taken() {
-    let report = torture(&Options { setup: setup(5), nemesis: Choice::None });
+    let report = torture(&Options { setup: setup(5), nemesis: Choice::None, finder: Finder::Judge });
     assert!(report.is_success(), "{report}");
 }
 
@@ -143,6 +169,7 @@ fn two_releases_side_by_side_take_no_entry_of_each_other() {
     keeps_its_promises(&Options {
         setup: Setup { releases: 2, instances: 3, ..setup(5) },
         nemesis: Choice::None,
+        finder: Finder::Judge,
     });
 }
 
@@ -153,7 +180,7 @@ fn two_databases_in_one_namespace_stay_apart() {
     for (database, nemesis) in nemeses.into_iter().chain([(Kind::Sqlite, "none")]) {
         let nemesis = nemesis.parse().unwrap();
         let setup = Setup { database, second_database: Switch::On, ..setup(3) };
-        keeps_its_promises(&Options { setup, nemesis });
+        keeps_its_promises(&Options { setup, nemesis, finder: Finder::Judge });
     }
 }
 
@@ -162,7 +189,7 @@ fn tls_and_a_unix_socket_bring_nothing_stale() {
     for deployment in [Deployment::Tls, Deployment::Unix] {
         for nemesis in ["cut-clients", "promote-replica"] {
             let setup = Setup { deployment, ..setup(3) };
-            keeps_its_promises(&Options { setup, nemesis: nemesis.parse().unwrap() });
+            keeps_its_promises(&Options { setup, nemesis: nemesis.parse().unwrap(), finder: Finder::Judge });
         }
     }
 }
@@ -172,6 +199,7 @@ fn instances_on_one_sqlite_file_keep_their_promises() {
     keeps_its_promises(&Options {
         setup: Setup { database: Kind::Sqlite, ..setup(3) },
         nemesis: Choice::None,
+        finder: Finder::Judge,
     });
 }
 
@@ -180,7 +208,11 @@ fn a_silent_journal_without_redis_causes_no_stale_read() {
     let of_sqlite = ["silence-triggers", "clean-outbox", "swap-table"].map(|nemesis| (Kind::Sqlite, nemesis));
     for (database, nemesis) in [(Kind::Postgres, "silence-triggers")].into_iter().chain(of_sqlite) {
         let nemesis = nemesis.parse().unwrap();
-        keeps_its_promises(&Options { setup: Setup { database, redis: Switch::Off, ..setup(2) }, nemesis });
+        keeps_its_promises(&Options {
+            setup: Setup { database, redis: Switch::Off, ..setup(2) },
+            nemesis,
+            finder: Finder::Judge,
+        });
     }
 }
 
@@ -188,6 +220,10 @@ fn a_silent_journal_without_redis_causes_no_stale_read() {
 fn instances_that_share_only_a_database_keep_their_promises() {
     for database in [Kind::Postgres, Kind::Sqlite] {
         let nemesis = "stop-instance".parse().unwrap();
-        keeps_its_promises(&Options { setup: Setup { database, redis: Switch::Off, ..setup(3) }, nemesis });
+        keeps_its_promises(&Options {
+            setup: Setup { database, redis: Switch::Off, ..setup(3) },
+            nemesis,
+            finder: Finder::Judge,
+        });
     }
 }

@@ -1,6 +1,6 @@
 //! The options of a run of the torture.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::torture::nemesis::Choice;
 use crate::torture::setup::Setup;
@@ -14,4 +14,16 @@ pub struct Options {
     /// Which faults are made: all of them, none, or one by name
     #[arg(long, default_value = "all", long_help = Choice::help())]
     pub nemesis: Choice,
+    /// With an inserted fault: what has to find it, by which the run ends
+    #[arg(long, default_value = "judge")]
+    pub finder: Finder,
+}
+
+/// What finds an inserted fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Finder {
+    /// The judge, which has the records of all processes.
+    Judge,
+    /// The auditor of an instance, which has only what the instance itself reads.
+    Auditor,
 }

@@ -8,7 +8,7 @@ use crate::freshness::tally::{Branch, KINDS, Strength, Tally};
 use crate::history::Nanos;
 use crate::torture::evaluation::Evaluation;
 use crate::torture::nemesis::{Choice, Nemesis};
-use crate::torture::options::Options;
+use crate::torture::options::{Finder, Options};
 use crate::torture::plant::Plant;
 
 /// Counters of the engine that must be above 0 after every run: a run proves nothing about a branch that was not taken.
@@ -23,6 +23,9 @@ const COUNTED_UNDER_ALL: &[&str] = &["late_hits", "outage_hits", "untiered_loads
 
 /// The shortest run, in seconds, that has to take the branches of [`COUNTED_UNDER_ALL`].
 const LONG: u64 = 60;
+
+/// The shortest run, in seconds, in which an auditor has to check a read.
+const AUDITED: u64 = 30;
 
 /// The sums of the instances' counters, by name.
 #[derive(Default)]
@@ -40,6 +43,11 @@ impl Counts {
         Counts(counts)
     }
 
+    /// Reads that the instances' auditors found stale beyond the bound.
+    pub(super) fn audited_stale(&self) -> u64 {
+        self.get("audit_stale")
+    }
+
     fn get(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
@@ -48,6 +56,7 @@ impl Counts {
 /// The result of a run. Its `Display` is the summary.
 pub struct Report {
     plant: Option<Plant>,
+    finder: Finder,
     bound: Duration,
     took: Duration,
     evaluation: Evaluation,
@@ -66,20 +75,23 @@ impl Report {
         evaluation: Evaluation,
         counts: Counts,
     ) -> Self {
-        let (plant, bound) = (options.setup.plant, options.setup.bound());
-        let mut report =
-            Report { plant, bound, took, evaluation, counts, unkept: Vec::new(), untaken: Vec::new() };
+        let (plant, finder, bound) = (options.setup.plant, options.finder, options.setup.bound());
+        let (unkept, untaken) = (Vec::new(), Vec::new());
+        let mut report = Report { plant, finder, bound, took, evaluation, counts, unkept, untaken };
         report.unkept = report.find_unkept(nemeses);
         report.untaken = report.find_untaken(options);
         report
     }
 
     /// Whether the run succeeded. A run without an inserted fault succeeds if every promise was kept and every branch
-    /// that it has to take was taken. A run with an inserted fault succeeds if the judge found a violation.
+    /// that it has to take was taken. A run with an inserted fault succeeds if its finder found it.
     pub fn is_success(&self) -> bool {
         match self.plant {
             None => self.unkept.is_empty() && self.untaken.is_empty(),
-            Some(_) => self.tally().violations() > 0,
+            Some(_) => match self.finder {
+                Finder::Judge => self.tally().violations() > 0,
+                Finder::Auditor => self.counts.audited_stale() > 0,
+            },
         }
     }
 
@@ -105,6 +117,7 @@ impl Report {
             (self.counts.get("failed_cache"), "requests failed by a fault of the cache"),
             (self.counts.get("crossed"), "answers of another key"),
             (self.counts.get("mixed"), "answers with a value of the other database"),
+            (self.counts.audited_stale(), "reads that an auditor found stale beyond the bound"),
             (by_database, "requests failed though the database was there"),
             (late, "loads were cut off late though no nemesis stopped an instance or the database"),
         ];
@@ -123,7 +136,10 @@ impl Report {
         let counted = COUNTED.iter().chain(if has_redis { COUNTED_WITH_REDIS } else { &[] });
         let counted = counted.chain(if has_all { COUNTED_UNDER_ALL } else { &[] });
         let counted = counted.map(|name| (self.counts.get(name), *name));
+        // Auditors draw hits by lot, so a short run may check none.
+        let audited = if options.setup.seconds >= AUDITED { self.counts.get("audit_checked") } else { 1 };
         let others = [
+            (audited, "read that an auditor checked"),
             (tally.fresh.reads, "fresh read"),
             (tally.last, "read after the quiet time"),
             (self.evaluation.written.sent, "acknowledgement as sent"),
@@ -190,8 +206,19 @@ impl fmt::Display for Report {
                 "{database} by the database, {cache} by the cache, {late} by a load that was cut off late"
             ),
         )?;
+        let [checked, changed, stale, dismissed, failures] =
+            ["checked", "changed", "stale", "dismissed", "failures"]
+                .map(|name| grouped(self.counts.get(&format!("audit_{name}"))));
+        line(
+            "reads checked by the auditors",
+            format!(
+                "{checked}; {changed} of them differed, {stale} stale beyond the bound, {dismissed} dismissed; \
+                 {failures} loads proved nothing"
+            ),
+        )?;
         let mut counted = String::new();
-        for (name, count) in self.counts.0.iter().filter(|(name, _)| !name.starts_with("failed")) {
+        let is_shown = |name: &str| !name.starts_with("failed") && !name.starts_with("audit_");
+        for (name, count) in self.counts.0.iter().filter(|(name, _)| is_shown(name)) {
             write!(counted, "{name} {}, ", grouped(*count))?;
         }
         line("counted by the instances", counted.trim_end_matches(", ").to_owned())?;

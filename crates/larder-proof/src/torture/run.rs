@@ -11,7 +11,7 @@ use crate::history::clock::now;
 use crate::torture::evaluation::{Evaluation, Reads, Strike, evaluate};
 use crate::torture::instance::order::Order;
 use crate::torture::nemesis::{Choice, Nemesis};
-use crate::torture::options::Options;
+use crate::torture::options::{Finder, Options};
 use crate::torture::report::{Counts, Report};
 use crate::torture::servers::Endurance;
 use crate::torture::stage::Stage;
@@ -41,9 +41,18 @@ pub fn run(options: &Options, program: &Path) -> Result<Report> {
     while Instant::now() < end {
         strike(&mut stage, &nemeses, &mut strikes, started)?;
         if options.setup.plant.is_some() {
-            let evaluation = examine(&stage, options, &strikes)?;
-            if evaluation.tally.violations() > 0 {
-                return Ok(Report::new(options, &nemeses, started.elapsed(), evaluation, Counts::default()));
+            let (is_found, counts) = match options.finder {
+                Finder::Judge => (false, Counts::default()),
+                Finder::Auditor => {
+                    let counts = Counts::sum(&stage.order_all(Order::Count)?);
+                    (counts.audited_stale() > 0, counts)
+                }
+            };
+            if is_found || options.finder == Finder::Judge {
+                let evaluation = examine(&stage, options, &strikes)?;
+                if is_found || evaluation.tally.violations() > 0 {
+                    return Ok(Report::new(options, &nemeses, started.elapsed(), evaluation, counts));
+                }
             }
         }
     }

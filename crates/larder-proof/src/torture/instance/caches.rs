@@ -24,6 +24,10 @@ use crate::torture::schema::{TEAM_TAG, journalled};
 /// The TTL of entries that age. They are read every few milliseconds.
 const TTL: Duration = Duration::from_millis(60);
 
+/// The auditor checks every key about once a second: there are a few dozen keys, each read many times a second.
+const AUDIT_RATE: f64 = 0.2;
+const AUDITS_PER_SECOND: f64 = 100.0;
+
 /// One instance's cache and its classes.
 pub(super) struct Caches {
     cache: Cache,
@@ -44,7 +48,8 @@ impl Caches {
             Some(plant) if !plant.rules().keeps(ProtocolRule::AttestsSilence) => journal.trusting_silence(),
             _ => journal,
         };
-        let mut builder = Cache::builder("torture").staleness_bound(settings.bound()).journal(journal);
+        let builder = Cache::builder("torture").staleness_bound(settings.bound()).journal(journal);
+        let mut builder = builder.audit_rate(AUDIT_RATE).audit_loads_per_second(AUDITS_PER_SECOND);
         if let Some(url) = &settings.redis {
             let redis = RedisOptions::new(url);
             builder = builder.redis(match &settings.redis_ca {
@@ -102,6 +107,16 @@ impl Caches {
     pub(super) fn counts(&self) -> String {
         let lasting = self.items.stats().plus(&self.lists.stats());
         let stats = lasting.plus(&self.aging.stats()).plus(&self.faltering.stats());
-        stats.named().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
+        let audited = self.cache.audit().into_iter().flat_map(|audit| {
+            [
+                ("audit_checked", audit.checked),
+                ("audit_changed", audit.changed),
+                ("audit_stale", audit.stale),
+                ("audit_dismissed", audit.dismissed),
+                ("audit_failures", audit.failures + audit.unusable),
+            ]
+        });
+        let counts = stats.named().chain(audited);
+        counts.map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
     }
 }

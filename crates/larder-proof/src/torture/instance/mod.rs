@@ -148,7 +148,7 @@ async fn live(settings: &Settings) -> Result<()> {
         match order {
             Order::Calm => instance.is_calm.store(true, Ordering::Relaxed),
             Order::Write => instance.is_calm.store(false, Ordering::Relaxed),
-            Order::DieAfterCommit => {}
+            Order::DieAfterCommit | Order::Count => {}
             Order::ReadAll => readers::read_all(&instance).await,
         }
         instance.flush();

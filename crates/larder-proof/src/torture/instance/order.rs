@@ -17,13 +17,16 @@ pub enum Order {
     DieAfterCommit,
     /// Read every key bounded and fresh, and record these reads as reads after the quiet time.
     ReadAll,
+    /// Only answer with the counters, as after every order.
+    Count,
 }
 
-const WORDS: [(Order, &str); 4] = [
+const WORDS: [(Order, &str); 5] = [
     (Order::Calm, "calm"),
     (Order::Write, "write"),
     (Order::DieAfterCommit, "die-after-commit"),
     (Order::ReadAll, "read-all"),
+    (Order::Count, "count"),
 ];
 
 impl fmt::Display for Order {
