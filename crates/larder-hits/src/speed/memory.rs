@@ -74,6 +74,7 @@ pub(crate) async fn subjects(redis: &Redis, times: u64) -> Result<Vec<Subject>> 
     let texts: Arc<[String]> = keys.iter().map(|key| text(*key)).collect();
     let mut subjects = hits(&keys, redis).await?;
     subjects.extend(hits_by_text(&texts).await?);
+    subjects.extend(audited_hits(&keys).await?);
     subjects.extend(hits_of_two_threads(&keys).await?);
     subjects.push(misses().await?);
     Ok(subjects)
@@ -155,6 +156,27 @@ async fn hits_by_text(texts: &Arc<[String]>) -> Result<Vec<Subject>> {
             }
         }),
     ])
+}
+
+/// The floor has no auditor. The others draw far more hits than they have checked, as a busy service does.
+async fn audited_hits(keys: &Arc<[u64]>) -> Result<Vec<Subject>> {
+    const HIT: &str = "hit by `get_or_load`, u64 key";
+    let mut subjects = Vec::new();
+    for (name, rate) in
+        [("larder, no auditor", 0.0), ("larder, 0.1 % audited", 0.001), ("larder, 1 % audited", 0.01)]
+    {
+        let (cache, class, _) = open(Cache::builder("audited").audit_rate(rate), keys.len() as u64).await?;
+        let keys = keys.clone();
+        subjects.push(Subject::new(HIT, name, move |times| {
+            let (class, keys, cache) = (class.clone(), keys.clone(), cache.clone());
+            async move {
+                let nanos = time!(&keys, times, |key| class.get_or_load(key, load).await?.is_some());
+                drop(cache);
+                Ok(nanos)
+            }
+        }));
+    }
+    Ok(subjects)
 }
 
 /// Runs `reading` in two tasks, each on a thread of its own. Returns the mean of what both measured.
