@@ -94,6 +94,7 @@ nemeses! {
     a_crashed_database_brings_nothing_stale: "crash-postgres",
     a_promoted_standby_brings_nothing_stale: "promote-standby",
     a_lagging_standby_brings_nothing_stale: "lagging-standby",
+    a_former_primary_brings_nothing_stale: "old-primary",
     refused_memory_brings_nothing_stale: "refuse-memory",
     evicted_memory_brings_nothing_stale: "evict-memory",
     a_small_tracking_table_brings_nothing_stale: "small-tracking",

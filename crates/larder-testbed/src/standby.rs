@@ -84,6 +84,17 @@ impl Postgres {
         until("a standby has the log", || Ok(psql(&url, &ask)? != "0"))
     }
 
+    /// Lets no commit wait for a standby any more.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub fn commit_alone(&self) -> Result<()> {
+        let url = self.url().database("postgres");
+        psql(&url, "ALTER SYSTEM RESET synchronous_standby_names")?;
+        psql(&url, "SELECT pg_reload_conf()").map(drop)
+    }
+
     /// Lets a standby receive nothing more of its primary's log: what the primary commits from now on is not on it.
     ///
     /// # Errors

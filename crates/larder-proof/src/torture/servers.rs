@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use larder_sql::dialect::Dialect;
 use larder_testbed::{Database, Postgres, Sqlite, sql};
 
-use crate::history::Version;
+use crate::history::{Instance, Version};
 use crate::torture::keys::SECOND;
 use crate::torture::schema::{WRITES, tables};
 use crate::torture::setup::Kind;
@@ -131,10 +131,14 @@ impl Base {
         Ok(())
     }
 
-    /// The URL for the instances.
-    pub(super) fn instance_url(&self) -> String {
+    /// The URL for an instance, whose connections PostgreSQL shows with its number.
+    pub(super) fn instance_url(&self, number: Instance) -> String {
         match &self.kind {
-            Server::Postgres { role, .. } => self.url().replace("postgres@", &format!("{role}@")),
+            Server::Postgres { role, .. } => {
+                let url = self.url().replace("postgres@", &format!("{role}@"));
+                let and = if url.contains('?') { '&' } else { '?' };
+                format!("{url}{and}application_name=instance-{number}")
+            }
             Server::Sqlite(sqlite) => sqlite.url(),
         }
     }
@@ -196,15 +200,37 @@ impl Base {
     /// Takes the promoted standby for the primary, and starts a standby of it in the place of the former primary, which
     /// has crashed.
     pub(super) fn succeed(&mut self) -> Result<()> {
+        self.succeed_after(|_, _| Ok(()))
+    }
+
+    /// As [`Base::succeed`], and lets `last` use the former primary before it ends.
+    pub(super) fn succeed_after(
+        &mut self,
+        last: impl FnOnce(&Self, &mut Postgres) -> Result<()>,
+    ) -> Result<()> {
         let servers = self.own()?;
         let successor = servers.standby.take().context("this nemesis needs a standby")?;
         let url = successor.url();
-        let former = std::mem::replace(&mut servers.primary, successor);
-        servers.standby = Some(servers.primary.standby_in_place_of(former)?);
+        let mut former = std::mem::replace(&mut servers.primary, successor);
         if let Server::Postgres { database, .. } = &mut self.kind {
             database.move_to(&url);
         }
+        last(self, &mut former)?;
+        let servers = self.own()?;
+        servers.standby = Some(servers.primary.standby_in_place_of(former)?);
         Ok(())
+    }
+
+    /// Breaks the connections of all instances to the present primary.
+    pub(super) fn cut_instances(&self) -> Result<()> {
+        let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'instance-%'";
+        self.sql(cut).map(drop)
+    }
+
+    /// How many instances have a connection to the standby.
+    pub(super) fn instances_on_standby(&mut self) -> Result<usize> {
+        let ask = "SELECT count(DISTINCT application_name) FROM pg_stat_activity WHERE application_name LIKE 'instance-%'";
+        Ok(sql(&self.url_on_standby()?, ask)?.trim().parse()?)
     }
 
     /// The number of writes of each item on the primary.

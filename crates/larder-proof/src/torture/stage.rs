@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use larder_testbed::{Proxy, Redis};
 use tempfile::TempDir;
 
@@ -17,6 +17,8 @@ use crate::torture::observers::Observers;
 use crate::torture::servers::{Base, Endurance};
 use crate::torture::setup::Setup;
 
+/// The longest time until each instance uses a promoted standby.
+const KNOWN: Duration = Duration::from_secs(20);
 /// How many instances the second database has.
 const NEIGHBOURS: usize = 2;
 
@@ -83,11 +85,12 @@ impl Stage {
     /// Starts the neighbours. They use the last proxies. These proxies also follow each promoted Redis, but no nemesis
     /// disturbs them.
     fn start_neighbours(&mut self) -> Result<()> {
-        let Some(url) = self.second.as_ref().map(Base::instance_url) else { return Ok(()) };
+        let Some(second) = &self.second else { return Ok(()) };
+        let urls: Vec<String> = (self.next..).take(NEIGHBOURS).map(|number| second.instance_url(number)).collect();
         // Their history goes to another folder, because the first database's writes do not apply to it.
         let folder = self.folder.path().join("second");
         fs::create_dir(&folder)?;
-        for _ in 0..NEIGHBOURS {
+        for url in urls {
             self.open_link()?;
             let mut settings = self.settings(&url, self.proxies.len().saturating_sub(1));
             settings.push("--second".to_owned());
@@ -115,8 +118,8 @@ impl Stage {
 
     /// Starts the nth instance with the nth proxy.
     fn start(&mut self, nth: usize) -> Result<Child> {
-        let settings = self.settings(&self.base.instance_url(), nth);
         let number = self.next;
+        let settings = self.settings(&self.base.instance_url(number), nth);
         self.next += 1;
         Child::start(&self.program, self.folder.path(), number, &settings)
     }
@@ -176,6 +179,17 @@ impl Stage {
     }
 
     /// Lets the instances work for a random time that is shorter than the bound.
+    /// Waits until each instance has a connection to the promoted standby.
+    pub(super) fn wait_until_all_know_the_successor(&mut self) -> Result<()> {
+        let deadline = Instant::now() + KNOWN;
+        let instances = self.children.len() + self.neighbours.len();
+        while self.base.instances_on_standby()? < instances {
+            ensure!(Instant::now() < deadline, "an instance does not use the promoted standby after {KNOWN:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     pub(super) fn work_a_while(&self) {
         thread::sleep(self.bound.mul_f64(0.3 + 0.5 * rand::random::<f64>()));
     }

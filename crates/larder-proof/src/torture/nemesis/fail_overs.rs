@@ -4,6 +4,9 @@
 //! So a promotion counts as a write of every key, from the first instant at which a process knows the successor. A write
 //! that the successor lacks is undone by it: a read that still returns such a write after the bound is a violation.
 
+use std::thread;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use crate::torture::keys::ITEMS;
@@ -36,4 +39,23 @@ pub(super) fn promote_lagging(stage: &mut Stage) -> Result<()> {
     ensure!(before.iter().zip(&kept).any(|(before, kept)| before > kept), "the standby lacks no commit");
     stage.base.standby()?.promote()?;
     stage.base.succeed()
+}
+
+/// The former primary comes back as a primary, as when a supervisor starts it again, while connections to its successor
+/// break again and again. Every instance knows the successor by then: one that starts now could not know better.
+pub(super) fn former_returns(stage: &mut Stage) -> Result<()> {
+    stage.base.primary()?.wait_for_standby()?;
+    stage.work_a_while();
+    stage.base.primary()?.crash()?;
+    stage.base.standby()?.promote()?;
+    stage.wait_until_all_know_the_successor()?;
+    stage.base.succeed_after(|base, former| {
+        former.restart()?;
+        former.commit_alone()?;
+        for _ in 0..rand::random_range(3..8) {
+            base.cut_instances()?;
+            thread::sleep(Duration::from_millis(rand::random_range(100..500)));
+        }
+        former.crash()
+    })
 }

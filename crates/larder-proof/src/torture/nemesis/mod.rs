@@ -181,6 +181,12 @@ pub const ALL: &[Nemesis] = &[
         strike: fail_overs::promote_lagging,
     },
     Nemesis {
+        name: "old-primary",
+        about: "a standby is promoted, and the former primary comes back and answers as one, too",
+        needs: &[Standby],
+        strike: fail_overs::former_returns,
+    },
+    Nemesis {
         name: "refuse-memory",
         about: "a tiny maxmemory with noeviction: Redis refuses to store",
         needs: &[Redis],
