@@ -9,7 +9,7 @@ use crate::family::{Families, Kind};
 type AuditCount = fn(&AuditReport) -> u64;
 
 /// What each auditor counts.
-const AUDITS: [(Kind, &str, &str, AuditCount); 7] = [
+const AUDITS: [(Kind, &str, &str, AuditCount); 8] = [
     (
         Counter,
         "larder_cache_auditor_checked_total",
@@ -43,8 +43,14 @@ const AUDITS: [(Kind, &str, &str, AuditCount); 7] = [
     (
         Counter,
         "larder_cache_auditor_dropped_total",
-        "Drawn hits that were not checked: the auditor had too much to do.",
+        "Hits that were to be checked and were not: the auditor had too much to do, or no load was left for it.",
         |audit| audit.dropped,
+    ),
+    (
+        Counter,
+        "larder_cache_auditor_unwatched_total",
+        "Of those checked: the database had another value, and too many entries were watched already.",
+        |audit| audit.unwatched,
     ),
     (
         Gauge,
@@ -80,14 +86,15 @@ where
         lags.part("_count", cache, &[], lag.count);
     }
     let windows = |audit: &AuditReport| [("hour", audit.hour), ("day", audit.day)];
-    let help = "Hits that were checked in the last hour, or day.";
+    let help = "Hits of the last hour, or day, with a verdict: the database still had their value, or they were stale.";
     let checked = families.family(Gauge, "larder_cache_auditor_window_checked", help);
     for (cache, audit) in audits() {
         for (name, window) in windows(audit) {
             checked.sample(cache, &[("window", name)], window.checked);
         }
     }
-    let help = "The share of hits within the staleness bound, with 95 % certainty: at least so many.";
+    let help =
+        "The share of hits with a verdict within the staleness bound, with 95 % certainty: at least so many.";
     let shares = families.family(Gauge, "larder_cache_auditor_share_at_least", help);
     for (cache, audit) in audits() {
         for (name, window) in windows(audit) {

@@ -29,8 +29,10 @@ pub struct AuditReport {
     /// Loads of the auditor that prove nothing although they succeeded: they were [spoiled](crate::loading::spoil), or
     /// their value has no digest.
     pub unusable: u64,
-    /// Hits that were drawn and not checked, because the auditor had too much to do.
+    /// Hits that were to be checked and were not: the auditor had too much to do, or no load was left for it.
     pub dropped: u64,
+    /// Of those checked: the database had another value, and too many entries were watched already.
+    pub unwatched: u64,
     /// Entries that are watched now, because the database had another value than a served one.
     pub watched: u64,
     /// The largest measured age of an answer that was stale beyond the bound: for at least so long before its read began,
@@ -67,7 +69,9 @@ impl From<LoadTimes> for AuditLag {
     }
 }
 
-/// The checked hits of a span of time.
+/// The hits of a span of time on which the auditor has a verdict: drawn hits whose value the database still had, and hits
+/// that were stale beyond the bound. A drawn hit whose value the database had no longer has no verdict, because the database
+/// may have changed after it.
 ///
 /// # Examples
 ///
@@ -75,27 +79,21 @@ impl From<LoadTimes> for AuditLag {
 /// use larder::audit::AuditWindow;
 ///
 /// let window = AuditWindow { checked: 30_000, stale: 0 };
-/// assert_eq!(window.share_within_bound(), Some(1.0));
 /// // No fault among 30,000 reads: with 95 % certainty at most one read in 10,000 is stale.
 /// assert_eq!(window.share_at_least(), Some(0.9999));
 /// assert_eq!(window.nines(), Some(4.0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuditWindow {
-    /// Hits whose value was compared with the database's.
+    /// Hits with a verdict.
     pub checked: u64,
     /// Of those: stale beyond the bound.
     pub stale: u64,
 }
 
 impl AuditWindow {
-    /// The share of the checked hits that were not stale beyond the bound. `None` if none was checked.
-    pub fn share_within_bound(&self) -> Option<f64> {
-        (self.checked > 0).then(|| 1.0 - self.stale as f64 / self.checked as f64)
-    }
-
-    /// The share of all hits that were not stale beyond the bound, with 95 % certainty: at least so many. Without a
-    /// fault among `n` checked hits it is `1 - 3/n`. `None` if none was checked.
+    /// The share of hits that were not stale beyond the bound, with 95 % certainty: at least so many, if hits without a
+    /// verdict are no worse. Without a fault among `n` hits it is `1 - 3/n`. `None` if there is no verdict.
     pub fn share_at_least(&self) -> Option<f64> {
         (self.checked > 0).then(|| (1.0 - faults_at_most(self.stale) / self.checked as f64).max(0.0))
     }
@@ -120,7 +118,7 @@ fn faults_at_most(found: u64) -> f64 {
 const HOUR_MINUTES: u64 = 60;
 const DAY_MINUTES: u64 = 24 * HOUR_MINUTES;
 
-/// The checked hits of each of the last 24 hours' minutes.
+/// The verdicts of each of the last 24 hours' minutes.
 pub(crate) struct Minutes {
     /// By the minute's number modulo the length; an element of another number is of an earlier day.
     ring: Vec<(u64, AuditWindow)>,
@@ -131,7 +129,7 @@ impl Minutes {
         Minutes { ring: vec![(0, AuditWindow::default()); DAY_MINUTES as usize] }
     }
 
-    /// Counts one checked hit in this minute.
+    /// Counts one verdict in this minute.
     pub(crate) fn count(&mut self, minute: u64, is_stale: bool) {
         let (number, window) = &mut self.ring[(minute % DAY_MINUTES) as usize];
         if *number != minute {
@@ -166,7 +164,6 @@ mod tests {
             [Some(0.0), Some(0.0), Some(1.0), Some(3.0), Some(6.0)]
         });
         assert_eq!(nines(2, 2), Some(0.0));
-        assert_eq!(AuditWindow { checked: 4, stale: 1 }.share_within_bound(), Some(0.75));
     }
 
     /// The exact upper limits of a Poisson distribution are 4.744 for one event, 6.296 for two and 16.962 for ten.

@@ -86,7 +86,8 @@ impl Stage {
     /// disturbs them.
     fn start_neighbours(&mut self) -> Result<()> {
         let Some(second) = &self.second else { return Ok(()) };
-        let urls: Vec<String> = (self.next..).take(NEIGHBOURS).map(|number| second.instance_url(number)).collect();
+        let urls: Vec<String> =
+            (self.next..).take(NEIGHBOURS).map(|number| second.instance_url(number)).collect();
         // Their history goes to another folder, because the first database's writes do not apply to it.
         let folder = self.folder.path().join("second");
         fs::create_dir(&folder)?;
@@ -184,7 +185,10 @@ impl Stage {
         let deadline = Instant::now() + KNOWN;
         let instances = self.children.len() + self.neighbours.len();
         while self.base.instances_on_standby()? < instances {
-            ensure!(Instant::now() < deadline, "an instance does not use the promoted standby after {KNOWN:?}");
+            ensure!(
+                Instant::now() < deadline,
+                "an instance does not use the promoted standby after {KNOWN:?}"
+            );
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())

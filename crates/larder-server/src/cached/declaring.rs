@@ -101,7 +101,7 @@ macro_rules! classes {
                     consistency: Consistency,
                 ) -> Result<Answer<$value>, Error> {
                     // The cache runs a load in a task of its own, so the load owns what it needs. The closure runs only
-                    // on a miss, so a hit clones nothing.
+                    // on a miss or for the auditor, so other hits clone nothing.
                     let load = || {
                         let ($store, $key) = (self.store.clone(), $key.clone());
                         async move {

@@ -102,7 +102,7 @@ fn audited(auditor: &Auditor) -> String {
     let (hour, day) = (window("hour", auditor.hour), window("day", auditor.day));
     let worst = match auditor.stale {
         0 => String::new(),
-        _ => format!("; the worst was {} old", seconds(auditor.worst_age_ms)),
+        _ => format!("; the worst since the start was {} old", seconds(auditor.worst_age_ms)),
     };
     format!("{hour}; {day}{worst}")
 }

@@ -85,7 +85,8 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Offers a hit on `key`, of a read that began at `at`, to the auditor. `begin_load` begins the load that the read would have run on a miss.
+    /// Offers a hit on `key`, of a read that began at `at`, to the auditor. `begin_load` begins the load that the read would
+    /// have run on a miss.
     #[inline]
     pub(super) fn audit<Q: Key<K> + ?Sized>(
         &self,

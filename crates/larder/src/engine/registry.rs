@@ -121,6 +121,8 @@ pub(crate) struct ClassState {
     columns: Mutex<Vec<Vec<String>>>,
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
+    /// How many answers the auditor found stale beyond the bound. Relaxed: it guards no other data.
+    pub(crate) stale_found: AtomicU64,
     pub(crate) breaker: BreakerState,
     /// The places of abandoned loads. A load that goes on without a reader holds one until it ends, and the keys of a
     /// batch hold one together.
@@ -142,7 +144,18 @@ impl ClassState {
         let abandoned = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let is_on = AtomicBool::new(true);
         let ttl_nanos = AtomicU64::new(0);
-        ClassState { declaration, columns, counters, load_times, breaker, abandoned, ttl_nanos, is_on }
+        let stale_found = AtomicU64::new(0);
+        ClassState {
+            declaration,
+            columns,
+            counters,
+            load_times,
+            stale_found,
+            breaker,
+            abandoned,
+            ttl_nanos,
+            is_on,
+        }
     }
 
     /// Records how long a load takes, until the guard is dropped. `None` in a load of the auditor, which is none of the

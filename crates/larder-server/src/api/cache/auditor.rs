@@ -24,8 +24,10 @@ pub(crate) struct AuditorView {
     dismissed: u64,
     /// Loads of the auditor that proved nothing: failed, timed out or spoiled.
     unproven: u64,
-    /// Drawn hits that were not checked, because the auditor had too much to do.
+    /// Hits that were to be checked and were not: the auditor had too much to do, or no load was left for it.
     dropped: u64,
+    /// Of those checked: the database had another value, and too many entries were watched already.
+    unwatched: u64,
     /// Entries that are watched now, because the database had another value than the served one.
     watched: u64,
     /// The largest measured age of an answer that was stale beyond the bound; 0 without one.
@@ -45,14 +47,14 @@ struct AuditorLag {
     max_ms: f64,
 }
 
-/// The checked hits of the last hour, or day.
+/// The hits of the last hour, or day, with a verdict: the database still had their value, or they were stale.
 #[derive(Serialize, ToSchema)]
 struct AuditorWindow {
+    /// How many they are.
     checked: u64,
     /// Of those: stale beyond the staleness bound.
     stale: u64,
-    /// The share of hits within the bound, with 95 % certainty: at least so many; `null` if no hit was checked, here and
-    /// below.
+    /// The share of them within the bound, with 95 % certainty: at least so many; `null` without a verdict, here and below.
     share_at_least: Option<f64>,
     /// The nines of that share: 3.0 for 0.999.
     nines: Option<f64>,
@@ -77,6 +79,7 @@ impl From<AuditReport> for AuditorView {
             dismissed: report.dismissed,
             unproven: report.failures + report.unusable,
             dropped: report.dropped,
+            unwatched: report.unwatched,
             watched: report.watched,
             worst_age_ms: milliseconds(report.worst_age),
             lag: AuditorLag {

@@ -91,23 +91,33 @@ impl Auditor {
             // It proves nothing, so the next hit is due.
             (Proof::Failed | Proof::Unusable, Some(_)) => settle(false, Some(seen_now)),
             (Proof::Failed | Proof::Unusable, None) => {}
-            (Proof::Equal, None) => self.count_checked(false),
+            (Proof::Equal, None) => {
+                count(&self.tallies.checked);
+                self.count_verdict(false);
+            }
             (Proof::Equal, Some(_)) => {
                 // The database changed back, or the first load has read an older state than the served value.
-                self.count_checked(false);
+                count(&self.tallies.checked);
                 count(&self.tallies.dismissed);
                 settle(false, None);
             }
             (Proof::Different, None) => {
-                self.count_checked(false);
+                count(&self.tallies.checked);
                 count(&self.tallies.changed);
-                let entry = (key.clone(), loaded_at_millis);
-                if !self.watches.watch(entry, (seen_now, due), &self.tallies.lag) {
-                    count(&self.tallies.dropped);
+                match self.watches.seen_at(&key, loaded_at_millis) {
+                    Some(seen_at) if at >= seen_at.plus(self.bound) => self.ring(&class, at.since(seen_at)),
+                    Some(_) => {}
+                    // No verdict: the database may have changed after the hit.
+                    None => {
+                        let entry = (key.clone(), loaded_at_millis);
+                        if !self.watches.watch(entry, (seen_now, due), &self.tallies.lag) {
+                            count(&self.tallies.unwatched);
+                        }
+                    }
                 }
             }
             (Proof::Different, Some(seen_at)) => {
-                self.count_checked(true);
+                count(&self.tallies.checked);
                 count(&self.tallies.changed);
                 self.ring(&class, at.since(seen_at));
                 settle(true, Some(due));
@@ -115,8 +125,7 @@ impl Auditor {
         }
     }
 
-    fn count_checked(&self, is_stale: bool) {
-        count(&self.tallies.checked);
+    fn count_verdict(&self, is_stale: bool) {
         let minute = self.minute();
         self.tallies.minutes.lock().unwrap_or_else(PoisonError::into_inner).count(minute, is_stale);
     }
@@ -126,9 +135,11 @@ impl Auditor {
     fn ring(&self, class: &ClassCore, age: Duration) {
         let nanos = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
         self.tallies.worst_age_nanos.fetch_max(nanos, Ordering::Relaxed);
-        // Logged at the first, second, fourth … answer, so that a fault does not fill the disk. The key is left out: it may
-        // be personal data.
-        if count_nth(&self.tallies.stale).is_power_of_two() {
+        self.count_verdict(true);
+        count(&self.tallies.stale);
+        // Logged at the first, second, fourth … answer of each class, so that a fault does not fill the disk. The key is
+        // left out: it may be personal data.
+        if count_nth(&class.common.stale_found).is_power_of_two() {
             let bound = self.bound;
             tracing::error!(
                 class = class.name,
@@ -142,30 +153,27 @@ impl Auditor {
 
 /// Loads the value again, and compares it with the one that was served.
 async fn prove(class: &Arc<ClassCore>, served: Option<AnyValue>, loading: Loading) -> Proof {
-    // In a task of its own, because a loader may panic; the set ends it with the auditor.
-    let mut loads = JoinSet::new();
+    // In a task of its own, because a loader may panic, and so may the application's `Serialize`; the set ends it with the
+    // auditor.
+    let (mut loads, coder) = (JoinSet::new(), class.coder);
     loads.spawn(run_audit_load(async move {
-        match loading.begun().await {
-            Some((load, _)) => load.await.ok(),
-            None => None,
-        }
+        let (load, _) = loading.begun().await?;
+        let present = match load.await.ok()?.answer {
+            LoadedKind::Value(value) => Some(value),
+            LoadedKind::Absent => None,
+            LoadedKind::Unchanged | LoadedKind::Failed(_) => return None,
+        };
+        Some(match (&served, &present) {
+            (None, None) => Ok(true),
+            (Some(served), Some(present)) => coder.are_equal(served, present),
+            _ => Ok(false),
+        })
     }));
-    let ended = timeout(class.load_timeout, loads.join_next()).await;
-    let Ok(Some(Ok((Some(loaded), spoiled)))) = ended else { return Proof::Failed };
-    let present = match loaded.answer {
-        LoadedKind::Value(value) => Some(value),
-        LoadedKind::Absent => None,
-        LoadedKind::Unchanged | LoadedKind::Failed(_) => return Proof::Failed,
-    };
-    let is_equal = match (&served, &present) {
-        (None, None) => Ok(true),
-        (Some(served), Some(present)) => class.coder.are_equal(served, present),
-        _ => Ok(false),
-    };
-    match is_equal {
-        _ if spoiled.is_some() => Proof::Unusable,
-        Ok(true) => Proof::Equal,
-        Ok(false) => Proof::Different,
-        Err(_) => Proof::Unusable,
+    match timeout(class.load_timeout, loads.join_next()).await {
+        Ok(Some(Ok((Some(_), Some(_))))) => Proof::Unusable,
+        Ok(Some(Ok((Some(Ok(true)), None)))) => Proof::Equal,
+        Ok(Some(Ok((Some(Ok(false)), None)))) => Proof::Different,
+        Ok(Some(Ok((Some(Err(_)), None)))) => Proof::Unusable,
+        _ => Proof::Failed,
     }
 }

@@ -37,10 +37,11 @@ use crate::loading::begin_audit_load;
 use crate::stats::count;
 use crate::times::Histogram;
 
-/// How many drawn hits wait for their check. Few, so that a check follows its hit soon.
-const DRAWN_MAX: usize = 16;
-/// How many due hits wait for their check; they come first.
-const DUE_MAX: usize = 64;
+/// How many drawn hits wait for their check. Few, so that a check follows its hit soon, and because each keeps what its
+/// loader's closure captured.
+const DRAWN_MAX: usize = 2;
+/// How many due hits wait for their check; they come first. One that finds no place is due again at the entry's next hit.
+const DUE_MAX: usize = 4;
 
 /// How an auditor works.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,7 @@ struct Tallies {
     failures: AtomicU64,
     unusable: AtomicU64,
     dropped: AtomicU64,
+    unwatched: AtomicU64,
     worst_age_nanos: AtomicU64,
     lag: Histogram,
     /// Held to count one check, or to add the minutes up. Only the auditor's task and reports take it.
@@ -117,6 +119,7 @@ impl Auditor {
             failures: zero(),
             unusable: zero(),
             dropped: zero(),
+            unwatched: zero(),
             worst_age_nanos: zero(),
             lag: Histogram::new(),
             minutes: Mutex::new(Minutes::new()),
@@ -149,7 +152,8 @@ impl Auditor {
         (is_drawn | may_be_watched).then_some(Interest { is_drawn, may_be_watched })
     }
 
-    /// Has the hit of a read that began at `at` checked, if it was drawn or is due. `begin_load` begins the load that the read would have run on a miss.
+    /// Has the hit of a read that began at `at` checked, if it was drawn or is due. `begin_load` begins the load that the
+    /// read would have run on a miss.
     #[cold]
     pub(crate) fn take(
         &self,
@@ -163,14 +167,14 @@ impl Auditor {
         if !class.is_audited || hit.loaded_at_millis == 0 {
             return;
         }
-        let noted = || self.watches.note_hit(key, hit.loaded_at_millis, at);
-        let seen_at = interest.may_be_watched.then(noted).flatten();
-        let queue = match (seen_at, interest.is_drawn) {
-            (Some(_), _) => &self.due,
-            (None, true) => &self.drawn,
+        // The place first: a hit that finds none stays due.
+        let due = if interest.may_be_watched { self.due.try_reserve().ok() } else { None };
+        let seen_at = due.as_ref().and_then(|_| self.watches.note_hit(key, hit.loaded_at_millis, at));
+        let place = match (due.filter(|_| seen_at.is_some()), interest.is_drawn) {
+            (Some(place), _) => Ok(place),
+            (None, true) => self.drawn.try_reserve(),
             (None, false) => return,
         };
-        let place = queue.try_reserve();
         // The application's closure runs here although the read needs no load. Its panic must not end the read.
         let loading = place.is_ok().then(|| catch_unwind(AssertUnwindSafe(|| begin_audit_load(begin_load))));
         let (Ok(place), Some(Ok(Some(loading)))) = (place, loading) else {
@@ -201,6 +205,7 @@ impl Auditor {
             failures,
             unusable,
             dropped,
+            unwatched,
             worst_age_nanos,
             lag,
             minutes,
@@ -218,6 +223,7 @@ impl Auditor {
             failures: get(failures),
             unusable: get(unusable),
             dropped: get(dropped),
+            unwatched: get(unwatched),
             watched: self.watches.len() as u64,
             worst_age: Duration::from_nanos(get(worst_age_nanos)),
             lag: lag.snapshot().into(),

@@ -23,7 +23,8 @@ pub(super) struct Watches {
     /// A bit for each start of a load that a watched entry has. A hit looks here first, without a lock. Relaxed: a bit that
     /// is seen late only delays a check, and the lock orders the rest.
     filter: [AtomicU64; WORDS],
-    /// Held for a look-up or an insertion. A hit that finds it locked goes on, so no read waits for it.
+    /// Held for a look-up or an insertion. A hit that finds it locked goes on; only one whose check could not begin waits for
+    /// it, to say so.
     by_key: Mutex<HashMap<Bytes, Watch>>,
 }
 
@@ -67,6 +68,12 @@ impl Watches {
         let is_due = at >= watch.due && !watch.is_pending;
         watch.is_pending |= is_due;
         is_due.then_some(watch.seen_at)
+    }
+
+    /// When another value was seen of the entry, if it is watched.
+    pub(super) fn seen_at(&self, key: &[u8], loaded_at_millis: u64) -> Option<Tick> {
+        let by_key = self.lock();
+        by_key.get(key).filter(|watch| watch.loaded_at_millis == loaded_at_millis).map(|watch| watch.seen_at)
     }
 
     /// Watches the entry, of which another value was seen at `seen_at`. `false` if too many entries are watched.
