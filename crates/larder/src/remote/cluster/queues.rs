@@ -40,7 +40,9 @@ impl Supervisor {
         if everything {
             self.queue_everything_at(&map);
         }
-        self.moved.notify_one();
+        if everything || self.ownerless().count() > 0 {
+            self.moved.notify_one();
+        }
     }
 
     /// Queues it at the present masters, and at those that come soon: a slot may have another master that is not known yet.
