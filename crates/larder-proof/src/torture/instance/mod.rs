@@ -57,6 +57,9 @@ pub struct Settings {
     /// The file with the certificate of the authority to trust for it
     #[arg(long)]
     pub redis_ca: Option<PathBuf>,
+    /// The token of a Redis over REST
+    #[arg(long)]
+    pub redis_token: Option<String>,
     /// The staleness bound
     #[arg(long)]
     pub bound_ms: u64,
