@@ -20,6 +20,7 @@ pub mod dialect;
 pub mod error;
 pub mod exposure;
 mod fresh;
+pub mod history;
 mod inspected;
 pub mod journal;
 mod keyed_mutex;
@@ -46,6 +47,7 @@ pub use crate::read_connection::ReadConnection;
 #[doc = include_str!("../../../docs/batches.md")]
 #[doc = include_str!("../../../docs/cached.md")]
 #[doc = include_str!("../../../docs/events.md")]
+#[doc = include_str!("../../../docs/history.md")]
 #[doc = include_str!("../../../docs/journal.md")]
 #[doc = include_str!("../../../docs/loaders.md")]
 #[doc = include_str!("../../../docs/memory.md")]

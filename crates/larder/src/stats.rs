@@ -88,6 +88,14 @@ macro_rules! counts {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
 
+            /// Sets the count of this name, if there is one.
+            fn set(&mut self, name: &str, count: u64) {
+                match name {
+                    $(stringify!($name) => self.$name = count,)*
+                    _ => {}
+                }
+            }
+
             fn zip(&self, other: &Stats, op: fn(u64, u64) -> u64) -> Stats {
                 Stats { $($name: op(self.$name, other.$name),)* }
             }
@@ -219,5 +227,16 @@ impl Stats {
     #[must_use]
     pub fn plus(&self, other: &Stats) -> Stats {
         self.zip(other, u64::saturating_add)
+    }
+}
+
+/// Counts by the names of [`Stats::named`]. A name that is no count is ignored: another release may have written it.
+impl<'a> FromIterator<(&'a str, u64)> for Stats {
+    fn from_iter<I: IntoIterator<Item = (&'a str, u64)>>(named: I) -> Self {
+        let mut stats = Stats::default();
+        for (name, count) in named {
+            stats.set(name, count);
+        }
+        stats
     }
 }

@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod health;
+mod history;
 mod instance;
 mod keys;
 mod logging;

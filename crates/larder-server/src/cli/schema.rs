@@ -29,6 +29,8 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum Output {
     Stats,
+    /// Of `larder stats --since`
+    History,
     Explain,
     Clear,
     Warm,
@@ -48,6 +50,7 @@ impl Output {
     fn name(self) -> std::borrow::Cow<'static, str> {
         match self {
             Self::Stats => "CacheStats".into(),
+            Self::History => "History".into(),
             Self::Explain => KeyExplanation::name(),
             Self::Clear => "Dropped".into(),
             Self::Warm => "Warmed".into(),

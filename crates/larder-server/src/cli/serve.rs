@@ -63,6 +63,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings, file: Option<PathBuf>)
         drop(routes.send_replace(all_routes));
         opened.announce(address);
         service.keep_warm();
+        service.keep_history(instance_name(address.port()));
         let reloading =
             file.map(|file| tokio::spawn(reloading::reload_on(hung_up, file, service.clone(), settings)));
         serving.await?;
@@ -75,6 +76,15 @@ pub(crate) async fn run(_: Arguments, settings: Settings, file: Option<PathBuf>)
     }
     announced(say!("Stopped."));
     Ok(())
+}
+
+/// The name of this instance in the history: its host and its port. Containers have a host name each.
+fn instance_name(port: u16) -> String {
+    #[cfg(unix)]
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let host = std::env::var("COMPUTERNAME").unwrap_or_default();
+    format!("{host}:{port}")
 }
 
 /// The next signal that asks for a stop. SIGHUP asks for a reload if there is a file to read again.

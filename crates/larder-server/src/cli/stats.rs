@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 
+use crate::cli::history;
 use crate::cli::instance::answers::{Auditor, AuditorWindow, ClassStats, Stats};
 use crate::cli::instance::output::{bytes, plain, seconds, table};
 use crate::cli::instance::{Ask, Target};
@@ -17,16 +18,31 @@ pub(crate) struct Arguments {
     /// Only these classes [default: those that were read, and those that are off]
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<String>,
+    /// What all instances did in the last SPAN, also before restarts: 1m to 24h, such as 15m or 1h30m
+    #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "all")]
+    since: Option<u64>,
     /// Also the classes without any read
     #[arg(long, conflicts_with = "classes")]
     all: bool,
-    /// The complete answer in JSON; `larder schema stats` describes it
+    /// The complete answer in JSON; `larder schema stats` describes it, `larder schema history` that of --since
     #[arg(long)]
     json: bool,
 }
 
+/// Parses a span of time; returns seconds.
+fn span(raw: &str) -> Result<u64, String> {
+    let seconds = raw.parse::<jiff::SignedDuration>().map(|span| span.as_secs());
+    match seconds.map(u64::try_from) {
+        Ok(Ok(seconds @ 60..=86_400)) => Ok(seconds),
+        _ => Err("must be from 1m to 24h, such as 15m or 1h30m".to_owned()),
+    }
+}
+
 pub(crate) async fn run(arguments: Arguments, config: Option<&Path>) -> anyhow::Result<()> {
     let instance = arguments.target.open(config)?;
+    if let Some(seconds) = arguments.since {
+        return history::run(&instance, seconds, &arguments.classes, arguments.json).await;
+    }
     let answer = instance.success(Ask::get(["api", "v1", "cache", "stats"])).await?;
     // Parsed first: another program's answer is no success.
     let stats: Stats = answer.json()?;

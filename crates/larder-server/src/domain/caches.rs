@@ -1,5 +1,7 @@
 //! Requests of admins about the cache: which entries to list or explain, and which to invalidate.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,6 +14,11 @@ const NAME_BYTES: usize = 512;
 const CURSOR_BYTES: usize = 1024;
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
+const HISTORY_SPAN: Duration = Duration::from_secs(3_600);
+/// Up to this span, a step is `HISTORY_FINE`; beyond it `HISTORY_COARSE`: 144 of them are a day.
+const HISTORY_FINE_MAX: Duration = Duration::from_secs(7_200);
+const HISTORY_FINE: Duration = Duration::from_secs(60);
+const HISTORY_COARSE: Duration = Duration::from_secs(600);
 
 /// What an invalidation by hand removes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +127,64 @@ impl KeyQuery {
             }
             _ => Err(errors),
         }
+    }
+}
+
+/// Which part of the history is summed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// How much of it, until now.
+    pub since: Duration,
+    /// The length of a step.
+    pub step: Duration,
+    /// The only instance that counts; `None`: all.
+    pub instance: Option<String>,
+}
+
+/// The parameters of the history, as in the URL.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryParams {
+    /// How much of the history, in seconds until now, 60 to 86,400. Default: 3600, an hour.
+    #[param(value_type = Option<u32>, minimum = 60, maximum = 86400)]
+    pub since: Option<String>,
+    /// The length of a step in seconds, 60 to 86,400; rounded up to minutes. Default: 60 up to two hours, else 600.
+    #[param(value_type = Option<u32>, minimum = 60, maximum = 86400)]
+    pub step: Option<String>,
+    /// The only instance that counts, by its name. Default: all instances.
+    #[param(min_length = 1, max_length = 512)]
+    pub instance: Option<String>,
+}
+
+impl HistoryQuery {
+    /// Parses the parameters.
+    ///
+    /// # Errors
+    /// Every invalid parameter.
+    pub fn parse(params: &HistoryParams) -> Result<Self, ValidationErrors> {
+        let mut errors = ValidationErrors::default();
+        let mut seconds = |name, raw: &Option<String>| match raw {
+            Some(raw) => errors.keep(name, span(raw)).map(Some),
+            None => Some(None),
+        };
+        let (since, step) = (seconds("since", &params.since), seconds("step", &params.step));
+        let instance = params.instance.as_deref().map(named::<NAME_BYTES>);
+        let instance = instance.and_then(|instance| errors.keep("instance", instance));
+        match (since, step) {
+            (Some(since), Some(step)) if errors.is_empty() => {
+                let since = since.unwrap_or(HISTORY_SPAN);
+                let usual = if since <= HISTORY_FINE_MAX { HISTORY_FINE } else { HISTORY_COARSE };
+                Ok(Self { since, step: step.unwrap_or(usual), instance })
+            }
+            _ => Err(errors),
+        }
+    }
+}
+
+fn span(raw: &str) -> Result<Duration, Invalid> {
+    match raw.parse() {
+        Ok(seconds @ 60..=86_400) => Ok(Duration::from_secs(seconds)),
+        _ => Err(Invalid::new("must be an integer from 60 to 86400")),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod caches;
 pub mod confirming;
 pub mod error;
 pub mod essentials;
+pub mod history;
 pub mod importing;
 pub mod incidents;
 pub mod introspection;

@@ -1,4 +1,4 @@
-//! Background reads: they load entries that are likely to be read next.
+//! Background reads, which load entries that are likely to be read next, and other work that ends with the service.
 //!
 //! Invariants:
 //! - no request waits for a background read: a read that finds no free slot is dropped;
@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -23,7 +25,7 @@ pub struct BackgroundReads(Arc<Shared>);
 struct Shared {
     slots: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
-    /// The tasks of [`BackgroundReads::again_and_again`]. The lock is never held across an `await`.
+    /// The tasks of [`BackgroundReads::again_and_again`] and [`BackgroundReads::until_the_stop`]. The lock is never held across an `await`.
     schedules: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -77,6 +79,21 @@ impl BackgroundReads {
                 }
             }
         });
+        self.0.schedules.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    /// Runs the work that `begin` returns. The work ends by itself once the future that `begin` gets is ready: at
+    /// [`BackgroundReads::stop`], which waits for it. It takes no slot of the reads.
+    pub fn until_the_stop<F>(&self, begin: impl FnOnce(BoxFuture<'static, ()>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut stopping = self.0.stopping.subscribe();
+        let stop = async move {
+            // An error means that the sender is gone, and it goes only with the service.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        };
+        let task = tokio::spawn(begin(stop.boxed()));
         self.0.schedules.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
 

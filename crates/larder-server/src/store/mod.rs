@@ -51,6 +51,7 @@ mod search;
 mod sql;
 
 use larder_sql::database::Database;
+use larder_sql::history::History;
 use larder_sql::journal::{SqlJournal, Table};
 use larder_sql::migrating::{MigrationOutcome, Migrations};
 use larder_sql::options::DatabaseOptions;
@@ -116,6 +117,11 @@ impl Store {
         Ok(SqlJournal::open(&self.database, tables).await?)
     }
 
+    /// What the caches of all instances did in the last day.
+    pub fn history(&self) -> History {
+        History::new(&self.database)
+    }
+
     /// The name that distinguishes this database from all others that share a Redis: 32 hexadecimal digits.
     ///
     /// # Errors
@@ -169,6 +175,15 @@ mod tests {
 
     /// From this version on, each migration names the oldest program version that can run on it.
     const FIRST: i64 = 12;
+
+    #[test]
+    fn both_folders_create_the_history_as_larder_sql_says() {
+        for migrator in [&POSTGRES, &SQLITE] {
+            let created =
+                migrator.iter().filter(|one| one.sql.as_str().contains(larder_sql::history::migration()));
+            assert_eq!(created.count(), 1);
+        }
+    }
 
     #[test]
     fn both_folders_have_the_same_versions_and_each_says_what_is_compatible() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod auditor;
 pub(crate) mod explained;
+pub(crate) mod history;
 pub(crate) mod reasons;
 pub(crate) mod views;
 
@@ -21,6 +22,7 @@ use utoipa_axum::routes;
 use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::cache::explained::Explained;
+use crate::api::cache::history::History;
 use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::{
     CacheHealth, CacheStats, ClassStats, DetailedHealth, Dropped, Entries, EntryCounts, Memory, RedisServer,
@@ -29,7 +31,9 @@ use crate::api::cache::views::{
 use crate::api::extract::{Json, Params, Segment};
 use crate::api::openapi::answers::{Failed, Refused, RefusedBody};
 use crate::api::problem::Problem;
-use crate::domain::caches::{Drop, ExplainBody, InvalidateBody, KeyParams, KeyQuery, SwitchBody};
+use crate::domain::caches::{
+    Drop, ExplainBody, HistoryParams, HistoryQuery, InvalidateBody, KeyParams, KeyQuery, SwitchBody,
+};
 use crate::domain::invalid::ValidationErrors;
 use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
@@ -41,6 +45,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(health))
         .routes(routes!(detailed_health))
         .routes(routes!(stats))
+        .routes(routes!(history))
         .routes(routes!(clear))
         .routes(routes!(clear_user))
         .routes(routes!(warm))
@@ -111,6 +116,27 @@ pub(crate) async fn stats(
 ) -> Result<JsonAnswer<CacheStats>, Problem> {
     service.present_admin(caller).await?;
     Ok(JsonAnswer(CacheStats::of(service.cache(), service.redis().await)))
+}
+
+/// What the caches of all instances did in the last day. Restarts do not end it. For admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cache/history",
+    operation_id = "get_cache_history",
+    tag = "cache",
+    security(("bearer" = []), ("api_key" = ["read"])),
+    params(HistoryParams),
+    responses((status = 200, body = History), Refused)
+)]
+pub(crate) async fn history(
+    State(service): State<Service>,
+    caller: Caller,
+    Params(params): Params<HistoryParams>,
+) -> Result<JsonAnswer<History>, Problem> {
+    service.present_admin(caller).await?;
+    let query = HistoryQuery::parse(&params)?;
+    let summary = service.history(&query).await?;
+    Ok(JsonAnswer(History::of(&query, summary)))
 }
 
 /// Drops everything, on every instance. For admins.

@@ -83,6 +83,40 @@ pub(crate) struct LoadTimes {
     pub(crate) max_ms: f64,
 }
 
+/// `GET /api/v1/cache/history`.
+#[derive(Deserialize)]
+pub(crate) struct History {
+    pub(crate) classes: BTreeMap<String, ClassHistory>,
+    pub(crate) staleness: StalenessHistory,
+    pub(crate) instances: Vec<InstanceHistory>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ClassHistory {
+    pub(crate) lookups: Lookups,
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+pub(crate) struct StalenessHistory {
+    pub(crate) samples: u64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
+    pub(crate) uncertified_seconds: u64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct InstanceHistory {
+    pub(crate) name: String,
+    pub(crate) is_running: bool,
+    pub(crate) processes: u32,
+    pub(crate) written: String,
+    pub(crate) health: String,
+    pub(crate) memory_bytes: u64,
+    pub(crate) staleness: StalenessHistory,
+}
+
 /// `GET /api/v1/cache/health`, and the part of the detailed health that is the same.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Health {

@@ -5,6 +5,7 @@ mod accounts;
 mod auditor;
 mod cache;
 mod examining;
+mod history;
 mod keys;
 mod pages;
 mod terminal;

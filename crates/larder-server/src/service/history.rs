@@ -1,0 +1,26 @@
+//! What the caches of all instances did in the last day.
+
+use larder_sql::history::Summary;
+
+use crate::domain::caches::HistoryQuery;
+use crate::service::Service;
+use crate::service::error::ServiceError;
+use crate::store::error::StoreError;
+
+impl Service {
+    /// Records what this instance's cache does, under this name, until [`Service::warming`] is stopped.
+    pub fn keep_history(&self, instance: String) {
+        let (history, cache) = (self.store.history(), self.cache.clone());
+        self.warming.until_the_stop(|stop| async move { history.record(&cache, &instance, stop).await });
+    }
+
+    /// What the instances did, summed.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn history(&self, query: &HistoryQuery) -> Result<Summary, ServiceError> {
+        let HistoryQuery { since, step, instance } = query;
+        let summary = self.store.history().summary(*since, *step, instance.as_deref()).await;
+        Ok(summary.map_err(StoreError::from)?)
+    }
+}
