@@ -46,6 +46,8 @@ fn two_instances_share_entries_over_rest_and_see_every_change() {
         eventually("the change of other software", || bio(client) == "by hand");
         assert!(committed.elapsed() < BOUND, "seen after {:?}", committed.elapsed());
     }
+    let cleared = app.admin().post("/v1.0/cache/clear", &json!({})).expect(200);
+    assert_eq!(cleared.header("cache-invalidation"), Some("queued"), "the journal has it");
     front.cut();
     app.stack.sql("UPDATE users SET bio = 'without Redis' WHERE username = 'ann'");
     let committed = Instant::now();

@@ -1,9 +1,12 @@
 //! Two servers in one URL that both accept writes: the former primary still answers after its standby was promoted.
 
+use larder::journal::{Changes, Journal as _, Touch, touches_of};
 use larder_sql::database::Database;
+use larder_sql::dialect::Dialect;
+use larder_sql::journal::SqlJournal;
 use larder_testbed::Postgres;
 
-use crate::bed::eventually;
+use crate::bed::{ROOMS, eventually, schema, tables};
 
 /// A primary and a standby that has its rows, and a database of larder that lists both.
 struct Pair {
@@ -87,6 +90,52 @@ async fn a_former_primary_that_comes_back_is_refused_by_name() {
     pair.standby.restart().unwrap();
     eventually("the successor answers again", async || name(&pair.database).await.is_ok()).await;
     assert_eq!(name(&pair.database).await.unwrap(), "the successor");
+}
+
+#[tokio::test]
+async fn the_journal_leaves_the_old_primary_once_a_connection_leads_to_the_successor() {
+    let pair = Pair::start().await;
+    pair.bed.sql(&schema(Dialect::Postgres, "one")).unwrap();
+    let there = pair.standby.url().database(pair.bed.name());
+    eventually("the standby has the rooms", async || {
+        larder_testbed::sql(&there, "SELECT count(*) FROM rooms")
+            .is_ok_and(|count| count == ROOMS.to_string())
+    })
+    .await;
+    let journal = SqlJournal::open(&pair.database, tables()).await.unwrap();
+    // From here on the journal has a connection of its own, to the old primary.
+    let position = journal.changes_since(None).await.unwrap().position;
+    pair.promote();
+    let since = journal.changes_since(Some(&position)).await.unwrap();
+    assert_eq!(
+        since.changes,
+        Changes::Known(Vec::new()),
+        "the old primary still answers, and nothing shows more"
+    );
+    pair.old_accepts(false);
+    let first = pair.database.read_connection().await.unwrap();
+    assert_eq!(name(&pair.database).await.unwrap(), "the successor");
+    drop(first);
+    // It accepts connections again, and its own are still open.
+    pair.old_accepts(true);
+    let since = journal.changes_since(Some(&since.position)).await.unwrap();
+    assert_eq!(since.changes, Changes::Unknown, "the successor has an outbox of its own");
+    for round in 0..5 {
+        let position = journal.changes_since(None).await.unwrap().position;
+        larder_testbed::sql(&there, &format!("UPDATE rooms SET n = n + 1 WHERE id = {round}")).unwrap();
+        larder_testbed::sql(
+            &pair.primary.url().database(pair.bed.name()),
+            "UPDATE rooms SET n = 9 WHERE id = 39",
+        )
+        .unwrap();
+        let changes = journal.changes_since(Some(&position)).await.unwrap().changes;
+        let Changes::Known(changes) = changes else { panic!("{changes:?}") };
+        assert_eq!(
+            touches_of(changes),
+            [Touch::entry("room", [round.to_string()])],
+            "of the successor alone"
+        );
+    }
 }
 
 /// The error of the first statement that finds the connections broken, or of the one after it.

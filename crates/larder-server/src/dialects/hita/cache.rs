@@ -203,9 +203,12 @@ pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Res
     Ok(JsonAnswer(Stats { success: true, cache_info, key_counts }).into_response())
 }
 
-/// The answer to an invalidation: 200 if it reached every tier, else 503 with a detail that says what was done.
-fn dropped(receipt: Receipt, message: String) -> Response {
+/// The answer to an invalidation: 200 if it reached every tier, else 503 with a detail that says what was done. Over REST
+/// no invalidation is certain to have reached Redis; there 200 says that the journal has it, and the header `queued`.
+fn dropped(service: &Service, receipt: Receipt, message: String) -> Response {
+    let is_working = service.cache().health_report().state == CacheHealth::Working;
     let said = match (receipt.delivery(), receipt.is_journalled()) {
+        (Delivery::Queued, true) if is_working => JsonAnswer(Done { success: true, message }).into_response(),
         (Delivery::Sent, _) => JsonAnswer(Done { success: true, message }).into_response(),
         (Delivery::Queued, true) => unavailable(Some(
             "this instance's memory is cleared, and the journal holds it for all others and for Redis",
@@ -232,7 +235,7 @@ fn dropped(receipt: Receipt, message: String) -> Response {
 )]
 pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     let receipt = dropped_by_admin(&service, caller, &Drop::Everything).await?;
-    Ok(dropped(receipt, "All user caches cleared successfully".to_owned()))
+    Ok(dropped(&service, receipt, "All user caches cleared successfully".to_owned()))
 }
 
 /// Drops all that is cached of one user. The request also succeeds if no user has the id. For admins.
@@ -255,7 +258,7 @@ pub(crate) async fn clear_user(
     Segment(id): Segment,
 ) -> Result<Response, Problem> {
     let receipt = dropped_by_admin(&service, caller, &user_named(&id)?).await?;
-    Ok(dropped(receipt, format!("Cache cleared for user {id}")))
+    Ok(dropped(&service, receipt, format!("Cache cleared for user {id}")))
 }
 
 /// Loads the entries that most clients read first. For admins.

@@ -9,7 +9,7 @@ use crate::settings::redact;
 use crate::settings::redis::{PASSWORD, RestAddress, TLS, UPSTASH, UPSTASH_TOKEN, take_flag};
 use crate::settings::sources::{Found, Sources};
 
-const SENTINELS: &str = "REDIS_SENTINELS";
+pub(super) const SENTINELS: &str = "REDIS_SENTINELS";
 
 /// Whether `found` is the URL of a REST interface. Some deployments set this variable to a `redis://` URL.
 pub(super) fn is_rest(found: &Found) -> bool {

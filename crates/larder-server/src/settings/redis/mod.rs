@@ -163,7 +163,8 @@ fn url(sources: &Sources, named: Option<Found>) -> Result<Option<(String, &'stat
     if PARTS.iter().all(|name| sources.find(name).is_none()) {
         return Ok(None);
     }
-    Ok(Some((of_parts(sources)?, "REDIS_HOST")))
+    let name = if sources.find(address::SENTINELS).is_some() { address::SENTINELS } else { "REDIS_HOST" };
+    Ok(Some((of_parts(sources)?, name)))
 }
 
 #[cfg(test)]
@@ -204,7 +205,10 @@ mod tests {
             (&[a, ("REDIS_DB", "3")], Some(("redis://a/3", "REDIS_URL"))),
             (&[("REDIS_URL", "redis://a/"), ("REDIS_DB", "3")], Some(("redis://a/3", "REDIS_URL"))),
             (&[("REDIS_URL", "redis://a/1"), ("REDIS_DB", "3")], Some(("redis://a/1", "REDIS_URL"))),
-            (&[("REDIS_URL", "redis://a?x=/y"), ("REDIS_DB", "3")], Some(("redis://a/3?x=/y", "REDIS_URL"))),
+            (
+                &[("REDIS_URL", "redis://a?protocol=3"), ("REDIS_DB", "3")],
+                Some(("redis://a/3?protocol=3", "REDIS_URL")),
+            ),
             (
                 &[("REDIS_URL", "redis+unix:///run/r"), ("REDIS_DB", "3")],
                 Some(("redis+unix:///run/r?db=3", "REDIS_URL")),
@@ -224,11 +228,11 @@ mod tests {
             ),
             (
                 &[("REDIS_SENTINELS", "a, [::1]:7"), ("REDIS_PASSWORD", "p"), ("REDIS_DB", "2")],
-                Some(("redis-sentinel://:p@a,[::1]:7/2?sentinelMasterId=mymaster", "REDIS_HOST")),
+                Some(("redis-sentinel://:p@a,[::1]:7/2?sentinelMasterId=mymaster", "REDIS_SENTINELS")),
             ),
             (
                 &[("REDIS_SENTINELS", "a"), ("REDIS_SENTINEL_MASTER", "m&x"), ("REDIS_TLS", "true")],
-                Some(("rediss-sentinel://a/0?sentinelMasterId=m%26x", "REDIS_HOST")),
+                Some(("rediss-sentinel://a/0?sentinelMasterId=m%26x", "REDIS_SENTINELS")),
             ),
             (
                 &[("REDIS_URL", "redis-sentinel://a,b?sentinelMasterId=m"), ("REDIS_DB", "3")],

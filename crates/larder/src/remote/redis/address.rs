@@ -75,6 +75,14 @@ impl Address {
                 "the certificate of Redis is always verified: leave out #insecure, and name its authority",
             ));
         }
+        if rest.split_once('?').is_some_and(|(_, query)| !["protocol=resp3", "protocol=3"].contains(&query)) {
+            // Ignored, it would lead to another database, or to a certificate that is not verified as its writer meant. The
+            // error does not show it: it may be the rest of a password that has a question mark.
+            return Err(refused(
+                "a URL for one Redis has no parameters after a question mark: its database is its path, as in \
+                 redis://host/2, and TLS is rediss:// with options of its own; a question mark in a password is %3F",
+            ));
+        }
         Ok(Address { is_tls, ..Self::of_redis_rs(&format!("redis://{rest}"))? })
     }
 
@@ -225,6 +233,12 @@ mod tests {
             let shown = format!("{error} {error:?}");
             assert!(shown.contains("redis://[user:password@]host") && !shown.contains("secret"), "{shown}");
         }
+        for url in ["redis://host?db=secret", "rediss://a:7/0?ssl_cert_reqs=secret", "redis://:p?secret@host"]
+        {
+            let error = Address::parse(url).unwrap_err().to_string();
+            assert!(error.contains("no parameters") && !error.contains("secret"), "{error}");
+        }
+        assert!(Address::parse("redis://host/0?protocol=resp3").is_ok());
         let error = Address::parse("rediss://:secret@host/0#insecure").unwrap_err().to_string();
         assert!(error.contains("always verified") && !error.contains("secret"), "{error}");
     }
