@@ -49,7 +49,7 @@ pub fn routes(service: Service, http: &Http) -> Routes {
     let templates = Templates::of(&document);
     let discovery = paths::discovery(service.issuer().unwrap_or_default());
     let router = router
-        .merge(openapi::pages(document, &http.base_path))
+        .merge(openapi::pages(self::document, &http.base_path))
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
         .with_state(service)
@@ -69,7 +69,7 @@ pub fn routes(service: Service, http: &Http) -> Routes {
 
 /// `/openapi.json` and `/docs`, which can be served before the service is open.
 pub(crate) fn pages(http: &Http) -> Router {
-    openapi::pages(document(), &http.base_path)
+    openapi::pages(document, &http.base_path)
 }
 
 /// The OpenAPI document of every route, with the schemas of all answers.

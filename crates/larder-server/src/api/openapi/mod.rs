@@ -4,10 +4,14 @@ pub(crate) mod answers;
 mod completed;
 pub(crate) mod parameters;
 
+use std::sync::{Arc, OnceLock};
+
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::middleware::map_response;
 use axum::response::Response;
+use axum::routing::get;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -69,13 +73,18 @@ impl Modify for Credentials {
 }
 
 /// `/openapi.json`, and under `/docs` a page to browse it, served from this binary. `base` is the prefix of all paths.
-pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: Document, base: &str) -> Router<S> {
+///
+/// The document is made at its first request, and only its text is kept: as a tree it takes megabytes, and most processes
+/// are never asked for it.
+pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: fn() -> Document, base: &str) -> Router<S> {
+    let (text, base) = (Arc::new(OnceLock::<Bytes>::new()), base.to_owned());
+    let document = move || async move {
+        let make = || serde_json::to_vec(&completed(document(), &base)).unwrap_or_default().into();
+        ([(header::CONTENT_TYPE, "application/json")], text.get_or_init(make).clone())
+    };
     // The page refers to the document by a relative URL, so that it finds the document under every prefix.
-    let pages: Router<S> = SwaggerUi::new("/docs")
-        .url("/openapi.json", completed(document, base))
-        .config(Config::from("../openapi.json"))
-        .into();
-    pages.layer(map_response(guarded))
+    let pages: Router<S> = SwaggerUi::new("/docs").config(Config::from("../openapi.json")).into();
+    pages.route("/openapi.json", get(document)).layer(map_response(guarded))
 }
 
 /// Sets a Content-Security-Policy: the page loads nothing from another origin, and no site may frame it.
