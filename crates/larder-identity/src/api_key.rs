@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
-use crate::refresh::token_hash;
+use crate::token_hash::token_hash;
 
 const PREFIX: &str = "lk_";
 const ID_CHARS: usize = 16;
@@ -20,7 +20,7 @@ const VERIFIED: usize = 10_000;
 /// A complete key: `lk_`, the id, `_`, and 256 random bits. The key can be neither printed nor serialised.
 ///
 /// ```
-/// # use larder_identity::{api_key::ApiKeySecret, refresh::token_hash};
+/// # use larder_identity::{api_key::ApiKeySecret, token_hash::token_hash};
 /// let key = ApiKeySecret::random();
 /// let stored = token_hash(key.expose());
 /// let sent = ApiKeySecret::parse(key.expose()).unwrap();

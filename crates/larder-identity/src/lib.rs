@@ -8,7 +8,7 @@
 //! |---|---|
 //! | passwords | [`password`], [`hashing`] |
 //! | the second factor | [`second_factor`] parses codes, [`authenticator`] computes them, [`sealing`] encrypts the secret with a [`secret_key`] |
-//! | access and refresh tokens | [`tokens`], [`keys`], [`refresh`] |
+//! | access and refresh tokens | [`tokens`], [`keys`], [`refresh`]; [`token_hash`] is how a database keeps them |
 //! | API keys | [`api_key`] |
 //! | tokens that are sent by mail | [`mail_token`]; [`webhook`] signs a message that has one |
 //! | failed attempts | [`limits`] by address and account; [`network`] finds a client's address behind trusted proxies, [`device`] recognises a known device |
@@ -40,5 +40,6 @@ pub mod refresh;
 pub mod sealing;
 pub mod second_factor;
 pub mod secret_key;
+pub mod token_hash;
 pub mod tokens;
 pub mod webhook;

@@ -5,13 +5,13 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::refresh::token_hash;
+use crate::token_hash::token_hash;
 
 /// A token for a mail, and the hash under which the database stores it. It cannot be serialised.
 ///
 /// ```
 /// use larder_identity::mail_token::MailToken;
-/// use larder_identity::refresh::token_hash;
+/// use larder_identity::token_hash::token_hash;
 ///
 /// let token = MailToken::random();
 /// assert_eq!(token.hash, token_hash(&token.text));

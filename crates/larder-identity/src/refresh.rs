@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::failure::Failure;
 use crate::sealing::{SealedSecret, Sealing, Subject};
 use crate::secret_key::{SecretKey, SecretKeys};
+use crate::token_hash::token_hash;
 
 /// A refresh token, and the hash under which the database stores it. It cannot be serialised.
 pub struct RefreshToken {
@@ -51,11 +52,6 @@ impl RefreshToken {
         let (half, _) = digest.split_at(16);
         uuid::Builder::from_custom_bytes(half.try_into().unwrap_or_default()).into_uuid()
     }
-}
-
-/// The hash of a token: SHA-256 in hexadecimal. The token is random, so it needs neither a salt nor a slow hash.
-pub fn token_hash(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Encryption with a key that is derived from `previous`. The token `previous` has 256 random bits, so the derivation

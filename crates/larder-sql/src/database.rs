@@ -22,14 +22,14 @@ use crate::keyed_mutex::{KeyGuard, KeyedMutex};
 use crate::options::{DatabaseOptions, Pooler};
 
 /// Time-out of a caller that waits for a connection to PostgreSQL.
-pub(crate) const POSTGRES_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
 /// Time-out of a caller that waits for a connection to SQLite. The pragmas below repeat it in milliseconds as
 /// `busy_timeout`.
-const SQLITE_TIMEOUT: Duration = Duration::from_secs(5);
+const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a writer on PostgreSQL waits in [`Database::lock_row`]: as long as a writer on SQLite waits for the write
 /// lock.
-const ROW_LOCK_TIMEOUT: Duration = SQLITE_TIMEOUT;
+const ROW_LOCK_TIMEOUT: Duration = SQLITE_ACQUIRE_TIMEOUT;
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `recursive_triggers`: without it, SQLite runs no DELETE trigger for a row that `INSERT OR REPLACE` deletes.
@@ -148,7 +148,7 @@ impl Database {
         // The journal takes one connection out of the pool and keeps it, so the pool lends one less.
         let lent = options.pool_size - 1;
         let connector = Connector::postgres(address, is_pooled)?.like(options.like.clone());
-        let readers = SqlPool::new(connector, lent, POSTGRES_TIMEOUT);
+        let readers = SqlPool::new(connector, lent, POSTGRES_ACQUIRE_TIMEOUT);
         // Even a single statement of a writer runs in a transaction: `SET LOCAL lock_timeout` has an effect only inside
         // one.
         let writers = readers.sharing((lent / 2).max(1), Dialect::Postgres.begin());
@@ -161,7 +161,7 @@ impl Database {
         exposure::create(path).map_err(Error::unavailable)?;
         let url = sqlite_url(path)?;
         let pool = |connections, pragmas| -> Result<SqlPool, Error> {
-            Ok(SqlPool::new(Connector::sqlite(&url, pragmas)?, connections, SQLITE_TIMEOUT))
+            Ok(SqlPool::new(Connector::sqlite(&url, pragmas)?, connections, SQLITE_ACQUIRE_TIMEOUT))
         };
         let writers = pool(1, &[SQLITE_SETTINGS])?;
         enter_wal(&writers).await?;
@@ -285,7 +285,7 @@ impl Database {
 /// Retries every 20 ms, because SQLite ignores `busy_timeout` for this pragma: if two processes open a new file at
 /// once, SQLite refuses one of them.
 async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
-    let deadline = Instant::now() + SQLITE_TIMEOUT;
+    let deadline = Instant::now() + SQLITE_ACQUIRE_TIMEOUT;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").execute(writers).await {
             Ok(_) => return Ok(()),

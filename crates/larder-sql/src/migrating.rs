@@ -200,7 +200,7 @@ impl Database {
     }
 
     async fn fresh(&self, source: &Connector) -> Result<SqlConnection, Error> {
-        source.connect(crate::database::POSTGRES_TIMEOUT).await.map_err(Error::unavailable)
+        source.connect(crate::database::POSTGRES_ACQUIRE_TIMEOUT).await.map_err(Error::unavailable)
     }
 }
 

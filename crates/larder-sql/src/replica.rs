@@ -19,7 +19,7 @@ use sqlx::Row;
 use crate::address::Address;
 use crate::connecting::connector::Connector;
 use crate::connecting::pool::{PooledConnection, SqlPool};
-use crate::database::{Database, POSTGRES_TIMEOUT};
+use crate::database::{Database, POSTGRES_ACQUIRE_TIMEOUT};
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::options::POOL_SIZE;
@@ -94,8 +94,11 @@ impl Database {
                 "a replica goes with a database of PostgreSQL, and is reached without a pooler in transaction mode",
             ));
         }
-        let pool =
-            SqlPool::new(Connector::postgres(&address, false)?.or_standby(), POOL_SIZE / 2, POSTGRES_TIMEOUT);
+        let pool = SqlPool::new(
+            Connector::postgres(&address, false)?.or_standby(),
+            POOL_SIZE / 2,
+            POSTGRES_ACQUIRE_TIMEOUT,
+        );
         let shared = Shared { pool, avoided: Mutex::default(), fallbacks: AtomicU64::new(0) };
         Ok(Replica { primary: self.clone(), shared: Arc::new(shared), patience: STANDBY_TIMEOUT })
     }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
-use crate::api::extract::{Consistency, JsonText, Params, Strength, Target};
+use crate::api::extract::{ConsistencyParams, JsonText, Params, Strength, TargetUser};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
@@ -123,7 +123,7 @@ struct AchievementsAnswer<'a> {
     operation_id = "list_achievements_of_user",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, Consistency),
+    params(UserPath, ConsistencyParams),
     responses(
         (status = 200, body = AchievementsAnswer, headers(("Cache-Status" = String))),
         NotFound,
@@ -133,7 +133,7 @@ struct AchievementsAnswer<'a> {
 pub(crate) async fn of_user(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let (user, answer) = service.achievements(&caller.naming(user), consistency).await?;
@@ -171,7 +171,7 @@ async fn counted(
     operation_id = "get_achievement_summary",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(OfUserParams, Consistency),
+    params(OfUserParams, ConsistencyParams),
     responses(
         (status = 200, body = Summary, headers(("Cache-Status" = String))),
         NotFound,
@@ -194,7 +194,7 @@ pub(crate) async fn summary(
     operation_id = "get_achievement_summary_of_user",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, Consistency),
+    params(UserPath, ConsistencyParams),
     responses(
         (status = 200, body = Summary, headers(("Cache-Status" = String))),
         NotFound,
@@ -204,7 +204,7 @@ pub(crate) async fn summary(
 pub(crate) async fn summary_of_user(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     summarised(service, caller.naming(user), consistency).await
@@ -217,7 +217,7 @@ pub(crate) async fn summary_of_user(
     operation_id = "get_achievement_stats",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(OfUserParams, Consistency),
+    params(OfUserParams, ConsistencyParams),
     responses(
         (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
         NotFound,
@@ -240,7 +240,7 @@ pub(crate) async fn stats(
     operation_id = "get_achievement_stats_of_user",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, Consistency),
+    params(UserPath, ConsistencyParams),
     responses(
         (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
         NotFound,
@@ -250,7 +250,7 @@ pub(crate) async fn stats(
 pub(crate) async fn stats_of_user(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     counted(service, caller.naming(user), consistency).await
@@ -270,7 +270,7 @@ struct RecentAnswer<'a> {
     operation_id = "list_recent_achievements",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(RecentParams, Consistency),
+    params(RecentParams, ConsistencyParams),
     responses(
         (status = 200, body = RecentAnswer, headers(("Cache-Status" = String))),
         Refused,

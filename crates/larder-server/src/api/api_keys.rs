@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
-use crate::api::extract::{Json, Target, TargetKey};
+use crate::api::extract::{Json, TargetKey, TargetUser};
 use crate::api::openapi::answers::{NotFound, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
@@ -90,7 +90,7 @@ pub(crate) async fn create(
     State(service): State<Service>,
     caller: Caller,
     ClientAddress(address): ClientAddress,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let new = NewApiKey::parse(body)?;
@@ -121,7 +121,7 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
 ) -> Result<impl IntoResponse, Problem> {
     let keys = service.api_keys(caller, caller.naming(user)).await?;
     let shown = |row: ApiKeyRow| ApiKeyAnswer::new(&row.state, row.name.as_str(), row.last_used_on);

@@ -116,7 +116,7 @@ pub(crate) struct Strength(pub(crate) policy::Consistency);
 
 #[derive(serde::Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct Consistency {
+pub(crate) struct ConsistencyParams {
     /// The consistency of the read: `bounded`, or `fresh`, which memory does not answer. Default: `bounded`.
     #[param(value_type = Option<ConsistencyWord>, inline)]
     consistency: Option<String>,
@@ -134,7 +134,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Strength {
         if parts.uri.query().is_none() {
             return Ok(Strength(policy::Consistency::default()));
         }
-        let Params(Consistency { consistency }) = Params::from_request_parts(parts, state).await?;
+        let Params(ConsistencyParams { consistency }) = Params::from_request_parts(parts, state).await?;
         let Some(word) = consistency else { return Ok(Strength(policy::Consistency::default())) };
         let parsed = larder_http::consistency::parse(&word);
         parsed
@@ -157,14 +157,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 }
 
 /// The user that a path names.
-pub(crate) struct Target(pub(crate) UserRef);
+pub(crate) struct TargetUser(pub(crate) UserRef);
 
-impl<S: Send + Sync> FromRequestParts<S> for Target {
+impl<S: Send + Sync> FromRequestParts<S> for TargetUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Segment(raw) = Segment::from_request_parts(parts, state).await?;
-        raw.parse().map(Target).map_err(|invalid: Invalid| ValidationErrors::one("id", invalid).into())
+        raw.parse().map(TargetUser).map_err(|invalid: Invalid| ValidationErrors::one("id", invalid).into())
     }
 }
 

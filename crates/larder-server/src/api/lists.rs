@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::answer::{JsonAnswer, rendered};
-use crate::api::extract::{Consistency, Params, Strength};
+use crate::api::extract::{ConsistencyParams, Params, Strength};
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::api::users::View;
@@ -84,7 +84,7 @@ impl<'a> Overview<'a> {
     operation_id = "list_users",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(ListParams, Consistency),
+    params(ListParams, ConsistencyParams),
     responses(
         (status = 200, body = List<View>, headers(("Cache-Status" = String))),
         Refused,
@@ -127,7 +127,7 @@ fn representation_for(caller: Caller, page: &ListPage<User>) -> Option<Represent
     operation_id = "list_users_for_superadmins",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(ListParams, Consistency),
+    params(ListParams, ConsistencyParams),
     responses(
         (status = 200, body = List<Overview>, headers(("Cache-Status" = String))),
         Refused,

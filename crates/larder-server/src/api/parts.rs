@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::api::answer::{JsonAnswer, JsonBody, tagged};
 use crate::api::auth::acknowledged;
-use crate::api::extract::{Consistency, Json, Strength, Target};
+use crate::api::extract::{ConsistencyParams, Json, Strength, TargetUser};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{Wanted, etag, of_digests, wanted};
@@ -54,7 +54,7 @@ macro_rules! part {
                 operation_id = concat!("get_", stringify!($name)),
                 tag = "profiles",
                 security(("bearer" = []), ("api_key" = ["read"])),
-                params(UserPath, IfMatch, IfNoneMatch, Consistency),
+                params(UserPath, IfMatch, IfNoneMatch, ConsistencyParams),
                 responses(
                     (status = 200, body = $part, headers(("ETag" = String), ("Cache-Status" = String))),
                     NotModified,
@@ -66,7 +66,7 @@ macro_rules! part {
             pub(crate) async fn get(
                 state: State<Service>,
                 caller: Caller,
-                target: Target,
+                target: TargetUser,
                 strength: Strength,
                 headers: HeaderMap,
             ) -> Result<Response, Problem> {
@@ -93,7 +93,7 @@ macro_rules! part {
             pub(crate) async fn put(
                 state: State<Service>,
                 caller: Caller,
-                target: Target,
+                target: TargetUser,
                 headers: HeaderMap,
                 Json(body): Json,
             ) -> Result<Response, Problem> {
@@ -140,7 +140,7 @@ part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests
 pub(crate) async fn patch_preferences(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
@@ -168,7 +168,7 @@ pub(crate) async fn patch_preferences(
 pub(crate) async fn patch_accessibility(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
@@ -179,7 +179,7 @@ pub(crate) async fn patch_accessibility(
 async fn shown<P: CachedPart>(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -207,7 +207,7 @@ pub(crate) fn digested<'a, T: Serialize + Send + Sync + 'static, V: Serialize>(
 async fn changed<P: CachedPart>(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     headers: HeaderMap,
     change: P::Change,
 ) -> Result<Response, Problem> {

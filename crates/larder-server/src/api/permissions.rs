@@ -15,7 +15,7 @@ use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
 use crate::api::codes::Code;
-use crate::api::extract::{Consistency, OptionalJson, Strength, Target};
+use crate::api::extract::{ConsistencyParams, OptionalJson, Strength, TargetUser};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
@@ -49,7 +49,7 @@ struct PermissionsAnswer<'a> {
     operation_id = "list_permissions",
     tag = "permissions",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, Consistency),
+    params(UserPath, ConsistencyParams),
     responses(
         (status = 200, body = PermissionsAnswer, headers(("Cache-Status" = String))),
         NotFound,
@@ -59,7 +59,7 @@ struct PermissionsAnswer<'a> {
 pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let answer = service.permissions(caller, &caller.naming(user), consistency).await?;

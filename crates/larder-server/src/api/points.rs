@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::api::answer::{JsonAnswer, rendered};
 use crate::api::auth::acknowledged;
-use crate::api::extract::{Consistency, Json, Params, Strength, Target};
+use crate::api::extract::{ConsistencyParams, Json, Params, Strength, TargetUser};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
@@ -67,7 +67,7 @@ struct LedgerAnswer {
 pub(crate) async fn ledger(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Params(params): Params<LedgerParams>,
 ) -> Result<Response, Problem> {
     let query = LedgerQuery::parse(&params)?;
@@ -116,7 +116,7 @@ pub(crate) struct BookedAnswer {
 pub(crate) async fn book(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
@@ -155,7 +155,7 @@ struct LeaderboardAnswer<'a> {
     operation_id = "get_leaderboard",
     tag = "points",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(LeaderboardParams, Consistency),
+    params(LeaderboardParams, ConsistencyParams),
     responses(
         (status = 200, body = LeaderboardAnswer, headers(("Cache-Status" = String))),
         Refused,
@@ -181,7 +181,7 @@ pub(crate) async fn leaderboard(
     operation_id = "get_own_standing",
     tag = "points",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(Consistency),
+    params(ConsistencyParams),
     responses(
         (status = 200, body = Standing, headers(("Cache-Status" = String))),
         NotFound,
@@ -193,7 +193,7 @@ pub(crate) async fn standing_of_caller(
     caller: Caller,
     strength: Strength,
 ) -> Result<Response, Problem> {
-    standing(service, caller, Target(UserRef::Me), strength).await
+    standing(service, caller, TargetUser(UserRef::Me), strength).await
 }
 
 /// A user's rank on the leaderboard, at the same cost at any depth. An inactive user has no rank.
@@ -203,7 +203,7 @@ pub(crate) async fn standing_of_caller(
     operation_id = "get_standing",
     tag = "points",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, Consistency),
+    params(UserPath, ConsistencyParams),
     responses(
         (status = 200, body = Standing, headers(("Cache-Status" = String))),
         NotFound,
@@ -213,7 +213,7 @@ pub(crate) async fn standing_of_caller(
 pub(crate) async fn standing(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let answer = service.standing(&caller.naming(user), consistency).await?;

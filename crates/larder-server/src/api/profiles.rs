@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use crate::api::answer::{JsonAnswer, rendered};
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
-use crate::api::extract::{Consistency, Json, Strength, Target};
+use crate::api::extract::{ConsistencyParams, Json, Strength, TargetUser};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::parts::digested;
@@ -49,7 +49,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     operation_id = "get_user_details",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfMatch, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, ConsistencyParams),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
@@ -61,7 +61,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 pub(crate) async fn details(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     strength: Strength,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -75,7 +75,7 @@ pub(crate) async fn details(
     operation_id = "get_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfMatch, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, ConsistencyParams),
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
@@ -87,7 +87,7 @@ pub(crate) async fn details(
 pub(crate) async fn profile(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -122,7 +122,7 @@ pub(crate) async fn profile(
 pub(crate) async fn patch_profile(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     address: ClientAddress,
     headers: HeaderMap,
     Json(body): Json,
@@ -154,7 +154,7 @@ pub(crate) async fn patch_profile(
 pub(crate) async fn put_profile(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     address: ClientAddress,
     headers: HeaderMap,
     Json(body): Json,
@@ -166,7 +166,7 @@ pub(crate) async fn put_profile(
 async fn change(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     patch: UserPatch,
@@ -209,7 +209,7 @@ impl<'a> From<&'a FullProfile> for FullProfileAnswer<'a> {
     operation_id = "get_full_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfMatch, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, ConsistencyParams),
     responses(
         (status = 200, body = FullProfileAnswer, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
@@ -221,7 +221,7 @@ impl<'a> From<&'a FullProfile> for FullProfileAnswer<'a> {
 pub(crate) async fn full_profile(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
-use crate::api::extract::{Target, TargetSession};
+use crate::api::extract::{TargetSession, TargetUser};
 use crate::api::openapi::answers::{NotFound, Refused};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
@@ -58,7 +58,7 @@ pub(crate) struct SessionList {
 pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
 ) -> Result<impl IntoResponse, Problem> {
     let rows = service.sessions(caller, caller.naming(user)).await?;
     let shown = |row: SessionRow| SessionAnswer {
@@ -111,7 +111,7 @@ pub(crate) async fn end(
 pub(crate) async fn end_all(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
 ) -> Result<impl IntoResponse, Problem> {
     let receipt = service.end_sessions(caller, caller.naming(user)).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))

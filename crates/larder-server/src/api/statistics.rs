@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::answer::{JsonAnswer, rendered};
-use crate::api::extract::{Consistency, Strength, Target};
+use crate::api::extract::{ConsistencyParams, Strength, TargetUser};
 use crate::api::openapi::answers::{NotFound, Refused};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
@@ -63,7 +63,7 @@ struct PersonalStatsView {
     operation_id = "get_user_statistics",
     tag = "statistics",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(Consistency),
+    params(ConsistencyParams),
     responses((status = 200, body = UserStatistics, headers(("Cache-Status" = String))), Refused)
 )]
 pub(crate) async fn users(
@@ -83,7 +83,7 @@ pub(crate) async fn users(
     operation_id = "get_dashboard_statistics",
     tag = "statistics",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(Consistency),
+    params(ConsistencyParams),
     responses((status = 200, body = DashboardView, headers(("Cache-Status" = String))), Refused)
 )]
 pub(crate) async fn dashboard(
@@ -106,7 +106,7 @@ pub(crate) async fn dashboard(
     operation_id = "get_stats_of_user",
     tag = "statistics",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, Consistency),
+    params(UserPath, ConsistencyParams),
     responses(
         (status = 200, body = PersonalStatsView, headers(("Cache-Status" = String))),
         NotFound,
@@ -116,7 +116,7 @@ pub(crate) async fn dashboard(
 pub(crate) async fn of_user(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
 ) -> Result<Response, Problem> {
     let answer = service.personal_stats(caller, &caller.naming(user), consistency).await?;

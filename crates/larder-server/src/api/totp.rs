@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::api::answer::JsonAnswer;
 use crate::api::auth::acknowledged;
 use crate::api::client_address::ClientAddress;
-use crate::api::extract::{Json, OptionalJson, Target};
+use crate::api::extract::{Json, OptionalJson, TargetUser};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
@@ -173,7 +173,7 @@ pub(crate) async fn remove(
 pub(crate) async fn reset(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     ClientAddress(from): ClientAddress,
     OptionalJson(body): OptionalJson,
 ) -> Result<impl IntoResponse, Problem> {

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::api::answer::{JsonAnswer, rendered};
 use crate::api::auth::{acknowledged, location};
 use crate::api::client_address::ClientAddress;
-use crate::api::extract::{Consistency, Json, OptionalJson, Strength, Target};
+use crate::api::extract::{ConsistencyParams, Json, OptionalJson, Strength, TargetUser};
 use crate::api::openapi::answers::{
     LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, RefusedTooMany, Taken,
 };
@@ -104,7 +104,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     operation_id = "get_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfMatch, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, ConsistencyParams),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
@@ -116,7 +116,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 pub(crate) async fn get(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     Strength(consistency): Strength,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -133,7 +133,7 @@ pub(crate) async fn get(
     operation_id = "look_up_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(Consistency),
+    params(ConsistencyParams),
     request_body = LookupBody,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
@@ -204,7 +204,7 @@ pub(crate) async fn create(
 pub(crate) async fn patch(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     Json(body): Json,
@@ -236,7 +236,7 @@ pub(crate) async fn patch(
 pub(crate) async fn put(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     Json(body): Json,
@@ -250,7 +250,7 @@ pub(crate) async fn put(
 pub(crate) async fn change(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     headers: HeaderMap,
     patch: UserPatch,
     proof: Proof,
@@ -281,7 +281,7 @@ pub(crate) async fn change(
 pub(crate) async fn delete(
     State(service): State<Service>,
     caller: Caller,
-    Target(user): Target,
+    TargetUser(user): TargetUser,
     ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     OptionalJson(body): OptionalJson,
@@ -312,7 +312,7 @@ pub(crate) async fn delete(
 pub(crate) async fn activate(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     OptionalJson(body): OptionalJson,
@@ -342,7 +342,7 @@ pub(crate) async fn activate(
 pub(crate) async fn deactivate(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     ClientAddress(from): ClientAddress,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -65,7 +65,7 @@ pub enum KeysFor {
     /// Admins and superadmins.
     Admins,
     /// Admins and superadmins. If the first part of the key is the role `superadmin`, only superadmins.
-    Readers,
+    ByRoleInKey,
 }
 
 impl KeysFor {
@@ -76,7 +76,7 @@ impl KeysFor {
             Self::NoCaller => false,
             Self::Superadmins => role == Role::Superadmin,
             Self::Admins => role >= Role::Admin,
-            Self::Readers => role == Role::Superadmin || (role >= Role::Admin && !is_superadmins()),
+            Self::ByRoleInKey => role == Role::Superadmin || (role >= Role::Admin && !is_superadmins()),
         }
     }
 }

@@ -125,7 +125,7 @@ classes! {
         touched_by: [All("users"), All("user_counts")],
         ttl_seconds: 60,
         variables: ["USER_LIST_TTL"],
-        keys_for: Readers,
+        keys_for: ByRoleInKey,
     }
 
     /// One page of the list for superadmins. It also has each user's login data: password and sessions, without

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::cli::instance::answers::{ClassStats, DetailedHealth, Health, Reason, Staleness, Stats};
 use crate::cli::instance::output::{plain, print_json, relative, seconds};
-use crate::cli::instance::{Ask, Instance, RefusedRequest, Target};
+use crate::cli::instance::{Ask, Instance, InstanceArguments, RefusedRequest};
 use crate::domain::timestamp::Timestamp;
 
 /// Reads of a class from which on its hit ratio says something.
@@ -68,7 +68,7 @@ fn fail(name: &'static str, text: impl Into<String>, advice: impl Into<String>) 
     Check { name, verdict: Verdict::Fail, text: text.into(), advice: Some(advice.into()) }
 }
 
-pub(crate) async fn run(target: &Target, is_json: bool, config: Option<&Path>) -> Result<()> {
+pub(crate) async fn run(target: &InstanceArguments, is_json: bool, config: Option<&Path>) -> Result<()> {
     let instance = target.open(config)?;
     let checks = examine(&instance).await;
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);

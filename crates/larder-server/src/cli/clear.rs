@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::cli::instance::answers::{Dropped, Warmed};
 use crate::cli::instance::output::{plain, print_json};
-use crate::cli::instance::{Ask, Target, segment};
+use crate::cli::instance::{Ask, InstanceArguments, segment};
 
 /// The arguments of `larder clear`.
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub(crate) struct Clear {
     #[command(flatten)]
     what: What,
     #[command(flatten)]
-    target: Target,
+    target: InstanceArguments,
     /// The receipt in JSON; `larder schema clear` describes it
     #[arg(long)]
     json: bool,
@@ -74,7 +74,7 @@ impl Clear {
 #[derive(Args)]
 pub(crate) struct Warm {
     #[command(flatten)]
-    target: Target,
+    target: InstanceArguments,
     /// The warmed classes in JSON; `larder schema warm` describes it
     #[arg(long)]
     json: bool,
@@ -101,7 +101,7 @@ pub(crate) struct Switch {
     /// Whether it caches
     state: State,
     #[command(flatten)]
-    target: Target,
+    target: InstanceArguments,
     /// The class and its switch in JSON; `larder schema switch` describes it
     #[arg(long)]
     json: bool,

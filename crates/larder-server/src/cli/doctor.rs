@@ -11,7 +11,7 @@ use larder_sql::journal::{Defect, SqlJournal};
 use crate::app;
 use crate::cached::classes::Cached;
 use crate::cached::journal::tables;
-use crate::cli::instance::Target;
+use crate::cli::instance::InstanceArguments;
 use crate::cli::{Usage, checkup};
 use crate::service::signing_keys::UNSEALED;
 use crate::settings::Settings;
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "mend", help_heading = "Instance")]
     instance: bool,
     #[command(flatten)]
-    target: Target,
+    target: InstanceArguments,
     /// With --instance: the checks in JSON; `larder schema doctor` describes it
     #[arg(long, conflicts_with = "mend", help_heading = "Instance")]
     json: bool,

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::cli::instance::answers::{ClassStats, Copy, Explained};
 use crate::cli::instance::output::{bytes, plain, print_json, relative};
-use crate::cli::instance::{Ask, Target};
+use crate::cli::instance::{Ask, InstanceArguments};
 
 /// The arguments of `larder explain`.
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "PART")]
     parts: Vec<String>,
     #[command(flatten)]
-    target: Target,
+    target: InstanceArguments,
     /// The explanation in JSON; `larder schema explain` describes it
     #[arg(long)]
     json: bool,

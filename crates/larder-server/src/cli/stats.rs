@@ -8,13 +8,13 @@ use clap::Args;
 use crate::cli::history;
 use crate::cli::instance::answers::{Auditor, AuditorWindow, ClassStats, Stats};
 use crate::cli::instance::output::{bytes, plain, seconds, table};
-use crate::cli::instance::{Ask, Target};
+use crate::cli::instance::{Ask, InstanceArguments};
 
 /// The arguments of `larder stats`.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: InstanceArguments,
     /// Only these classes [default: those that were read, and those that are off]
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<String>,

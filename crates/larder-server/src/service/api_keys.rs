@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder_identity::refresh::token_hash;
+use larder_identity::token_hash::token_hash;
 
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState, Expiry, NewApiKey, Scope};
 use crate::domain::audit::Actor;

@@ -8,7 +8,8 @@ use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder_identity::hashing::{HashingError, Passwords};
 use larder_identity::limits::{Attempt, Purpose, TooMany};
-use larder_identity::refresh::{RefreshToken, token_hash};
+use larder_identity::refresh::RefreshToken;
+use larder_identity::token_hash::token_hash;
 use uuid::Uuid;
 
 use crate::domain::audit::Actor;

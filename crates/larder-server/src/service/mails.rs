@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use larder::receipt::Receipt;
 use larder_identity::limits::Purpose;
 use larder_identity::mail_token::MailToken;
-use larder_identity::refresh::token_hash;
+use larder_identity::token_hash::token_hash;
 
 use crate::domain::audit::{Action, Actor};
 use crate::domain::body::ResetBody;

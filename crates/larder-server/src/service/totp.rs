@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use larder::receipt::Receipt;
 use larder_identity::authenticator::Authenticator;
-use larder_identity::refresh::token_hash;
 use larder_identity::sealing::{SealedSecret, Sealing};
+use larder_identity::token_hash::token_hash;
 use uuid::Uuid;
 
 use crate::domain::audit::Actor;

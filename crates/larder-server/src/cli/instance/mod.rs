@@ -34,7 +34,7 @@ const KEY_FILE: &str = "LARDER_API_KEY_FILE";
 
 /// Which instance to ask, and as which caller.
 #[derive(Args)]
-pub(crate) struct Target {
+pub(crate) struct InstanceArguments {
     /// The address of the instance, with its base path [default: LARDER_URL, else LARDER_LISTEN on this machine]
     #[arg(long, value_name = "URL", help_heading = "Instance")]
     pub(crate) url: Option<String>,
@@ -77,7 +77,7 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-impl Target {
+impl InstanceArguments {
     /// Prepares requests to the instance; it connects with the first one. `config` is the file of settings, which is
     /// read only if neither the arguments nor the environment name the instance.
     ///

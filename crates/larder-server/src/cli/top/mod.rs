@@ -16,7 +16,7 @@ use tokio::time::{Instant as Tick, MissedTickBehavior, interval_at, sleep};
 
 use crate::cli::Usage;
 use crate::cli::instance::output::print_json;
-use crate::cli::instance::{Ask, Instance, Target};
+use crate::cli::instance::{Ask, Instance, InstanceArguments};
 use crate::cli::top::frame::{Frame, Sample, SortBy};
 use crate::cli::top::lines::View;
 use crate::cli::top::screen::{Input, Screen};
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: InstanceArguments,
     /// The order of the classes
     #[arg(long, value_enum, default_value = "reads")]
     sort: SortBy,

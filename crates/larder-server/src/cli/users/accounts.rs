@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::cli::Usage;
 use crate::cli::instance::answers::{User, Users};
 use crate::cli::instance::output::{plain, print_json, table};
-use crate::cli::instance::{Answer, Ask, Target, segment};
+use crate::cli::instance::{Answer, Ask, InstanceArguments, segment};
 
 /// The commands about single users and lists of users.
 #[derive(Subcommand)]
@@ -156,7 +156,7 @@ struct Proof {
 #[derive(Args)]
 struct Shared {
     #[command(flatten)]
-    target: Target,
+    target: InstanceArguments,
     /// The answer in JSON; `larder schema users-list` and so on describe it
     #[arg(long)]
     json: bool,

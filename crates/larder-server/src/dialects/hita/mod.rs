@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::client_address::ClientAddress;
-use crate::api::extract::{Json, Target};
+use crate::api::extract::{Json, TargetUser};
 use crate::api::openapi::answers::{NotFound, Outdated, Refused, RefusedBody, RefusedTooMany, Taken};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::problem::Problem;
@@ -59,7 +59,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 async fn update(
     state: State<Service>,
     caller: Caller,
-    target: Target,
+    target: TargetUser,
     ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     Json(body): Json,

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::answer::JsonAnswer;
-use crate::api::extract::{Consistency, Params, Strength};
+use crate::api::extract::{ConsistencyParams, Params, Strength};
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
@@ -72,7 +72,7 @@ struct UserPage<'a> {
     operation_id = "list_users",
     tag = "it360acad",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(DjangoParams, Consistency),
+    params(DjangoParams, ConsistencyParams),
     responses(
         (
             status = 200,
