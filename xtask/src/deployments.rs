@@ -159,18 +159,7 @@ fn on(server: Option<&Path>, mut command: Command) -> Command {
 }
 
 fn test(root: &Path, one: &Deployment, server: Option<&Path>) -> Result<()> {
-    let words = [
-        "nextest",
-        "run",
-        "--package",
-        "larder",
-        "--features",
-        "redis-tls,upstash",
-        "--test",
-        "cache",
-        "-E",
-        one.tests,
-    ];
+    let words = ["nextest", "run", "--package", "larder", "--test", "cache", "-E", one.tests];
     run_command(&mut on(server, command(root, "cargo", &words)))
 }
 
