@@ -198,18 +198,18 @@ counts! {
 impl Stats {
     /// Reads: hits and misses.
     pub fn lookups(&self) -> u64 {
-        self.hits() + self.misses()
+        self.hits().saturating_add(self.misses())
     }
 
     /// Reads that a tier answered, or another read of this process that was already loading the answer.
     pub fn hits(&self) -> u64 {
-        self.memory_hits + self.redis_hits + self.joins
+        self.memory_hits.saturating_add(self.redis_hits).saturating_add(self.joins)
     }
 
     /// Reads that waited for their loader, and calls of [`Class::get`](crate::class::Class::get) that found nothing. A
     /// bypass calls its loader, so it counts too; see [`Stats::bypasses`].
     pub fn misses(&self) -> u64 {
-        self.loads.saturating_sub(self.puts).saturating_sub(self.refreshes) + self.get_misses
+        self.loads.saturating_sub(self.puts).saturating_sub(self.refreshes).saturating_add(self.get_misses)
     }
 
     /// [`Stats::hits`] in per cent of [`Stats::lookups`]; 0 without any read.

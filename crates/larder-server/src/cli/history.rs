@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 
 use crate::cli::instance::answers::{ClassHistory, History, InstanceHistory, StalenessHistory};
-use crate::cli::instance::output::{bytes, plain, relative, seconds, table};
+use crate::cli::instance::output::{bytes, seconds, table};
 use crate::cli::instance::{Ask, Instance};
 
 /// Prints what all instances did in the last `span_seconds`, in these classes or, if there are none, in all.
@@ -16,7 +16,9 @@ pub(crate) async fn run(
     json: bool,
 ) -> anyhow::Result<()> {
     let path = ["api", "v1", "cache", "history"];
-    let ask = Ask::get(path).with("since", Some(span_seconds));
+    // The table needs no steps.
+    let step = (!json).then_some(span_seconds);
+    let ask = Ask::get(path).with("since", Some(span_seconds)).with("step", step);
     let answer = instance.success(ask).await?;
     // Parsed first: another program's answer is no success.
     let history: History = answer.json()?;
@@ -74,16 +76,19 @@ fn instance_row(instance: &InstanceHistory) -> Vec<String> {
         _ => format!("{:.2}", milliseconds / 1_000.0),
     };
     vec![
-        plain(&instance.name),
-        if instance.is_running { String::new() } else { "gone".to_owned() },
-        plain(&instance.health),
+        instance.name.clone(),
+        match (instance.is_running, instance.has_ended) {
+            (true, _) => String::new(),
+            (false, true) => "stopped".to_owned(),
+            (false, false) => "silent".to_owned(),
+        },
+        instance.health.clone(),
         bytes(instance.memory_bytes),
         age(p50_ms),
         age(p99_ms),
         age(max_ms),
         format!("{uncertified_seconds} s"),
-        instance.processes.to_string(),
-        relative(&instance.written),
+        format!("{} ago", seconds(instance.silent_for_ms)),
     ]
 }
 
@@ -92,5 +97,7 @@ fn staleness(all: &StalenessHistory) -> String {
         return "staleness  no certificate was sampled".to_owned();
     }
     let [p50, p99, max] = [all.p50_ms, all.p99_ms, all.max_ms].map(seconds);
-    format!("staleness  certified {p50} ago at the median, {p99} at the 99th percentile, {max} at most")
+    format!(
+        "staleness  certified {p50} ago at the median, {p99} at the 99th percentile, {max} at most, one sample a second"
+    )
 }

@@ -19,6 +19,8 @@ const HISTORY_SPAN: Duration = Duration::from_secs(3_600);
 const HISTORY_FINE_MAX: Duration = Duration::from_secs(7_200);
 const HISTORY_FINE: Duration = Duration::from_secs(60);
 const HISTORY_COARSE: Duration = Duration::from_secs(600);
+/// Each step of the answer has the counts of each class.
+const HISTORY_STEPS_MAX: u64 = 500;
 
 /// What an invalidation by hand removes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +150,8 @@ pub struct HistoryParams {
     /// How much of the history, in seconds until now, 60 to 86,400. Default: 3600, an hour.
     #[param(value_type = Option<u32>, minimum = 60, maximum = 86400)]
     pub since: Option<String>,
-    /// The length of a step in seconds, 60 to 86,400; rounded up to minutes. Default: 60 up to two hours, else 600.
+    /// The length of a step in seconds, 60 to 86,400; rounded up to minutes. `since` may have 500 steps at most. Default: 60 up
+    /// to two hours, else 600.
     #[param(value_type = Option<u32>, minimum = 60, maximum = 86400)]
     pub step: Option<String>,
     /// The only instance that counts, by its name. Default: all instances.
@@ -174,7 +177,13 @@ impl HistoryQuery {
             (Some(since), Some(step)) if errors.is_empty() => {
                 let since = since.unwrap_or(HISTORY_SPAN);
                 let usual = if since <= HISTORY_FINE_MAX { HISTORY_FINE } else { HISTORY_COARSE };
-                Ok(Self { since, step: step.unwrap_or(usual), instance })
+                let step = step.unwrap_or(usual);
+                match since.as_secs().div_ceil(step.as_secs()) <= HISTORY_STEPS_MAX {
+                    true => Ok(Self { since, step, instance }),
+                    false => {
+                        Err(ValidationErrors::one("step", Invalid::new("must be at least 1/500 of since")))
+                    }
+                }
             }
             _ => Err(errors),
         }

@@ -14,12 +14,14 @@ impl Service {
         self.warming.until_the_stop(|stop| async move { history.record(&cache, &instance, stop).await });
     }
 
-    /// What the instances did, summed.
+    /// What the instances did, summed. One sum is made at a time: that of a day reads all rows of all instances.
     ///
     /// # Errors
     /// Errors of the database.
     pub async fn history(&self, query: &HistoryQuery) -> Result<Summary, ServiceError> {
         let HistoryQuery { since, step, instance } = query;
+        // An error means that the semaphore is closed, and nothing closes it.
+        let _turn = self.summing.acquire().await;
         let summary = self.store.history().summary(*since, *step, instance.as_deref()).await;
         Ok(summary.map_err(StoreError::from)?)
     }

@@ -39,6 +39,7 @@ use larder_identity::device::Devices;
 use larder_identity::hashing::Passwords;
 use larder_identity::limits::Limits;
 use larder_identity::sealing::Sealing;
+use tokio::sync::Semaphore;
 
 use crate::cached::classes::Cached;
 use crate::cached::policies::Policies;
@@ -92,6 +93,8 @@ pub struct Parts {
     body_limits: BodyLimits,
     incidents: Incidents,
     recent_redis: Recent<RedisAnswer<RedisInfo>>,
+    /// Lets one request sum the history at a time.
+    summing: Semaphore,
 }
 
 impl Deref for Service {
@@ -146,6 +149,7 @@ impl Service {
             body_limits: security.bodies,
             incidents: Incidents::default(),
             recent_redis: Recent::default(),
+            summing: Semaphore::new(1),
             cache,
             store,
         })))

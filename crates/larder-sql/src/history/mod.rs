@@ -10,12 +10,13 @@ mod summary;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::TryStreamExt;
 use larder::stats::Stats;
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::database::Database;
+use crate::dialect::Dialect;
 use crate::error::Error;
 pub use crate::history::summary::{Instance, Staleness, Step, Summary};
 
@@ -23,21 +24,34 @@ pub use crate::history::summary::{Instance, Staleness, Step, Summary};
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// A larger row is not read: no process writes one, and another program may have.
+const FIGURES_BYTES_MAX: i64 = 1 << 16;
+/// How many minutes one statement reads, so that a day is not in memory at once.
+const CHUNK_MINUTES: i64 = 60;
+
 /// The primary key serves the reads, which name a span of minutes, and the deletion of old rows.
 const TABLE: &str = "\
 CREATE TABLE IF NOT EXISTS larder_history (
-    -- Minutes since 1970-01-01 00:00 UTC.
+    -- Minutes since 1970-01-01 00:00 UTC, by the clock of the process.
     minute   BIGINT NOT NULL,
     instance TEXT NOT NULL,
-    -- When the process began to record, in milliseconds since 1970: an instance can have several processes, one after the other.
-    started  BIGINT NOT NULL,
+    -- Random: of two processes under one name, neither overwrites rows of the other.
+    process  BIGINT NOT NULL,
+    -- Milliseconds since 1970, by the clock of the database.
+    written  BIGINT NOT NULL,
     -- JSON.
     figures  TEXT NOT NULL,
-    PRIMARY KEY (minute, instance, started)
+    PRIMARY KEY (minute, instance, process)
 );
 ";
-const SELECT: &str = "SELECT minute, instance, started, figures FROM larder_history \
-                      WHERE minute > $1 AND minute <= $2 ORDER BY minute, instance, started";
+
+/// Milliseconds since 1970, by the clock of the database.
+fn clock(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)",
+        Dialect::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)",
+    }
+}
 
 /// The SQL that creates the table of the history, for a migration of the application: the same text on PostgreSQL and
 /// SQLite.
@@ -70,7 +84,7 @@ pub fn migration() -> &'static str {
 /// history.record(&cache, "guests-1:8080", std::future::ready(())).await;
 ///
 /// let mut minutes = Vec::new();
-/// history.read(Duration::from_secs(3600), |minute| minutes.push(minute)).await?;
+/// history.read(Duration::from_secs(3600), None, |minute| minutes.push(minute)).await?;
 /// assert_eq!(minutes[0].instance, "guests-1:8080");
 /// # Ok(())
 /// # }
@@ -88,8 +102,12 @@ pub struct Minute {
     pub start: SystemTime,
     /// The name of the instance; see [`History::record`].
     pub instance: String,
-    /// When the process began to record. An instance has one process after the other.
-    pub started: SystemTime,
+    /// Distinguishes the processes under this name. A process whose clock was put back goes on under another number.
+    pub process: i64,
+    /// When the row was last written, by the clock of the database. A process that runs writes each 10 s.
+    pub written: SystemTime,
+    /// How long before the read that was, by the clock of the database.
+    pub silent_for: Duration,
     /// What it did.
     pub figures: Figures,
 }
@@ -99,8 +117,8 @@ pub struct Minute {
 #[non_exhaustive]
 #[serde(default)]
 pub struct Figures {
-    /// When the row was last written, in milliseconds since 1970. A process that runs writes it each 10 s.
-    pub written_ms: u64,
+    /// When the process began to record, in milliseconds since 1970, by its clock.
+    pub started_ms: u64,
     /// Whether this is the last row of a process that was stopped.
     pub has_ended: bool,
     /// The health of the cache when the row was written: [`Health::as_str`](larder::cache::Health::as_str).
@@ -109,10 +127,10 @@ pub struct Figures {
     pub memory_bytes: u64,
     /// Entries that were evicted within the minute because memory was full.
     pub evictions: u64,
-    /// The age of the guard's last certificate, in milliseconds, at each second of the minute: by so much the answers from a
-    /// tier were behind the database at most. Empty without a guard.
+    /// The age of the guard's last certificate, in milliseconds, one sample each second. At that moment the answers of the
+    /// tiers were at most so far behind the database. Empty without a guard.
     pub staleness_ms: Vec<u32>,
-    /// Seconds of the minute at which the guard certified nothing, so reads ran their loaders.
+    /// Samples, one each second, at which the guard certified nothing, so reads ran their loaders.
     pub uncertified_seconds: u32,
     /// What each class counted within the minute, without classes and counts that are 0. A count of another release that
     /// this one does not know is left out when the row is read.
@@ -126,29 +144,57 @@ impl History {
         Self { database: database.clone() }
     }
 
-    /// Passes each row of the last `span` to `see`, the earliest first; at most those of [`KEPT`]. The present minute is
-    /// included, as far as it was written. A row that cannot be read is left out: another program may have written it.
+    /// Passes each row of the last `span` to `see`, the earliest minute first; at most those of [`KEPT`]. `instance` is the
+    /// only one that is read; `None`: all. The minutes in which the span begins and ends are included, the present one as
+    /// far as it was written. A row that cannot be read, or is larger than 64 KiB, is left out: another program may have
+    /// written it.
     ///
     /// # Errors
     /// Errors of the database.
-    pub async fn read(&self, span: Duration, mut see: impl FnMut(Minute)) -> Result<(), Error> {
-        let now = minute_of(SystemTime::now());
-        let first = now.saturating_sub(minutes(span.min(KEPT)));
+    pub async fn read(
+        &self,
+        span: Duration,
+        instance: Option<&str>,
+        mut see: impl FnMut(Minute),
+    ) -> Result<(), Error> {
+        let sql = format!(
+            "SELECT minute, instance, process, written, figures, {} AS now FROM larder_history \
+             WHERE minute >= $1 AND minute < $2 AND ($3 = '' OR instance = $3) \
+             AND length(figures) <= {FIGURES_BYTES_MAX} ORDER BY minute, instance, process",
+            clock(self.database.dialect())
+        );
+        let now = SystemTime::now();
         // Rows of the future are those of a host whose clock is ahead: a minute of them is shown.
-        let query = sqlx::query(SELECT).bind(first).bind(now + 1);
-        let mut rows = query.fetch(self.database.readers());
-        while let Some(row) = rows.try_next().await? {
-            let (minute, started): (i64, i64) = (row.try_get("minute")?, row.try_get("started")?);
-            let Ok(figures) = serde_json::from_str(row.try_get("figures")?) else { continue };
-            see(Minute {
-                start: UNIX_EPOCH + MINUTE * u32::try_from(minute).unwrap_or_default(),
-                instance: row.try_get("instance")?,
-                started: UNIX_EPOCH + Duration::from_millis(started.try_into().unwrap_or_default()),
-                figures,
-            });
+        let (mut first, end) = (first_minute(now, span), minute_of(now) + 2);
+        while first < end {
+            let next = end.min(first + CHUNK_MINUTES);
+            let query = sqlx::query(AssertSqlSafe(sql.clone())).bind(first).bind(next);
+            let rows = query.bind(instance.unwrap_or_default()).fetch_all(self.database.readers()).await?;
+            rows.iter().filter_map(minute_in).for_each(&mut see);
+            first = next;
         }
         Ok(())
     }
+}
+
+/// The minute that a row holds; `None` if the row has other types or no figures.
+fn minute_in(row: &AnyRow) -> Option<Minute> {
+    let millis = |name| row.try_get::<i64, _>(name).ok()?.try_into().ok();
+    let minute: i64 = row.try_get("minute").ok()?;
+    let (written, now): (u64, u64) = (millis("written")?, millis("now")?);
+    Some(Minute {
+        start: UNIX_EPOCH + MINUTE * u32::try_from(minute).ok()?,
+        instance: row.try_get("instance").ok()?,
+        process: row.try_get("process").ok()?,
+        written: UNIX_EPOCH + Duration::from_millis(written),
+        silent_for: Duration::from_millis(now.saturating_sub(written)),
+        figures: serde_json::from_str(row.try_get("figures").ok()?).ok()?,
+    })
+}
+
+/// The minute in which the last `span` begins.
+fn first_minute(now: SystemTime, span: Duration) -> i64 {
+    minute_of(now.checked_sub(span.min(KEPT)).unwrap_or(UNIX_EPOCH))
 }
 
 /// The number of the minute since 1970.

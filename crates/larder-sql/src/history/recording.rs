@@ -1,40 +1,39 @@
 //! Writes the rows of one process.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, OptionFuture};
 use larder::cache::Cache;
 use larder::stats::Stats;
-use tokio::time::{MissedTickBehavior, interval};
+use sqlx::AssertSqlSafe;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::database::Database;
-use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::history::{Figures, History, KEPT, millis_of, minute_of, minutes};
+use crate::history::{Figures, History, KEPT, clock, millis_of, minute_of, minutes};
 
 /// How often the staleness is sampled.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
-/// After so many samples the present minute's row is written. A crash of the process loses what came after.
+/// After so many samples the present minute's row is written.
 const SAMPLES_A_WRITE: u32 = 10;
-/// By how many minutes the clock may be put back while the present row stays the same.
-const PUT_BACK_MAX: i64 = 30;
+/// Time-out of a write: a half-open connection would block it for hours.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time-out of the last write: a supervisor waits for the end of the process.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many minutes are kept for a database that is away; of more, the oldest are lost.
 const UNWRITTEN_MAX: usize = 60;
 
-const UPSERT: &str = "INSERT INTO larder_history (minute, instance, started, figures) VALUES ($1, $2, $3, $4) \
-                      ON CONFLICT (minute, instance, started) DO UPDATE SET figures = excluded.figures";
-/// By the database's clock: the clock of one process that is ahead must not delete the rows of others.
-const DELETE_POSTGRES: &str =
-    "DELETE FROM larder_history WHERE minute <= CAST(floor(extract(epoch FROM now()) / 60) AS BIGINT) - $1";
-const DELETE_SQLITE: &str =
-    "DELETE FROM larder_history WHERE minute <= CAST(strftime('%s', 'now') AS INTEGER) / 60 - $1";
-
 impl History {
-    /// Records the figures of `cache` until `stop` is ready, and then writes the last row. `instance` is the name of this
-    /// process, which no other one has at the same time, such as `host:port`. It samples each second, writes
-    /// each 10 s, and deletes rows older than [`KEPT`] once a minute. While the database does not take the rows, it keeps
-    /// those of the last hour in memory. It never fails: the first error of an episode is logged.
+    /// Records the figures of `cache` until `stop` is ready, and then writes the last row, for at most 2 s. `instance` is the
+    /// name under which they are shown, such as `host:port`. The first row has all that the cache has counted before.
+    ///
+    /// It samples each second, writes each 10 s, and deletes rows older than [`KEPT`] once a minute. While the database does
+    /// not take the rows, it keeps those of the last hour in memory. It never fails: the first error of an episode is
+    /// logged.
     pub async fn record(&self, cache: &Cache, instance: &str, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut recording = Recording::new(self, cache, instance);
@@ -42,22 +41,45 @@ impl History {
         // After a pause of the process, one sample is enough.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut samples = 0;
+        let mut writing: OptionFuture<BoxFuture<'static, Written>> = None.into();
         loop {
             tokio::select! {
-                // Biased: once the stop is requested, no further sample is taken.
+                // Biased: once the stop is requested, no further sample is taken. A write under way is dropped, because the
+                // last one repeats it.
                 biased;
                 () = &mut stop => break,
-                _ = ticks.tick() => {}
-            }
-            let is_new = recording.sample(minute_of(SystemTime::now()));
-            samples += 1;
-            if is_new || samples % SAMPLES_A_WRITE == 0 {
-                recording.write().await;
+                _ = ticks.tick() => {
+                    let is_new = recording.sample(minute_of(SystemTime::now()));
+                    samples += 1;
+                    // Samples go on during a write: an outage of the database is when they matter.
+                    if (is_new || samples % SAMPLES_A_WRITE == 0) && recording.is_idle {
+                        writing = Some(recording.begin(WRITE_TIMEOUT)).into();
+                    }
+                }
+                Some(written) = &mut writing => {
+                    writing = None.into();
+                    recording.end(written);
+                }
             }
         }
+        drop(writing);
         recording.figures.has_ended = true;
-        recording.write().await;
+        let written = recording.begin(LAST_WRITE_TIMEOUT).await;
+        recording.end(written);
     }
+}
+
+/// The result of a write, and the ended minutes that it wrote.
+type Written = (Result<(), Error>, Vec<RowId>);
+
+/// The minute and the process of a row.
+type RowId = (i64, i64);
+
+/// A row of the table.
+#[derive(Clone)]
+struct NewRow {
+    id: RowId,
+    figures: Figures,
 }
 
 /// The minutes of one process that are not completely written.
@@ -65,22 +87,23 @@ struct Recording<'a> {
     database: &'a Database,
     cache: &'a Cache,
     instance: &'a str,
-    /// When this process began to record, in milliseconds since 1970.
     started_ms: u64,
+    process: i64,
     /// The number of the present minute.
     minute: i64,
-    /// Whether rows that are now too old are still to be deleted.
-    has_old: bool,
     /// The counts when the present minute began.
     before: Counts,
-    /// The present minute. What [`Recording::counted`] adds is added when the row is written.
+    /// The present minute. What [`Recording::present`] adds is added when the row is written.
     figures: Figures,
     /// Minutes that have ended and were not written.
-    unwritten: VecDeque<(i64, Figures)>,
+    unwritten: VecDeque<NewRow>,
+    /// Whether no write is under way.
+    is_idle: bool,
     /// Whether the last write failed.
     is_failing: bool,
 }
 
+#[derive(Default)]
 struct Counts {
     classes: BTreeMap<String, Stats>,
     evictions: u64,
@@ -100,26 +123,30 @@ impl<'a> Recording<'a> {
             cache,
             instance,
             started_ms: millis_of(SystemTime::now()),
+            process: rand::random(),
             minute: minute_of(SystemTime::now()),
-            has_old: true,
-            before: Counts::of(cache),
+            before: Counts::default(),
             figures: Figures::default(),
             unwritten: VecDeque::new(),
+            is_idle: true,
             is_failing: false,
         }
     }
 
     /// Samples the staleness. Returns whether a new minute has begun: then the former one waits to be written.
     fn sample(&mut self, minute: i64) -> bool {
-        // A clock that was put back a little must not begin a minute that is written already.
-        let is_new = minute > self.minute || minute < self.minute - PUT_BACK_MAX;
+        let is_new = minute != self.minute;
         if is_new {
-            let (figures, now) = self.counted();
+            let (row, now) = self.present();
             if self.unwritten.len() == UNWRITTEN_MAX {
                 self.unwritten.pop_front();
             }
-            self.unwritten.push_back((self.minute, figures));
-            (self.minute, self.before, self.figures, self.has_old) = (minute, now, Figures::default(), true);
+            self.unwritten.push_back(row);
+            if minute < self.minute {
+                // The clock was put back, and this process comes to minutes whose rows it has written.
+                self.process = rand::random();
+            }
+            (self.minute, self.before, self.figures) = (minute, now, Figures::default());
         }
         match self.cache.certified_for() {
             Some(Duration::ZERO) => self.figures.uncertified_seconds += 1,
@@ -133,62 +160,86 @@ impl<'a> Recording<'a> {
     }
 
     /// The present minute with what was counted in it until now, and the counts now.
-    fn counted(&self) -> (Figures, Counts) {
+    fn present(&self) -> (NewRow, Counts) {
         let now = Counts::of(self.cache);
         let counted = |(name, stats): (&String, &Stats)| {
-            // A class that was opened within the minute.
+            // A class that was opened within the minute has none.
             let before = self.before.classes.get(name).copied().unwrap_or_default();
-            (name.clone(), stats.since(&before))
+            let since = stats.since(&before);
+            (since != Stats::default()).then(|| (name.clone(), since))
         };
         let figures = Figures {
-            written_ms: millis_of(SystemTime::now()),
+            started_ms: self.started_ms,
             health: self.cache.health_report().state.as_str().to_owned(),
             memory_bytes: self.cache.memory_bytes(),
             evictions: now.evictions.saturating_sub(self.before.evictions),
-            classes: now.classes.iter().map(counted).collect(),
+            classes: now.classes.iter().filter_map(counted).collect(),
             ..self.figures.clone()
         };
-        (figures, now)
+        (NewRow { id: (self.minute, self.process), figures }, now)
     }
 
-    /// Writes what is not written. What the database does not take is kept for the next time.
-    async fn write(&mut self) {
-        let written = self.try_to_write().await;
-        if let Err(error) = &written
-            && !self.is_failing
-        {
-            tracing::warn!(%error, "the history is not written; the last hour of it is kept in memory meanwhile");
+    /// Begins to write what is not written. What the database does not take is kept for the next time.
+    fn begin(&mut self, limit: Duration) -> BoxFuture<'static, Written> {
+        self.is_idle = false;
+        let mut rows: Vec<_> = self.unwritten.iter().cloned().collect();
+        let ended = rows.iter().map(|row| row.id).collect();
+        rows.push(self.present().0);
+        let (database, instance) = (self.database.clone(), self.instance.to_owned());
+        async move {
+            let written = timeout(limit, write(&database, &instance, rows)).await;
+            (written.unwrap_or_else(|late| Err(Error::unavailable(late))), ended)
+        }
+        .boxed()
+    }
+
+    /// Notes how a write ended.
+    fn end(&mut self, (written, ended): Written) {
+        self.is_idle = true;
+        match &written {
+            // By their ids: the minute that was present may have ended meanwhile, with counts that were not written.
+            Ok(()) => self.unwritten.retain(|row| !ended.contains(&row.id)),
+            Err(error) if !mem::replace(&mut self.is_failing, true) => tracing::warn!(
+                error = error.to_string(),
+                cause = std::error::Error::source(error).map(ToString::to_string),
+                "the history is not written; the last hour of it is kept in memory meanwhile"
+            ),
+            Err(_) => {}
         }
         self.is_failing = written.is_err();
     }
+}
 
-    async fn try_to_write(&mut self) -> Result<(), Error> {
-        while let Some((minute, figures)) = self.unwritten.front() {
-            self.upsert(*minute, figures).await?;
-            self.unwritten.pop_front();
-        }
-        self.upsert(self.minute, &self.counted().0).await?;
-        if self.has_old {
-            self.delete_old().await?;
-            self.has_old = false;
-        }
-        Ok(())
+/// Writes the rows in one transaction, and deletes old ones. To write a row again changes nothing.
+async fn write(database: &Database, instance: &str, rows: Vec<NewRow>) -> Result<(), Error> {
+    let clock = clock(database.dialect());
+    let upsert = format!(
+        "INSERT INTO larder_history (minute, instance, process, written, figures) VALUES ($1, $2, $3, {clock}, $4) \
+         ON CONFLICT (minute, instance, process) DO UPDATE SET written = excluded.written, figures = excluded.figures"
+    );
+    let mut transaction = database.begin_write().await?;
+    let has_ended_minutes = rows.len() > 1;
+    for row in rows {
+        let figures = serde_json::to_string(&row.figures).map_err(Error::unavailable)?;
+        let query = sqlx::query(AssertSqlSafe(upsert.clone())).bind(row.id.0).bind(instance).bind(row.id.1);
+        query.bind(figures).execute(&mut *transaction).await?;
     }
-
-    async fn upsert(&self, minute: i64, figures: &Figures) -> Result<(), Error> {
-        let figures = serde_json::to_string(figures).map_err(Error::unavailable)?;
-        let row = sqlx::query(UPSERT).bind(minute).bind(self.instance).bind(self.started_ms.cast_signed());
-        row.bind(figures).execute(self.database.writers()).await?;
-        Ok(())
+    transaction.commit().await?;
+    drop(transaction);
+    if has_ended_minutes {
+        delete_old(database).await;
     }
+    Ok(())
+}
 
-    async fn delete_old(&self) -> Result<(), Error> {
-        let sql = match self.database.dialect() {
-            Dialect::Postgres => DELETE_POSTGRES,
-            Dialect::Sqlite => DELETE_SQLITE,
-        };
-        sqlx::query(sql).bind(minutes(KEPT)).execute(self.database.writers()).await?;
-        Ok(())
+/// Deletes the rows of more than a day ago or ahead, by the clock of the database: the clock of one process must not delete
+/// the rows of others. An error is left to the next minute or to another instance, which deletes the same rows.
+async fn delete_old(database: &Database) {
+    let now = format!("{} / 60000", clock(database.dialect()));
+    let sql = format!("DELETE FROM larder_history WHERE minute <= {now} - $1 OR minute > {now} + $1");
+    let deleted = sqlx::query(AssertSqlSafe(sql)).bind(minutes(KEPT)).execute(database.writers()).await;
+    if let Err(error) = deleted {
+        tracing::debug!(error = error.to_string(), "old rows of the history were not deleted");
     }
 }
 

@@ -6,19 +6,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use larder::stats::Stats;
 
 use crate::error::Error;
-use crate::history::{History, Minute};
+use crate::history::{History, MINUTE, Minute, first_minute};
 
 /// What all instances did within a span of time; see [`History::summary`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
+    /// When the span begins: the start of a minute.
+    pub start: SystemTime,
+    /// The length of a step: a multiple of a minute.
+    pub step: Duration,
     /// What each class counted within the span, without classes that counted nothing.
     pub classes: BTreeMap<String, Stats>,
     /// How far answers were behind the database.
     pub staleness: Staleness,
-    /// Each step of the span in which an instance wrote, the earliest first.
+    /// Each step of the span in which a process wrote, the earliest first.
     pub steps: Vec<Step>,
-    /// Each instance that wrote within the span, by name.
+    /// Each process that wrote within the span, by the name of its instance and its start.
     pub instances: Vec<Instance>,
 }
 
@@ -32,25 +36,25 @@ pub struct Step {
     pub classes: BTreeMap<String, Stats>,
     /// Entries that were evicted because memory was full.
     pub evictions: u64,
-    /// What the entries of all instances took in memory, by the last row of each, in bytes.
+    /// What the entries of all processes took in memory, by the last row of each, in bytes.
     pub memory_bytes: u64,
     /// How far answers were behind the database.
     pub staleness: Staleness,
 }
 
-/// An instance, and what its last row says.
+/// A process of an instance, and what its last row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Instance {
-    /// Its name; see [`History::record`].
+    /// The name of the instance; see [`History::record`].
     pub name: String,
-    /// When its last process began to record.
+    /// When the process began to record, by its clock.
     pub started: SystemTime,
-    /// How many processes wrote under this name within the span, one after the other.
-    pub processes: u32,
-    /// When it last wrote. A process that runs writes each 10 s.
+    /// When it last wrote, by the clock of the database. A process that runs writes each 10 s.
     pub written: SystemTime,
-    /// Whether its last process was stopped. One that crashed only ceases to write.
+    /// How long ago that was, by the clock of the database.
+    pub silent_for: Duration,
+    /// Whether the process was stopped. One that crashed only ceases to write.
     pub has_ended: bool,
     /// The health of its cache; see [`Health::as_str`](larder::cache::Health::as_str).
     pub health: String,
@@ -60,8 +64,8 @@ pub struct Instance {
     pub staleness: Staleness,
 }
 
-/// By how much the answers of a tier were behind the database at most: the age of the guard's last certificate, sampled
-/// each second.
+/// The age of the guard's last certificate, sampled each second: at that moment, answers of the tiers were at most so far
+/// behind the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Staleness {
@@ -73,33 +77,40 @@ pub struct Staleness {
     pub p99: Duration,
     /// The largest sample.
     pub max: Duration,
-    /// Seconds in which the guard certified nothing, so reads ran their loaders. They are no samples.
+    /// Further samples, one each second, at which the guard certified nothing, so reads ran their loaders.
     pub uncertified_seconds: u64,
 }
 
 /// The samples of which a [`Staleness`] is made.
 #[derive(Default)]
 struct Samples {
-    ages_ms: Vec<u32>,
+    /// How many samples have each age in milliseconds.
+    ages_ms: BTreeMap<u32, u64>,
     uncertified_seconds: u64,
 }
 
 impl Samples {
     fn add(&mut self, minute: &Minute) {
-        self.ages_ms.extend(&minute.figures.staleness_ms);
+        for age in &minute.figures.staleness_ms {
+            *self.ages_ms.entry(*age).or_default() += 1;
+        }
         self.uncertified_seconds += u64::from(minute.figures.uncertified_seconds);
     }
 
-    fn staleness(mut self) -> Staleness {
-        self.ages_ms.sort_unstable();
-        let at = |percent: usize| {
+    fn staleness(&self) -> Staleness {
+        let samples: u64 = self.ages_ms.values().sum();
+        let at = |percent: u64| {
             // The nearest rank: the smallest sample that at least so many per cent of the samples do not exceed.
-            let rank = (self.ages_ms.len() * percent).div_ceil(100).saturating_sub(1);
-            Duration::from_millis(self.ages_ms.get(rank).copied().unwrap_or_default().into())
+            let rank = (samples * percent).div_ceil(100);
+            let mut counted = 0;
+            let age = self.ages_ms.iter().find(|(_, count)| {
+                counted += *count;
+                counted >= rank
+            });
+            Duration::from_millis(age.map_or(0, |(age, _)| u64::from(*age)))
         };
         let (p50, p99, max) = (at(50), at(99), at(100));
-        let uncertified_seconds = self.uncertified_seconds;
-        Staleness { samples: self.ages_ms.len() as u64, p50, p99, max, uncertified_seconds }
+        Staleness { samples, p50, p99, max, uncertified_seconds: self.uncertified_seconds }
     }
 }
 
@@ -108,8 +119,8 @@ impl Samples {
 struct Sum {
     classes: BTreeMap<String, Stats>,
     evictions: u64,
-    /// By instance, because a step can have several rows of one.
-    memory_bytes: BTreeMap<String, u64>,
+    /// By process, because a step can have several rows of one.
+    memory_bytes: BTreeMap<i64, u64>,
     samples: Samples,
 }
 
@@ -122,15 +133,44 @@ impl Sum {
                 None => drop(self.classes.insert(name.clone(), *stats)),
             }
         }
-        self.evictions += minute.figures.evictions;
-        self.memory_bytes.insert(minute.instance.clone(), minute.figures.memory_bytes);
+        self.evictions = self.evictions.saturating_add(minute.figures.evictions);
+        self.memory_bytes.insert(minute.process, minute.figures.memory_bytes);
         self.samples.add(minute);
+    }
+}
+
+/// The processes of a span, by the name of the instance and the start of the process, each with its samples.
+#[derive(Default)]
+struct Processes(BTreeMap<(String, u64), (Minute, Samples)>);
+
+impl Processes {
+    fn add(&mut self, minute: &Minute) {
+        let key = (minute.instance.clone(), minute.figures.started_ms);
+        let (last, samples) = self.0.entry(key).or_insert_with(|| (minute.clone(), Samples::default()));
+        samples.add(minute);
+        if minute.written >= last.written {
+            last.clone_from(minute);
+        }
+    }
+
+    fn instances(self) -> Vec<Instance> {
+        let instance = |((name, started_ms), (last, samples)): (_, (Minute, Samples))| Instance {
+            name,
+            started: UNIX_EPOCH + Duration::from_millis(started_ms),
+            written: last.written,
+            silent_for: last.silent_for,
+            has_ended: last.figures.has_ended,
+            health: last.figures.health,
+            memory_bytes: last.figures.memory_bytes,
+            staleness: samples.staleness(),
+        };
+        self.0.into_iter().map(instance).collect()
     }
 }
 
 impl History {
     /// What all instances, or the one named `instance`, did in the last `span`, in steps of `step`, which is rounded up to
-    /// minutes.
+    /// minutes. The minute in which the span begins counts in full.
     ///
     /// # Errors
     /// Errors of the database.
@@ -141,62 +181,32 @@ impl History {
         instance: Option<&str>,
     ) -> Result<Summary, Error> {
         let step_seconds = step.as_secs().div_ceil(60).max(1) * 60;
+        let first = first_minute(SystemTime::now(), span);
         let mut total = Sum::default();
         let mut steps = BTreeMap::<u64, Sum>::new();
-        let mut instances = BTreeMap::<String, (Instance, Samples)>::new();
-        self.read(span, |minute| {
-            if instance.is_some_and(|name| name != minute.instance) {
-                return;
-            }
+        let mut processes = Processes::default();
+        self.read(span, instance, |minute| {
             let since = minute.start.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             steps.entry(since - since % step_seconds).or_default().add(&minute);
             total.add(&minute);
-            add_instance(&mut instances, &minute);
+            processes.add(&minute);
         })
         .await?;
         let steps = steps.into_iter().map(|(seconds, sum)| Step {
             start: UNIX_EPOCH + Duration::from_secs(seconds),
+            staleness: sum.samples.staleness(),
             classes: sum.classes,
             evictions: sum.evictions,
-            memory_bytes: sum.memory_bytes.values().sum(),
-            staleness: sum.samples.staleness(),
+            memory_bytes: sum.memory_bytes.values().fold(0, |sum, bytes| sum.saturating_add(*bytes)),
         });
-        let instances = instances.into_values();
         Ok(Summary {
-            classes: total.classes,
+            start: UNIX_EPOCH + MINUTE * u32::try_from(first).unwrap_or_default(),
+            step: Duration::from_secs(step_seconds),
             staleness: total.samples.staleness(),
+            classes: total.classes,
             steps: steps.collect(),
-            instances: instances
-                .map(|(instance, samples)| Instance { staleness: samples.staleness(), ..instance })
-                .collect(),
+            instances: processes.instances(),
         })
-    }
-}
-
-/// Adds a row, which is not earlier than those before it, to its instance.
-fn add_instance(instances: &mut BTreeMap<String, (Instance, Samples)>, minute: &Minute) {
-    let figures = &minute.figures;
-    let (instance, samples) = instances.entry(minute.instance.clone()).or_insert_with(|| {
-        let instance = Instance {
-            name: minute.instance.clone(),
-            started: UNIX_EPOCH,
-            processes: 0,
-            written: UNIX_EPOCH,
-            has_ended: false,
-            health: String::new(),
-            memory_bytes: 0,
-            staleness: Staleness::default(),
-        };
-        (instance, Samples::default())
-    });
-    samples.add(minute);
-    instance.processes += u32::from(minute.started > instance.started);
-    instance.started = instance.started.max(minute.started);
-    let written = UNIX_EPOCH + Duration::from_millis(figures.written_ms);
-    if written >= instance.written {
-        (instance.written, instance.memory_bytes) = (written, figures.memory_bytes);
-        instance.has_ended = figures.has_ended;
-        instance.health.clone_from(&figures.health);
     }
 }
 
@@ -205,7 +215,11 @@ mod tests {
     use super::*;
 
     fn staleness(ages_ms: Vec<u32>) -> [u64; 4] {
-        let Staleness { samples, p50, p99, max, .. } = Samples { ages_ms, ..Samples::default() }.staleness();
+        let mut samples = Samples::default();
+        for age in ages_ms {
+            *samples.ages_ms.entry(age).or_default() += 1;
+        }
+        let Staleness { samples, p50, p99, max, .. } = samples.staleness();
         let millis = |duration: Duration| duration.as_millis().try_into().unwrap();
         [samples, millis(p50), millis(p99), millis(max)]
     }

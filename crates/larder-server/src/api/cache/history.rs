@@ -1,7 +1,7 @@
 //! What the caches of all instances did in the last day, as answers show it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use larder::stats::Stats;
 use larder_sql::history::{Instance, Staleness, Step, Summary};
@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 
 use crate::api::cache::milliseconds;
 use crate::api::cache::views::LookupsView;
-use crate::domain::caches::HistoryQuery;
 use crate::domain::timestamp::Timestamp;
 
 /// An instance writes each 10 s. One that has not written for longer than this has stopped, or does not reach the database.
@@ -19,16 +18,16 @@ const RUNNING: Duration = Duration::from_secs(30);
 /// What the caches of the instances did within a span of time.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct History {
-    /// When the span begins.
-    since: Timestamp,
+    /// When the span begins: the start of a minute, which counts in full.
+    from: Timestamp,
     /// The length of a step.
     step_seconds: u64,
     /// What each class counted within the span, without classes that counted nothing.
     classes: BTreeMap<String, ClassCounts>,
-    staleness: StalenessOfSpan,
+    staleness: SampledStaleness,
     /// The steps in which an instance wrote, the earliest first.
     steps: Vec<HistoryStep>,
-    /// The instances that wrote within the span, by name.
+    /// The processes that wrote within the span, by the name of the instance and their start.
     instances: Vec<HistoryInstance>,
 }
 
@@ -40,15 +39,16 @@ struct ClassCounts {
     counts: BTreeMap<&'static str, u64>,
 }
 
-/// By how much the answers from a tier were behind the database at most: the age of the last certificate, sampled each second.
+/// The age of the last certificate, sampled each second: at that moment, answers of the tiers were at most so far behind the
+/// database.
 #[derive(Serialize, ToSchema)]
-struct StalenessOfSpan {
+struct SampledStaleness {
     /// The number of samples; 0 without Redis and journal. Then the following are 0.
     samples: u64,
     p50_ms: f64,
     p99_ms: f64,
     max_ms: f64,
-    /// Seconds, of all instances together, in which nothing was certified, so reads ran their loaders.
+    /// Further samples, one each second of each instance, at which nothing was certified, so reads ran their loaders.
     uncertified_seconds: u64,
 }
 
@@ -62,39 +62,40 @@ struct HistoryStep {
     evictions: u64,
     /// What the entries of all instances took in memory, by the last record of each.
     memory_bytes: u64,
-    staleness: StalenessOfSpan,
+    staleness: SampledStaleness,
 }
 
-/// An instance, by its last record.
+/// A process of an instance, by its last record.
 #[derive(Serialize, ToSchema)]
 struct HistoryInstance {
     /// Its host and its port.
     name: String,
-    /// When its last process started.
+    /// When the process began to record, by its clock.
     started: Timestamp,
-    /// How many processes wrote under this name within the span, one after the other.
-    processes: u32,
-    /// When it last wrote. A process that runs writes each 10 s.
+    /// When it last wrote, by the clock of the database. A process that runs writes each 10 s.
     written: Timestamp,
-    /// Whether it wrote within the last 30 s and was not stopped since.
+    /// How long ago that was.
+    silent_for_ms: f64,
+    /// Whether the process was stopped. One that crashed only ceases to write.
+    has_ended: bool,
+    /// Whether it wrote within the last 30 s and was not stopped.
     is_running: bool,
     /// `working`, `degraded` or `memory-only`.
     health: String,
     /// What its entries take in memory.
     memory_bytes: u64,
-    staleness: StalenessOfSpan,
+    staleness: SampledStaleness,
 }
 
 impl History {
-    pub(crate) fn of(query: &HistoryQuery, summary: Summary) -> Self {
-        let now = SystemTime::now();
+    pub(crate) fn of(summary: Summary) -> Self {
         Self {
-            since: Timestamp::from(now).before(query.since),
-            step_seconds: query.step.as_secs().div_ceil(60) * 60,
+            from: summary.start.into(),
+            step_seconds: summary.step.as_secs(),
             classes: counts(summary.classes),
             staleness: summary.staleness.into(),
             steps: summary.steps.into_iter().map(HistoryStep::from).collect(),
-            instances: summary.instances.into_iter().map(|one| HistoryInstance::of(one, now)).collect(),
+            instances: summary.instances.into_iter().map(HistoryInstance::from).collect(),
         }
     }
 }
@@ -107,7 +108,7 @@ fn counts(classes: BTreeMap<String, Stats>) -> BTreeMap<String, ClassCounts> {
     classes.into_iter().map(|(name, stats)| (name, counted(stats))).collect()
 }
 
-impl From<Staleness> for StalenessOfSpan {
+impl From<Staleness> for SampledStaleness {
     fn from(staleness: Staleness) -> Self {
         Self {
             samples: staleness.samples,
@@ -131,14 +132,15 @@ impl From<Step> for HistoryStep {
     }
 }
 
-impl HistoryInstance {
-    fn of(instance: Instance, now: SystemTime) -> Self {
+impl From<Instance> for HistoryInstance {
+    fn from(instance: Instance) -> Self {
         Self {
             name: instance.name,
             started: instance.started.into(),
-            processes: instance.processes,
             written: instance.written.into(),
-            is_running: !instance.has_ended && instance.written + RUNNING >= now,
+            silent_for_ms: milliseconds(instance.silent_for),
+            has_ended: instance.has_ended,
+            is_running: !instance.has_ended && instance.silent_for <= RUNNING,
             health: instance.health,
             memory_bytes: instance.memory_bytes,
             staleness: instance.staleness.into(),

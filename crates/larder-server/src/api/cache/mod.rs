@@ -118,7 +118,7 @@ pub(crate) async fn stats(
     Ok(JsonAnswer(CacheStats::of(service.cache(), service.redis().await)))
 }
 
-/// What the caches of all instances did in the last day. Restarts do not end it. For admins.
+/// What the caches of all instances did in the last day, also before a restart. For admins.
 #[utoipa::path(
     get,
     path = "/api/v1/cache/history",
@@ -134,9 +134,8 @@ pub(crate) async fn history(
     Params(params): Params<HistoryParams>,
 ) -> Result<JsonAnswer<History>, Problem> {
     service.present_admin(caller).await?;
-    let query = HistoryQuery::parse(&params)?;
-    let summary = service.history(&query).await?;
-    Ok(JsonAnswer(History::of(&query, summary)))
+    let summary = service.history(&HistoryQuery::parse(&params)?).await?;
+    Ok(JsonAnswer(History::of(summary)))
 }
 
 /// Drops everything, on every instance. For admins.

@@ -110,8 +110,8 @@ pub(crate) struct StalenessHistory {
 pub(crate) struct InstanceHistory {
     pub(crate) name: String,
     pub(crate) is_running: bool,
-    pub(crate) processes: u32,
-    pub(crate) written: String,
+    pub(crate) has_ended: bool,
+    pub(crate) silent_for_ms: f64,
     pub(crate) health: String,
     pub(crate) memory_bytes: u64,
     pub(crate) staleness: StalenessHistory,

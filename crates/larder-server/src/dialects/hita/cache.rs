@@ -203,8 +203,8 @@ pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Res
     Ok(JsonAnswer(Stats { success: true, cache_info, key_counts }).into_response())
 }
 
-/// The answer to an invalidation: 200 if it reached every tier, else 503 with a detail that says what was done. Over REST
-/// no invalidation is certain to have reached Redis; there 200 says that the journal has it, and the header `queued`.
+/// The answer to an invalidation: 200 if it reached every tier, or if the journal has it and the cache works, so that it
+/// reaches every tier within the bound: over REST it is never certain before. Else 503 with a detail that says what was done.
 fn dropped(service: &Service, receipt: Receipt, message: String) -> Response {
     let is_working = service.cache().health_report().state == CacheHealth::Working;
     let said = match (receipt.delivery(), receipt.is_journalled()) {

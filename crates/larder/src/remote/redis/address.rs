@@ -80,7 +80,7 @@ impl Address {
             // error does not show it: it may be the rest of a password that has a question mark.
             return Err(refused(
                 "a URL for one Redis has no parameters after a question mark: its database is its path, as in \
-                 redis://host/2, and TLS is rediss:// with options of its own; a question mark in a password is %3F",
+                 redis://host/2, and TLS is rediss:// with the options of RedisOptions; a question mark in a password is %3F",
             ));
         }
         Ok(Address { is_tls, ..Self::of_redis_rs(&format!("redis://{rest}"))? })
