@@ -89,7 +89,7 @@ fn the_cost_of_a_hit_is_measured_for_each_kind_of_subscriber() {
 
 #[test]
 fn the_time_of_a_read_is_measured_beside_its_floor() {
-    for (part, works) in [("hit", 6), ("redis", 3)] {
+    for (part, works) in [("hit", 7), ("redis", 3)] {
         let output = Command::new(env!("CARGO_BIN_EXE_larder-hits"))
             .args([part, "--times", "200", "--json"])
             .output()

@@ -178,6 +178,11 @@ const COUNTS: [(&str, &str, Count); 26] = [
         "Answers that memory did not keep: they take more than 1/32 of the memory budget.",
         |stats| stats.no_room,
     ),
+    (
+        "larder_cache_not_admitted_total",
+        "Answers that memory did not keep: tuning admits a share of the class's values only.",
+        |stats| stats.not_admitted,
+    ),
 ];
 
 /// What each class counts as a hit, by the label `tier`.

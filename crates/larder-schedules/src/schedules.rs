@@ -80,6 +80,7 @@ fn copy(version: u8, origin: Origin) -> LocalCopy {
         origin,
         payload_bytes: 1,
         footprint: Footprint::default(),
+        class: 0,
         loaded_at_millis: 0,
         aging: None,
     }

@@ -44,6 +44,7 @@ pub use crate::read_connection::ReadConnection;
 #[doc = include_str!("../../../docs/adopting.md")]
 #[doc = include_str!("../../../docs/aging.md")]
 #[doc = include_str!("../../../docs/auditor.md")]
+#[doc = include_str!("../../../docs/tuning.md")]
 #[doc = include_str!("../../../docs/batches.md")]
 #[doc = include_str!("../../../docs/cached.md")]
 #[doc = include_str!("../../../docs/events.md")]

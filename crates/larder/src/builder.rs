@@ -4,6 +4,7 @@ mod audit;
 mod checks;
 #[cfg(feature = "redis")]
 mod place;
+mod tuning;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::protocol::rules::ProtocolRules;
 #[cfg(feature = "redis")]
 use crate::redis_options::RedisOptions;
 use crate::remote::validity::Validity;
+use crate::tuning::Tuning;
 
 /// How long [`Builder::build`] waits for Redis or the journal to answer. Then start-up continues without them.
 const START_UP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -58,6 +60,7 @@ pub struct Builder {
     journal: Option<Arc<dyn Journal>>,
     entry_secrets: Option<EntrySecrets>,
     audit: AuditSettings,
+    tuning: Tuning,
     pub(crate) clock: Clock,
     #[cfg(feature = "redis")]
     installation: Option<String>,
@@ -103,6 +106,7 @@ impl Builder {
             journal: None,
             entry_secrets: None,
             audit: AuditSettings::default(),
+            tuning: Tuning::off(),
             clock: Clock::Kernel,
             #[cfg(feature = "redis")]
             installation: None,
@@ -253,7 +257,7 @@ impl Builder {
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config): the message names the setting, its value and what is
     /// allowed, or lists the [declaration errors](Journal::declaration_errors) of the journal.
     pub async fn build(self) -> Result<Cache, Error> {
-        let namespace = Namespace::parse(&self.namespace)?.with_slot_ranges(self.is_cluster());
+        let namespace = Arc::new(Namespace::parse(&self.namespace)?.with_slot_ranges(self.is_cluster()));
         check_range("staleness_bound", self.bound, BOUND_MIN, Duration::from_secs(60))?;
         check_range("load_timeout", self.load_timeout, Duration::from_millis(1), LOAD_TIMEOUT_MAX)?;
         if matches!(self.clock, Clock::Manual(_)) && (self.journal.is_some() || self.has_redis()) {
@@ -264,7 +268,6 @@ impl Builder {
         if let Some(journal) = &self.journal {
             check_declarations(journal.as_ref()).await?;
         }
-        let namespace = Arc::new(namespace);
         let local = Arc::new(LocalTier::new(self.memory_bytes, self.rules));
         let clock = self.clock.clone();
         let events = Arc::new(EventSender::new(namespace.clone()));
@@ -299,7 +302,9 @@ impl Builder {
                 Some(guard)
             }
         };
+        let classes = Arc::<Registry>::default();
         let engine = Engine {
+            tuner: self.tuner(&local, &classes, (&clock, &events), &mut tasks),
             local,
             namespace: namespace.clone(),
             shared,
@@ -311,7 +316,7 @@ impl Builder {
             clock,
             limits: Limits { bound: self.bound, load_timeout: self.load_timeout },
             rules: self.rules,
-            classes: Registry::default(),
+            classes,
             causes,
             polls,
             events,

@@ -82,6 +82,15 @@ pub enum Event {
         /// What is wrong with it.
         reason: String,
     },
+    /// [Tuning](crate::tuning) changed a setting, or a change of it was undone.
+    Tuned {
+        /// The class whose setting was changed.
+        class: String,
+        /// The setting, before and after.
+        change: String,
+        /// Why, with the numbers on which it rests.
+        reason: String,
+    },
     /// The subscriber was too slow: so many events are missing here.
     Missed(u64),
 }

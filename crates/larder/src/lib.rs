@@ -90,6 +90,7 @@ mod tag;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod times;
+pub mod tuning;
 pub mod uncached;
 pub mod values;
 

@@ -214,6 +214,11 @@ impl Policy {
             })
     }
 
+    /// The TTL of present answers.
+    pub(crate) fn present_ttl(&self) -> Duration {
+        self.ttl
+    }
+
     pub(crate) fn aging(&self) -> &Aging {
         &self.aging
     }

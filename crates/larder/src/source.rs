@@ -59,6 +59,8 @@ pub enum NotStoredReason {
     TooLarge,
     /// Memory is too small for the answer.
     NoRoom,
+    /// Memory admits a share of the class's values only, and this one was not drawn; see [`tuning`](crate::tuning).
+    NotAdmitted,
     /// Redis was away, or refused the entry.
     NotTaken,
     /// Redis did not confirm the entry within what was left of the read's [budget](crate::Builder::redis_budget). Redis
@@ -82,6 +84,7 @@ impl NotStoredReason {
             NotStoredReason::NotCarried => "not-carried",
             NotStoredReason::TooLarge => "too-large",
             NotStoredReason::NoRoom => "no-room",
+            NotStoredReason::NotAdmitted => "not-admitted",
             NotStoredReason::NotTaken => "not-taken",
             NotStoredReason::BudgetSpent => "budget-spent",
             NotStoredReason::Spoiled => "spoiled",

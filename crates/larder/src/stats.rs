@@ -193,6 +193,9 @@ counts! {
     /// Answers, loaded or from Redis, that memory did not keep, because one entry may take at most 1/32 of the
     /// [memory budget](crate::Builder::memory_bytes).
     no_room,
+    /// Answers, loaded or from Redis, that memory did not keep, because [tuning](crate::tuning) admits a share of the
+    /// class's values only.
+    not_admitted,
 }
 
 impl Stats {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::builder::Builder;
+use crate::cache::Cache;
 use crate::clock::Clock;
 
 /// A clock that only the test moves; all clones have one time. `tokio::time::pause` has no effect on a cache, because a
@@ -56,5 +57,15 @@ impl Builder {
     pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
         self.clock = clock.0.clone();
         self
+    }
+}
+
+impl Cache {
+    /// Lets [tuning](crate::tuning) look at what was sampled, without waiting for its next turn. At most 1,024 samples wait,
+    /// and later ones are dropped: call it after every 10,000 reads. Without tuning it does nothing.
+    pub fn tune_now(&self) {
+        if let Some(tuner) = &self.engine.tuner {
+            tuner.tick();
+        }
     }
 }

@@ -115,6 +115,27 @@ impl Drop for Timing<'_> {
     }
 }
 
+/// How long it takes to encode and check the values of a class. Relaxed: the counts guard no other data.
+#[derive(Default)]
+pub(crate) struct StoreTimes {
+    count: AtomicU64,
+    sum_nanos: AtomicU64,
+}
+
+impl StoreTimes {
+    pub(crate) fn record(&self, took: Duration) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// The mean; zero if there was none.
+    pub(crate) fn mean(&self) -> Duration {
+        let sum = self.sum_nanos.load(Ordering::Relaxed);
+        Duration::from_nanos(sum.checked_div(self.count.load(Ordering::Relaxed)).unwrap_or(0))
+    }
+}
+
 /// Below 8 µs there is one bucket for each microsecond; above, the three bits after the leading one select the bucket.
 fn bucket(micros: u64) -> usize {
     let nth = if micros < STEPS {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use larder::tuning::Tuning;
 use larder::{Cache, Class, Policy};
 use larder_testbed::Redis;
 
@@ -75,6 +76,7 @@ pub(crate) async fn subjects(redis: &Redis, times: u64) -> Result<Vec<Subject>> 
     let mut subjects = hits(&keys, redis).await?;
     subjects.extend(hits_by_text(&texts).await?);
     subjects.extend(audited_hits(&keys).await?);
+    subjects.extend(tuned_hits(&keys).await?);
     subjects.extend(hits_of_two_threads(&keys).await?);
     subjects.push(misses().await?);
     Ok(subjects)
@@ -171,6 +173,25 @@ async fn audited_hits(keys: &Arc<[u64]>) -> Result<Vec<Subject>> {
             let (class, keys, cache) = (class.clone(), keys.clone(), cache.clone());
             async move {
                 let nanos = time!(&keys, times, |key| class.get_or_load(key, load).await?.is_some());
+                drop(cache);
+                Ok(nanos)
+            }
+        }));
+    }
+    Ok(subjects)
+}
+
+/// The floor has no tuning. At this rate of hits, most samples are dropped.
+async fn tuned_hits(keys: &Arc<[u64]>) -> Result<Vec<Subject>> {
+    const HIT: &str = "hit by `get`, u64 key";
+    let mut subjects = Vec::new();
+    for (name, tuning) in [("larder, no tuning", Tuning::off()), ("larder, tuning", Tuning::apply())] {
+        let (cache, class, _) = open(Cache::builder("tuned").tuning(tuning), keys.len() as u64).await?;
+        let keys = keys.clone();
+        subjects.push(Subject::new(HIT, name, move |times| {
+            let (class, keys, cache) = (class.clone(), keys.clone(), cache.clone());
+            async move {
+                let nanos = time!(&keys, times, |key| class.get(key).await.is_hit());
                 drop(cache);
                 Ok(nanos)
             }

@@ -71,6 +71,7 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
             "inserts_refused",
             "broken_frames",
             "no_room",
+            "not_admitted",
             "other_codec",
             "expired",
             "abandoned_stopped",

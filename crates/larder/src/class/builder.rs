@@ -9,12 +9,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
 use crate::class::handle::TagsOf;
-use crate::codec::{AnyValue, Codec};
+use crate::codec::Codec;
 use crate::engine::MemoryOf;
 use crate::key::Key;
 use crate::policy::{Abandonment, Breaker, Consistency, Policy};
 use crate::protection::Protection;
 use crate::tag::Tag;
+use crate::tuning::limits::TuningLimits;
 
 /// The default limit of an encoded value, in bytes. Most values are far smaller; larger ones would delay other replies.
 const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -37,6 +38,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     pub(super) version: u32,
     pub(super) is_memory_only: bool,
     pub(super) is_audited: bool,
+    pub(super) limits: TuningLimits,
     pub(super) protection: Protection,
     pub(super) max_value_bytes: usize,
     pub(super) compress_above: Option<usize>,
@@ -83,6 +85,7 @@ where
             version: 0,
             is_memory_only: false,
             is_audited: true,
+            limits: TuningLimits::default(),
             protection: Protection::default(),
             max_value_bytes: MAX_VALUE_BYTES,
             compress_above: None,
@@ -291,36 +294,6 @@ where
     /// ```
     pub fn compress_above(self, bytes: usize) -> Self {
         ClassBuilder { compress_above: Some(bytes), ..self }
-    }
-
-    /// Says what a value takes in memory, in bytes: its own size and everything that it owns. Default: larder measures it
-    /// while it decodes the value. That is exact for the types of std, and an estimate for types with memory of their own
-    /// or with serde's `flatten` or `untagged`. `memory_of` runs once for each value that enters memory.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), larder::error::Error> {
-    /// use larder::cache::Cache;
-    ///
-    /// let cache = Cache::builder("docs").build().await?;
-    /// // Values that fill a table of their own on first use.
-    /// let grids = cache.class::<u32, String>("grids").memory_of(|grid| 4_096 + grid.len() as u64).open()?;
-    /// let load = || async { Ok::<_, std::io::Error>("7x7".to_owned()) };
-    /// grids.get_or_load(&7, load).await?;
-    /// assert!(cache.memory_bytes() > 4_096);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn memory_of<F>(self, memory_of: F) -> Self
-    where
-        F: Fn(&V) -> u64 + Send + Sync + 'static,
-    {
-        let memory_of_type = (Some(TypeId::of::<F>()), std::any::type_name::<F>());
-        // All values of a class have the type `V`, so the default, 0, is never used.
-        let memory_of = move |value: &AnyValue| value.downcast_ref::<V>().map_or(0, &memory_of);
-        ClassBuilder { memory_of: Some(Arc::new(memory_of)), memory_of_type, ..self }
     }
 
     /// Gives every entry of the class the tag `tag`; an invalidation of the tag invalidates them all. Default: only the

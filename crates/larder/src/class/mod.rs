@@ -9,6 +9,7 @@ mod loaders;
 mod loading;
 mod lookup;
 mod many;
+mod memory;
 mod opening;
 mod warming;
 

@@ -71,7 +71,7 @@ where
     /// Opens the class without adding it to the list of classes: for the self-test, whose class is not the
     /// application's.
     pub(crate) fn unlisted(self) -> Result<Class<K, V>, Error> {
-        self.open_with(|_, declaration| Ok(Arc::new(ClassState::new(declaration))))
+        self.open_with(|_, declaration| Ok(Arc::new(ClassState::new(declaration, usize::MAX))))
     }
 
     fn declaration(&self) -> Declaration {
@@ -97,6 +97,7 @@ where
             ("load_keys_max", self.load_keys_max.to_string()),
             ("memory_of", self.memory_of_type.1.to_owned()),
             ("audited", self.is_audited.to_string()),
+            ("tuned", format!("{:?}", self.limits)),
         ];
         let types = [Some(TypeId::of::<V>()), self.tags_of_type.0, self.memory_of_type.0];
         Declaration {
@@ -107,6 +108,7 @@ where
             breaker: self.breaker,
             abandonment: self.abandonment,
             policy: self.policy,
+            limits: self.limits,
         }
     }
 

@@ -96,6 +96,7 @@ impl Bench {
                 origin,
                 payload_bytes: 0,
                 footprint: Footprint::default(),
+                class: 0,
                 loaded_at_millis: 0,
                 aging: None,
             };

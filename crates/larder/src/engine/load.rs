@@ -255,7 +255,7 @@ impl Engine {
             return not_kept(value, NotStoredReason::Spoiled);
         }
         let Some(residence) = residence else { return not_kept(value, NotStoredReason::Policy) };
-        let storable = match class.storable(value.as_ref()) {
+        let storable = match self.timed(class, || class.storable(value.as_ref())) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
         };
@@ -274,6 +274,7 @@ impl Engine {
             origin,
             payload_bytes,
             footprint,
+            class: class.common.number,
             loaded_at_millis: start.at_millis,
             // A copy whose stay is cut is not refreshed: it only bridges an outage.
             aging: (total >= residence.ttl).then(|| class.copy_aging(life, version)).flatten(),
@@ -282,7 +283,7 @@ impl Engine {
             Ok(()) => Ok(LoadOutcome::loaded(value, Placement::Memory, valid_until)),
             Err(why) => {
                 // Each caller counts an overtaken value by what it is: a fill, an insert or a put.
-                if why == NotStoredReason::NoRoom {
+                if matches!(why, NotStoredReason::NoRoom | NotStoredReason::NotAdmitted) {
                     class.note_not_inserted(why);
                 }
                 not_kept(value, why)

@@ -20,6 +20,7 @@ mod refresh;
 pub(crate) mod registry;
 mod reply;
 mod storable;
+pub(crate) mod tuner;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,7 @@ use crate::engine::audit::Auditor;
 use crate::engine::call::READS_AT_ONCE;
 use crate::engine::consumer::AppliedChanges;
 use crate::engine::registry::{ClassState, Registry};
+use crate::engine::tuner::Tuner;
 use crate::event_sender::EventSender;
 use crate::health::Health;
 use crate::health::{HealthReport, Reason, Trouble};
@@ -72,13 +74,15 @@ pub(crate) struct Engine {
     pub(crate) applied: Option<Arc<AppliedChanges>>,
     /// Checks hits against the database. `None`: auditing is off.
     pub(crate) auditor: Option<Arc<Auditor>>,
+    /// Watches memory and tunes it. `None`: tuning is off.
+    pub(crate) tuner: Option<Arc<Tuner>>,
     /// Background tasks, which end with the engine.
     pub(crate) _tasks: Vec<AbortOnDrop>,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
     pub(crate) rules: ProtocolRules,
     /// The classes that were opened, by name.
-    pub(crate) classes: Registry,
+    pub(crate) classes: Arc<Registry>,
     /// Requests an immediate poll from the task that polls the journal.
     pub(crate) polls: Arc<PollRequests>,
     /// Why entries were invalidated.
@@ -364,3 +368,5 @@ mod forgery_tests;
 mod scripted;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tuner_tests;

@@ -227,6 +227,7 @@ impl Engine {
             origin: Origin::Guarded,
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
             footprint,
+            class: class.common.number,
             loaded_at_millis: header.loaded_at_millis,
             aging: class.copy_aging(life, header.loader_version.as_deref().map(Arc::from)),
         })

@@ -12,10 +12,12 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::error::Error;
 use crate::key::PartKind;
 use crate::loading::is_auditing;
+use crate::local::samples::CLASS_OTHER;
 use crate::policy::{Abandonment, Policy};
 use crate::stats::Counters;
 use crate::tag::TagGroup;
-use crate::times::{Histogram, Timing};
+use crate::times::{Histogram, StoreTimes, Timing};
+use crate::tuning::limits::TuningLimits;
 
 /// How a class was declared. `columns` has what all its handles named; the other fields are those of the first handle.
 /// The later handles have equal declarations, and their key types spell the same keys.
@@ -60,6 +62,8 @@ pub(crate) struct Declaration {
     pub(crate) abandonment: Abandonment,
     /// The policy, which `parts` has as text.
     pub(crate) policy: Policy,
+    /// What may be tuned, which `parts` has as text.
+    pub(crate) limits: TuningLimits,
 }
 
 impl Declaration {
@@ -115,12 +119,15 @@ fn reordered<'a>(known: &'a [Vec<String>], new: &'a [Vec<String>]) -> Option<(&'
 pub(crate) struct ClassState {
     /// The declaration of the first handle.
     pub(crate) declaration: Declaration,
+    /// The class's number in the samples of memory: its place in the order of opening, or [`CLASS_OTHER`].
+    pub(crate) number: u16,
     /// The columns that the handles named, each list once. The lock guards only this list: opening a class adds to it,
     /// and `declared` copies it. Invariant: no two lists have the same columns in different orders, unless one handle
     /// named both.
     columns: Mutex<Vec<Vec<String>>>,
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
+    pub(crate) store_times: StoreTimes,
     /// How many answers the auditor found stale beyond the bound. Relaxed: it guards no other data.
     pub(crate) stale_found: AtomicU64,
     pub(crate) breaker: BreakerState,
@@ -135,7 +142,9 @@ pub(crate) struct ClassState {
 }
 
 impl ClassState {
-    pub(crate) fn new(declaration: Declaration) -> Self {
+    /// The state of a class that is the `nth` to be opened.
+    pub(crate) fn new(declaration: Declaration, nth: usize) -> Self {
+        let number = u16::try_from(nth).unwrap_or(CLASS_OTHER).min(CLASS_OTHER);
         let (counters, load_times) = (Counters::default(), Histogram::new());
         let breaker = BreakerState::new(declaration.breaker);
         let columns = Mutex::new(declaration.shown.columns.clone());
@@ -147,9 +156,11 @@ impl ClassState {
         let stale_found = AtomicU64::new(0);
         ClassState {
             declaration,
+            number,
             columns,
             counters,
             load_times,
+            store_times: StoreTimes::default(),
             stale_found,
             breaker,
             abandoned,
@@ -167,6 +178,11 @@ impl ClassState {
     /// The TTL that replaces that of the policy, if [`ClassState::set_ttl`] has set one.
     pub(crate) fn ttl(&self) -> Option<Duration> {
         Some(self.ttl_nanos.load(Ordering::Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+    }
+
+    /// The TTL that loads have now.
+    pub(crate) fn present_ttl(&self) -> Duration {
+        self.ttl().unwrap_or_else(|| self.declaration.policy.present_ttl())
     }
 
     /// Replaces the TTL of the policy; says what is allowed if this TTL is not.
@@ -219,10 +235,11 @@ impl Registry {
     /// the first one.
     pub(crate) fn open(&self, name: &str, declaration: Declaration) -> Result<Arc<ClassState>, Error> {
         let mut classes = self.lock();
+        let nth = classes.len();
         let Some(common) = classes.get(name) else {
             return Ok(classes
                 .entry(name.to_owned())
-                .or_insert(Arc::new(ClassState::new(declaration)))
+                .or_insert(Arc::new(ClassState::new(declaration, nth)))
                 .clone());
         };
         let difference = match common.declaration.difference(&declaration) {

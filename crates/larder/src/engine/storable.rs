@@ -146,6 +146,7 @@ impl ClassCore {
                     );
                 }
             }
+            NotStoredReason::NotAdmitted => count(&counters.not_admitted),
             _ => count(&counters.inserts_refused),
         }
     }

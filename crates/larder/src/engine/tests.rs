@@ -14,6 +14,7 @@ use crate::local::copy::LocalCopy;
 use crate::policy::Consistency;
 use crate::protection::Protection;
 use crate::source::{Placement, Source};
+use crate::tuning::limits::TuningLimits;
 
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -32,6 +33,16 @@ impl Bench {
         let validity = tier.validity.clone();
         let namespace = Namespace::parse("ns").unwrap();
         let events = Arc::new(EventSender::new(Arc::new(namespace.clone())));
+        let declaration = Declaration {
+            types: [Some(TypeId::of::<u64>()), None, None],
+            parts: Vec::new(),
+            key: "u64",
+            shown: Default::default(),
+            breaker: None,
+            abandonment: Default::default(),
+            policy: Policy::default(),
+            limits: TuningLimits::default(),
+        };
         let class = ClassCore {
             name: "values".to_owned(),
             prefix: namespace.class_prefix("values").unwrap(),
@@ -43,15 +54,7 @@ impl Bench {
             version: 0,
             is_memory_only: false,
             is_audited: true,
-            common: Arc::new(ClassState::new(Declaration {
-                types: [Some(TypeId::of::<u64>()), None, None],
-                parts: Vec::new(),
-                key: "u64",
-                shown: Default::default(),
-                breaker: None,
-                abandonment: Default::default(),
-                policy: Policy::default(),
-            })),
+            common: Arc::new(ClassState::new(declaration, 0)),
             sealer: Sealer::new(Protection::Standard, None).unwrap(),
             max_value_bytes: 1 << 20,
             compress_above: None,
@@ -77,7 +80,8 @@ impl Bench {
             clock: Clock::manual(),
             limits: Limits { bound: BOUND, load_timeout: BOUND },
             rules: ProtocolRules::default(),
-            classes: Registry::default(),
+            classes: Arc::default(),
+            tuner: None,
             polls: Arc::new(PollRequests::new()),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
             events,

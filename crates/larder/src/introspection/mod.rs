@@ -6,6 +6,7 @@ pub mod keys;
 pub mod self_test;
 
 pub mod server;
+mod tuned;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -35,6 +35,8 @@ pub(crate) struct LocalCopy {
     pub(crate) origin: Origin,
     pub(crate) payload_bytes: u32,
     pub(crate) footprint: Footprint,
+    /// The number of its class; see `local::samples`.
+    pub(crate) class: u16,
     /// Wall time at the start of its load, in milliseconds since 1970. It is only displayed.
     pub(crate) loaded_at_millis: u64,
     /// How the copy ages; `None` if it is never refreshed. All clones of the copy share it, so that only one of their

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, Options, OptionsBuilder, Weighter};
 
 use crate::local::LocalTier;
 use crate::local::copy::LocalCopy;
@@ -27,6 +27,24 @@ pub(crate) fn entry_bytes_max(capacity_bytes: u64) -> u64 {
     capacity_bytes / ENTRY_SHARE
 }
 
+/// The options of a cache of quick_cache that takes `capacity_bytes` when it is full, what it remembers of evicted entries
+/// included. A simulation of memory has the same.
+pub(crate) fn cache_options(capacity_bytes: u64, shards: usize) -> Options {
+    let expected = usize::try_from(capacity_bytes / ENTRY_BYTES_EXPECTED).unwrap_or(usize::MAX).max(64);
+    OptionsBuilder::new()
+        .shards(shards)
+        .estimated_items_capacity(expected)
+        .weight_capacity(room(capacity_bytes))
+        .build()
+        // Both capacities, the only required options, are set.
+        .expect("quick_cache accepts its options")
+}
+
+/// What entries may weigh of a capacity: the rest is for what quick_cache remembers of evicted ones.
+pub(crate) fn room(capacity_bytes: u64) -> u64 {
+    capacity_bytes - capacity_bytes / 16
+}
+
 /// The entries: copies by the hashes of their keys. To compare a key costs nothing beside the copy, which the read needs
 /// anyway, and an entry needs no second allocation for its key.
 ///
@@ -34,46 +52,50 @@ pub(crate) fn entry_bytes_max(capacity_bytes: u64) -> u64 {
 /// place of the earlier one, whose next read is a miss.
 pub(crate) struct Entries {
     copies: quick_cache::sync::Cache<u64, Arc<LocalCopy>, Weight, DefaultHashBuilder, Evictions>,
-    hash_builder: DefaultHashBuilder,
+    key_hasher: KeyHasher,
 }
+
+#[cfg(not(test))]
+type KeyHasher = DefaultHashBuilder;
+/// In a unit test, a key has the same hash in each run, so that the same keys are sampled.
+#[cfg(test)]
+type KeyHasher = xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 impl Entries {
     /// An empty tier of entries. All of it takes `capacity_bytes` when it is full, the remembered hashes included.
     pub(crate) fn new(capacity_bytes: u64, evictions: Evictions) -> Self {
-        let expected = usize::try_from(capacity_bytes / ENTRY_BYTES_EXPECTED).unwrap_or(usize::MAX).max(64);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let options = OptionsBuilder::new()
-            .shards((4 * cores).min(QUICK_CACHE_SHARDS_MAX))
-            .estimated_items_capacity(expected)
-            .weight_capacity(capacity_bytes - capacity_bytes / 16)
-            .build()
-            // Both capacities, the only required options, are set.
-            .expect("quick_cache accepts its options");
+        let options = cache_options(capacity_bytes, (4 * cores).min(QUICK_CACHE_SHARDS_MAX));
         let hash_builder = DefaultHashBuilder::default();
-        let copies = quick_cache::sync::Cache::with_options(options, Weight, hash_builder.clone(), evictions);
-        Entries { copies, hash_builder }
+        let copies = quick_cache::sync::Cache::with_options(options, Weight, hash_builder, evictions);
+        Entries { copies, key_hasher: KeyHasher::default() }
     }
 
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn get(&self, key: &[u8]) -> Option<Arc<LocalCopy>> {
-        self.copies.get(&self.hash(key)).filter(|copy| copy.key[..] == *key)
+        self.get_hashed(self.hash(key), key)
     }
 
-    /// As [`Entries::get`], but does not count as a use for eviction.
+    /// The copy of `key`, whose hash is `hash`.
+    #[inline]
+    pub(super) fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<Arc<LocalCopy>> {
+        self.copies.get(&hash).filter(|copy| copy.key[..] == *key)
+    }
+
+    /// As [`Entries::get_hashed`], but does not count as a use for eviction.
     pub(crate) fn peek(&self, key: &[u8]) -> Option<Arc<LocalCopy>> {
         self.copies.peek(&self.hash(key)).filter(|copy| copy.key[..] == *key)
     }
 
-    /// Inserts a copy, which has settled, under its key. May evict others.
-    pub(super) fn insert(&self, copy: Arc<LocalCopy>) {
-        let hash = self.hash(&copy.key);
+    /// Inserts a copy, which has settled, under its key, whose hash is `hash`. May evict others.
+    pub(super) fn insert(&self, hash: u64, copy: Arc<LocalCopy>) {
         let mut evicted = EvictedEntries::by(hash);
         self.copies.insert_with_lifecycle(hash, copy, &mut evicted);
     }
 
-    /// Removes the copy of `key`. Returns whether there was one.
-    pub(super) fn remove(&self, key: &[u8]) -> bool {
-        self.copies.remove_if(&self.hash(key), |copy| copy.key[..] == *key).is_some()
+    /// Removes the copy of `key`, whose hash is `hash`. Returns whether there was one.
+    pub(super) fn remove(&self, hash: u64, key: &[u8]) -> bool {
+        self.copies.remove_if(&hash, |copy| copy.key[..] == *key).is_some()
     }
 
     pub(super) fn retain(&self, keeps: impl Fn(&LocalCopy) -> bool) {
@@ -103,8 +125,8 @@ impl Entries {
     }
 
     #[inline]
-    fn hash(&self, key: &[u8]) -> u64 {
-        self.hash_builder.hash_one(key)
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        self.key_hasher.hash_one(key)
     }
 }
 
@@ -205,6 +227,7 @@ mod tests {
             origin: Origin::Timed,
             payload_bytes: 0,
             footprint: Footprint::default(),
+            class: 0,
             loaded_at_millis: 0,
             aging: None,
         };
@@ -217,11 +240,12 @@ mod tests {
         // As if the hash of `one` were that of `two`.
         entries.copies.insert(entries.hash(b"two"), copy(b"one"));
         assert!(entries.get(b"two").is_none() && entries.peek(b"two").is_none());
-        assert!(!entries.remove(b"two"));
+        let two = entries.hash(b"two");
+        assert!(!entries.remove(two, b"two"));
         assert_eq!(entries.len(), 1, "an invalidation of one key leaves the other");
-        entries.insert(copy(b"two"));
+        entries.insert(two, copy(b"two"));
         assert!(entries.get(b"two").is_some_and(|copy| copy.key[..] == *b"two"));
         assert_eq!(entries.len(), 1);
-        assert!(entries.remove(b"two") && entries.get(b"two").is_none());
+        assert!(entries.remove(two, b"two") && entries.get(b"two").is_none());
     }
 }

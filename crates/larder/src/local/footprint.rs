@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::allocation::{arc_bytes, heap_bytes};
 use crate::local::copy::{CopyAging, CopyKey, LocalCopy};
 use crate::local::entries::ROW_BYTES;
+use crate::local::samples::{Sample, SampleKind};
 use crate::local::tag_cell::TagCell;
 use crate::local::tokens::Tokens;
 
@@ -21,5 +22,11 @@ impl LocalCopy {
         let copy_bytes = arc_bytes(size_of::<LocalCopy>()) + key_bytes + tag_bytes + tokens + aging;
         self.footprint.entry_bytes = (ROW_BYTES + copy_bytes).saturating_add(self.footprint.value_bytes);
         Arc::new(self)
+    }
+
+    /// A sample of what happened to the copy.
+    pub(super) fn sample(&self, key: u32, kind: SampleKind) -> Sample {
+        let bytes = u32::try_from(self.footprint.entry_bytes).unwrap_or(u32::MAX);
+        Sample { key, class: self.class, bytes, kind }
     }
 }

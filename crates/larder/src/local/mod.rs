@@ -10,12 +10,14 @@
 //! - The insertion of an entry never evicts a token in use.
 //! - No task holds a shard lock across an await, and no thread holds two shard locks, so shard locks cannot deadlock.
 
+pub(crate) mod admissions;
 pub(crate) mod copy;
 pub(crate) mod entries;
 mod footprint;
 pub(crate) mod origin;
 pub(crate) mod outcome;
 pub(crate) mod permit;
+pub(crate) mod samples;
 pub(crate) mod tag_cell;
 pub(crate) mod tokens;
 
@@ -26,10 +28,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Tick;
+use crate::local::admissions::Admissions;
 use crate::local::copy::{LocalCopy, TagCells};
 use crate::local::entries::{Entries, Evictions, entry_bytes_max};
 use crate::local::origin::Origin;
 use crate::local::outcome::{FlightReceiver, FlightSender};
+use crate::local::samples::Samples;
 use crate::local::tag_cell::TagCell;
 use crate::local::tokens::Tokens;
 use crate::policy::Consistency;
@@ -51,6 +55,8 @@ pub(crate) struct LocalTier {
     tokens: Tokens,
     entry_bytes_max: u64,
     evictions: Evictions,
+    pub(crate) samples: Samples,
+    pub(crate) admissions: Admissions,
     next_flight: AtomicU64,
     next_permit: AtomicU64,
 }
@@ -76,6 +82,8 @@ impl LocalTier {
             tokens: Tokens::new(),
             entry_bytes_max: entry_bytes_max(capacity_bytes),
             evictions,
+            samples: Samples::default(),
+            admissions: Admissions::default(),
             next_flight: AtomicU64::new(1),
             next_permit: AtomicU64::new(1),
         }
@@ -84,7 +92,9 @@ impl LocalTier {
     /// The copy under `key`, if it may be served at `now`. `is_guarded` says whether the guard's validity lasts.
     #[inline]
     pub(crate) fn get(&self, key: &[u8], now: Tick, is_guarded: bool) -> Option<Arc<LocalCopy>> {
-        self.entries.get(key).filter(|copy| copy.may_serve(now, is_guarded))
+        let hash = self.entries.hash(key);
+        let copy = self.entries.get_hashed(hash, key)?;
+        self.note_read(hash, &copy, (now, copy.may_serve(now, is_guarded))).then_some(copy)
     }
 
     /// Notes the sequences of the shards of `keys`. Call it before a tracked read chooses its connection. If that
@@ -155,12 +165,18 @@ impl LocalTier {
     /// The caller holds the shard's lock: an invalidation that arrives now waits for it and then removes what is
     /// inserted.
     fn insert_copy(&self, copy: Arc<LocalCopy>) -> Result<(), NotStoredReason> {
+        let hash = self.entries.hash(&copy.key);
         if copy.footprint.entry_bytes() > self.entry_bytes_max {
             // The previous copy of the key is removed: the new one is younger, and only one of them may be served.
-            self.entries.remove(&copy.key);
+            self.entries.remove(hash, &copy.key);
             return Err(NotStoredReason::NoRoom);
         }
-        self.entries.insert(copy);
+        self.note_offer(hash, &copy);
+        // A copy that replaces another one needs no room, so it is always admitted.
+        if !self.admissions.admits(copy.class) && self.entries.peek(&copy.key).is_none() {
+            return Err(NotStoredReason::NotAdmitted);
+        }
+        self.entries.insert(hash, copy);
         Ok(())
     }
 
@@ -204,6 +220,7 @@ impl LocalTier {
     /// shards first: a read that is in progress then inserts nothing, and what was inserted before is removed here.
     pub(crate) fn clear(&self) -> usize {
         self.fence();
+        self.samples.note_clear();
         let removed = self.entries.len() + self.tokens.retain(|_| false);
         self.entries.clear();
         removed
@@ -216,6 +233,7 @@ impl LocalTier {
     /// each copy ends at its own deadline, at most the staleness bound after the start of its load.
     pub(crate) fn clear_guarded(&self, is_meant: &dyn Fn(&[u8]) -> bool) -> usize {
         self.fence();
+        self.samples.note_clear();
         let before = self.entries.len();
         self.entries.retain(|copy| copy.origin == Origin::Timed || !is_meant(&copy.key));
         // The number is only displayed. It is too small if entries enter between the two counts.
@@ -289,8 +307,10 @@ impl LocalTier {
 
     /// Removes the entry or the token under `key`. Returns whether there was one. The caller holds the shard's lock.
     fn remove(&self, key: &[u8]) -> bool {
+        let hash = self.entries.hash(key);
+        self.note_removal(hash);
         // A key belongs to an entry or to a tag, never to both.
-        self.entries.remove(key) || self.tokens.remove(key)
+        self.entries.remove(hash, key) || self.tokens.remove(key)
     }
 
     /// The id that the next flight will get. A read notes it on arrival, see `decide_join`.

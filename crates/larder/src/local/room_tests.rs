@@ -23,6 +23,7 @@ fn load(local: &LocalTier, key: &str, tags: &Arc<[TagKey]>, value_bytes: u64) ->
         origin: Origin::Timed,
         payload_bytes: 0,
         footprint: Footprint::of_value(value_bytes),
+        class: 0,
         loaded_at_millis: 0,
         aging: None,
     };

@@ -14,6 +14,7 @@ fn copy(origin: Origin, tags: TagCells) -> LocalCopy {
         origin,
         payload_bytes: 0,
         footprint: Footprint::default(),
+        class: 0,
         loaded_at_millis: 0,
         aging: None,
     }

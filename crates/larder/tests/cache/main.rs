@@ -51,6 +51,7 @@ mod testing;
 mod tls;
 mod tracking;
 mod trouble_events;
+mod tuning;
 mod unfit;
 mod untracked;
 mod values;

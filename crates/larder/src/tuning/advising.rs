@@ -1,0 +1,361 @@
+//! Which advice the evidence supports. Pure: the same evidence gives the same advice.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::tuning::sims::{ClassWindow, PRESENT, SIZES};
+
+/// There is advice after so many sampled reads; before, a curve is a guess.
+const SAMPLES_MIN: u64 = 8_192;
+/// More memory is worth advice if it saves so large a share of the loads.
+const SAVING_MIN: f64 = 0.03;
+/// Less memory is worth advice if it costs at most so large a share of the loads.
+const COST_MAX: f64 = 0.005;
+/// A TTL is worth advice if it causes so large a share of the class's loads.
+const EXPIRED_MIN: f64 = 0.05;
+/// Advice about ends of copies needs so many sampled ones.
+const ENDS_MIN: f64 = 32.0;
+/// A class is weighed after so many reads.
+const READS_MIN: f64 = 10_000.0;
+/// What a look-up in memory takes: what `docs/performance.md` measures for a hit.
+const LOOK_UP: Duration = Duration::from_nanos(400);
+
+/// What a cache could do better, with the numbers that say so. Loads are reads that memory does not answer: with Redis,
+/// some of them are answered there.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// More memory would save loads.
+    MoreMemory {
+        /// The advised [budget](crate::Builder::memory_bytes), in bytes.
+        memory_bytes: u64,
+        /// How many bytes that is more than now.
+        more_bytes: u64,
+        /// How many of the loads it would save, in per cent.
+        saved_percent: f64,
+    },
+    /// Less memory would do.
+    LessMemory {
+        /// The advised budget, in bytes.
+        memory_bytes: u64,
+        /// How many bytes that is less than now.
+        fewer_bytes: u64,
+        /// How many loads more it would cost, in per cent of the present ones.
+        added_percent: f64,
+    },
+    /// Another share of a class's values in memory would save loads of all classes together.
+    Admission {
+        /// The class.
+        class: String,
+        /// Memory admits one in so many of its values.
+        before: u32,
+        /// Memory should admit one in so many.
+        after: u32,
+        /// How many of all loads that would save, in per cent.
+        saved_percent: f64,
+    },
+    /// A class's entries end by their TTL while they are in use and no invalidation has reached them.
+    LongerTtl {
+        /// The class.
+        class: String,
+        /// Its TTL.
+        ttl: Duration,
+        /// How many of its loads have no other cause than the TTL, in per cent.
+        expired_percent: f64,
+    },
+    /// A class's TTL ends no entry that is read: invalidations do.
+    IdleTtl {
+        /// The class.
+        class: String,
+        /// Its TTL.
+        ttl: Duration,
+        /// How many sampled reads found that an invalidation had ended the entry; older reads count less.
+        invalidated: u64,
+        /// For how long this was watched: at least twice the TTL.
+        watched: Duration,
+    },
+    /// A class costs more time than it saves.
+    SwitchOff {
+        /// The class.
+        class: String,
+        /// The time that its hits saved: their number times the mean load time.
+        saved: Duration,
+        /// The time that it took: 400 ns for each look-up, and the measured time to encode and check each value.
+        spent: Duration,
+        /// How many reads both rest on; older reads count less.
+        reads: u64,
+    },
+}
+
+impl Advice {
+    /// The kind of the advice, such as `more-memory`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Advice::MoreMemory { .. } => "more-memory",
+            Advice::LessMemory { .. } => "less-memory",
+            Advice::Admission { .. } => "admission",
+            Advice::LongerTtl { .. } => "longer-ttl",
+            Advice::IdleTtl { .. } => "idle-ttl",
+            Advice::SwitchOff { .. } => "switch-off",
+        }
+    }
+
+    /// The class that it is about; `None`: all of them.
+    pub fn class(&self) -> Option<&str> {
+        match self {
+            Advice::MoreMemory { .. } | Advice::LessMemory { .. } => None,
+            Advice::Admission { class, .. }
+            | Advice::LongerTtl { class, .. }
+            | Advice::IdleTtl { class, .. }
+            | Advice::SwitchOff { class, .. } => Some(class),
+        }
+    }
+}
+
+/// The advice as a sentence.
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: &u64| *bytes as f64 / f64::from(1 << 20);
+        match self {
+            Advice::MoreMemory { more_bytes, saved_percent, .. } => {
+                write!(f, "{:.1} MiB more would save {saved_percent:.1} % of the loads", mib(more_bytes))
+            }
+            Advice::LessMemory { fewer_bytes, added_percent, .. } => {
+                write!(f, "{:.1} MiB less would add {added_percent:.1} % to the loads", mib(fewer_bytes))
+            }
+            Advice::Admission { class, before, after, saved_percent } => write!(
+                f,
+                "{class}: to keep 1 in {after} values in memory, not 1 in {before}, would save {saved_percent:.1} % of \
+                 all loads"
+            ),
+            Advice::LongerTtl { class, ttl, expired_percent } => write!(
+                f,
+                "{class}: the TTL of {ttl:?} is the only cause of {expired_percent:.1} % of the loads: a longer one saves them"
+            ),
+            Advice::IdleTtl { class, ttl, invalidated, watched } => write!(
+                f,
+                "{class}: the TTL of {ttl:?} ends no entry, invalidations do ({invalidated} sampled reads in {watched:?})"
+            ),
+            Advice::SwitchOff { class, saved, spent, reads } => write!(
+                f,
+                "{class}: it costs more than it gives, {spent:?} against {saved:?} in {reads} reads: switch it off"
+            ),
+        }
+    }
+}
+
+/// What one class has shown.
+#[derive(Clone, Debug)]
+pub(crate) struct ClassEvidence {
+    pub(crate) name: String,
+    pub(crate) window: ClassWindow,
+    pub(crate) ttl: Duration,
+    /// Hits in memory and values offered to it, of all reads; older ones count less.
+    pub(crate) hits: f64,
+    pub(crate) offers: f64,
+    pub(crate) mean_load: Duration,
+    /// The time to encode and check a value.
+    pub(crate) mean_store: Duration,
+    /// Whether memory is its only tier. Then what it costs is known.
+    pub(crate) is_local: bool,
+}
+
+/// A change of a class's admission that the simulations advise.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AdmissionAdvice {
+    pub(crate) class: String,
+    pub(crate) before: u32,
+    pub(crate) after: u32,
+    /// Of all loads, from 0 to 1.
+    pub(crate) saved: f64,
+}
+
+/// What a cache has shown.
+pub(crate) struct Evidence {
+    pub(crate) budget: u64,
+    /// All sampled reads since the beginning.
+    pub(crate) samples: u64,
+    /// Sampled keys that are known now.
+    pub(crate) keys: u64,
+    pub(crate) watched: Duration,
+    pub(crate) classes: Vec<ClassEvidence>,
+    pub(crate) admission: Option<AdmissionAdvice>,
+}
+
+impl Evidence {
+    fn misses(&self, size: usize) -> f64 {
+        self.classes.iter().map(|class| class.window.misses[size]).sum()
+    }
+
+    /// The advice that the evidence supports; none before there is enough of it.
+    pub(crate) fn advice(&self) -> Vec<Advice> {
+        if self.samples < SAMPLES_MIN {
+            return Vec::new();
+        }
+        let memory = self.more_memory().or_else(|| self.less_memory());
+        let admission = self.admission.clone().map(|AdmissionAdvice { class, before, after, saved }| {
+            Advice::Admission { class, before, after, saved_percent: 100.0 * saved }
+        });
+        let of_classes = self.classes.iter().flat_map(|class| {
+            class.longer_ttl().or_else(|| class.idle_ttl(self.watched)).into_iter().chain(class.switch_off())
+        });
+        memory.into_iter().chain(admission).chain(of_classes).collect()
+    }
+
+    /// The smallest memory that saves enough.
+    fn more_memory(&self) -> Option<Advice> {
+        let present = self.misses(PRESENT);
+        (PRESENT + 1..SIZES.len()).find_map(|size| {
+            let saved = (present - self.misses(size)) / present;
+            let memory_bytes = size_bytes(self.budget, size);
+            let more_bytes = memory_bytes - self.budget;
+            let advice = Advice::MoreMemory { memory_bytes, more_bytes, saved_percent: 100.0 * saved };
+            (saved >= SAVING_MIN).then_some(advice)
+        })
+    }
+
+    /// The smallest memory that costs little. While most sampled keys were read a few times only, every memory looks large
+    /// enough.
+    fn less_memory(&self) -> Option<Advice> {
+        let present = self.misses(PRESENT);
+        if self.samples < 8 * self.keys {
+            return None;
+        }
+        (0..PRESENT).find_map(|size| {
+            let added = (self.misses(size) - present) / present;
+            let memory_bytes = size_bytes(self.budget, size);
+            let fewer_bytes = self.budget - memory_bytes;
+            let advice =
+                Advice::LessMemory { memory_bytes, fewer_bytes, added_percent: 100.0 * added.max(0.0) };
+            (added <= COST_MAX).then_some(advice)
+        })
+    }
+}
+
+/// The budget of a size of the curve.
+pub(crate) fn size_bytes(budget: u64, size: usize) -> u64 {
+    budget / 8 * SIZES[size]
+}
+
+impl ClassEvidence {
+    /// The share of the class's loads that have no other cause than its TTL, if enough of them were sampled.
+    pub(crate) fn expired_share(&self) -> Option<f64> {
+        let ClassWindow { expired, misses, .. } = self.window;
+        let share = expired / misses[PRESENT];
+        (expired >= ENDS_MIN && share >= EXPIRED_MIN).then_some(share)
+    }
+
+    fn longer_ttl(&self) -> Option<Advice> {
+        let expired_percent = 100.0 * self.expired_share()?;
+        Some(Advice::LongerTtl { class: self.name.clone(), ttl: self.ttl, expired_percent })
+    }
+
+    fn idle_ttl(&self, watched: Duration) -> Option<Advice> {
+        let ClassWindow { expired, invalidated, .. } = self.window;
+        let is_idle = expired < 1.0 && invalidated >= ENDS_MIN && watched >= 2 * self.ttl;
+        let (class, ttl, invalidated) = (self.name.clone(), self.ttl, invalidated as u64);
+        is_idle.then_some(Advice::IdleTtl { class, ttl, invalidated, watched })
+    }
+
+    fn switch_off(&self) -> Option<Advice> {
+        let reads = self.hits + self.offers;
+        if !self.is_local || reads < READS_MIN {
+            return None;
+        }
+        let saved = self.mean_load.mul_f64(self.hits);
+        let spent = LOOK_UP.mul_f64(reads) + self.mean_store.mul_f64(self.offers);
+        let class = self.name.clone();
+        (spent > saved).then_some(Advice::SwitchOff { class, saved, spent, reads: reads as u64 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn class(window: ClassWindow) -> ClassEvidence {
+        ClassEvidence {
+            name: "values".to_owned(),
+            window,
+            ttl: SECOND,
+            hits: 9_000.0,
+            offers: 2_000.0,
+            mean_load: Duration::from_millis(1),
+            mean_store: Duration::from_micros(5),
+            is_local: true,
+        }
+    }
+
+    fn evidence(misses: [f64; 10]) -> Evidence {
+        let window = ClassWindow { reads: 10_000.0, misses, ..ClassWindow::default() };
+        let classes = vec![class(window)];
+        let samples = 20_000;
+        Evidence { budget: 64 << 20, samples, keys: 1_000, watched: 10 * SECOND, classes, admission: None }
+    }
+
+    fn kinds(evidence: &Evidence) -> Vec<&'static str> {
+        evidence.advice().iter().map(Advice::as_str).collect()
+    }
+
+    const STEEP: [f64; 10] = [900.0, 800.0, 700.0, 600.0, 500.0, 450.0, 400.0, 384.0, 300.0, 200.0];
+    const FLAT: [f64; 10] = [900.0, 402.0, 401.0, 400.0, 400.0, 400.0, 400.0, 400.0, 395.0, 395.0];
+
+    #[test]
+    fn memory_is_advised_by_the_curve() {
+        let [advice] = evidence(STEEP).advice().try_into().unwrap();
+        assert_eq!(advice.to_string(), "16.0 MiB more would save 4.0 % of the loads");
+        let [advice] = evidence(FLAT).advice().try_into().unwrap();
+        assert_eq!(advice.to_string(), "48.0 MiB less would add 0.5 % to the loads");
+        let few_reads = Evidence { keys: 5_000, ..evidence(FLAT) };
+        assert_eq!(kinds(&few_reads), [""; 0]);
+    }
+
+    #[test]
+    fn a_fresh_process_gives_no_advice() {
+        let early = Evidence { samples: SAMPLES_MIN - 1, ..evidence(STEEP) };
+        assert_eq!(early.advice(), []);
+    }
+
+    #[test]
+    fn a_cache_without_a_miss_needs_less_memory_and_divides_by_nothing() {
+        assert_eq!(kinds(&evidence([0.0; 10])), [""; 0]);
+    }
+
+    #[test]
+    fn a_ttl_is_judged_by_what_ended_the_entries() {
+        let with = |expired, invalidated, watched| {
+            let mut evidence = Evidence { watched, ..evidence([400.0; 10]) };
+            evidence.keys = evidence.samples;
+            let window = &mut evidence.classes[0].window;
+            (window.expired, window.invalidated) = (expired, invalidated);
+            kinds(&evidence)
+        };
+        assert_eq!(with(0.0, 100.0, 2 * SECOND), ["idle-ttl"]);
+        assert_eq!(with(0.0, 100.0, SECOND), [""; 0], "the TTL had no time to end an entry");
+        assert_eq!(with(0.0, 10.0, 9 * SECOND), [""; 0], "too few ends were seen");
+        assert_eq!(with(100.0, 100.0, 9 * SECOND), ["longer-ttl"]);
+        assert_eq!(with(12.0, 100.0, 9 * SECOND), [""; 0]);
+    }
+
+    #[test]
+    fn a_class_is_weighed_by_the_time_that_it_saves_and_takes() {
+        let with = |mean_load, hits, is_local| {
+            let mut evidence = evidence([400.0; 10]);
+            evidence.keys = evidence.samples;
+            let class = &mut evidence.classes[0];
+            (class.mean_load, class.hits, class.is_local) = (mean_load, hits, is_local);
+            kinds(&evidence)
+        };
+        // 11,000 look-ups of 400 ns and 2,000 stores of 5 µs take 14.4 ms.
+        assert_eq!(with(Duration::from_nanos(1_500), 9_000.0, true), ["switch-off"]);
+        assert_eq!(with(Duration::from_nanos(1_700), 9_000.0, true), [""; 0]);
+        assert_eq!(with(Duration::from_nanos(1_500), 7_000.0, true), [""; 0], "too few reads");
+        assert_eq!(
+            with(Duration::from_nanos(1_500), 9_000.0, false),
+            [""; 0],
+            "round trips to Redis are not known"
+        );
+    }
+}
