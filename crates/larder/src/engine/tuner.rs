@@ -20,7 +20,7 @@ use crate::local::LocalTier;
 use crate::local::admissions::Admission;
 use crate::local::samples::{CLASS_OTHER, CLASSES_MAX, SAMPLES_MAX, Sample, SampleKind};
 use crate::tuning::MissRatioCurve;
-use crate::tuning::advising::{AdmissionAdvice, Advice, ClassEvidence, Evidence, size_bytes};
+use crate::tuning::advising::{AdmissionAdvice, Advice, ClassEvidence, Evidence};
 use crate::tuning::changes::{Changes, Tuned, TuningChange};
 use crate::tuning::curve::{self, Counted};
 use crate::tuning::limits::{Tuning, TuningMode};

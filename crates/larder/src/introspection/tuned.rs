@@ -11,7 +11,7 @@ impl Cache {
     }
 
     /// What this cache could do better, with the numbers that say so. Empty if tuning is off, if too little was seen yet
-    /// (8,192 sampled reads, which are at least 131,072 reads), or if nothing would save much.
+    /// (for advice on memory 8,192 sampled reads, which are at least 131,072 reads), or if nothing would save much.
     ///
     /// # Examples
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::tuning::sims::{ClassWindow, PRESENT, SIZES};
 
-/// There is advice after so many sampled reads; before, a curve is a guess.
+/// There is advice on memory after so many sampled reads; before, a curve is a guess.
 const SAMPLES_MIN: u64 = 8_192;
 /// More memory is worth advice if it saves so large a share of the loads.
 const SAVING_MIN: f64 = 0.03;
@@ -189,13 +189,16 @@ impl Evidence {
 
     /// The advice that the evidence supports; none before there is enough of it.
     pub(crate) fn advice(&self) -> Vec<Advice> {
-        if self.samples < SAMPLES_MIN {
-            return Vec::new();
-        }
-        let memory = self.more_memory().or_else(|| self.less_memory());
-        let admission = self.admission.clone().map(|AdmissionAdvice { class, before, after, saved }| {
-            Advice::Admission { class, before, after, saved_percent: 100.0 * saved }
-        });
+        let is_seen = self.samples >= SAMPLES_MIN;
+        let memory = is_seen.then(|| self.more_memory().or_else(|| self.less_memory())).flatten();
+        let admission = self.admission.clone().filter(|_| is_seen).map(
+            |AdmissionAdvice { class, before, after, saved }| Advice::Admission {
+                class,
+                before,
+                after,
+                saved_percent: 100.0 * saved,
+            },
+        );
         let of_classes = self.classes.iter().flat_map(|class| {
             class.longer_ttl().or_else(|| class.idle_ttl(self.watched)).into_iter().chain(class.switch_off())
         });
@@ -314,8 +317,12 @@ mod tests {
 
     #[test]
     fn a_fresh_process_gives_no_advice() {
-        let early = Evidence { samples: SAMPLES_MIN - 1, ..evidence(STEEP) };
+        let mut early = Evidence { samples: SAMPLES_MIN - 1, ..evidence(STEEP) };
+        let admission = AdmissionAdvice { class: "values".to_owned(), before: 1, after: 4, saved: 0.1 };
+        early.admission = Some(admission);
         assert_eq!(early.advice(), []);
+        early.samples += 1;
+        assert_eq!(kinds(&early), ["more-memory", "admission"]);
     }
 
     #[test]
