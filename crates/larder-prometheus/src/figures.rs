@@ -61,7 +61,7 @@ pub(crate) fn families(caches: &[Figures]) -> Vec<Family> {
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts besides its hits: the metric, its help text, and how its value is read.
-const COUNTS: [(&str, &str, Count); 26] = [
+const COUNTS: [(&str, &str, Count); 27] = [
     (
         "larder_cache_misses_total",
         "Reads that called the loader, or had none and found nothing.",

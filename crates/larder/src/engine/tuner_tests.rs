@@ -1,6 +1,8 @@
 //! The tuner with the real memory tier: curves beside the truth, a drifting and a steady load with and without tuning. All
 //! counts, no times: each load has a fixed seed, and no time passes.
 
+#![allow(clippy::print_stdout, reason = "docs/tuning.md has what is printed")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

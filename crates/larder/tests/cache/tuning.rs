@@ -2,6 +2,7 @@
 //! the tests move the clock, and the loads have no pattern and no chance.
 
 #![cfg(feature = "testing")]
+#![allow(clippy::print_stdout, reason = "docs/tuning.md has what is printed")]
 
 use std::convert::Infallible;
 use std::time::Duration;
