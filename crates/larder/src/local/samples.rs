@@ -7,7 +7,7 @@
 //! The atomics and the lock are std's and not `crate::sync`'s: they guard no entry, so a scheduler that replaces
 //! `crate::sync` has nothing to find here.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, TryLockError};
 
 use crate::clock::Tick;
@@ -60,6 +60,9 @@ pub(crate) struct Samples {
     /// A key is sampled if the upper half of its hash is below this; 0: none is.
     threshold: AtomicU32,
     buffer: Mutex<Vec<Sample>>,
+    /// Whether the buffer is full, so that a burst of hits does not ask for its lock. A thread that sees a former state drops
+    /// a sample, or asks for the lock, once more.
+    is_full: AtomicBool,
     dropped: AtomicU64,
     clears: AtomicU64,
 }
@@ -85,6 +88,9 @@ impl Samples {
     /// waits for statistics.
     #[cold]
     pub(super) fn push(&self, sample: Sample) {
+        if self.is_full.load(Ordering::Relaxed) {
+            return self.drop_one();
+        }
         // A poisoned buffer is a list of complete samples.
         let mut buffer = match self.buffer.try_lock() {
             Ok(buffer) => buffer,
@@ -98,6 +104,7 @@ impl Samples {
             buffer.reserve_exact(SAMPLES_MAX);
         }
         buffer.push(sample);
+        self.is_full.store(buffer.len() == SAMPLES_MAX, Ordering::Relaxed);
     }
 
     fn drop_one(&self) {
@@ -115,6 +122,7 @@ impl Samples {
     pub(crate) fn take(&self, spare: Vec<Sample>) -> TakenSamples {
         let mut buffer = self.buffer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let samples = std::mem::replace(&mut *buffer, spare);
+        self.is_full.store(false, Ordering::Relaxed);
         drop(buffer);
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         TakenSamples { samples, dropped, was_cleared: self.clears.swap(0, Ordering::Relaxed) > 0 }
@@ -158,7 +166,6 @@ impl LocalTier {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
     use std::thread;
 
     use super::*;
