@@ -3,6 +3,8 @@
 
 #![warn(missing_debug_implementations)]
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod consistency;
 pub mod headers;
 pub mod invalidation;

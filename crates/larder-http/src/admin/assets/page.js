@@ -1,0 +1,291 @@
+// The page: it signs its viewer in, follows the stream, and shows what comes.
+
+import { follow, logIn, logOut, readSettings } from "./connection.js";
+import { bind, clearClass, say, switchClass } from "./controls.js";
+import { Samples, ago, byId, clock, element, hitRatio, mebibytes, number, percent, quantile, reads, setText } from "./figures.js";
+import * as history from "./history.js";
+import { Plots } from "./plots.js";
+
+const RATE_SECONDS = 5;
+const LINES = 200;
+
+const samples = new Samples();
+let plots = null;
+let signIn = { kind: "application" };
+let instance = "";
+let began = 0;
+let lastAt = 0;
+let stopFollowing = () => {};
+
+function show(id) {
+  for (const other of ["sign-in", "panel"]) {
+    byId(other).hidden = other !== id;
+  }
+  byId("sign-out").hidden = id !== "panel" || signIn.kind !== "password";
+}
+
+function askToSignIn(text) {
+  history.stop();
+  show("sign-in");
+  byId("sign-in-form").hidden = signIn.kind !== "password";
+  byId("sign-in-elsewhere").hidden = signIn.kind === "password";
+  setText(byId("sign-in-error"), text);
+  byId("health").hidden = true;
+  byId("email").focus();
+}
+
+async function submitSignIn(event) {
+  event.preventDefault();
+  const button = event.submitter;
+  button.disabled = true;
+  setText(byId("sign-in-error"), "");
+  try {
+    await logIn(byId("email").value, byId("password").value, byId("code").value.trim());
+    byId("sign-in-form").reset();
+    byId("code-row").hidden = true;
+    begin();
+  } catch (error) {
+    if (error.code === "second_factor_needed") {
+      byId("code-row").hidden = false;
+      byId("code").focus();
+    }
+    setText(byId("sign-in-error"), error.message);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function signOut() {
+  stopFollowing();
+  await logOut();
+  askToSignIn("");
+}
+
+function begin() {
+  show("panel");
+  plots ??= new Plots();
+  stopFollowing = follow({
+    state(state, text) {
+      byId("live").dataset.state = state;
+      setText(byId("live"), text);
+      if (state !== "on") {
+        history.stop();
+      }
+    },
+    event(name, data) {
+      ({ hello, sample, log })[name]?.(data);
+    },
+    signedOut(error) {
+      askToSignIn(error.status === 401 && signIn.kind === "application" ? "" : error.message);
+    },
+  });
+}
+
+function hello(data) {
+  instance = data.instance;
+  setText(byId("instance"), instance);
+  byId("warm").hidden = !data.can_warm;
+  const list = byId("log");
+  if (began !== data.began) {
+    began = data.began;
+    list.replaceChildren();
+    byId("log-empty").hidden = false;
+    setText(byId("log-since"), `since ${clock(data.at)}, on this instance`);
+  } else {
+    const text = `this page did not listen from ${clock(lastAt)} to ${clock(data.at)}`;
+    list.prepend(logLine({ id: `pause-${data.at}`, at: data.at, cause: "paused", kind: "note", text, times: 1 }));
+    byId("log-empty").hidden = true;
+  }
+  history.start();
+}
+
+function sample(data) {
+  byId("live").dataset.state = "on";
+  setText(byId("live"), "Live");
+  samples.add(data);
+  lastAt = data.at;
+  showHealth(data);
+  showTiles(data);
+  showClasses(data);
+  showStaleness(data);
+  showSources(data);
+  plots.draw(samples, byId("plot-class").value);
+}
+
+const HEALTH = { working: "good", degraded: "bad", "memory-only": "" };
+
+function showHealth(data) {
+  const pill = byId("health");
+  pill.hidden = false;
+  pill.className = `pill ${HEALTH[data.health] ?? ""}`;
+  setText(pill, data.health);
+  const texts = data.reasons.map((reason) => `${reason.trouble} since ${clock(reason.since)}: ${reason.text}${reason.detail ? ` (${reason.detail})` : ""}`);
+  const shown = [...byId("reasons").children].map((child) => child.textContent);
+  if (texts.join("\n") !== shown.join("\n")) {
+    byId("reasons").replaceChildren(...texts.map((text) => element("p", { name: "reason", text })));
+  }
+}
+
+function tile(name, value, more) {
+  setText(byId(`tile-${name}`), value);
+  setText(byId(`tile-${name}-more`), more);
+}
+
+function showTiles(data) {
+  const rates = samples.rates("", RATE_SECONDS);
+  const minute = samples.rates("", 60);
+  tile("reads", number(rates && reads(rates)), rates ? `${number(rates.invalidations)} invalidations /s` : "");
+  const ratio = minute && hitRatio(minute);
+  tile("hits", ratio === null ? "–" : (100 * ratio).toFixed(1), ratio === null ? "no reads in the last minute" : `memory alone ${percent(minute.memory / reads(minute))}`);
+  const failed = data.classes.reduce((sum, one) => sum + one.failures, 0);
+  tile("loads", number(rates?.loads), `${number(failed)} failed since the start`);
+  const ages = samples.ages(60);
+  tile("age", number(quantile(ages, 0.99)), `p99 of a minute; bound ${number(data.staleness.bound_ms)}`);
+  const answers = data.redis.state === "answers";
+  tile("redis", answers ? number(data.redis.latency_ms) : data.redis.state, answers ? `${data.redis.version}, ${number(data.redis.clients)} clients` : "");
+  setText(byId("tile-redis-unit"), answers ? "ms" : "");
+  tile("memory", mebibytes(data.memory.bytes), `${number(data.memory.evictions)} evictions`);
+}
+
+const CELLS = [
+  ["Reads /s", (_, rates) => number(rates && reads(rates))],
+  ["Hit ratio", (one) => percent(hitRatio(one))],
+  ["Memory", (one) => number(one.memory)],
+  ["Redis", (one) => number(one.redis)],
+  ["Joined", (one) => number(one.joins)],
+  ["Loads", (one) => number(one.loads)],
+  ["Load p99", (one) => (one.loads > 0 ? `${number(one.load_p99_ms)} ms` : "–")],
+  ["Failed", (one) => number(one.failures)],
+];
+
+// The rows stay the same elements, so that a control keeps the focus while the figures change.
+function classRow(name) {
+  const row = element("tr", { "data-class": name }, [
+    element("th", { text: name, scope: "row" }),
+    ...CELLS.map(([label]) => element("td", { name: "n", "data-label": label })),
+    element("td", { "data-label": "State" }, [element("span", { name: "pill" })]),
+  ]);
+  const clear = element("button", { text: "Clear", type: "button", "data-control": "clear", "aria-label": `Clear ${name}` });
+  const toggle = element("button", { type: "button", "data-control": "switch" });
+  clear.addEventListener("click", () => clearClass(clear, name));
+  toggle.addEventListener("click", () => switchClass(toggle, name, row.dataset.on === "false", instance));
+  row.append(element("td", {}, [clear, " ", toggle]));
+  for (const select of [byId("plot-class"), byId("explain-class")]) {
+    select.append(element("option", { text: name, value: name }));
+  }
+  return row;
+}
+
+function showClasses(data) {
+  const body = byId("classes").tBodies[0];
+  byId("classes-empty").hidden = data.classes.length > 0;
+  byId("classes").hidden = data.classes.length === 0;
+  for (const one of data.classes) {
+    let row = [...body.rows].find((known) => known.dataset.class === one.name);
+    if (!row) {
+      row = classRow(one.name);
+      body.append(row);
+    }
+    const rates = samples.rates(one.name, RATE_SECONDS);
+    CELLS.forEach(([, text], nth) => setText(row.cells[nth + 1], text(one, rates)));
+    row.dataset.on = String(one.on);
+    row.classList.toggle("off", !one.on);
+    const pill = row.querySelector(".pill");
+    pill.className = `pill ${one.on ? "good" : "warn"}`;
+    setText(pill, one.on ? "on" : "off");
+    const toggle = row.querySelector("[data-control=switch]");
+    setText(toggle, one.on ? "Switch off" : "Switch on");
+    toggle.setAttribute("aria-label", `Switch ${one.name} ${one.on ? "off" : "on"}`);
+  }
+}
+
+function cells(id, values) {
+  const targets = byId(id).querySelectorAll("td");
+  values.forEach((value, nth) => setText(targets[nth], number(value)));
+}
+
+function showStaleness(data) {
+  const ages = samples.ages(60);
+  cells("stale-now", [quantile(ages, 0.5), quantile(ages, 0.99), ages.at(-1)]);
+  const { auditor } = data.staleness;
+  const lag = auditor && auditor.lag_count > 0;
+  cells("stale-measured", lag ? [auditor.p50_ms, auditor.p99_ms, auditor.max_ms] : [null, null, null]);
+  const bound = `No bounded read is more than ${number(data.staleness.bound_ms)} ms behind a committed write.`;
+  const audited = auditor
+    ? ` The auditor checked ${number(auditor.hour_checked)} hits in the last hour; ${number(auditor.hour_stale)} were stale beyond that.`
+    : " The auditor is off, so nothing is measured.";
+  setText(byId("stale-note"), bound + audited);
+}
+
+function showSources(data) {
+  const { redis, journal } = data;
+  const facts = [];
+  if (redis.state === "answers") {
+    const asked = redis.hits + redis.misses;
+    facts.push(["Redis", `${redis.version}, ${redis.mode}, up ${ago(redis.uptime_s)}`]);
+    facts.push(["Its memory", `${mebibytes(redis.used_memory_bytes)} MiB, ${number(redis.clients)} clients`]);
+    facts.push(["Its keys", asked > 0 ? `${percent(redis.hits / asked)} of ${number(asked)} look-ups found` : "no look-ups yet"]);
+  } else {
+    facts.push(["Redis", redis.state === "none" ? "none is configured" : "does not answer; look at the reasons above"]);
+  }
+  if (redis.state !== "none") {
+    facts.push(["Unsent invalidations", redis.unsent > 0 ? `${number(redis.unsent)}: Redis is not used until it has them` : "none"]);
+  }
+  facts.push(["Journal", journal.is_there ? `polled; ${number(journal.failed_prunes)} failed prunes` : "none: writes of other programs are not seen"]);
+  const troubles = Object.entries(journal.troubles).map(([name, count]) => `${name} ×${count}`);
+  facts.push(["Troubles since the start", troubles.length > 0 ? troubles.join(", ") : "none"]);
+  const list = byId("sources");
+  if (list.children.length !== 2 * facts.length) {
+    list.replaceChildren(...facts.flatMap(() => [element("dt"), element("dd")]));
+  }
+  facts.flat().forEach((text, nth) => setText(list.children[nth], text));
+}
+
+const TONES = { committed: "good", "by hand": "warn", loss: "bad", degraded: "bad", alarm: "bad", missed: "warn", recovered: "good" };
+
+function logLine(line) {
+  const hidden = line.is_hidden ? `${line.kind} whose name you may not see` : "";
+  const plain = line.kind === "note" || line.kind === "everything" ? line.text : `${line.kind} ${line.text}`;
+  return element("li", { "data-id": line.id, "data-cause": line.cause }, [
+    element("time", { name: "muted", text: clock(line.at) }),
+    element("span", { name: `pill ${TONES[line.cause] ?? ""}`, text: line.cause }),
+    element("span", { name: "what", text: hidden || plain }),
+    element("span", { name: "muted", text: line.times > 1 ? `×${number(line.times)}` : "" }),
+  ]);
+}
+
+function log(lines) {
+  const list = byId("log");
+  byId("log-empty").hidden = true;
+  for (const line of lines) {
+    const known = list.querySelector(`[data-id="${line.id}"]`);
+    if (known) {
+      known.replaceWith(logLine(line));
+    } else {
+      list.prepend(logLine(line));
+    }
+  }
+  while (list.children.length > LINES) {
+    list.lastChild.remove();
+  }
+}
+
+async function start() {
+  byId("sign-in-form").addEventListener("submit", submitSignIn);
+  byId("sign-out").addEventListener("click", signOut);
+  byId("plot-class").addEventListener("change", () => samples.last && plots.draw(samples, byId("plot-class").value));
+  bind();
+  try {
+    signIn = await readSettings();
+  } catch (error) {
+    say(`The page cannot begin: ${error.message}`, true);
+    return;
+  }
+  if (signIn.kind === "password") {
+    askToSignIn("");
+  } else {
+    begin();
+  }
+}
+
+start();
