@@ -7,7 +7,7 @@ import * as history from "./history.js";
 import { Plots } from "./plots.js";
 
 const RATE_SECONDS = 5;
-const LINES = 200;
+const LINES = 100;
 
 const samples = new Samples();
 let plots = null;
@@ -85,16 +85,15 @@ function hello(data) {
   instance = data.instance;
   setText(byId("instance"), instance);
   byId("warm").hidden = !data.can_warm;
-  const list = byId("log");
   if (began !== data.began) {
     began = data.began;
-    list.replaceChildren();
+    byId("log").replaceChildren();
+    items = [];
     byId("log-empty").hidden = false;
     setText(byId("log-since"), `since ${clock(data.at)}, on this instance`);
   } else {
     const text = `this page did not listen from ${clock(lastAt)} to ${clock(data.at)}`;
-    list.prepend(logLine({ id: `pause-${data.at}`, at: data.at, cause: "paused", kind: "note", text, times: 1 }));
-    byId("log-empty").hidden = true;
+    log([{ id: `pause-${data.at}`, at: data.at, cause: "paused", kind: "note", text, times: 1 }]);
   }
   history.start();
 }
@@ -178,8 +177,7 @@ function classRow(name) {
 
 function showClasses(data) {
   const body = byId("classes").tBodies[0];
-  byId("classes-empty").hidden = data.classes.length > 0;
-  byId("classes").hidden = data.classes.length === 0;
+  let idle = 0;
   for (const one of data.classes) {
     let row = [...body.rows].find((known) => known.dataset.class === one.name);
     if (!row) {
@@ -188,8 +186,12 @@ function showClasses(data) {
     }
     const rates = samples.rates(one.name, RATE_SECONDS);
     CELLS.forEach(([, text], nth) => setText(row.cells[nth + 1], text(one, rates)));
-    row.dataset.on = String(one.on);
+    // A class that is off stays in sight.
+    const isIdle = one.on && reads(one) + one.bypasses === 0;
+    idle += isIdle;
+    row.classList.toggle("idle", isIdle);
     row.classList.toggle("off", !one.on);
+    row.dataset.on = String(one.on);
     const pill = row.querySelector(".pill");
     pill.className = `pill ${one.on ? "good" : "warn"}`;
     setText(pill, one.on ? "on" : "off");
@@ -197,6 +199,23 @@ function showClasses(data) {
     setText(toggle, one.on ? "Switch off" : "Switch on");
     toggle.setAttribute("aria-label", `Switch ${one.name} ${one.on ? "off" : "on"}`);
   }
+  showIdle(data.classes.length, idle);
+}
+
+let showsIdle = false;
+
+// Classes without a read are left out at first: an application can have many, and they say nothing.
+function showIdle(all, idle) {
+  const table = byId("classes");
+  table.classList.toggle("busy-only", !showsIdle);
+  table.hidden = all === 0 || (idle === all && !showsIdle);
+  const none = all === 0 ? "No class is open yet. A class appears here when the application opens it." : "No class was read yet.";
+  byId("classes-empty").hidden = !table.hidden;
+  setText(byId("classes-empty"), none);
+  const toggle = byId("idle");
+  toggle.hidden = idle === 0;
+  toggle.setAttribute("aria-pressed", String(showsIdle));
+  setText(toggle, showsIdle ? "Hide classes without reads" : `Show ${idle} without reads`);
 }
 
 function cells(id, values) {
@@ -243,30 +262,67 @@ function showSources(data) {
 
 const TONES = { committed: "good", "by hand": "warn", loss: "bad", degraded: "bad", alarm: "bad", missed: "warn", recovered: "good" };
 
-function logLine(line) {
-  const hidden = line.is_hidden ? `${line.kind} whose name you may not see` : "";
-  const plain = line.kind === "note" || line.kind === "everything" ? line.text : `${line.kind} ${line.text}`;
-  return element("li", { "data-id": line.id, "data-cause": line.cause }, [
-    element("time", { name: "muted", text: clock(line.at) }),
-    element("span", { name: `pill ${TONES[line.cause] ?? ""}`, text: line.cause }),
-    element("span", { name: "what", text: hidden || plain }),
-    element("span", { name: "muted", text: line.times > 1 ? `×${number(line.times)}` : "" }),
+function scope(line) {
+  if (line.is_hidden) {
+    return `a ${line.kind} whose name you may not see`;
+  }
+  return line.kind === "note" || line.kind === "everything" ? line.text : `${line.kind} ${line.text}`;
+}
+
+// One write invalidates many names at once: they are one line, which opens.
+function logItem(lines) {
+  const [first] = lines;
+  const texts = lines.map((line) => (line.times > 1 ? `${scope(line)} ×${number(line.times)}` : scope(line)));
+  const what = element("div", { name: "what" });
+  if (texts.length === 1) {
+    what.textContent = texts[0];
+  } else {
+    const summary = element("summary", { text: `${texts[0]} and ${texts.length - 1} more` });
+    what.append(element("details", {}, [summary, ...texts.slice(1).map((text) => element("p", { text }))]));
+  }
+  return element("li", { "data-cause": first.cause, "data-id": first.id }, [
+    element("time", { name: "muted", text: clock(first.at) }),
+    element("span", { name: `pill ${TONES[first.cause] ?? ""}`, text: first.cause }),
+    what,
   ]);
 }
 
-function log(lines) {
+// The items of the log and their lines; the newest is the first in the list.
+let items = [];
+const TOGETHER_MILLIS = 50;
+
+function addLine(line) {
   const list = byId("log");
-  byId("log-empty").hidden = true;
-  for (const line of lines) {
-    const known = list.querySelector(`[data-id="${line.id}"]`);
-    if (known) {
-      known.replaceWith(logLine(line));
-    } else {
-      list.prepend(logLine(line));
-    }
+  const known = items.find((item) => item.lines.some((other) => other.id === line.id));
+  const last = items.at(-1);
+  if (known) {
+    known.lines = known.lines.map((other) => (other.id === line.id ? line : other));
+    return known;
   }
-  while (list.children.length > LINES) {
-    list.lastChild.remove();
+  if (last && last.lines[0].cause === line.cause && line.kind !== "note" && line.at - last.lines[0].at < TOGETHER_MILLIS) {
+    last.lines.push(line);
+    return last;
+  }
+  const made = { lines: [line], shown: element("li") };
+  list.prepend(made.shown);
+  items.push(made);
+  return made;
+}
+
+function log(lines) {
+  byId("log-empty").hidden = true;
+  const changed = new Set(lines.map(addLine));
+  for (const item of changed) {
+    const isOpen = item.shown.querySelector("details")?.open;
+    const made = logItem(item.lines);
+    if (isOpen && made.querySelector("details")) {
+      made.querySelector("details").open = true;
+    }
+    item.shown.replaceWith(made);
+    item.shown = made;
+  }
+  while (items.length > LINES) {
+    items.shift().shown.remove();
   }
 }
 
@@ -274,6 +330,10 @@ async function start() {
   byId("sign-in-form").addEventListener("submit", submitSignIn);
   byId("sign-out").addEventListener("click", signOut);
   byId("plot-class").addEventListener("change", () => samples.last && plots.draw(samples, byId("plot-class").value));
+  byId("idle").addEventListener("click", () => {
+    showsIdle = !showsIdle;
+    showClasses(samples.last);
+  });
   bind();
   try {
     signIn = await readSettings();

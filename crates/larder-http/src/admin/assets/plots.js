@@ -91,13 +91,13 @@ class Plot {
     const font = "11px system-ui, sans-serif";
     const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 }, gap: 4 };
     const values = (_, ticks) => ticks.map((tick) => number(tick));
-    const scales = { x: { time: true }, y: { range: spec.range ?? ((_, low, high) => [0, Math.max(high * 1.1, low, 1)]) } };
+    const scales = { x: { time: true }, y: { range: spec.range ?? ((_, __, high) => [0, (high || 1) * 1.1]) } };
     const axes = [
       { ...axis, size: 24, space: 72, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString("en-GB")) },
       { ...axis, scale: "y", size: 48, space: 32, values },
     ];
     if (spec.series.some((one) => one.scale === "ms")) {
-      scales.ms = { range: (_, low, high) => [0, Math.max(high * 1.1, 0.2)] };
+      scales.ms = { range: (_, __, high) => [0, (high || 1) * 1.1] };
       axes.push({ ...axis, scale: "ms", side: 1, size: 40, space: 32, values, grid: { show: false } });
     }
     const lines = spec.series.map((one) => ({ scale: one.scale, stroke: colour(one.name), width: 1.5, points: { show: false } }));
