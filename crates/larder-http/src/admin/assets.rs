@@ -42,10 +42,9 @@ assets! {
 impl Asset {
     /// The tag of the file's content (FNV-1a, 64 bits): it is another one if a release changes the file.
     pub(super) fn tag(&self) -> HeaderValue {
-        let digest = self
-            .text
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let digest = self.text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         HeaderValue::from_str(&format!("\"{digest:016x}\"")).unwrap_or(HeaderValue::from_static("\"\""))
     }
 

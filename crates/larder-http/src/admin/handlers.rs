@@ -21,8 +21,8 @@ use crate::admin::stream::streamed;
 
 /// The longest body of a request. A key of Redis and a pattern are shorter.
 const BODY_BYTES: usize = 16 * 1024;
-/// The longest time of which a history is asked.
-const HISTORY_MAX: Duration = Duration::from_secs(86_400);
+/// The shortest and the longest time of which a history is asked.
+const HISTORY: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(86_400)];
 
 /// What the page needs before its viewer has signed in; it holds no figure.
 #[derive(Serialize)]
@@ -148,7 +148,7 @@ pub(super) async fn history<H: AdminHooks>(
 ) -> Result<Response, Response> {
     let (mut head, _) = request.into_parts();
     let caller = page.hooks().admit(&mut head, Access::Look).await?;
-    let since = Duration::from_secs(since).min(HISTORY_MAX);
+    let since = Duration::from_secs(since).clamp(HISTORY[0], HISTORY[1]);
     Ok(json(&page.hooks().history(&caller, since).await?))
 }
 

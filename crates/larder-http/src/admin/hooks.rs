@@ -151,8 +151,8 @@ pub trait AdminHooks: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// What all instances have said within `since`, as JSON in the form that `docs/admin.md` gives; `None`: the
-    /// application keeps no history. Default: `None`.
+    /// What all instances have said within `since`, which is 1 min to 1 day: JSON in the form that `docs/admin.md` gives;
+    /// `None`: the application keeps no history. Default: `None`.
     fn history(
         &self,
         _caller: &Self::Caller,

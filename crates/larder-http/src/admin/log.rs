@@ -95,7 +95,9 @@ impl Log {
                 About::Note("recovered", troubles.join(", "))
             }
             Event::Alarm { class, reason } => About::Note("alarm", format!("{class}: {reason}")),
-            Event::Missed(count) => About::Note("missed", format!("{count} events came too fast for this log")),
+            Event::Missed(count) => {
+                About::Note("missed", format!("{count} events came too fast for this log"))
+            }
             _ => return,
         };
         let at = millis(SystemTime::now());
@@ -208,7 +210,8 @@ mod tests {
             log.note(invalidated(InvalidatedScope::Matching(scope)));
         }
         let (lines, newest) = log.after(0, |class| class == "rooms");
-        let texts: Vec<_> = lines.iter().map(|line| (line.kind, line.text.as_str(), line.is_hidden)).collect();
+        let texts: Vec<_> =
+            lines.iter().map(|line| (line.kind, line.text.as_str(), line.is_hidden)).collect();
         assert_eq!(
             texts,
             [

@@ -2,6 +2,8 @@
 //!
 //! The page is no part of the OpenAPI document, as `/docs` is none: it is for people, and its requests may change with it.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts as _;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
@@ -12,9 +14,10 @@ use larder::receipt::Receipt;
 use larder_http::admin::{Access, AdminHooks, AdminPage, Clearing, SignIn};
 use serde_json::{Value, json};
 
+use crate::api::cache::history::History;
 use crate::api::problem::Problem;
 use crate::cached::classes::keys_for;
-use crate::domain::caches::{ExplainBody, InvalidateBody};
+use crate::domain::caches::{ExplainBody, HistoryParams, HistoryQuery, InvalidateBody};
 use crate::domain::role::Role;
 use crate::service::Service;
 use crate::service::access::Caller;
@@ -63,6 +66,11 @@ impl AdminHooks for Hooks {
         SignIn::Password { login: to("login"), refresh: to("refresh"), logout: to("logout") }
     }
 
+    fn instance(&self) -> String {
+        // A program that embeds the service keeps no history.
+        self.0.instance().map_or_else(|| format!("process {}", std::process::id()), str::to_owned)
+    }
+
     fn can_warm(&self) -> bool {
         true
     }
@@ -91,5 +99,16 @@ impl AdminHooks for Hooks {
     async fn warm(&self, _: &Caller) -> Result<Vec<String>, Response> {
         let warmed = self.0.warm_essential().await.map_err(refused)?;
         Ok(warmed.into_iter().map(str::to_owned).collect())
+    }
+
+    async fn history(&self, _: &Caller, since: Duration) -> Result<Option<Value>, Response> {
+        if self.0.instance().is_none() {
+            return Ok(None);
+        }
+        let params = HistoryParams { since: Some(since.as_secs().to_string()), ..HistoryParams::default() };
+        let query = HistoryQuery::parse(&params).map_err(invalid)?;
+        let summary = self.0.history(&query).await.map_err(refused)?;
+        let history = serde_json::to_value(History::of(&query, summary));
+        history.map(Some).map_err(|error| refused(ServiceError::Internal(error.into())))
     }
 }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;
-mod admin_browser;
 mod achievements;
+mod admin_browser;
 mod api_keys;
 mod audited;
 mod auth;

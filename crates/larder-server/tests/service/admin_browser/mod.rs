@@ -75,7 +75,9 @@ fn read_and_write(client: &Client, stopping: &AtomicBool) {
 
 /// Signs in with the mouse, and waits for the first samples.
 fn sign_in(browser: &mut Browser) {
-    browser.wait("!document.getElementById('sign-in-form').hidden && !document.getElementById('sign-in').hidden");
+    browser.wait(
+        "!document.getElementById('sign-in-form').hidden && !document.getElementById('sign-in').hidden",
+    );
     browser.click("#email");
     browser.type_text(ADMIN_EMAIL);
     browser.click("#password");

@@ -84,6 +84,12 @@ fn every_control_works_by_mouse_at_both_widths_and_in_both_schemes() {
     assert_eq!(browser.text("#health"), "working");
 
     // An invalidation on B is in A's log: by the report of Redis or the journal.
+    // Both instances write their figures within 10 s after their start.
+    for app in [a, b] {
+        let name = format!(":{}", app.address.port());
+        browser.wait(&format!("document.querySelector('#instances [data-instance$=\"{name}\"] .pill.good')"));
+    }
+    browser.wait("Number(document.querySelector('#stale-hour td').innerText) > 0");
     loaded.invalidate_on_b();
     browser.wait("document.querySelector('#log').innerText.includes('user_list')");
     looks_right(&mut browser);
@@ -93,14 +99,20 @@ fn every_control_works_by_mouse_at_both_widths_and_in_both_schemes() {
     there.open(b.address, PATH);
     sign_in(&mut there);
     confirmed(&mut browser, "[data-class=user_list] [data-control=clear]", "Cleared user_list");
-    browser.wait("document.querySelector('#log [data-cause=\"by hand\"]')?.innerText.includes('class user_list')");
+    browser.wait(
+        "document.querySelector('#log [data-cause=\"by hand\"]')?.innerText.includes('class user_list')",
+    );
     let in_b = "[...document.querySelectorAll('#log li')].some((line) => line.innerText.includes('user_list') \
                 && ['push', 'journal'].includes(line.dataset.cause))";
     there.wait(in_b);
 
     // A switch concerns A alone.
     let row = "[data-class=dashboard_stats]";
-    confirmed(&mut browser, &format!("{row} [data-control=switch]"), "dashboard_stats is off on this instance");
+    confirmed(
+        &mut browser,
+        &format!("{row} [data-control=switch]"),
+        "dashboard_stats is off on this instance",
+    );
     browser.wait(&format!("document.querySelector('{row} .pill').innerText === 'off'"));
     let enabled = |app: &crate::support::app::TestApp| {
         let classes = app.admin().get("/api/v1/cache/classes").expect(200).json();
