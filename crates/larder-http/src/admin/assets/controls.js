@@ -57,13 +57,15 @@ export function clearClass(button, name) {
   return act(button, [`Clear ${name}?`, COST, "Clear the class"], clearing(name, { class: name }));
 }
 
-export function switchClass(button, name, on, instance) {
+/** `shown` waits until a sample has the new state: before that, the control would offer the same switch again. */
+export function switchClass(button, name, on, instance, shown) {
   const text = on
     ? "Its reads use the cache again, on this instance."
     : "Its reads go to the database until it is switched on, on this instance. Invalidations still apply.";
   const question = [`Switch ${name} ${on ? "on" : "off"}?`, text, on ? "Switch on" : "Switch off"];
   return act(button, question, async () => {
     await post("switch", { class: name, on, instance });
+    await shown();
     return `${name} is ${on ? "on" : "off"} on this instance.`;
   });
 }

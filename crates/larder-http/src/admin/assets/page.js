@@ -167,12 +167,37 @@ function classRow(name) {
   const clear = element("button", { text: "Clear", type: "button", "data-control": "clear", "aria-label": `Clear ${name}` });
   const toggle = element("button", { type: "button", "data-control": "switch" });
   clear.addEventListener("click", () => clearClass(clear, name));
-  toggle.addEventListener("click", () => switchClass(toggle, name, row.dataset.on === "false", instance));
+  toggle.addEventListener("click", () => {
+    const on = row.dataset.on === "false";
+    switchClass(toggle, name, on, instance, () => shown(row, on));
+  });
   row.append(element("td", {}, [clear, " ", toggle]));
   for (const select of [byId("plot-class"), byId("explain-class")]) {
     select.append(element("option", { text: name, value: name }));
   }
   return row;
+}
+
+const SHOWN_MILLIS = 5000;
+
+/** Resolves when the row shows this state, or when no sample has shown it for 5 s. */
+function shown(row, on) {
+  return new Promise((resolve) => {
+    const observer = new MutationObserver(check);
+    const timer = setTimeout(end, SHOWN_MILLIS);
+    function end() {
+      clearTimeout(timer);
+      observer.disconnect();
+      resolve();
+    }
+    function check() {
+      if (row.dataset.on === String(on)) {
+        end();
+      }
+    }
+    observer.observe(row, { attributes: true });
+    check();
+  });
 }
 
 function showClasses(data) {
