@@ -5,7 +5,7 @@ use larder::introspection::explain::{Explanation, RedisState, TagStatus, TierEnt
 use larder::journal::Touch;
 use serde::Serialize;
 
-use crate::admin::snapshot::millis;
+use crate::admin::times::millis;
 
 #[derive(Serialize)]
 pub(super) struct Explained {

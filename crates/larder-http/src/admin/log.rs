@@ -8,7 +8,7 @@ use larder::cause::Cause;
 use larder::events::{Event, InvalidatedScope};
 use serde::Serialize;
 
-use crate::admin::snapshot::millis;
+use crate::admin::times::millis;
 
 /// How many lines are kept; the oldest are dropped.
 const LINES: usize = 200;

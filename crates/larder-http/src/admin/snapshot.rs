@@ -2,7 +2,7 @@
 //! since the start of the process.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use larder::audit::AuditReport;
 use larder::cache::Cache;
@@ -11,16 +11,7 @@ use larder::introspection::{ClassReport, RedisAnswer};
 use serde::Serialize;
 
 use crate::admin::log::Causes;
-
-/// Milliseconds since 1970.
-pub(super) fn millis(at: SystemTime) -> u64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1_000.0
-}
+use crate::admin::times::{millis, milliseconds};
 
 #[derive(Serialize)]
 pub(super) struct Snapshot {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::admin::hooks::{Access, AdminHooks};
 use crate::admin::page::AdminPage;
 use crate::admin::sampler::Viewing;
-use crate::admin::snapshot::millis;
+use crate::admin::times::millis;
 
 /// How long a viewer is served before the application is asked again whether it may look: its session may have ended.
 const ADMITTED_FOR: Duration = Duration::from_secs(10);
@@ -91,7 +91,7 @@ impl<H: AdminHooks> Viewer<H> {
 struct Hello {
     instance: String,
     can_warm: bool,
-    /// When the page was made, in milliseconds since 1970. Another process counts the lines of its log anew.
+    /// When the page was made, in milliseconds since 1970. The ids of the log's lines begin with it.
     began: u64,
     /// The time of the instance, in milliseconds since 1970.
     at: u64,

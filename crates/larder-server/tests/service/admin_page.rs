@@ -1,4 +1,4 @@
-//! `/admin/cache` over HTTP: whom the service admits, what it shows to whom, and that its stream delays no stop.
+//! `/admin/cache` over HTTP: which callers the service admits, what it shows to each, and that its stream delays no stop.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -15,13 +15,13 @@ fn posted(client: &Client, path: &str, body: &serde_json::Value) -> Answer {
 }
 
 /// A stream of the page that stays open.
-struct Stream {
+pub(crate) struct Stream {
     socket: TcpStream,
     read: String,
 }
 
 impl Stream {
-    fn open(client: &Client) -> Self {
+    pub(crate) fn open(client: &Client) -> Self {
         let mut socket = TcpStream::connect(client.address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let token = client.token.as_deref().unwrap();
@@ -30,6 +30,12 @@ impl Stream {
         );
         socket.write_all(head.as_bytes()).unwrap();
         Self { socket, read: String::new() }
+    }
+
+    /// As [`has`](Self::has), of what was not read yet.
+    pub(crate) fn has_next(&mut self, text: &str) -> bool {
+        self.read.clear();
+        self.has(text)
     }
 
     /// Reads until the text is there; `false`: the stream ended before.

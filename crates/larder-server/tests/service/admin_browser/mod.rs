@@ -2,6 +2,7 @@
 //!
 //! With `LARDER_SCREENSHOTS` set to a folder, the first test writes the pictures of docs/admin.md into it.
 
+mod cost;
 mod keyboard;
 mod mouse;
 mod watching;

@@ -22,13 +22,13 @@ fn a_hidden_tab_asks_for_nothing_and_a_shown_one_goes_on() {
 
     browser.hide(true);
     browser.wait("document.getElementById('live').innerText === 'Paused while this tab is hidden'");
-    // The end of the stream reaches the instance after the page has aborted it: the count then stands still.
+    // The end of the stream reaches the instance after the page has aborted it: then the count stays.
     let mut last = pings(&loaded);
     eventually("the sampler stops", || {
         std::thread::sleep(std::time::Duration::from_millis(2_500));
-        let stands = pings(&loaded) == last;
+        let is_still = pings(&loaded) == last;
         last = pings(&loaded);
-        stands
+        is_still
     });
     browser.forget();
     std::thread::sleep(std::time::Duration::from_secs(3));
