@@ -43,7 +43,7 @@ pub enum SignIn {
     Application,
     /// The page has a form. It posts `email` and `password` as JSON to `login`, which answers with `access_token`,
     /// `refresh_token` and `expires_in` (seconds). A refusal with `code` `second_factor_needed` makes the form ask for
-    /// `totp_code`. The page sends the access token as `Authorization: Bearer`, posts `refresh_token` to `refresh` before it
+    /// `totp_code` (digits) or `recovery_code`. The page sends the access token as `Authorization: Bearer`, posts `refresh_token` to `refresh` before it
     /// expires, and posts to `logout` at the end.
     Password {
         /// The URL of the login; it may be relative to the page.

@@ -51,9 +51,11 @@ function granted(tokens) {
   refreshTimer = setTimeout(() => refresh().catch(() => {}), 800 * tokens.expires_in);
 }
 
-/** Signs in with the form of the page. */
+const factor = (code) => (/^\d{6,8}$/.test(code) ? { totp_code: code } : { recovery_code: code });
+
+/** Signs in with the form of the page; `code` is empty unless the service asked for one. */
 export async function logIn(email, password, code) {
-  const body = { email, password, ...(code ? { totp_code: code } : {}) };
+  const body = { email, password, ...(code ? factor(code) : {}) };
   const answer = await send(signIn.login, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(body) });
   if (!answer.ok) {
     throw await refused(answer);

@@ -75,7 +75,9 @@ function begin() {
     event(name, data) {
       ({ hello, sample, log })[name]?.(data);
     },
-    signedOut(error) {
+    async signedOut(error) {
+      // The session of a viewer who is no admin is of no use here.
+      await logOut();
       askToSignIn(error.status === 401 && signIn.kind === "application" ? "" : error.message);
     },
   });
@@ -139,7 +141,7 @@ function showTiles(data) {
   const failed = data.classes.reduce((sum, one) => sum + one.failures, 0);
   tile("loads", number(rates?.loads), `${number(failed)} failed since the start`);
   const ages = samples.ages(60);
-  tile("age", number(quantile(ages, 0.99)), `p99 of a minute; bound ${number(data.staleness.bound_ms)}`);
+  tile("age", number(quantile(ages, 0.99)), `p99; bound ${number(data.staleness.bound_ms / 1000)} s`);
   const answers = data.redis.state === "answers";
   tile("redis", answers ? number(data.redis.latency_ms) : data.redis.state, answers ? `${data.redis.version}, ${number(data.redis.clients)} clients` : "");
   setText(byId("tile-redis-unit"), answers ? "ms" : "");

@@ -5,6 +5,7 @@
 mod cost;
 mod keyboard;
 mod mouse;
+mod signing_in;
 mod watching;
 
 use std::sync::Arc;
@@ -76,15 +77,19 @@ fn read_and_write(client: &Client, stopping: &AtomicBool) {
 
 /// Signs in with the mouse, and waits for the first samples.
 fn sign_in(browser: &mut Browser) {
-    browser.wait(
-        "!document.getElementById('sign-in-form').hidden && !document.getElementById('sign-in').hidden",
-    );
-    browser.click("#email");
-    browser.type_text(ADMIN_EMAIL);
-    browser.click("#password");
-    browser.type_text(ADMIN_PASSWORD);
-    browser.click("#sign-in-form button");
+    submit(browser, ADMIN_EMAIL, ADMIN_PASSWORD);
     is_live(browser);
+}
+
+/// Fills in the form and submits it.
+fn submit(browser: &mut Browser, email: &str, password: &str) {
+    browser.wait("document.querySelector('#sign-in:not([hidden]) #sign-in-form:not([hidden])')");
+    for (field, text) in [("#email", email), ("#password", password)] {
+        browser.click(field);
+        browser.eval("document.activeElement.select()");
+        browser.type_text(text);
+    }
+    browser.click("#sign-in-form button");
 }
 
 fn is_live(browser: &mut Browser) {
