@@ -296,7 +296,7 @@ function scope(line) {
   return line.kind === "note" || line.kind === "everything" ? line.text : `${line.kind} ${line.text}`;
 }
 
-// One write invalidates many names at once: they are one line, which opens.
+// One write invalidates many names at once: what came together is one line, which opens.
 function logItem(lines) {
   const [first] = lines;
   const texts = lines.map((line) => (line.times > 1 ? `${scope(line)} ×${number(line.times)}` : scope(line)));
