@@ -4,6 +4,9 @@ import { post } from "./connection.js";
 import { byId, clock, element, number } from "./figures.js";
 
 let showing = 0;
+// Resolves the question that is open. The event `close` comes later than the dialog closes: it can belong to an earlier
+// question, so it counts only while the dialog is closed.
+let pending = null;
 
 /** Says how a request ended; a failure stays longer. */
 export function say(text, isFailure = false) {
@@ -21,12 +24,16 @@ export function confirmed(title, text, yes) {
   byId("confirm-text").textContent = text;
   byId("confirm-yes").textContent = yes;
   dialog.returnValue = "";
+  answer(false);
   dialog.showModal();
   // Enter without a choice must change nothing.
   byId("confirm-no").focus();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
-  });
+  return new Promise((resolve) => (pending = resolve));
+}
+
+function answer(isYes) {
+  pending?.(isYes);
+  pending = null;
 }
 
 async function act(button, [title, text, yes], send) {
@@ -72,6 +79,8 @@ export function switchClass(button, name, on, instance, shown) {
 
 /** The controls that do not belong to a class. */
 export function bind() {
+  const dialog = byId("confirm");
+  dialog.addEventListener("close", () => dialog.open || answer(dialog.returnValue === "yes"));
   byId("confirm-yes").addEventListener("click", () => byId("confirm").close("yes"));
   byId("confirm-no").addEventListener("click", () => byId("confirm").close());
   byId("clear-all").addEventListener("click", (event) => {
