@@ -108,7 +108,7 @@ impl AdminHooks for Hooks {
         let params = HistoryParams { since: Some(since.as_secs().to_string()), ..HistoryParams::default() };
         let query = HistoryQuery::parse(&params).map_err(invalid)?;
         let summary = self.0.history(&query).await.map_err(refused)?;
-        let history = serde_json::to_value(History::of(&query, summary));
+        let history = serde_json::to_value(History::of(summary));
         history.map(Some).map_err(|error| refused(ServiceError::Internal(error.into())))
     }
 }

@@ -70,7 +70,7 @@ function row(one) {
     cell("p99, ms", number(staleness?.p99_ms)),
     cell("max, ms", number(staleness?.max_ms)),
     cell("Uncertified", `${number(one.staleness.uncertified_seconds)} s`),
-    cell("Processes", number(one.processes)),
-    cell("Last said", `${ago((Date.now() - Date.parse(one.written)) / 1000)} ago`),
+    cell("Started", `${ago((Date.now() - Date.parse(one.started)) / 1000)} ago`),
+    cell("Last said", `${ago(one.silent_for_ms / 1000)} ago`),
   ]);
 }
