@@ -33,6 +33,7 @@ assets! {
     "controls.js", "text/javascript; charset=utf-8", "controls.js";
     "figures.js", "text/javascript; charset=utf-8", "figures.js";
     "history.js", "text/javascript; charset=utf-8", "history.js";
+    "log.js", "text/javascript; charset=utf-8", "log.js";
     "plots.js", "text/javascript; charset=utf-8", "plots.js";
     "uplot.js", "text/javascript; charset=utf-8", "uplot/uplot.js";
     "uplot.css", "text/css; charset=utf-8", "uplot/uplot.css";

@@ -64,6 +64,8 @@ pub(super) struct Shown {
 struct Lines {
     kept: VecDeque<Line>,
     causes: Causes,
+    /// The change of the line that was dropped last.
+    dropped: u64,
     /// Incremented at each change: a viewer asks for what is newer than the change that it has seen.
     changes: u64,
 }
@@ -78,6 +80,7 @@ impl Log {
     pub(super) fn restart(&self) {
         let mut lines = self.lock();
         lines.kept.clear();
+        lines.dropped = 0;
         lines.causes = Causes::default();
     }
 
@@ -117,19 +120,25 @@ impl Log {
             }
         }
         while lines.kept.len() > LINES {
-            lines.kept.pop_front();
+            lines.dropped = lines.kept.pop_front().map_or(0, |line| line.change);
         }
     }
 
-    /// The lines of the changes after `seen`, the oldest first, and the newest change. `may_see` says whether the viewer may see
+    /// The lines of the changes after `seen`, the oldest first, and the newest change. If some of them were dropped before the
+    /// viewer got them, the first line says so. `may_see` says whether the viewer may see
     /// the keys of a class.
     pub(super) fn after(&self, seen: u64, may_see: impl Fn(&str) -> bool) -> (Vec<Shown>, u64) {
-        let (newer, newest) = {
+        let (newer, dropped, newest) = {
             let lines = self.lock();
             let newer: Vec<_> = lines.kept.iter().filter(|line| line.change > seen).cloned().collect();
-            (newer, lines.changes)
+            (newer, lines.dropped, lines.changes)
         };
-        (newer.into_iter().map(|line| line.shown(&may_see)).collect(), newest)
+        // A viewer that has seen nothing yet has missed nothing.
+        let gap = newer.first().filter(|_| seen > 0 && dropped > seen).map(|first| {
+            let text = format!("more than {LINES} lines came at once: the older ones are left out");
+            Line { id: dropped, change: dropped, at: first.at, times: 1, about: About::Note("missed", text) }
+        });
+        (gap.into_iter().chain(newer).map(|line| line.shown(&may_see)).collect(), newest)
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -237,6 +246,11 @@ mod tests {
         let (lines, newest) = log.after(0, |_| true);
         assert_eq!((lines.len(), newest), (LINES, 2 * LINES as u64 + 1));
         assert_eq!(lines.last().map(|line| line.times), Some(2));
+        assert!(lines.iter().all(|line| line.cause != "missed"), "a new viewer has missed nothing");
+        let (lines, _) = log.after(1, |_| true);
+        assert_eq!((lines.len(), lines[0].cause.as_str()), (LINES + 1, "missed"));
+        let (lines, _) = log.after(newest - 5, |_| true);
+        assert_eq!((lines.len(), lines[0].cause.as_str()), (5, "by hand"), "it has seen the dropped ones");
         assert_eq!(log.causes(), Causes { by_hand: 2 * LINES as u64 + 1, ..Causes::default() });
         log.restart();
         assert_eq!((log.after(0, |_| true).0, log.causes()), (Vec::new(), Causes::default()));

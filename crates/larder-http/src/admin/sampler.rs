@@ -53,7 +53,8 @@ impl Sampler {
     pub(super) fn watch(self: &Arc<Self>) -> Viewing {
         let mut running = self.lock();
         running.viewers += 1;
-        if running.task.is_none() {
+        // A task that panicked is followed by another.
+        if running.task.as_ref().is_none_or(JoinHandle::is_finished) {
             self.log.restart();
             self.samples.send_replace(Bytes::new());
             let sampler = self.clone();

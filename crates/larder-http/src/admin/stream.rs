@@ -56,6 +56,9 @@ impl<H: AdminHooks> Viewer<H> {
     async fn next(&mut self) -> Option<Bytes> {
         if !self.has_begun {
             self.has_begun = true;
+            if *self.stopped.borrow() {
+                return None;
+            }
             return Some(self.hello().into());
         }
         let sample = tokio::select! {

@@ -90,8 +90,9 @@ impl Routes {
         self
     }
 
-    /// Ends the streams of the admin page, which are answers without an end: the stop would wait for them.
-    pub(crate) fn end_streams(&self) {
+    /// Ends the streams of the admin page, which are answers without an end: a graceful shutdown would wait for them. A
+    /// program that serves these routes itself calls it when it begins to stop.
+    pub fn end_streams(&self) {
         if let Some(page) = &self.0.page {
             page.stop();
         }

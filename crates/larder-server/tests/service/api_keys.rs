@@ -161,6 +161,7 @@ const NEEDS: [(&str, &[&str]); 5] = [
             "GET /api/v1/cache/classes",
             "POST /api/v1/cache/explain",
             "GET /api/v1/cache/health/detailed",
+            "GET /api/v1/cache/history",
             "GET /api/v1/cache/keys",
             "GET /api/v1/cache/stats",
             "GET /api/v1/cache/test",

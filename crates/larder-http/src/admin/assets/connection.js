@@ -6,7 +6,11 @@ let session = null;
 let signIn = { kind: "application" };
 let refreshing = null;
 let refreshTimer = 0;
+// Counts the viewers of this tab: an answer that was asked for by an earlier one is dropped.
+let viewer = 0;
 
+// How long the end of a session may take; then the page forgets its tokens without it.
+const LOGOUT_MILLIS = 5000;
 const JSON_TYPE = { "content-type": "application/json" };
 
 export class Refused extends Error {
@@ -48,53 +52,67 @@ function granted(tokens) {
   session = { access: tokens.access_token, refresh: tokens.refresh_token };
   clearTimeout(refreshTimer);
   // Before the token expires, so that no request of a viewer has to wait for a refusal first.
-  refreshTimer = setTimeout(() => refresh().catch(() => {}), 800 * tokens.expires_in);
+  // A hidden tab asks for nothing: its next request refreshes.
+  refreshTimer = setTimeout(() => document.hidden || refresh().catch(() => {}), 800 * tokens.expires_in);
 }
 
 const factor = (code) => (/^\d{6,8}$/.test(code) ? { totp_code: code } : { recovery_code: code });
 
 /** Signs in with the form of the page; `code` is empty unless the service asked for one. */
 export async function logIn(email, password, code) {
-  const body = { email, password, ...(code ? factor(code) : {}) };
+  const body = { email, password, ...(code ? factor(code.replace(/\s/g, "")) : {}) };
   const answer = await send(signIn.login, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(body) });
   if (!answer.ok) {
     throw await refused(answer);
   }
+  viewer += 1;
   granted(await answer.json());
 }
 
 // A refresh token is valid once, so all requests that were refused share one refresh.
 function refresh() {
   refreshing ??= (async () => {
-    const body = JSON.stringify({ refresh_token: session?.refresh });
+    const mine = session;
+    const body = JSON.stringify({ refresh_token: mine?.refresh });
     const answer = await send(signIn.refresh, { method: "POST", headers: JSON_TYPE, body });
-    if (!answer.ok) {
+    // A service that is away for a moment does not end the session.
+    if ([400, 401, 403].includes(answer.status) && session === mine) {
       session = null;
+    }
+    if (!answer.ok) {
       throw await refused(answer);
     }
-    granted(await answer.json());
+    const tokens = await answer.json();
+    if (session === mine) {
+      granted(tokens);
+    }
   })().finally(() => (refreshing = null));
   return refreshing;
 }
 
 export async function logOut() {
-  clearTimeout(refreshTimer);
-  const access = session?.access;
-  session = null;
-  if (access) {
-    await send(signIn.logout, { method: "POST", headers: { authorization: `Bearer ${access}` } }).catch(() => {});
+  if (session) {
+    // As each request of a viewer: with an access token that has expired, the session would live on.
+    await asViewer(signIn.logout, { method: "POST", signal: AbortSignal.timeout(LOGOUT_MILLIS) }).catch(() => {});
   }
+  clearTimeout(refreshTimer);
+  session = null;
+  viewer += 1;
 }
 
 const bearer = () => (session ? { authorization: `Bearer ${session.access}` } : {});
 
 // Sends a request of a viewer; an access token that has expired is refreshed once.
 async function asViewer(path, options) {
+  const asker = viewer;
   const attempt = () => send(path, { ...options, headers: { ...options.headers, ...bearer() } });
   let answer = await attempt();
   if (answer.status === 401 && session) {
     await refresh();
     answer = await attempt();
+  }
+  if (asker !== viewer) {
+    throw new Error("the viewer who asked has signed out");
   }
   if (!answer.ok) {
     throw await refused(answer);
@@ -133,6 +151,8 @@ async function* events(body) {
 }
 
 const PAUSES = [1, 2, 4, 8];
+// A sample comes each second. After so long without an event the connection is dead, although nothing closed it.
+const QUIET_MILLIS = 10000;
 
 /**
  * Follows the stream while the tab is shown, again after each loss. `on` has `state(state, text)`, `event(name, data)` and
@@ -149,10 +169,21 @@ export function follow(on) {
     const abort = new AbortController();
     current = abort;
     on.state("off", "Connecting");
+    let quiet = 0;
+    const heard = () => {
+      clearTimeout(quiet);
+      quiet = setTimeout(() => {
+        abort.abort();
+        lost(`No sample for ${QUIET_MILLIS / 1000} s`);
+      }, QUIET_MILLIS);
+    };
+    heard();
     try {
       const answer = await asViewer("stream", { signal: abort.signal });
       for await (const event of events(answer.body)) {
-        losses = 0;
+        heard();
+        // An instance that stops says hello, too.
+        losses = event.name === "sample" ? 0 : losses;
         on.event(event.name, event.data);
       }
       lost("The instance closed the stream");
@@ -166,6 +197,8 @@ export function follow(on) {
         return;
       }
       lost(error instanceof Refused ? error.message : "No connection to the instance");
+    } finally {
+      clearTimeout(quiet);
     }
   }
 
@@ -175,8 +208,9 @@ export function follow(on) {
     }
     const pause = PAUSES[Math.min(losses, PAUSES.length - 1)];
     losses += 1;
-    on.state("lost", `${what}; next attempt in ${pause} s`);
-    waiting = setTimeout(connect, 1000 * pause);
+    on.state("lost", `${what}; next attempt in about ${pause} s`);
+    // The pages of an instance that has ended do not all come back at once.
+    waiting = setTimeout(connect, 1000 * pause * (0.75 + 0.5 * Math.random()));
   }
 
   function seen() {

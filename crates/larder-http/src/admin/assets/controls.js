@@ -47,7 +47,10 @@ async function act(button, [title, text, yes], send) {
     say(`Not done: ${error.message}`, true);
   } finally {
     button.disabled = false;
-    button.focus();
+    // A viewer who has gone on to another control keeps it.
+    if (document.activeElement === document.body) {
+      button.focus();
+    }
   }
 }
 
@@ -97,7 +100,7 @@ export function bind() {
     event.preventDefault();
     const pattern = byId("pattern").value.trim();
     const question = [`Clear what matches ${pattern}?`, COST, "Clear"];
-    act(event.submitter, question, clearing(`what matches ${pattern}`, { pattern }));
+    act(event.submitter ?? byId("pattern-form").querySelector("button"), question, clearing(`what matches ${pattern}`, { pattern }));
   });
   byId("explain-form").addEventListener("submit", (event) => {
     event.preventDefault();

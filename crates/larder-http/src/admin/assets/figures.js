@@ -65,7 +65,16 @@ export class Samples {
     this.list = [];
   }
 
+  /** Forgets all samples: the next is of another process, or for another viewer. */
+  clear() {
+    this.list = [];
+  }
+
   add(sample) {
+    // A clock that was put back: the plots need times that ascend.
+    if (this.last && sample.at <= this.last.at) {
+      this.clear();
+    }
     this.list.push(sample);
     const oldest = sample.at - 1000 * KEPT_SECONDS;
     while (this.list[0].at < oldest) {

@@ -7,24 +7,45 @@ const PERIOD_MILLIS = 15000;
 const HOUR_SECONDS = 3600;
 
 let timer = 0;
+// The number of the present run: an answer to an earlier one is dropped.
+let run = 0;
 
 /** Reads the history now and again while the stream is on. */
 export function start() {
   stop();
-  read();
-  timer = setInterval(read, PERIOD_MILLIS);
+  read(run);
 }
 
 export function stop() {
-  clearInterval(timer);
+  run += 1;
+  clearTimeout(timer);
 }
 
-async function read() {
+/** Stops, and shows nothing of what was read. */
+export function forget() {
+  stop();
+  byId("instances").tBodies[0].replaceChildren();
+  empty("");
+}
+
+async function read(mine) {
+  let answer = null;
+  let failure = "";
   try {
-    show(await get(`history?since=${HOUR_SECONDS}`));
+    answer = await get(`history?since=${HOUR_SECONDS}`);
   } catch (error) {
-    empty(`The history cannot be read: ${error.message}`);
+    failure = error.message;
   }
+  if (mine !== run) {
+    return;
+  }
+  if (failure) {
+    empty(`The history cannot be read: ${failure}`);
+  } else {
+    show(answer);
+  }
+  // After the answer: a slow one must not meet the next.
+  timer = setTimeout(() => read(mine), PERIOD_MILLIS);
 }
 
 function empty(text) {

@@ -4,10 +4,12 @@ import { follow, logIn, logOut, readSettings } from "./connection.js";
 import { bind, clearClass, say, switchClass } from "./controls.js";
 import { Samples, ago, byId, clock, element, hitRatio, mebibytes, number, percent, quantile, reads, setText } from "./figures.js";
 import * as history from "./history.js";
+import * as log from "./log.js";
 import { Plots } from "./plots.js";
 
 const RATE_SECONDS = 5;
-const LINES = 100;
+// A stream that ends with its token comes back within less; a longer pause is a line of the log.
+const PAUSE_MILLIS = 3000;
 
 const samples = new Samples();
 let plots = null;
@@ -25,7 +27,7 @@ function show(id) {
 }
 
 function askToSignIn(text) {
-  history.stop();
+  forget();
   show("sign-in");
   byId("sign-in-form").hidden = signIn.kind !== "password";
   byId("sign-in-elsewhere").hidden = signIn.kind === "password";
@@ -36,7 +38,7 @@ function askToSignIn(text) {
 
 async function submitSignIn(event) {
   event.preventDefault();
-  const button = event.submitter;
+  const button = event.submitter ?? byId("sign-in-form").querySelector("button");
   button.disabled = true;
   setText(byId("sign-in-error"), "");
   try {
@@ -55,10 +57,36 @@ async function submitSignIn(event) {
   }
 }
 
-async function signOut() {
+/** Forgets what the viewer has seen: the next one of this tab may have fewer rights. */
+function forget() {
+  history.forget();
+  byId("confirm").close();
+  began = 0;
+  lastAt = 0;
+  startAnew();
+  for (const id of ["explained", "reasons"]) {
+    byId(id).replaceChildren();
+  }
+  for (const id of ["explain-key", "pattern"]) {
+    byId(id).value = "";
+  }
+  say("");
+}
+
+/** Forgets the figures and the log of an instance. */
+function startAnew() {
+  samples.clear();
+  byId("classes").tBodies[0].replaceChildren();
+  byId("plot-class").length = 1;
+  byId("explain-class").length = 0;
+  log.clear();
+}
+
+async function leave(text) {
   stopFollowing();
+  forget();
   await logOut();
-  askToSignIn("");
+  askToSignIn(text);
 }
 
 function begin() {
@@ -73,12 +101,11 @@ function begin() {
       }
     },
     event(name, data) {
-      ({ hello, sample, log })[name]?.(data);
+      ({ hello, sample, log: log.add })[name]?.(data);
     },
-    async signedOut(error) {
-      // The session of a viewer who is no admin is of no use here.
-      await logOut();
-      askToSignIn(error.status === 401 && signIn.kind === "application" ? "" : error.message);
+    signedOut(error) {
+      // The session of a viewer who is no admin is of no use here, so it is ended, too.
+      leave(error.status === 401 && signIn.kind === "application" ? "" : error.message);
     },
   });
 }
@@ -88,14 +115,13 @@ function hello(data) {
   setText(byId("instance"), instance);
   byId("warm").hidden = !data.can_warm;
   if (began !== data.began) {
+    // Another process: its counts have nothing to do with those before.
     began = data.began;
-    byId("log").replaceChildren();
-    items = [];
-    byId("log-empty").hidden = false;
+    startAnew();
     setText(byId("log-since"), `since ${clock(data.at)}, on this instance`);
-  } else {
+  } else if (lastAt > 0 && data.at - lastAt > PAUSE_MILLIS) {
     const text = `this page did not listen from ${clock(lastAt)} to ${clock(data.at)}`;
-    log([{ id: `pause-${data.at}`, at: data.at, cause: "paused", kind: "note", text, times: 1 }]);
+    log.add([{ id: `pause-${data.at}`, at: data.at, cause: "paused", kind: "note", text, times: 1 }]);
   }
   history.start();
 }
@@ -287,85 +313,23 @@ function showSources(data) {
   facts.flat().forEach((text, nth) => setText(list.children[nth], text));
 }
 
-const TONES = { committed: "good", "by hand": "warn", loss: "bad", degraded: "bad", alarm: "bad", missed: "warn", recovered: "good" };
-
-function scope(line) {
-  if (line.is_hidden) {
-    return `a ${line.kind} whose name you may not see`;
-  }
-  return line.kind === "note" || line.kind === "everything" ? line.text : `${line.kind} ${line.text}`;
-}
-
-// One write invalidates many names at once: what came together is one line, which opens.
-function logItem(lines) {
-  const [first] = lines;
-  const texts = lines.map((line) => (line.times > 1 ? `${scope(line)} ×${number(line.times)}` : scope(line)));
-  const what = element("div", { name: "what" });
-  if (texts.length === 1) {
-    what.textContent = texts[0];
-  } else {
-    const summary = element("summary", { text: `${texts[0]} and ${texts.length - 1} more` });
-    what.append(element("details", {}, [summary, ...texts.slice(1).map((text) => element("p", { text }))]));
-  }
-  return element("li", { "data-cause": first.cause, "data-id": first.id }, [
-    element("time", { name: "muted", text: clock(first.at) }),
-    element("span", { name: `pill ${TONES[first.cause] ?? ""}`, text: first.cause }),
-    what,
-  ]);
-}
-
-// The items of the log and their lines; the newest is the first in the list.
-let items = [];
-const TOGETHER_MILLIS = 50;
-
-function addLine(line) {
-  const list = byId("log");
-  const known = items.find((item) => item.lines.some((other) => other.id === line.id));
-  const last = items.at(-1);
-  if (known) {
-    known.lines = known.lines.map((other) => (other.id === line.id ? line : other));
-    return known;
-  }
-  if (last && last.lines[0].cause === line.cause && line.kind !== "note" && line.at - last.lines[0].at < TOGETHER_MILLIS) {
-    last.lines.push(line);
-    return last;
-  }
-  const made = { lines: [line], shown: element("li") };
-  list.prepend(made.shown);
-  items.push(made);
-  return made;
-}
-
-function log(lines) {
-  byId("log-empty").hidden = true;
-  const changed = new Set(lines.map(addLine));
-  for (const item of changed) {
-    const isOpen = item.shown.querySelector("details")?.open;
-    const made = logItem(item.lines);
-    if (isOpen && made.querySelector("details")) {
-      made.querySelector("details").open = true;
-    }
-    item.shown.replaceWith(made);
-    item.shown = made;
-  }
-  while (items.length > LINES) {
-    items.shift().shown.remove();
-  }
-}
-
 async function start() {
   byId("sign-in-form").addEventListener("submit", submitSignIn);
-  byId("sign-out").addEventListener("click", signOut);
+  byId("sign-out").addEventListener("click", () => leave(""));
   byId("plot-class").addEventListener("change", () => samples.last && plots.draw(samples, byId("plot-class").value));
   byId("idle").addEventListener("click", () => {
     showsIdle = !showsIdle;
-    showClasses(samples.last);
+    if (samples.last) {
+      showClasses(samples.last);
+    }
   });
   bind();
   try {
     signIn = await readSettings();
   } catch (error) {
-    say(`The page cannot begin: ${error.message}`, true);
+    byId("sign-in-form").hidden = true;
+    show("sign-in");
+    setText(byId("sign-in-error"), `The page cannot begin: ${error.message}. Load it again.`);
     return;
   }
   if (signIn.kind === "password") {

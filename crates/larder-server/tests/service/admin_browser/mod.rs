@@ -101,6 +101,7 @@ fn is_live(browser: &mut Browser) {
 #[track_caller]
 fn is_clean(browser: &Browser, apps: &[&TestApp]) {
     assert!(browser.complaints().is_empty(), "{:#?}", browser.complaints());
+    assert!(!browser.requests().is_empty(), "the page asks its instance, or nothing is noted");
     for url in browser.requests() {
         let own = apps.iter().any(|app| url.starts_with(&format!("http://{}/", app.address)));
         assert!(own || url.starts_with("data:"), "asked {url}");
