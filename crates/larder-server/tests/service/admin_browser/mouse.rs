@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Loaded, PATH, is_clean, is_live, sign_in};
+use crate::support::app::TestApp;
 use crate::support::browser::Browser;
+use crate::support::eventually;
 
 /// What is asserted of the layout: nothing is wider than the page, and texts have a contrast of at least 4.5.
 const CONTRAST: &str = r"
@@ -80,6 +82,19 @@ fn confirmed(browser: &mut Browser, control: &str, says: &str) {
     browser.eval("document.getElementById('result').textContent = ''");
 }
 
+/// What the page did is in the audit log, with its sender. Nothing else has cleared everything, or switched a class.
+fn is_audited(app: &TestApp) {
+    let admin = app.admin();
+    eventually("the audit log has the clear and the switch", || {
+        let log = admin.get("/api/v1/audit?limit=100").expect(200).json();
+        let entries: Vec<_> = log["items"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        let has = |action: &str, what: &str| {
+            entries.iter().any(|entry| [action, what, &admin.id].iter().all(|text| entry.contains(*text)))
+        };
+        has("cache.clear", "everything") && has("cache.switch", "dashboard_stats off")
+    });
+}
+
 #[test]
 fn every_control_works_by_mouse_at_both_widths_and_in_both_schemes() {
     let loaded = Loaded::start();
@@ -120,7 +135,7 @@ fn every_control_works_by_mouse_at_both_widths_and_in_both_schemes() {
         "dashboard_stats is off on this instance",
     );
     browser.wait(&format!("document.querySelector('{row} .pill').innerText === 'off'"));
-    let enabled = |app: &crate::support::app::TestApp| {
+    let enabled = |app: &TestApp| {
         let classes = app.admin().get("/api/v1/cache/classes").expect(200).json();
         let class = classes.as_array().unwrap().iter().find(|class| class["name"] == "dashboard_stats");
         class.unwrap()["enabled"].clone()
@@ -153,17 +168,7 @@ fn every_control_works_by_mouse_at_both_widths_and_in_both_schemes() {
     );
     is_live(&mut browser);
 
-    // What the page did is in the audit log, with its sender. Nothing else has cleared everything, or switched a class.
-    let admin = a.admin();
-    crate::support::eventually("the audit log has the clear and the switch", || {
-        let log = admin.get("/api/v1/audit?limit=100").expect(200).json();
-        let entries: Vec<_> = log["items"].as_array().unwrap().iter().map(ToString::to_string).collect();
-        let has = |action: &str, what: &str| {
-            entries.iter().any(|entry| [action, what, &admin.id].iter().all(|text| entry.contains(*text)))
-        };
-        has("cache.clear", "everything") && has("cache.switch", "dashboard_stats off")
-    });
-
+    is_audited(a);
     is_clean(&browser, &[a, b]);
     is_clean(&there, &[a, b]);
     browser.click("#sign-out");
