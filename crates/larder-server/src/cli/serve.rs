@@ -79,7 +79,8 @@ pub(crate) async fn run(_: Arguments, settings: Settings, file: Option<PathBuf>)
     Ok(())
 }
 
-/// The name of this instance in the history: its host and its port. Containers have a host name each.
+/// The name of this instance in the history: its host and its port. Instances that share a name
+/// have rows of their own, one for each process.
 fn instance_name(port: u16) -> String {
     #[cfg(unix)]
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
