@@ -9,7 +9,7 @@ use larder_testbed::{Program, find};
 use crate::steps::{command, run as run_command, succeeds};
 
 /// The programs that tests start.
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 13] = [
     Program::RedisServer,
     Program::Initdb,
     Program::Postgres,
@@ -22,6 +22,7 @@ const PROGRAMS: [Program; 12] = [
     Program::Nginx,
     Program::Prometheus,
     Program::Promtool,
+    Program::Chromium,
 ];
 
 /// `$@` are the packages. Debian would start their services after the installation; exit code 101 of policy-rc.d
@@ -136,6 +137,7 @@ mod tests {
             "openssl",
             "nginx-light",
             "prometheus",
+            "chromium",
         ];
         assert_eq!(missing_packages(|_| false), all);
         assert_eq!(missing_packages(|program| program != Program::Psql), ["postgresql"]);

@@ -3,6 +3,8 @@
 
 #![warn(missing_debug_implementations)]
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod consistency;
 pub mod headers;
 pub mod invalidation;
@@ -15,3 +17,8 @@ pub use crate::invalidation::rules::{Rule, Rules};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/invalidation-layer.md")]
 struct Page;
+
+/// Compiles the example of the page about the admin page.
+#[cfg(all(doctest, feature = "admin"))]
+#[doc = include_str!("../../../docs/admin.md")]
+struct AdminPageDocs;

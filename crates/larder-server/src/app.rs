@@ -73,7 +73,10 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
         Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal.clone());
     builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
     let auditor = settings.auditor;
-    builder = builder.audit_rate(auditor.rate).audit_loads_per_second(auditor.loads_per_second);
+    builder = builder
+        .tuning(settings.tuning)
+        .audit_rate(auditor.rate)
+        .audit_loads_per_second(auditor.loads_per_second);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
         builder = match redis.address.clone() {

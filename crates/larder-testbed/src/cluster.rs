@@ -110,7 +110,7 @@ impl RedisCluster {
 
     /// Waits until all nodes agree on the masters and on the epoch, each node is a master with slots or a replica in touch with
     /// its master, and all slots have a master. A replica that does not know the latest epoch would take over with one that
-    /// the others refuse.
+    /// the others refuse. So the masters' epochs have to differ, too: of two that are equal, one master raises its own later.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl RedisCluster {
                     false => replication.contains("master_link_status:up"),
                 };
                 let has_all = info.contains("cluster_slots_ok:16384") && info.contains("cluster_state:ok");
-                if !is_in_place || !has_all {
+                if !is_in_place || !has_all || !have_distinct_epochs(&node.command(&["CLUSTER", "NODES"])?) {
                     return Ok(false);
                 }
             }
@@ -326,4 +326,14 @@ fn wait(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
+}
+
+/// Whether no two masters of an answer to CLUSTER NODES have the same epoch. Names without an address are of nodes that were
+/// reset.
+fn have_distinct_epochs(nodes: &str) -> bool {
+    let fields = nodes.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let masters = fields
+        .filter(|fields| fields.len() > 6 && fields[2].contains("master") && !fields[2].contains("noaddr"));
+    let mut seen = HashSet::new();
+    masters.map(|fields| fields[6].to_owned()).all(|epoch| seen.insert(epoch))
 }

@@ -39,6 +39,8 @@ pub enum Program {
     Prometheus,
     /// `promtool`, which checks rules and runs their unit tests.
     Promtool,
+    /// `chromium`, a browser.
+    Chromium,
 }
 
 impl Program {
@@ -57,6 +59,7 @@ impl Program {
             Self::Nginx => "nginx",
             Self::Prometheus => "prometheus",
             Self::Promtool => "promtool",
+            Self::Chromium => "chromium",
         }
     }
 
@@ -71,6 +74,7 @@ impl Program {
             Self::Openssl => "openssl",
             Self::Nginx => "nginx-light",
             Self::Prometheus | Self::Promtool => "prometheus",
+            Self::Chromium => "chromium",
         }
     }
 
@@ -89,7 +93,8 @@ impl Program {
             | Self::Aiosmtpd
             | Self::Openssl
             | Self::Prometheus
-            | Self::Promtool => Vec::new(),
+            | Self::Promtool
+            | Self::Chromium => Vec::new(),
         };
         folders.extend(env::split_paths(&path));
         folders

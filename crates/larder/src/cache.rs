@@ -85,6 +85,13 @@ impl Cache {
         self.engine.events.subscribe_without_hits()
     }
 
+    /// As [`Cache::events`], without what reads do: [`Hit`](crate::Event::Hit), [`Miss`](crate::Event::Miss),
+    /// [`Load`](crate::Event::Load), [`FillRefused`](crate::Event::FillRefused) and [`Evicted`](crate::Event::Evicted). What
+    /// is left is invalidations, troubles, alarms and tuning: for such a subscriber, reads cost nothing.
+    pub fn events_without_reads(&self) -> Events {
+        self.engine.events.subscribe_without_reads()
+    }
+
     /// The journal with which the cache was built; `None` if there is no journal, or its type is neither `J` nor
     /// `Arc<J>`.
     ///

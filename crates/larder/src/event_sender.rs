@@ -84,6 +84,7 @@ pub(crate) struct EventSender {
     namespace: Arc<Namespace>,
     all: Channel,
     without_hits: Channel,
+    without_reads: Channel,
     /// The classes that were opened. The lock is held for a look-up, only while there is a subscriber. It is a leaf: an
     /// eviction is reported under a shard's lock, and under this one no other lock is taken.
     classes: RwLock<HashMap<String, KeySecrecy>>,
@@ -91,8 +92,8 @@ pub(crate) struct EventSender {
 
 impl EventSender {
     pub(crate) fn new(namespace: Arc<Namespace>) -> Self {
-        let (all, without_hits) = (Channel::default(), Channel::default());
-        EventSender { namespace, all, without_hits, classes: RwLock::default() }
+        let [all, without_hits, without_reads] = std::array::from_fn(|_| Channel::default());
+        EventSender { namespace, all, without_hits, without_reads, classes: RwLock::default() }
     }
 
     pub(crate) fn namespace(&self) -> &Namespace {
@@ -105,6 +106,10 @@ impl EventSender {
 
     pub(crate) fn subscribe_without_hits(&self) -> Events {
         self.without_hits.subscribe()
+    }
+
+    pub(crate) fn subscribe_without_reads(&self) -> Events {
+        self.without_reads.subscribe()
     }
 
     /// Notes a class that is open. If two handles of one name differ, the stricter one counts.
@@ -123,24 +128,33 @@ impl EventSender {
         }
     }
 
-    /// Sends an event that is no hit. `event` runs only if there is a subscriber.
-    pub(crate) fn send(&self, event: impl FnOnce(&Self) -> Event) {
-        if !self.is_observed() {
-            return;
+    /// Sends what a read did and is no hit. `event` runs only if there is a subscriber to it.
+    pub(crate) fn send_of_read(&self, event: impl FnOnce(&Self) -> Event) {
+        if self.all.is_observed() || self.without_hits.is_observed() {
+            let event = event(self);
+            self.all.send(&event);
+            self.without_hits.send(&event);
         }
-        let event = event(self);
-        self.all.send(&event);
-        self.without_hits.send(&event);
+    }
+
+    /// Sends what no read did. `event` runs only if there is a subscriber.
+    pub(crate) fn send(&self, event: impl FnOnce(&Self) -> Event) {
+        if self.is_observed() {
+            let event = event(self);
+            self.all.send(&event);
+            self.without_hits.send(&event);
+            self.without_reads.send(&event);
+        }
     }
 
     /// What sends that memory evicted the entry under a key.
     pub(crate) fn eviction_report(self: &Arc<Self>) -> impl Fn(&[u8]) + Send + Sync + use<> {
         let events = self.clone();
-        move |key| events.send(|events| Event::Evicted { entry: events.entry(key) })
+        move |key| events.send_of_read(|events| Event::Evicted { entry: events.entry(key) })
     }
 
     fn is_observed(&self) -> bool {
-        self.all.is_observed() || self.without_hits.is_observed()
+        self.all.is_observed() || self.without_hits.is_observed() || self.without_reads.is_observed()
     }
 
     /// The name of the entry under `key`, as the engine spells keys.

@@ -1,6 +1,7 @@
 //! The canonical routes under `/api/v1`, and health.
 
 pub mod achievements;
+pub(crate) mod admin;
 pub(crate) mod answer;
 pub mod api_keys;
 pub mod audit;

@@ -9,6 +9,7 @@ macro_rules! say {
     };
 }
 
+mod advise;
 mod checkup;
 mod clear;
 mod demo;
@@ -111,6 +112,16 @@ enum Command {
         after_help = "Examples:\n  larder stats\n  larder stats --class user_details --class user_list\n  larder stats --json | jq .application.hit_rate_percent"
     )]
     Stats(stats::Arguments),
+    /// Say what a running instance could do better, and what its cache has changed by itself.
+    ///
+    /// It needs LARDER_TUNING=advise on the instance, or apply, and some hundred thousand reads.
+    ///
+    /// Exit codes: 0, the advice is printed, or the change is undone; 1, tuning is off, the instance refuses or does not answer,
+    /// or there is no such change; 2, the arguments are wrong.
+    #[command(
+        after_help = "Examples:\n  larder advise\n  larder advise --undo 3\n  larder advise --json | jq -r .advice[].text"
+    )]
+    Advise(advise::Arguments),
     /// Watch the cache of a running instance: rates by class, Redis, staleness.
     ///
     /// Keys: q, Esc and Ctrl-C end it; r, h, l, t, i and n sort by reads, hit ratio, loads, load time, invalidations and name.
@@ -198,6 +209,7 @@ pub fn main() -> ExitCode {
         Command::Keys(arguments) => read().and_then(|settings| run(keys::run(arguments, settings))),
         Command::Users(arguments) => arguments.run(config),
         Command::Stats(arguments) => run(stats::run(arguments, config)),
+        Command::Advise(arguments) => run(advise::run(arguments, config)),
         Command::Top(arguments) => run(top::run(arguments, config)),
         Command::Explain(arguments) => run(explain::run(arguments, config)),
         Command::Clear(clear) => run(clear.run(config)),

@@ -49,13 +49,16 @@ fn apply(service: &Service, running: &Settings, reread: Reread) -> Settings {
             Err(error) => tracing::error!(%error, "{change}: failed"),
         }
     }
-    tracing::info!("the settings have been read again");
-    if running.log_levels != settings.log_levels {
+    let has_new_levels = running.log_levels != settings.log_levels;
+    if has_new_levels {
         tracing::info!(
             levels = settings.log_levels,
             was = running.log_levels,
             "the levels of the log change"
         );
+    }
+    tracing::info!("the settings have been read again");
+    if has_new_levels {
         // Last: the new levels may hide the lines above.
         logging::set_levels(settings.log_levels.as_deref());
     }

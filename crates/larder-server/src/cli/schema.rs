@@ -31,6 +31,9 @@ enum Output {
     Stats,
     /// Of `larder stats --since`
     History,
+    Advise,
+    /// Of `larder advise --undo`
+    Undo,
     Explain,
     Clear,
     Warm,
@@ -51,6 +54,8 @@ impl Output {
         match self {
             Self::Stats => "CacheStats".into(),
             Self::History => "History".into(),
+            Self::Advise => "Tuning".into(),
+            Self::Undo => "TuningChange".into(),
             Self::Explain => KeyExplanation::name(),
             Self::Clear => "Dropped".into(),
             Self::Warm => "Warmed".into(),

@@ -57,13 +57,14 @@ pub(crate) async fn run(_: Arguments, settings: Settings, file: Option<PathBuf>)
     let serving = tokio::spawn(app::serve_routes(listener, newest, connections, proxies, stop));
     if let Some(opened) = open(&settings, &reason, address, asked(stopped.clone())).await? {
         let service = opened.service.clone();
+        // The instance has its name before the admin page can show it.
+        service.keep_history(instance_name(address.port()));
         let all_routes = router::routes(service.clone(), &settings.http).with_stage(Stage(Arc::new(stopped)));
         // The routes are replaced before the announcement is printed, so that a client that waits for the announcement
         // is served. The dropped value is the routes of the start.
         drop(routes.send_replace(all_routes));
         opened.announce(address);
         service.keep_warm();
-        service.keep_history(instance_name(address.port()));
         let reloading =
             file.map(|file| tokio::spawn(reloading::reload_on(hung_up, file, service.clone(), settings)));
         serving.await?;
@@ -78,7 +79,8 @@ pub(crate) async fn run(_: Arguments, settings: Settings, file: Option<PathBuf>)
     Ok(())
 }
 
-/// The name of this instance in the history: its host and its port. Containers have a host name each.
+/// The name of this instance in the history: its host and its port. Instances that share a name
+/// have rows of their own, one for each process.
 fn instance_name(port: u16) -> String {
     #[cfg(unix)]
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();

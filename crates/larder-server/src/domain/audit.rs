@@ -108,6 +108,8 @@ actions! {
     CacheClear = "cache.clear",
     /// A class of the cache was switched on or off.
     CacheSwitch = "cache.switch",
+    /// A change that the cache's tuning had made was undone.
+    CacheUndo = "cache.undo_tuning",
     /// Preferences were changed.
     PreferencesUpdate = "preferences.update",
     /// The list of languages was replaced.

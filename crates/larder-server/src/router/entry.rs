@@ -15,6 +15,7 @@ use tower::util::service_fn;
 use tower::{Layer as _, Service};
 use tower_http::cors::CorsLayer;
 
+use crate::api::admin::CachePage;
 use crate::api::codes::Code;
 use crate::api::correlation;
 use crate::api::health::Stage;
@@ -44,6 +45,8 @@ struct Entry {
     templates: Templates,
     stage: Option<Stage>,
     requests: Requests,
+    /// The admin page, whose streams stay open until it is stopped. `None` before the service is open.
+    page: Option<CachePage>,
 }
 
 impl Routes {
@@ -66,6 +69,7 @@ impl Routes {
             templates,
             stage: None,
             requests,
+            page: None,
         }))
     }
 
@@ -78,6 +82,20 @@ impl Routes {
     pub(crate) fn with_stage(mut self, stage: Stage) -> Self {
         Arc::make_mut(&mut self.0).stage = Some(stage);
         self
+    }
+
+    /// The same routes, with the admin page that is among them.
+    pub(super) fn with_page(mut self, page: CachePage) -> Self {
+        Arc::make_mut(&mut self.0).page = Some(page);
+        self
+    }
+
+    /// Ends the streams of the admin page, which are answers without an end: a graceful shutdown would wait for them. A
+    /// program that serves these routes itself calls it when it begins to stop.
+    pub fn end_streams(&self) {
+        if let Some(page) = &self.0.page {
+            page.stop();
+        }
     }
 
     /// Whether a stop has begun. The service may still accept connections.

@@ -14,6 +14,7 @@ use tower_http::trace::TraceLayer;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::admin;
 use crate::api::bodies::RouteLimits;
 use crate::api::correlation;
 use crate::api::metrics;
@@ -48,8 +49,10 @@ pub fn routes(service: Service, http: &Http) -> Routes {
     );
     let templates = Templates::of(&document);
     let discovery = paths::discovery(service.issuer().unwrap_or_default());
+    let page = admin::page(&service);
     let router = router
         .merge(openapi::pages(self::document, &http.base_path))
+        .merge(page.router(admin::PATH))
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
         .with_state(service)
@@ -64,7 +67,7 @@ pub fn routes(service: Service, http: &Http) -> Routes {
             ),
             around,
         ));
-    Routes::new(router, http, templates, discovery, requests)
+    Routes::new(router, http, templates, discovery, requests).with_page(page)
 }
 
 /// `/openapi.json` and `/docs`, which can be served before the service is open.

@@ -12,6 +12,7 @@ use larder::invalidation::Invalidation;
 use larder::journal::Touch;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
+use larder::tuning::TuningChange;
 
 use crate::cached::classes::keys_for;
 use crate::cached::journal::{entries_of, entries_of_id, entries_of_row, tags_of};
@@ -110,6 +111,16 @@ impl Service {
         self.cache.set_class_enabled(name, is_on).map_err(|error| refused("class", error))?;
         self.note_intervention(Action::CacheSwitch, format!("{name} {}", if is_on { "on" } else { "off" }));
         Ok(())
+    }
+
+    /// Undoes a change that tuning has made on this instance.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] if there is no such change, or it cannot be undone now.
+    pub fn undo_tuning(&self, id: u64) -> Result<TuningChange, ServiceError> {
+        let change = self.cache.undo_tuning(id).map_err(|error| refused("id", error))?;
+        self.note_intervention(Action::CacheUndo, format!("{id} {}: {}", change.class, change.tuned));
+        Ok(change)
     }
 
     /// Applies a changed setting of a class on this instance. The audit log has a switch, as that of an administrator.

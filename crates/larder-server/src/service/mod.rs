@@ -28,7 +28,7 @@ pub mod users;
 pub mod warming;
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use larder::cache::Cache;
 use larder::introspection::RedisAnswer;
@@ -95,6 +95,8 @@ pub struct Parts {
     recent_redis: Recent<RedisAnswer<RedisInfo>>,
     /// Lets one request sum the history at a time.
     summing: Semaphore,
+    /// The name of this instance in the history, from `keep_history` on.
+    instance: OnceLock<String>,
 }
 
 impl Deref for Service {
@@ -150,6 +152,7 @@ impl Service {
             incidents: Incidents::default(),
             recent_redis: Recent::default(),
             summing: Semaphore::new(1),
+            instance: OnceLock::new(),
             cache,
             store,
         })))

@@ -116,6 +116,7 @@ pub(crate) async fn serve(
     for (stream, peer) in queued(listener) {
         take(stream, peer);
     }
+    context.routes.borrow().end_streams();
     // `closed` resolves when there is no receiver of `stopping`: each open connection has one, and so has `context`, which is
     // dropped here.
     drop(context);

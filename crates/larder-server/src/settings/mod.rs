@@ -24,6 +24,7 @@ mod ttl;
 
 use std::net::SocketAddr;
 
+use larder::tuning::Tuning;
 use larder_sql::options::POOL_SIZE;
 
 use crate::cached::policies::Policies;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub policies: Policies,
     /// How many answers of the cache are checked against the database.
     pub auditor: AuditorSettings,
+    /// `LARDER_TUNING`: `off`, `advise` or `apply`. Default off.
+    pub tuning: Tuning,
     /// The superadmin that an empty database gets.
     pub admin: FirstAdmin,
     /// How many connections there may be, and how long each step of a request may take.
@@ -145,6 +148,12 @@ impl Settings {
             admin: first_admin(sources)?,
             policies: ttl::read(sources)?,
             auditor: auditor::read(sources)?,
+            tuning: sources.take("LARDER_TUNING", "off", |raw| match raw.trim() {
+                "off" => Ok(Tuning::off()),
+                "advise" => Ok(Tuning::advise()),
+                "apply" => Ok(Tuning::apply()),
+                _ => Err("must be off, advise for advice alone, or apply for changes too".to_owned()),
+            })?,
             connections: connections::read(sources, pooled)?,
             security: security::read(sources)?,
             http: http::read(sources)?,
@@ -229,6 +238,8 @@ mod tests {
         let own = read(&own).unwrap_err().to_string();
         assert!(own.starts_with("LARDER_ADMIN_PASSWORD") && own.contains("own e-mail address"), "{own}");
         assert!(!own.contains("example"), "{own}");
+        let tuning = read(&[("LARDER_TUNING", "on")]).unwrap_err().to_string();
+        assert!(tuning.contains("must be off, advise"), "{tuning}");
         let preset = read(&[("LARDER_PRESET", "prod")]).unwrap_err().to_string();
         assert!(preset.contains("LARDER_PRESET=\"prod\"") && preset.contains("hiremebahamas"), "{preset}");
     }

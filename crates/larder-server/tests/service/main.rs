@@ -3,6 +3,8 @@
 
 mod access;
 mod achievements;
+mod admin_browser;
+mod admin_page;
 mod api_keys;
 mod audited;
 mod auth;

@@ -11,7 +11,7 @@ use crate::support::eventually;
 use crate::support::larder::Larder;
 
 /// The authenticator application on the user's telephone.
-struct Authenticator(Totp);
+pub(crate) struct Authenticator(Totp);
 
 impl Authenticator {
     fn scan(enrolled: &Answer) -> Self {
@@ -23,14 +23,14 @@ impl Authenticator {
     }
 
     /// Returns the code of the time step that is `steps` after the present one.
-    fn code(&self, steps: i64) -> String {
+    pub(crate) fn code(&self, steps: i64) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         self.0.generate(now.checked_add_signed(steps * 30).unwrap()).to_string()
     }
 }
 
 /// Enables the second factor; returns the authenticator and the recovery codes.
-fn enabled(client: &Client) -> (Authenticator, Vec<String>) {
+pub(crate) fn enabled(client: &Client) -> (Authenticator, Vec<String>) {
     let enrolled = client.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).expect(200);
     let phone = Authenticator::scan(&enrolled);
     let confirmed =

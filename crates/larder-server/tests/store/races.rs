@@ -217,7 +217,7 @@ async fn instances_may_start_at_once(bed: &Bed) {
                     DROP TABLE users; DROP TABLE user_counts; DROP TABLE user_days; DROP TABLE points_counts; \
                     DROP TABLE installation; DROP TABLE larder_outbox; DROP TABLE larder_outbox_marks; \
                     DROP TABLE users_versioning; DROP TABLE user_search; DROP TABLE points_booking; \
-                    DROP TABLE larder_identity; DROP TABLE _sqlx_migrations; DROP TABLE larder_compatibility;";
+                    DROP TABLE larder_identity; DROP TABLE _sqlx_migrations; DROP TABLE larder_compatibility; DROP TABLE larder_history;";
         bed.sql(drop).unwrap();
     }
     let (a, b, c) = tokio::join!(instance(bed), instance(bed), instance(bed));

@@ -170,7 +170,8 @@ impl Engine {
         if let Ok(LoadOutcome { source: Source::Load { placement: Placement::Nowhere(reason) }, .. }) =
             outcome
         {
-            self.events.send(|events| Event::FillRefused { entry: events.entry(key), reason: *reason });
+            self.events
+                .send_of_read(|events| Event::FillRefused { entry: events.entry(key), reason: *reason });
         }
     }
 }

@@ -326,7 +326,7 @@ impl Drop for LoadNote<'_> {
             self.span.record("otel.status_code", "ERROR");
         }
         let (key, took) = (self.key, self.began.elapsed());
-        self.engine.events.send(|events| Event::Load { entry: events.entry(key), took, outcome });
+        self.engine.events.send_of_read(|events| Event::Load { entry: events.entry(key), took, outcome });
     }
 }
 

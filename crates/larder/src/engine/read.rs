@@ -340,7 +340,7 @@ impl Engine {
     }
 
     pub(super) fn miss(&self, key: &[u8], reason: MissReason) {
-        self.events.send(|events| Event::Miss { entry: events.entry(key), reason });
+        self.events.send_of_read(|events| Event::Miss { entry: events.entry(key), reason });
     }
 
     /// Loads without a flight: after the flight time-out, or if the joined load was spoiled. Followers have a time-out

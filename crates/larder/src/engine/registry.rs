@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::aging::Aging;
 use crate::breaker::{Breaker, BreakerState};
 use crate::error::Error;
 use crate::key::PartKind;
@@ -185,15 +186,26 @@ impl ClassState {
         self.ttl().unwrap_or_else(|| self.declaration.policy.present_ttl())
     }
 
+    /// As [`ClassState::set_ttl`], if the TTL that replaces that of the policy is still `known`. Returns whether it was set.
+    pub(crate) fn set_ttl_after(&self, known: Option<Duration>, ttl: Duration) -> bool {
+        let Declaration { policy, shown, .. } = &self.declaration;
+        let (known, ttl_nanos) = (nanos(known.unwrap_or_default()), nanos(ttl));
+        policy.with_ttl(ttl).error(shown.is_memory_only).is_none()
+            && self.ttl_nanos.compare_exchange(known, ttl_nanos, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether its entries are refreshed, or used after their TTL.
+    pub(crate) fn is_aging(&self) -> bool {
+        *self.declaration.policy.aging() != Aging::default()
+    }
+
     /// Replaces the TTL of the policy; says what is allowed if this TTL is not.
     pub(crate) fn set_ttl(&self, ttl: Duration) -> Result<(), String> {
         let Declaration { policy, shown, .. } = &self.declaration;
         if let Some(wrong) = policy.with_ttl(ttl).error(shown.is_memory_only) {
             return Err(wrong);
         }
-        // `error` has refused more than 30 days, which `u64` holds.
-        let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
-        self.ttl_nanos.store(nanos, Ordering::Relaxed);
+        self.ttl_nanos.store(nanos(ttl), Ordering::Relaxed);
         Ok(())
     }
 
@@ -221,6 +233,11 @@ impl ClassState {
         // lock.
         self.columns.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A TTL that a policy has accepted: at most 30 days, which `u64` holds.
+fn nanos(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The classes by name. Invariant: while the cache lives, one name has one [`ClassState`].

@@ -2,9 +2,11 @@
 //!
 //! Invariants:
 //! - With [`TuningMode::Off`] there is no tuner, no key is sampled, and every value is admitted.
-//! - A setting leaves neither the limits of the cache nor those of its class. A class that is fixed, and a setting whose
-//!   change was undone, are left alone.
-//! - The tuner takes at most a hundredth of the memory budget, or [`MEMORY_MIN`] if that is more.
+//! - A setting leaves neither the limits of the cache nor those of its class, and what the application has set itself is
+//!   never replaced; see `changing`.
+//! - The tuner takes at most a hundredth of the memory budget, but at least [`MEMORY_MIN`] and at most [`MEMORY_MAX`].
+
+mod changing;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,16 +17,17 @@ use crate::clock::{Clock, Tick};
 use crate::engine::registry::{ClassState, Registry};
 use crate::engine::{AbortOnDrop, ClassCore, Engine};
 use crate::event_sender::EventSender;
-use crate::events::Event;
 use crate::local::LocalTier;
 use crate::local::admissions::Admission;
 use crate::local::samples::{CLASS_OTHER, CLASSES_MAX, SAMPLES_MAX, Sample, SampleKind};
 use crate::tuning::MissRatioCurve;
-use crate::tuning::advising::{AdmissionAdvice, Advice, ClassEvidence, Evidence};
+use crate::tuning::advice::Advice;
+use crate::tuning::advising::{AdmissionAdvice, ClassEvidence, Evidence};
 use crate::tuning::changes::{Changes, Tuned, TuningChange};
 use crate::tuning::curve::{self, Counted};
 use crate::tuning::limits::{Tuning, TuningMode};
-use crate::tuning::sims::{Alternative, FADE, Shares, Sims};
+use crate::tuning::sims::{Alternative, Shares, Sims};
+use crate::tuning::window::FADE;
 
 /// The largest share of the keys that is sampled: one in 16. A sampled hit takes some 30 ns more, so a hit takes 2 ns more
 /// on average.
@@ -33,6 +36,8 @@ const THRESHOLD_MAX: u32 = 1 << 28;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// The tuner takes a hundredth of the budget, and may take so much of a small one: 256 KiB.
 const MEMORY_MIN: u64 = 256 << 10;
+/// It takes no more than so much of a large one: to halve the sample, which copies the simulations, holds the tuner's lock.
+const MEMORY_MAX: u64 = 4 << 20;
 /// A round ends after so many sampled reads, if they show enough misses; at the latest after sixteen times as many.
 const ROUND_READS: u64 = 1_024;
 const ROUND_MISSES: u64 = 256;
@@ -78,6 +83,8 @@ struct ClassCounts {
     offers: f64,
     /// When the TTL was changed last, or the tuner began.
     ttl_since: Tick,
+    /// The TTL that the tuner has set last.
+    ttl_set: Option<Duration>,
 }
 
 type Classes = Vec<(String, Arc<ClassState>)>;
@@ -91,7 +98,14 @@ impl Tuner {
         (clock, events): (Clock, Arc<EventSender>),
     ) -> Tuner {
         let began = clock.now();
-        let none = ClassCounts { hits_before: 0, offers_before: 0, hits: 0.0, offers: 0.0, ttl_since: began };
+        let none = ClassCounts {
+            hits_before: 0,
+            offers_before: 0,
+            hits: 0.0,
+            offers: 0.0,
+            ttl_since: began,
+            ttl_set: None,
+        };
         let state = State {
             sims: Sims::new(budget, THRESHOLD_MAX, [Admission::ALL; CLASSES_MAX]),
             changes: Changes::default(),
@@ -155,7 +169,7 @@ impl Tuner {
         state.samples += state.sims.round_reads() - before;
         taken.samples.clear();
         state.spare = taken.samples;
-        if bytes(&state.sims) > (self.budget / 100).max(MEMORY_MIN) {
+        if bytes(&state.sims) > (self.budget / 100).clamp(MEMORY_MIN, MEMORY_MAX) {
             state.sims.halve();
             self.local.samples.set_threshold(state.sims.threshold());
         }
@@ -194,7 +208,7 @@ impl Tuner {
         };
         if let Some(best) = best.filter(is_certain)
             && let Some((name, class)) = classes.iter().find(|(_, class)| class.number == best.class)
-            && self.may_tune(state, name, class, "admission")
+            && self.may_admit_less(state, name, class)
         {
             let before = self.local.admissions.get(best.class).one_in();
             let (after, saved) = (best.admission.one_in(), saved_misses / misses);
@@ -222,7 +236,7 @@ impl Tuner {
         let weights = state.sims.class_bytes();
         let mut tuned: Vec<&ClassState> = classes
             .iter()
-            .filter(|(name, class)| self.may_tune(state, name, class, "admission"))
+            .filter(|(name, class)| self.may_admit_less(state, name, class))
             .map(|(_, class)| &**class)
             .collect();
         // A class of which memory admits little weighs little, and must be able to come back.
@@ -243,67 +257,6 @@ impl Tuner {
         for counts in &mut state.counts {
             (counts.hits, counts.offers) = (counts.hits * FADE, counts.offers * FADE);
         }
-    }
-
-    fn may_tune(&self, state: &State, name: &str, class: &ClassState, setting: &'static str) -> bool {
-        let is_fixed = class.declaration.limits.is_fixed;
-        class.number != CLASS_OTHER && !is_fixed && !state.changes.is_held(name, setting)
-    }
-
-    /// Doubles the TTLs that end entries in use, within what their classes allow.
-    fn raise_ttls(&self, state: &mut State, classes: &Classes, now: Tick) {
-        for (name, class) in classes {
-            let Some(ttl_max) = class.declaration.limits.ttl_max else { continue };
-            let (nth, before) = (usize::from(class.number), class.present_ttl());
-            let after = before.saturating_mul(2).min(ttl_max);
-            // The entries of the former TTL have to end before the present one can be judged.
-            let is_judged = now.since(state.counts[nth].ttl_since) >= before;
-            if after <= before || !is_judged || !self.may_tune(state, name, class, "ttl") {
-                continue;
-            }
-            let Some(share) = self.evidence_of(state, name, class).expired_share() else { continue };
-            if class.set_ttl(after).is_ok() {
-                state.counts[nth].ttl_since = now;
-                state.sims.forget_expired(class.number);
-                let reason = format!("{:.1} % of the class's loads had no cause but the TTL", 100.0 * share);
-                self.note(state, name, Tuned::Ttl { before, after }, reason);
-            }
-        }
-    }
-
-    /// Records, logs and reports a change.
-    fn note(&self, state: &mut State, class: &str, tuned: Tuned, reason: String) {
-        let (class, at_unix_millis) = (class.to_owned(), self.clock.unix_millis());
-        let change = TuningChange { id: 0, class, tuned, reason, at_unix_millis, is_undone: false };
-        let change = state.changes.add(change);
-        tracing::info!(id = change.id, class = change.class, change = %tuned, reason = change.reason, "tuned");
-        self.report(&change, change.reason.clone());
-    }
-
-    fn report(&self, change: &TuningChange, reason: String) {
-        let (class, setting) = (change.class.clone(), change.tuned);
-        self.events.send(|_| Event::Tuned { class, change: setting.to_string(), reason });
-    }
-
-    /// Undoes a change. Its setting is not tuned again.
-    pub(crate) fn undo(&self, id: u64) -> Result<TuningChange, String> {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let change = state.changes.undo(id)?;
-        let classes = self.classes.all();
-        if let Some((_, class)) = classes.iter().find(|(name, _)| *name == change.class) {
-            match change.tuned {
-                Tuned::Admission { before, .. } => {
-                    self.local.admissions.set(class.number, Admission::at_most_one_in(before));
-                }
-                // The TTL was allowed before.
-                Tuned::Ttl { before, .. } => class.set_ttl(before)?,
-            }
-        }
-        self.begin_round(state, &classes);
-        tracing::info!(id, class = change.class, change = %change.tuned, "tuning undone");
-        self.report(&change, format!("change {id} is undone"));
-        Ok(change)
     }
 
     pub(crate) fn changes(&self) -> Vec<TuningChange> {
@@ -332,6 +285,7 @@ impl Tuner {
             name: name.to_owned(),
             window: state.sims.windows()[nth],
             ttl: class.present_ttl(),
+            is_aging: class.is_aging(),
             hits,
             offers,
             mean_load: class.load_times.snapshot().mean,

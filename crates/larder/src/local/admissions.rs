@@ -4,9 +4,13 @@
 //!
 //! The atomics are std's, as in `samples`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use crate::local::LocalTier;
+use crate::local::copy::LocalCopy;
 use crate::local::samples::CLASSES_MAX;
+use crate::source::NotStoredReason;
 
 /// A share of values: one in 4ⁿ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -57,11 +61,21 @@ impl Lots {
     }
 }
 
+/// Where a copy comes from that memory is offered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// A load or Redis: memory admits the share of the class.
+    Read,
+    /// The application put it: memory admits it.
+    Put,
+}
+
 /// The admission of each class, by its number. Relaxed everywhere: it guards no other data, and a value that enters while a
 /// share changes may be judged by either.
 pub(crate) struct Admissions {
     shares: [AtomicU8; CLASSES_MAX],
-    lots: Lots,
+    /// One for each class: in a common sequence, the order of the reads could let one class draw the bad lots of another.
+    lots: [Lots; CLASSES_MAX],
     /// How many values each class offered to memory while `samples` sampled.
     offered: [AtomicU64; CLASSES_MAX],
 }
@@ -70,7 +84,7 @@ impl Default for Admissions {
     fn default() -> Self {
         Admissions {
             shares: [const { AtomicU8::new(0) }; CLASSES_MAX],
-            lots: Lots::default(),
+            lots: [const { Lots(AtomicU32::new(0)) }; CLASSES_MAX],
             offered: [const { AtomicU64::new(0) }; CLASSES_MAX],
         }
     }
@@ -86,7 +100,7 @@ impl Admissions {
     }
 
     pub(super) fn admits(&self, class: u16) -> bool {
-        self.lots.draw(self.get(class))
+        self.lots[place(class)].draw(self.get(class))
     }
 
     pub(super) fn note_offer(&self, class: u16) {
@@ -95,6 +109,29 @@ impl Admissions {
 
     pub(crate) fn offered(&self, class: u16) -> u64 {
         self.offered[place(class)].load(Ordering::Relaxed)
+    }
+}
+
+impl LocalTier {
+    /// Inserts a copy if it fits and is admitted.
+    ///
+    /// The caller holds the shard's lock: an invalidation that arrives now waits for it and then removes what is
+    /// inserted.
+    pub(super) fn insert_copy(&self, copy: Arc<LocalCopy>, offer: Offer) -> Result<(), NotStoredReason> {
+        let hash = self.entries.hash(&copy.key);
+        if copy.footprint.entry_bytes() > self.entry_bytes_max {
+            // The previous copy of the key is removed: the new one is younger, and only one of them may be served.
+            self.entries.remove(hash, &copy.key);
+            return Err(NotStoredReason::NoRoom);
+        }
+        self.note_offer(hash, &copy);
+        // A copy that replaces another one needs no room, so it is always admitted.
+        let is_admitted = offer == Offer::Put || self.admissions.admits(copy.class);
+        if !is_admitted && self.entries.peek(&copy.key).is_none() {
+            return Err(NotStoredReason::NotAdmitted);
+        }
+        self.entries.insert(hash, copy);
+        Ok(())
     }
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Tick;
-use crate::local::admissions::Admissions;
+use crate::local::admissions::{Admissions, Offer};
 use crate::local::copy::{LocalCopy, TagCells};
 use crate::local::entries::{Entries, Evictions, entry_bytes_max};
 use crate::local::origin::Origin;
@@ -119,7 +119,7 @@ impl LocalTier {
         }
         shard.void_permits(key);
         // The shard's lock is held: a push that arrives now waits for it and then removes what is inserted here.
-        let inserted = self.insert_copy(copy.clone());
+        let inserted = self.insert_copy(copy.clone(), Offer::Read);
         (copy, inserted)
     }
 
@@ -159,25 +159,7 @@ impl LocalTier {
             return Err(NotStoredReason::Overtaken);
         }
         shard.void_permits(key);
-        self.insert_copy(copy.settled(key))
-    }
-
-    /// The caller holds the shard's lock: an invalidation that arrives now waits for it and then removes what is
-    /// inserted.
-    fn insert_copy(&self, copy: Arc<LocalCopy>) -> Result<(), NotStoredReason> {
-        let hash = self.entries.hash(&copy.key);
-        if copy.footprint.entry_bytes() > self.entry_bytes_max {
-            // The previous copy of the key is removed: the new one is younger, and only one of them may be served.
-            self.entries.remove(hash, &copy.key);
-            return Err(NotStoredReason::NoRoom);
-        }
-        self.note_offer(hash, &copy);
-        // A copy that replaces another one needs no room, so it is always admitted.
-        if !self.admissions.admits(copy.class) && self.entries.peek(&copy.key).is_none() {
-            return Err(NotStoredReason::NotAdmitted);
-        }
-        self.entries.insert(hash, copy);
-        Ok(())
+        self.insert_copy(copy.settled(key), Offer::Read)
     }
 
     /// The present cells of `tags`, for a load that does not use Redis. A tag without a token gets a new random one. The

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::local::LocalTier;
+use crate::local::admissions::Offer;
 use crate::local::copy::LocalCopy;
 use crate::protocol::permit::PermitId;
 use crate::protocol::rules::ProtocolRule;
@@ -34,7 +35,7 @@ impl LocalPermit {
         let flight = shard.flight(&self.key);
         let is_redeemed = shard.redeem(&self.key, self.id, rule);
         let inserted = match is_redeemed {
-            true => self.local.insert_copy(copy.settled(&self.key)),
+            true => self.local.insert_copy(copy.settled(&self.key), Offer::Put),
             false => Err(NotStoredReason::Overtaken),
         };
         // Released before `self` drops, because that drop takes the same lock.

@@ -1,9 +1,9 @@
 //! Which advice the evidence supports. Pure: the same evidence gives the same advice.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::tuning::sims::{ClassWindow, PRESENT, SIZES};
+use crate::tuning::advice::Advice;
+use crate::tuning::window::{ClassWindow, PRESENT, SIZES};
 
 /// There is advice on memory after so many sampled reads; before, a curve is a guess.
 const SAMPLES_MIN: u64 = 8_192;
@@ -20,136 +20,14 @@ const READS_MIN: f64 = 10_000.0;
 /// What a look-up in memory takes: what `docs/performance.md` measures for a hit.
 const LOOK_UP: Duration = Duration::from_nanos(400);
 
-/// What a cache could do better, with the numbers that say so. Loads are reads that memory does not answer: with Redis,
-/// some of them are answered there.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Advice {
-    /// More memory would save loads.
-    MoreMemory {
-        /// The advised [budget](crate::Builder::memory_bytes), in bytes.
-        memory_bytes: u64,
-        /// How many bytes that is more than now.
-        more_bytes: u64,
-        /// How many of the loads it would save, in per cent.
-        saved_percent: f64,
-    },
-    /// Less memory would do.
-    LessMemory {
-        /// The advised budget, in bytes.
-        memory_bytes: u64,
-        /// How many bytes that is less than now.
-        fewer_bytes: u64,
-        /// How many loads more it would cost, in per cent of the present ones.
-        added_percent: f64,
-    },
-    /// Another share of a class's values in memory would save loads of all classes together.
-    Admission {
-        /// The class.
-        class: String,
-        /// Memory admits one in so many of its values.
-        before: u32,
-        /// Memory should admit one in so many.
-        after: u32,
-        /// How many of all loads that would save, in per cent.
-        saved_percent: f64,
-    },
-    /// A class's entries end by their TTL while they are in use and no invalidation has reached them.
-    LongerTtl {
-        /// The class.
-        class: String,
-        /// Its TTL.
-        ttl: Duration,
-        /// How many of its loads have no other cause than the TTL, in per cent.
-        expired_percent: f64,
-    },
-    /// A class's TTL ends no entry that is read: invalidations do.
-    IdleTtl {
-        /// The class.
-        class: String,
-        /// Its TTL.
-        ttl: Duration,
-        /// How many sampled reads found that an invalidation had ended the entry; older reads count less.
-        invalidated: u64,
-        /// For how long this was watched: at least twice the TTL.
-        watched: Duration,
-    },
-    /// A class costs more time than it saves.
-    SwitchOff {
-        /// The class.
-        class: String,
-        /// The time that its hits saved: their number times the mean load time.
-        saved: Duration,
-        /// The time that it took: 400 ns for each look-up, and the measured time to encode and check each value.
-        spent: Duration,
-        /// How many reads both rest on; older reads count less.
-        reads: u64,
-    },
-}
-
-impl Advice {
-    /// The kind of the advice, such as `more-memory`.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Advice::MoreMemory { .. } => "more-memory",
-            Advice::LessMemory { .. } => "less-memory",
-            Advice::Admission { .. } => "admission",
-            Advice::LongerTtl { .. } => "longer-ttl",
-            Advice::IdleTtl { .. } => "idle-ttl",
-            Advice::SwitchOff { .. } => "switch-off",
-        }
-    }
-
-    /// The class that it is about; `None`: all of them.
-    pub fn class(&self) -> Option<&str> {
-        match self {
-            Advice::MoreMemory { .. } | Advice::LessMemory { .. } => None,
-            Advice::Admission { class, .. }
-            | Advice::LongerTtl { class, .. }
-            | Advice::IdleTtl { class, .. }
-            | Advice::SwitchOff { class, .. } => Some(class),
-        }
-    }
-}
-
-/// The advice as a sentence.
-impl fmt::Display for Advice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: &u64| *bytes as f64 / f64::from(1 << 20);
-        match self {
-            Advice::MoreMemory { more_bytes, saved_percent, .. } => {
-                write!(f, "{:.1} MiB more would save {saved_percent:.1} % of the loads", mib(more_bytes))
-            }
-            Advice::LessMemory { fewer_bytes, added_percent, .. } => {
-                write!(f, "{:.1} MiB less would add {added_percent:.1} % to the loads", mib(fewer_bytes))
-            }
-            Advice::Admission { class, before, after, saved_percent } => write!(
-                f,
-                "{class}: to keep 1 in {after} values in memory, not 1 in {before}, would save {saved_percent:.1} % of \
-                 all loads"
-            ),
-            Advice::LongerTtl { class, ttl, expired_percent } => write!(
-                f,
-                "{class}: the TTL of {ttl:?} is the only cause of {expired_percent:.1} % of the loads: a longer one saves them"
-            ),
-            Advice::IdleTtl { class, ttl, invalidated, watched } => write!(
-                f,
-                "{class}: the TTL of {ttl:?} ends no entry, invalidations do ({invalidated} sampled reads in {watched:?})"
-            ),
-            Advice::SwitchOff { class, saved, spent, reads } => write!(
-                f,
-                "{class}: it costs more than it gives, {spent:?} against {saved:?} in {reads} reads: switch it off"
-            ),
-        }
-    }
-}
-
 /// What one class has shown.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassEvidence {
     pub(crate) name: String,
     pub(crate) window: ClassWindow,
     pub(crate) ttl: Duration,
+    /// Whether its entries are refreshed or used after their TTL.
+    pub(crate) is_aging: bool,
     /// Hits in memory and values offered to it, of all reads; older ones count less.
     pub(crate) hits: f64,
     pub(crate) offers: f64,
@@ -237,12 +115,18 @@ impl Evidence {
 
 /// The budget of a size of the curve.
 pub(crate) fn size_bytes(budget: u64, size: usize) -> u64 {
-    budget / 8 * SIZES[size]
+    // In `u128`, because a budget is any number of bytes.
+    let bytes = u128::from(budget) * u128::from(SIZES[size]) / u128::from(SIZES[PRESENT]);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 impl ClassEvidence {
     /// The share of the class's loads that have no other cause than its TTL, if enough of them were sampled.
     pub(crate) fn expired_share(&self) -> Option<f64> {
+        // Then the TTL is when a read refreshes an entry.
+        if self.is_aging {
+            return None;
+        }
         let ClassWindow { expired, misses, .. } = self.window;
         let share = expired / misses[PRESENT];
         (expired >= ENDS_MIN && share >= EXPIRED_MIN).then_some(share)
@@ -255,7 +139,7 @@ impl ClassEvidence {
 
     fn idle_ttl(&self, watched: Duration) -> Option<Advice> {
         let ClassWindow { expired, invalidated, .. } = self.window;
-        let is_idle = expired < 1.0 && invalidated >= ENDS_MIN && watched >= 2 * self.ttl;
+        let is_idle = !self.is_aging && expired < 1.0 && invalidated >= ENDS_MIN && watched >= 2 * self.ttl;
         let (class, ttl, invalidated) = (self.name.clone(), self.ttl, invalidated as u64);
         is_idle.then_some(Advice::IdleTtl { class, ttl, invalidated, watched })
     }
@@ -283,6 +167,7 @@ mod tests {
             name: "values".to_owned(),
             window,
             ttl: SECOND,
+            is_aging: false,
             hits: 9_000.0,
             offers: 2_000.0,
             mean_load: Duration::from_millis(1),
@@ -344,6 +229,15 @@ mod tests {
         assert_eq!(with(0.0, 10.0, 9 * SECOND), [""; 0], "too few ends were seen");
         assert_eq!(with(100.0, 100.0, 9 * SECOND), ["longer-ttl"]);
         assert_eq!(with(12.0, 100.0, 9 * SECOND), [""; 0]);
+        for (expired, advised) in [(0.0, "idle-ttl"), (100.0, "longer-ttl")] {
+            let mut aging = evidence([400.0; 10]);
+            (aging.keys, aging.watched) = (aging.samples, 9 * SECOND);
+            let class = &mut aging.classes[0];
+            (class.window.expired, class.window.invalidated) = (expired, 100.0);
+            assert_eq!(kinds(&aging), [advised]);
+            aging.classes[0].is_aging = true;
+            assert_eq!(kinds(&aging), [""; 0], "the TTL says when an entry is refreshed");
+        }
     }
 
     #[test]

@@ -97,11 +97,11 @@ impl Changes {
         self.held.contains(&(class.to_owned(), setting))
     }
 
-    /// Marks a change as undone, and holds its setting. The caller sets the former value.
+    /// The change that may be undone next.
     ///
     /// # Errors
-    /// What is wrong, if there is no such change, or it is not the last of its setting.
-    pub(crate) fn undo(&mut self, id: u64) -> Result<TuningChange, String> {
+    /// What is wrong, if there is no such change, it is undone already, or it is not the last of its setting.
+    pub(crate) fn last_of_its_setting(&self, id: u64) -> Result<TuningChange, String> {
         let Some(place) = self.list.iter().position(|change| change.id == id) else {
             let ids: Vec<u64> =
                 self.list.iter().filter(|change| !change.is_undone).map(|change| change.id).collect();
@@ -114,15 +114,22 @@ impl Changes {
         let is_of_it = |other: &&TuningChange| {
             other.class == change.class && other.tuned.as_str() == change.tuned.as_str() && !other.is_undone
         };
-        if let Some(later) = self.list.range(place + 1..).find(is_of_it) {
-            return Err(format!(
-                "change {id} is followed by change {} of the same setting; undo that first",
-                later.id
-            ));
+        match self.list.range(place + 1..).find(is_of_it) {
+            Some(TuningChange { id: later, .. }) => {
+                Err(format!("change {id} is followed by change {later} of the same setting; undo that first"))
+            }
+            None => Ok(change.clone()),
         }
+    }
+
+    /// Marks a change as undone, holds its setting, and returns it.
+    pub(crate) fn undo(&mut self, change: TuningChange) -> TuningChange {
         self.held.insert((change.class.clone(), change.tuned.as_str()));
-        self.list[place].is_undone = true;
-        Ok(self.list[place].clone())
+        let undone = TuningChange { is_undone: true, ..change };
+        if let Some(listed) = self.list.iter_mut().find(|listed| listed.id == undone.id) {
+            listed.clone_from(&undone);
+        }
+        undone
     }
 }
 
@@ -145,17 +152,19 @@ mod tests {
         for (class, tuned) in [("a", FEWER), ("a", STILL_FEWER), ("b", FEWER), ("a", LONGER)] {
             changes.add(change(class, tuned));
         }
-        assert!(changes.undo(1).unwrap_err().contains("followed by change 2"));
+        let undo =
+            |changes: &mut Changes, id| changes.last_of_its_setting(id).map(|change| changes.undo(change));
+        assert!(undo(&mut changes, 1).unwrap_err().contains("followed by change 2"));
         assert!(!changes.is_held("a", "admission"));
-        assert_eq!(changes.undo(2).map(|undone| undone.tuned), Ok(STILL_FEWER));
+        assert_eq!(undo(&mut changes, 2).map(|undone| undone.tuned), Ok(STILL_FEWER));
         assert!(
             changes.is_held("a", "admission")
                 && !changes.is_held("a", "ttl")
                 && !changes.is_held("b", "admission")
         );
-        assert!(changes.undo(2).unwrap_err().contains("undone already"));
-        assert_eq!(changes.undo(1).map(|undone| undone.tuned), Ok(FEWER));
-        assert!(changes.undo(9).unwrap_err().contains("there are [3, 4]"));
+        assert!(undo(&mut changes, 2).unwrap_err().contains("undone already"));
+        assert_eq!(undo(&mut changes, 1).map(|undone| undone.tuned), Ok(FEWER));
+        assert!(undo(&mut changes, 9).unwrap_err().contains("there are [3, 4]"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Makes miss-ratio curves of what the simulations have counted. Pure.
 
 use crate::tuning::advising::size_bytes;
-use crate::tuning::sims::{ClassWindow, SIZES};
+use crate::tuning::window::{ClassWindow, SIZES};
 use crate::tuning::{CurvePoint, MissRatioCurve};
 
 /// The counts of which a curve is made.

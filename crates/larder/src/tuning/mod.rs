@@ -4,13 +4,15 @@
 //! Nothing here decides whether an answer is current: tuning changes which values memory keeps, and for how long at most,
 //! and an invalidation ends each of them as before.
 
+pub(crate) mod advice;
 pub(crate) mod advising;
 pub(crate) mod changes;
 pub(crate) mod curve;
 pub(crate) mod limits;
 pub(crate) mod sims;
+pub(crate) mod window;
 
-pub use advising::Advice;
+pub use advice::Advice;
 pub use changes::{Tuned, TuningChange};
 pub use limits::{Tuning, TuningMode};
 

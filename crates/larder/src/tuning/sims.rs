@@ -12,23 +12,14 @@ use crate::clock::Tick;
 use crate::local::admissions::{Admission, Lots};
 use crate::local::entries::{cache_options, room};
 use crate::local::samples::{CLASSES_MAX, Sample, SampleKind};
+use crate::tuning::window::{ClassWindow, End, KNOWN_BYTES, Known, PRESENT, SIZES};
 
-/// The sizes of a curve, in eighths of the budget.
-pub(crate) const SIZES: [u64; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16];
-/// Which of them is the budget itself.
-pub(crate) const PRESENT: usize = 6;
 /// A weight is kept in units of so many bytes, so that a row is small.
 const UNIT_BYTES: u32 = 16;
 /// After so many real misses in the sample, they say how large the sample is.
 const SAMPLED_MIN: f64 = 2_000.0;
-/// A row of a map from `u32` to [`Known`], with its share of free places.
-const KNOWN_BYTES: usize = 48;
-
 /// So many keys are known at least before any is forgotten.
 const ROWS_MIN: usize = 256;
-
-/// What a count is worth after one more round.
-pub(crate) const FADE: f64 = 0.9;
 
 /// The admission of each class, by its number.
 pub(crate) type Shares = [Admission; CLASSES_MAX];
@@ -82,40 +73,6 @@ impl Sim {
     }
 }
 
-/// What is known of a sampled key that has been read.
-struct Known {
-    class: u16,
-    /// The end of its copy.
-    until: Tick,
-}
-
-/// What the samples of one class have shown. The counts are sums that fade.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct ClassWindow {
-    /// Sampled reads.
-    pub(crate) reads: f64,
-    /// Of those: the real memory did not answer. The misses of a simulation are compared with these, and not with the
-    /// number of sampled reads: whether the most used key is in the sample changes the reads a lot and the misses little
-    /// (as SHARDS-adj, which corrects the expected number of reads).
-    pub(crate) fills: f64,
-    /// Of those: no memory could have answered, because the key was new, or its copy had ended.
-    pub(crate) unavoidable: f64,
-    /// Of the unavoidable: the TTL had ended.
-    pub(crate) expired: f64,
-    /// Of the unavoidable: the copy was invalidated.
-    pub(crate) invalidated: f64,
-    /// The misses of each size.
-    pub(crate) misses: [f64; SIZES.len()],
-}
-
-impl ClassWindow {
-    fn fade(&mut self) {
-        let ClassWindow { reads, fills, unavoidable, expired, invalidated, misses } = self;
-        let counts = [reads, fills, unavoidable, expired, invalidated];
-        counts.into_iter().chain(misses).for_each(|count| *count *= FADE);
-    }
-}
-
 /// Another setting of one class's admission, and what it would have saved in the last round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Alternative {
@@ -133,7 +90,7 @@ pub(crate) struct Sims {
     alternatives: Vec<(u16, Sim)>,
     known: HashMap<u32, Known>,
     /// The ends of copies that no read has met yet: each makes the next read of its key a miss that memory cannot avoid.
-    ended: HashMap<u32, SampleKind>,
+    ended: HashMap<u32, End>,
     windows: Vec<ClassWindow>,
     /// Sampled reads of this round.
     round_reads: u64,
@@ -225,14 +182,15 @@ impl Sims {
         match sample.kind {
             SampleKind::Hit => self.read(sample, now, None),
             SampleKind::Filled(until) => self.read(sample, now, Some(until)),
-            SampleKind::Expired | SampleKind::Invalidated => self.end(sample.key, sample.kind),
+            SampleKind::Expired => self.end(sample.key, |_| End::Expired),
+            SampleKind::Invalidated => self.end(sample.key, |known| known.removed_at(now)),
         }
     }
 
-    /// The copy of a key has ended in every memory.
-    fn end(&mut self, key: u32, kind: SampleKind) {
-        if self.known.remove(&key).is_some() {
-            self.ended.insert(key, kind);
+    /// The copy of a key has ended in every memory. `why` says by what.
+    fn end(&mut self, key: u32, why: impl Fn(&Known) -> End) {
+        if let Some(known) = self.known.remove(&key) {
+            self.ended.insert(key, why(&known));
             for sim in self.sims() {
                 sim.cache.remove(&key);
             }
@@ -246,25 +204,23 @@ impl Sims {
     fn read(&mut self, sample: &Sample, now: Tick, filled: Option<Tick>) {
         let (key, class) = (sample.key, usize::from(sample.class).min(CLASSES_MAX - 1));
         // A memory of another size may hold a copy that this one evicted long ago. It has ended there too.
-        if self.known.get(&key).is_some_and(|known| known.until <= now) {
-            self.end(key, SampleKind::Expired);
+        if self.known.get(&key).and_then(|known| known.until).is_some_and(|until| until <= now) {
+            self.end(key, |_| End::Expired);
         }
         self.round_reads += 1;
         let window = &mut self.windows[class];
         window.reads += 1.0;
         window.fills += f64::from(u8::from(filled.is_some()));
         match self.known.get_mut(&key) {
-            Some(known) => known.until = filled.unwrap_or(known.until),
+            Some(known) => known.until = filled.or(known.until),
             None => {
                 window.unavoidable += 1.0;
                 match self.ended.remove(&key) {
-                    Some(SampleKind::Expired) => window.expired += 1.0,
-                    Some(_) => window.invalidated += 1.0,
-                    None => {}
+                    Some(End::Expired) => window.expired += 1.0,
+                    Some(End::Invalidated) => window.invalidated += 1.0,
+                    Some(End::Unknown) | None => {}
                 }
-                // A hit on a copy that was there before the sampling began: its end is not known.
-                let until = filled.unwrap_or(Tick::from_nanos(u64::MAX));
-                self.known.insert(key, Known { class: sample.class, until });
+                self.known.insert(key, Known { class: sample.class, until: filled });
             }
         }
         for (nth, sim) in self.curve.iter_mut().enumerate() {
@@ -280,7 +236,7 @@ impl Sims {
     /// Memory dropped everything.
     pub(crate) fn clear(&mut self) {
         let known = std::mem::take(&mut self.known);
-        self.ended.extend(known.into_keys().map(|key| (key, SampleKind::Invalidated)));
+        self.ended.extend(known.into_keys().map(|key| (key, End::Unknown)));
         self.sims().for_each(|sim| sim.cache.clear());
     }
 

@@ -70,6 +70,7 @@ async fn what_happens_to_an_entry_is_seen_in_its_order() {
     let table = Table::new();
     table.write(7, 1);
     let (mut events, mut without_hits) = (near.cache.events(), near.cache.events_without_hits());
+    let mut without_reads = near.cache.events_without_reads();
     near.read(&table, 7).await;
     near.warm(&table, 7).await;
     let _ = near.values.invalidate(&7).await;
@@ -99,6 +100,7 @@ async fn what_happens_to_an_entry_is_seen_in_its_order() {
     ];
     assert_eq!(shorts(&mut events).await, all);
     assert_eq!(shorts(&mut without_hits).await, rare);
+    assert_eq!(shorts(&mut without_reads).await, ["invalidated by hand"]);
     let _ = near.values.invalidate(&7).await;
     let again = next(&mut events).await;
     assert!(seven(&again), "{again:?}");

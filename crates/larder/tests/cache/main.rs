@@ -52,6 +52,7 @@ mod tls;
 mod tracking;
 mod trouble_events;
 mod tuning;
+mod tuning_limits;
 mod unfit;
 mod untracked;
 mod values;

@@ -4,6 +4,7 @@ pub(crate) mod auditor;
 pub(crate) mod explained;
 pub(crate) mod history;
 pub(crate) mod reasons;
+pub(crate) mod tuning;
 pub(crate) mod views;
 
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(detailed_health))
         .routes(routes!(stats))
         .routes(routes!(history))
+        .routes(routes!(tuning::tuning))
+        .routes(routes!(tuning::undo))
         .routes(routes!(clear))
         .routes(routes!(clear_user))
         .routes(routes!(warm))

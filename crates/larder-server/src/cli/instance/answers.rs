@@ -117,6 +117,30 @@ pub(crate) struct InstanceHistory {
     pub(crate) staleness: StalenessHistory,
 }
 
+/// `GET /api/v1/cache/tuning`.
+#[derive(Deserialize)]
+pub(crate) struct Tuning {
+    pub(crate) mode: String,
+    pub(crate) advice: Vec<Advice>,
+    pub(crate) changes: Vec<TuningChange>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Advice {
+    pub(crate) kind: String,
+    pub(crate) text: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct TuningChange {
+    pub(crate) id: u64,
+    pub(crate) class: String,
+    pub(crate) text: String,
+    pub(crate) reason: String,
+    pub(crate) at: String,
+    pub(crate) is_undone: bool,
+}
+
 /// `GET /api/v1/cache/health`, and the part of the detailed health that is the same.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Health {

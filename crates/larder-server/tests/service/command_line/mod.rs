@@ -2,6 +2,7 @@
 //! its exit code are what a script gets.
 
 mod accounts;
+mod advise;
 mod auditor;
 mod cache;
 mod examining;

@@ -1,6 +1,7 @@
 //! The base of every test: a running `larder` with its own database and Redis, and a client.
 
 pub(crate) mod app;
+pub(crate) mod browser;
 pub(crate) mod client;
 mod contract;
 pub(crate) mod exposition;
