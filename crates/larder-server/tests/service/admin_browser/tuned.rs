@@ -13,8 +13,8 @@ use larder::tuning::Tuning;
 use larder_http::admin::{Access, AdminHooks, AdminPage};
 use tokio::runtime::Runtime;
 
+use super::PATH;
 use super::mouse::{confirmed, looks_right};
-use super::{PATH, is_live};
 use crate::support::browser::Browser;
 use crate::support::eventually;
 
@@ -60,7 +60,7 @@ fn what_tuning_changed_is_shown_and_undone() {
     eventually("the TTL is raised", || !cache.tuning_changes().is_empty());
     let mut browser = Browser::start(1280, 900);
     browser.open(at, PATH);
-    is_live(&mut browser);
+    browser.wait("document.getElementById('live').innerText === 'Live'");
     browser.wait("document.querySelector('[data-change=\"1\"]')?.innerText.includes('TTL 2s, 1s before')");
     browser.wait("document.querySelector('#curve').innerText.includes('MiB')");
     looks_right(&mut browser);
