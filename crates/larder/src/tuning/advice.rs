@@ -144,7 +144,7 @@ impl fmt::Display for Advice {
             ),
             Advice::SwitchOff { class, saved, spent, reads } => write!(
                 f,
-                "{class}: it costs more than it gives, {spent:?} against {saved:?} in {reads} reads: switch it off"
+                "{class}: it costs more than it gives, {spent:.1?} against {saved:.1?} in {reads} reads: switch it off"
             ),
         }
     }

@@ -286,11 +286,19 @@ function showStaleness(data) {
   const { auditor } = data.staleness;
   const lag = auditor && auditor.lag_count > 0;
   cells("stale-measured", lag ? [auditor.p50_ms, auditor.p99_ms, auditor.max_ms] : [null, null, null]);
-  const bound = `No bounded read is more than ${number(data.staleness.bound_ms)} ms behind a committed write.`;
+  const bound = `No bounded read is more than ${number(data.staleness.bound_ms)} ms behind a committed write${writers(data)}.`;
   const audited = auditor
     ? ` The auditor checked ${number(auditor.hour_checked)} hits in the last hour; ${number(auditor.hour_stale)} were stale beyond that.`
     : " The auditor is off, so nothing is measured.";
   setText(byId("stale-note"), bound + audited);
+}
+
+/** Whose writes the bound concerns: without a journal only those that the cache is asked to invalidate. */
+function writers({ journal, redis }) {
+  if (journal.is_there) {
+    return "";
+  }
+  return redis.state === "none" ? " that this process invalidates" : " that a process of this cache invalidates";
 }
 
 function showSources(data) {
