@@ -159,6 +159,8 @@ fn on(server: Option<&Path>, mut command: Command) -> Command {
 }
 
 fn test(root: &Path, one: &Deployment, server: Option<&Path>) -> Result<()> {
+    // One of the tests runs an example, which nextest would build as a test.
+    run_command(&mut command(root, "cargo", &["build", "--quiet", "--package", "larder", "--examples"]))?;
     let words = ["nextest", "run", "--package", "larder", "--test", "cache", "-E", one.tests];
     run_command(&mut on(server, command(root, "cargo", &words)))
 }
