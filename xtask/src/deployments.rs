@@ -191,7 +191,7 @@ fn torture(root: &Path, one: &Deployment, server: Option<&Path>, arguments: &[St
         let line = line?;
         println!("  {line}");
         let worst_of = |line: &str| Some(line.split_once("worst ")?.1.split(" ms").next()?.to_owned());
-        if let Some(count) = line.strip_prefix("reads ") {
+        if let Some(count) = line.strip_prefix("reads ").filter(|rest| rest.starts_with(' ')) {
             count.trim().clone_into(&mut reads);
         } else if line.starts_with("bounded reads") {
             worst = worst_of(&line).unwrap_or_default() + " ms";
