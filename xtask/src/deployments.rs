@@ -159,6 +159,8 @@ fn on(server: Option<&Path>, mut command: Command) -> Command {
 }
 
 fn test(root: &Path, one: &Deployment, server: Option<&Path>) -> Result<()> {
+    // One of the tests runs an example, which nextest would build as a test.
+    run_command(&mut command(root, "cargo", &["build", "--quiet", "--package", "larder", "--examples"]))?;
     let words = ["nextest", "run", "--package", "larder", "--test", "cache", "-E", one.tests];
     run_command(&mut on(server, command(root, "cargo", &words)))
 }
@@ -189,7 +191,7 @@ fn torture(root: &Path, one: &Deployment, server: Option<&Path>, arguments: &[St
         let line = line?;
         println!("  {line}");
         let worst_of = |line: &str| Some(line.split_once("worst ")?.1.split(" ms").next()?.to_owned());
-        if let Some(count) = line.strip_prefix("reads ") {
+        if let Some(count) = line.strip_prefix("reads ").filter(|rest| rest.starts_with(' ')) {
             count.trim().clone_into(&mut reads);
         } else if line.starts_with("bounded reads") {
             worst = worst_of(&line).unwrap_or_default() + " ms";
