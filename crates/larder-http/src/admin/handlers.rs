@@ -117,7 +117,7 @@ pub(super) async fn switch<H: AdminHooks>(
 ) -> Result<Response, Response> {
     let (caller, body) = posted(&page, request, Access::Act).await?;
     let SwitchBody { class, on, instance } = body;
-    of_this(&page, &instance)?;
+    of_this(&page, &instance).map_err(Problem::into_response)?;
     page.hooks().switch(page.cache(), &caller, &class, on).await?;
     Ok(json(&()))
 }
@@ -173,16 +173,16 @@ pub(super) async fn undo<H: AdminHooks>(
 ) -> Result<Response, Response> {
     let (caller, body) = posted(&page, request, Access::Act).await?;
     let UndoBody { change, instance } = body;
-    of_this(&page, &instance)?;
+    of_this(&page, &instance).map_err(Problem::into_response)?;
     page.hooks().undo_tuning(page.cache(), &caller, change).await?;
     Ok(json(&()))
 }
 
 /// Refuses a request about one instance that a load balancer has sent to another one.
-fn of_this<H: AdminHooks>(page: &AdminPage<H>, instance: &str) -> Result<(), Response> {
+fn of_this<H: AdminHooks>(page: &AdminPage<H>, instance: &str) -> Result<(), Problem> {
     match instance == page.hooks().instance() {
         true => Ok(()),
-        false => Err(Problem::OTHER_INSTANCE.into_response()),
+        false => Err(Problem::OTHER_INSTANCE),
     }
 }
 
