@@ -59,7 +59,7 @@ pub(crate) struct Entries {
 type KeyHasher = DefaultHashBuilder;
 /// In a unit test, a key has the same hash in each run, so that the same keys are sampled.
 #[cfg(test)]
-type KeyHasher = xxhash_rust::xxh3::Xxh3DefaultBuilder;
+type KeyHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 impl Entries {
     /// An empty tier of entries. All of it takes `capacity_bytes` when it is full, the remembered hashes included.

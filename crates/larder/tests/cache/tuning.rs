@@ -32,29 +32,30 @@ pub(crate) struct Load {
 
 impl Load {
     async fn open(memory_bytes: u64, tuning: Tuning) -> Self {
-        Load::with(memory_bytes, tuning, |class| class).await
+        Load::with(memory_bytes, tuning, |class, _| class).await
     }
 
     pub(crate) async fn with(
         memory_bytes: u64,
         tuning: Tuning,
-        declare: impl Fn(Declared<'_>) -> Declared<'_>,
+        declare: impl for<'a> Fn(Declared<'a>, &str) -> Declared<'a>,
     ) -> Self {
         let clock = ManualClock::new();
         let cache = builder().memory_bytes(memory_bytes).tuning(tuning).manual_clock(&clock).build().await;
         Load::of(cache.unwrap(), clock, declare)
     }
 
-    /// Reads of this cache. `clock` is not its clock if it has Redis.
+    /// Reads of this cache, whose classes `declare` declares by their names. `clock` is not its clock if it has Redis.
     pub(crate) fn of(
         cache: Cache,
         clock: ManualClock,
-        declare: impl Fn(Declared<'_>) -> Declared<'_>,
+        declare: impl for<'a> Fn(Declared<'a>, &str) -> Declared<'a>,
     ) -> Self {
         let policy = Policy::ttl(60 * SECOND).jitter(0.0);
         let small = cache.class("small").policy(policy).memory_of(|_| 4 << 10);
         let large = cache.class("large").policy(policy).memory_of(|_| 64 << 10);
-        let (small, large) = (declare(small).open().unwrap(), declare(large).open().unwrap());
+        let (small, large) =
+            (declare(small, "small").open().unwrap(), declare(large, "large").open().unwrap());
         Load { cache, clock, small, large, reads: 0 }
     }
 
@@ -241,7 +242,7 @@ async fn a_longer_ttl_saves_what_its_advice_says() {
 
 #[tokio::test]
 async fn a_ttl_is_raised_within_the_limit_of_its_class_and_set_back() {
-    let mut load = Load::with(16 * MIB, Tuning::apply(), |class| class.tune_ttl_up_to(200 * SECOND)).await;
+    let mut load = Load::with(16 * MIB, Tuning::apply(), |class, _| class.tune_ttl_up_to(200 * SECOND)).await;
     for _ in 0..RUNS {
         load.run_in_time(READS, async |_, _| {}).await;
         if load.cache.tuning_changes().len() == 2 {

@@ -33,17 +33,8 @@ async fn stays(mut load: Load, runs: usize) {
     assert_eq!(load.cache.stats().not_admitted, 0);
 }
 
-async fn applied(declare: impl Fn(Declared<'_>) -> Declared<'_>) -> Load {
-    Load::with(16 * MIB, Tuning::apply(), declare).await
-}
-
-#[tokio::test]
-async fn a_class_that_is_fixed_or_whose_entries_age_is_left_alone() {
-    let runs = runs_until_tuned(applied(|class| class).await).await;
-    stays(applied(|class| class.untuned()).await, runs).await;
-    let policy = Policy::ttl(60 * SECOND).jitter(0.0);
-    stays(applied(|class| class.policy(policy.stale_if_error(SECOND))).await, runs).await;
-    stays(applied(|class| class.policy(policy.refresh_ahead(0.8))).await, runs).await;
+async fn applied(declare: impl for<'a> Fn(Declared<'a>) -> Declared<'a>) -> Load {
+    Load::with(16 * MIB, Tuning::apply(), |class, _| declare(class)).await
 }
 
 async fn beside(redis: &Redis, tuning: Tuning) -> Cache {
@@ -55,11 +46,18 @@ async fn beside(redis: &Redis, tuning: Tuning) -> Cache {
 }
 
 #[tokio::test]
-async fn beside_redis_a_class_of_memory_alone_is_left_alone() {
+async fn a_class_is_left_alone_if_it_is_fixed_ages_or_is_memory_only_beside_redis() {
     let runs = runs_until_tuned(applied(|class| class.memory_only()).await).await;
+    let aging = Policy::ttl(60 * SECOND).jitter(0.0).stale_if_error(SECOND);
+    // The control changes the admission of the class of large values.
+    let load = Load::with(16 * MIB, Tuning::apply(), |class, name| match name {
+        "large" => class.policy(aging),
+        _ => class.untuned(),
+    });
+    stays(load.await, runs).await;
     let redis = Redis::start().unwrap();
     let cache = beside(&redis, Tuning::apply()).await;
-    stays(Load::of(cache, ManualClock::new(), |class| class.memory_only()), runs).await;
+    stays(Load::of(cache, ManualClock::new(), |class, _| class.memory_only()), runs).await;
 }
 
 /// 200 reads a second and more of a thousand keys, as `a_ttl_is_raised_within_the_limit_of_its_class_and_set_back` has them.
@@ -108,7 +106,8 @@ async fn beside_redis_the_end_of_a_ttl_is_no_invalidation() {
     let class = cache.class::<u64, u64>("short").policy(Policy::ttl(SECOND).jitter(0.0)).open().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     let advice = loop {
-        for key in 0..3_000 {
+        // A load, whose value enters memory with the second read, and a hit.
+        for key in (0..2_000).flat_map(|key| [key; 3]) {
             class.get_or_load(&key, || async move { Ok::<_, std::io::Error>(key) }).await.unwrap();
         }
         cache.tune_now();
