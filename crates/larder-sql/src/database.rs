@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::address::{Address, PostgresAddress, sqlite_url};
 use crate::connecting::connector::Connector;
 use crate::connecting::pool::{PooledConnection, SqlPool};
+use crate::connecting::succession::Life;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::exposure;
@@ -195,6 +196,14 @@ impl Database {
     /// The executor for one autocommit statement that writes. Does not count the statement.
     pub(crate) fn writers(&self) -> &SqlPool {
         &self.shared.writers
+    }
+
+    /// Notes that a statement has run on a server in this life.
+    ///
+    /// # Errors
+    /// The server is a former primary: another connection has led to its successor.
+    pub(crate) fn meet(&self, life: Life) -> Result<(), Error> {
+        self.shared.readers.succession().meet(life).map_err(|newest| Error::former_primary(newest.timeline))
     }
 
     /// What the last inspection of this database's journals found.

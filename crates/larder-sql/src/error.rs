@@ -77,6 +77,15 @@ impl Error {
         Self { kind: ErrorKind::NoJournal(text.into()), source: None }
     }
 
+    /// The statement ran on a server that timeline `newest` has replaced. Its connection, of larder or of the application,
+    /// is older than the fail-over.
+    pub(crate) fn former_primary(newest: u64) -> Self {
+        Self::no_journal(format!(
+            "the connection leads to a former primary, which timeline {newest} has replaced, so nothing was committed; close \
+             the connection, and shut that server down"
+        ))
+    }
+
     pub(crate) fn schema(text: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Schema(text.into()), source: None }
     }

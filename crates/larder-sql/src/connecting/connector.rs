@@ -159,6 +159,10 @@ impl Connector {
         Ok(SqlConnection::new(connection, mode).of_life(life))
     }
 
+    pub(super) fn succession(&self) -> &Succession {
+        &self.succession
+    }
+
     /// Whether the connection leads to the newest primary that a connection of this connector has led to. True for a
     /// connection to a server that does not show its life.
     pub(crate) fn is_newest(&self, connection: &SqlConnection) -> bool {
@@ -168,13 +172,12 @@ impl Connector {
 
 /// Whether a role or a server with this error has no [`ABOUT_LIFE`]: `insufficient_privilege`, `undefined_function` or
 /// `feature_not_supported`.
-fn cannot_be_asked(code: Option<&str>) -> bool {
+pub(crate) fn cannot_be_asked(code: Option<&str>) -> bool {
     matches!(code, Some("42501" | "42883" | "0A000"))
 }
 
 /// The server's life; `None` if the row of [`ABOUT`] does not have it.
 fn life_of(about: &AnyRow) -> Option<Life> {
     let text = |name| about.try_get::<Option<String>, _>(name).ok().flatten();
-    let timeline = u64::from_str_radix(&text("timeline")?, 16).ok()?;
-    Some(Life { system: text("system")?, timeline })
+    Life::parse(text("system")?, &text("timeline")?)
 }

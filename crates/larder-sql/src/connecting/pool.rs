@@ -18,6 +18,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::connecting::connection::{BeginSql, SqlConnection};
 use crate::connecting::connector::Connector;
+use crate::connecting::succession::Succession;
 use crate::refusal::{Refusal, RefusalKind};
 
 /// The pool pings a connection that was idle for longer than this before it lends it, because the server may have
@@ -29,8 +30,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pool closes a connection that was idle for longer, so that after a busy hour the server has its connections
 /// back. It looks for such connections only when a caller asks for one.
 const IDLE_MAX: Duration = Duration::from_secs(600);
-/// When a connection older than this is returned, the pool closes it. So the pool follows a host name that now leads to
-/// another server, and the server's caches for each connection stay small.
+/// When a connection older than this is returned, the pool closes it; so does the journal with its own. So they follow a
+/// host name that now leads to another server, and the server's caches for each connection stay small.
 const AGE_MAX: Duration = Duration::from_secs(1800);
 /// The first and the longest pause before the pool asks the server again for a connection (exponential back-off).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
@@ -129,9 +130,14 @@ impl SqlPool {
         self.core.lock().refused.clone().map(|(_, refusal)| refusal)
     }
 
-    /// Whether a connection that was detached from this pool leads to the newest primary that the pool has met.
-    pub(crate) fn is_newest(&self, connection: &SqlConnection) -> bool {
-        self.core.source.is_newest(connection)
+    /// Whether a connection that was detached from this pool is young, and leads to the newest primary that was met.
+    pub(crate) fn may_keep(&self, connection: &SqlConnection) -> bool {
+        is_young(connection) && self.core.source.is_newest(connection)
+    }
+
+    /// Which primaries the connections to this database have led to.
+    pub(crate) fn succession(&self) -> &Succession {
+        self.core.source.succession()
     }
 
     /// Whether [`SqlPool::close`] was called.
@@ -276,7 +282,6 @@ impl Core {
         {
             let mut state = self.lock();
             state.lent -= 1;
-            let is_young = |connection: &SqlConnection| connection.born().elapsed() < AGE_MAX;
             if let Some(connection) = connection.filter(is_young) {
                 state.idle.push(Idle { connection, since: Instant::now() });
             }
@@ -285,6 +290,10 @@ impl Core {
         self.returned.notify_one();
         self.ended.notify_waiters();
     }
+}
+
+fn is_young(connection: &SqlConnection) -> bool {
+    connection.born().elapsed() < AGE_MAX
 }
 
 impl State {

@@ -35,6 +35,7 @@ use larder::journal::{
 };
 use tokio::sync::Mutex;
 
+use crate::connecting::succession::Life;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -218,7 +219,7 @@ impl SqlJournal {
         if self.database.readers().is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
         }
-        let own = state.own.take().filter(|own| self.database.readers().is_newest(&own.connection));
+        let own = state.own.take().filter(|own| self.database.readers().may_keep(&own.connection));
         if let Some(own) = own {
             return Ok(own);
         }
@@ -245,7 +246,10 @@ impl SqlJournal {
         match self.database.dialect() {
             Dialect::Postgres => {
                 let names = table::names(&self.tables);
-                postgres::ask(&mut own.connection, query, &names).await
+                let (answer, attested) = postgres::ask(&mut own.connection, query, &names).await?;
+                // Another connection may have met the successor meanwhile; and a pooler may lead to another server now.
+                self.database.meet(Life::of(&answer.database))?;
+                Ok((answer, attested))
             }
             Dialect::Sqlite => sqlite::ask(own, query).await,
         }
@@ -354,6 +358,10 @@ impl Journal for SqlJournal {
 
     fn identity_since(&self) -> Option<Instant> {
         self.identity_age.since()
+    }
+
+    fn is_succeeded(&self, database: &DatabaseId) -> bool {
+        self.database.readers().succession().has_succeeded(database)
     }
 
     fn incompleteness(&self) -> Option<JournalFault> {

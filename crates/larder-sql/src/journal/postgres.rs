@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::SqlPool;
+use crate::connecting::succession::Life;
 use crate::error::Error;
 use crate::inspected::Completeness;
 use crate::journal::completeness::facts::{is_restructured, is_silent};
@@ -238,6 +239,11 @@ pub(super) fn facts(completeness: &Completeness) -> String {
 }
 
 impl OwnRow {
+    /// The life of the server on which the statement ran.
+    pub(super) fn life(&self) -> Result<Life, Error> {
+        Ok(Life::of(&identity_of(self.system.clone(), self.timeline.clone())?))
+    }
+
     /// The statement that runs the constraint triggers which this transaction may have deferred to its COMMIT. Run
     /// [`OWN`] again after it. It does not name foreign keys and unique keys: a trigger may rely on their deferral, and
     /// they change no row.
