@@ -259,7 +259,11 @@ impl Joined {
     }
 
     /// Reads by a loader that has this connection.
-    async fn read_on(&self, connection: &Arc<tokio::sync::Mutex<PoolConnection<sqlx::Postgres>>>, id: i64) -> i64 {
+    async fn read_on(
+        &self,
+        connection: &Arc<tokio::sync::Mutex<PoolConnection<sqlx::Postgres>>>,
+        id: i64,
+    ) -> i64 {
         let load = || {
             let connection = connection.clone();
             async move {

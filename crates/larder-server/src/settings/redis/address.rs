@@ -10,6 +10,7 @@ use crate::settings::redis::{PASSWORD, RestAddress, TLS, UPSTASH, UPSTASH_TOKEN,
 use crate::settings::sources::{Found, Sources};
 
 pub(super) const SENTINELS: &str = "REDIS_SENTINELS";
+pub(super) const HOST: &str = "REDIS_HOST";
 
 /// Whether `found` is the URL of a REST interface. Some deployments set this variable to a `redis://` URL.
 pub(super) fn is_rest(found: &Found) -> bool {
@@ -58,7 +59,11 @@ pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetti
 }
 
 pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
-    let host = sources.take("REDIS_HOST", "localhost", |raw| {
+    if sources.find(HOST).is_some_and(|found| found.value.contains('@') || found.value.contains("://")) {
+        let allowed = "must be a host name or an IP address, without port; a URL belongs in REDIS_URL";
+        return Err(BadSetting::secret(HOST, allowed));
+    }
+    let host = sources.take(HOST, "localhost", |raw| {
         let host = raw.trim();
         let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::Ipv6Addr>();
@@ -90,7 +95,7 @@ pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
     let Some(sentinels) = sources.find(SENTINELS) else {
         return Ok(format!("redis{tls}://{login}{host}:{port}/{database}"));
     };
-    if let Some(host) = sources.find("REDIS_HOST") {
+    if let Some(host) = sources.find(HOST) {
         return Err(BadSetting::new(
             host.name,
             &host.value,

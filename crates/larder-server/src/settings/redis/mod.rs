@@ -269,6 +269,15 @@ mod tests {
             let error = read(&of(&[(name, value)], "").unwrap()).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name}=\"{value}\": must be")), "{error}");
         }
+        for (name, value) in [
+            ("REDIS_HOST", "redis://:zqx@cache:6379"),
+            ("REDIS_HOST", "redis://:zqx"),
+            ("REDIS_HOST", "u:zqx@cache"),
+            ("REDIS_SENTINELS", "u:zqx@a,b"),
+        ] {
+            let error = read(&of(&[(name, value)], "").unwrap()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name}=…: must be")) && !error.contains("zqx"), "{error}");
+        }
         let good = "https://eu1-fit-1.upstash.io";
         for (url, token, named) in [
             (good, "", UPSTASH_TOKEN),
