@@ -6,7 +6,9 @@ use larder::cache::Cache;
 
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
-use crate::settings::redis::{PASSWORD, RestAddress, TLS, UPSTASH, UPSTASH_TOKEN, take_flag};
+use crate::settings::redis::{
+    PASSWORD, PASSWORD_FILE, RestAddress, TLS, UPSTASH, UPSTASH_TOKEN, USER, take_flag,
+};
 use crate::settings::sources::{Found, Sources};
 
 pub(super) const SENTINELS: &str = "REDIS_SENTINELS";
@@ -41,6 +43,7 @@ pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetti
     let Found { name, value, origin } = found;
     let url = value.trim().to_owned();
     sources.note(name, redact::url(&url), origin);
+    refuse_unused_login(sources, name, &url)?;
     // `REDIS_DB` is parsed even if the URL names a database: a bad value is refused although it has no effect.
     let database = database(sources)?;
     Ok(match database {
@@ -56,6 +59,31 @@ pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetti
         }
         _ => url,
     })
+}
+
+/// A URL has its own user and password, and those of the parts have no effect beside it. Refused is what the URL lacks: larder
+/// would log in otherwise than was meant.
+fn refuse_unused_login(sources: &Sources, name: &str, url: &str) -> Result<(), BadSetting> {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let (has_user, has_password) = match (is_unix(url), rest.split_once('?'), rest.rsplit_once('@')) {
+        (true, Some((_, query)), _) => {
+            let has = |name: &str| query.split('&').any(|parameter| parameter.starts_with(name));
+            (has("user="), has("pass="))
+        }
+        (false, _, Some((login, _))) => {
+            let (user, password) = login.split_once(':').unwrap_or((login, ""));
+            (!user.is_empty(), !password.is_empty())
+        }
+        _ => (false, false),
+    };
+    let has_file = sources.find(PASSWORD_FILE).is_some();
+    for (unused, is_named) in [(USER, has_user || has_password), (PASSWORD, has_password || has_file)] {
+        if !is_named && sources.find(unused).is_some() {
+            let allowed = format!("has no effect beside {name}: write it into that URL, or leave it out");
+            return Err(BadSetting::secret(unused, allowed));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
@@ -78,7 +106,7 @@ pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
         _ => Err("must be a port, an integer from 1 to 65535".to_owned()),
     })?;
     let database = database(sources)?.unwrap_or(0);
-    let user = sources.find("REDIS_USERNAME").map(|found| {
+    let user = sources.find(USER).map(|found| {
         sources.note(found.name, &found.value, found.origin);
         encoded(&found.value)
     });
