@@ -46,6 +46,12 @@ pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetti
     refuse_unused_login(sources, name, &url)?;
     // `REDIS_DB` is parsed even if the URL names a database: a bad value is refused although it has no effect.
     let database = database(sources)?;
+    if let Some(database @ 1..) = database
+        && is_cluster(&url)
+    {
+        let allowed = "must be left out, or 0: larder uses the database 0 of a cluster";
+        return Err(BadSetting::new("REDIS_DB", &database.to_string(), allowed));
+    }
     Ok(match database {
         Some(database) if is_unix(&url) => match url.split_once('?') {
             // The parameters of a URL for a Unix socket name the database.
@@ -159,6 +165,10 @@ fn database(sources: &Sources) -> Result<Option<u32>, BadSetting> {
 
 fn is_unix(url: &str) -> bool {
     url.split_once("://").is_some_and(|(scheme, _)| scheme.to_ascii_lowercase().ends_with("unix"))
+}
+
+fn is_cluster(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(scheme, _)| scheme.to_ascii_lowercase().ends_with("-cluster"))
 }
 
 fn names_a_database(url: &str) -> bool {

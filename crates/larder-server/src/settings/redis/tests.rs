@@ -168,6 +168,13 @@ fn settings_that_contradict_each_other_are_refused_by_name() {
         (&[("REDIS_URL", "redis://a"), ("REDIS_TLS", "True")], "REDIS_TLS", "must be true or false"),
         (&[tls, ("REDIS_TLS", "1")], "REDIS_TLS", "must be true or false"),
         (
+            &[("REDIS_URL", "redis-cluster://a"), ("REDIS_DB", "1")],
+            "REDIS_DB",
+            "larder uses the database 0 of a cluster",
+        ),
+        (&[("REDIS_URL", "redis-cluster://a/1")], "REDIS_URL", "uses the database 0 of a cluster"),
+        (&[("REDIS_URL", "unix:///r?database=2")], "REDIS_URL", "has the parameters db, user"),
+        (
             &[(UPSTASH, "https://a"), (UPSTASH_TOKEN, "zqx"), ("REDIS_TLS", "yes")],
             "REDIS_TLS",
             "must be true or false",
