@@ -263,7 +263,8 @@ impl Database {
         }
     }
 
-    /// Checks that a write transaction can begin. Does not count as a statement.
+    /// Checks that a write transaction can begin, and on PostgreSQL that the server is no standby: a pooler may have led the
+    /// connection to one. Does not count as a statement.
     ///
     /// If there is no answer within 1 s, the check succeeds: another writer may hold the write lock for longer.
     ///
@@ -271,7 +272,8 @@ impl Database {
     /// No write transaction can begin.
     pub async fn ping_writer(&self) -> Result<(), Error> {
         let begun = async {
-            let mut loan = self.begin_write().await?;
+            let mut loan = self.shared.writers.acquire().await?;
+            loan.begin(self.shared.dialect.begin_on_primary()).await?;
             loan.rollback().await.map_err(Error::from)
         };
         tokio::time::timeout(PING_TIMEOUT, begun).await.unwrap_or(Ok(()))

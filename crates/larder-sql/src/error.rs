@@ -7,6 +7,9 @@ use sqlx::error::{DatabaseError, ErrorKind as DatabaseErrorKind};
 
 use crate::refusal::Refusal;
 
+/// Why a standby has no journal.
+pub(crate) const IN_RECOVERY: &str = "the database is in recovery; only a primary's journal is complete";
+
 /// What kind of failure an [`Error`] is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,6 +58,11 @@ impl Error {
     /// What kind of failure this is.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
+    }
+
+    /// Whether the journal answered from a standby.
+    pub(crate) fn is_of_standby(&self) -> bool {
+        matches!(&self.kind, ErrorKind::NoJournal(text) if text == IN_RECOVERY)
     }
 
     /// Whether a prepared statement's name is unknown to the server, or already in use. Only a pooler in transaction

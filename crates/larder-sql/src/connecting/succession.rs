@@ -51,7 +51,7 @@ pub(crate) struct Succession {
 #[derive(Debug, Default)]
 struct Newest {
     life: Option<Life>,
-    /// How many lives there were before this one.
+    /// How many lives and doubts there were before this one.
     nth: u64,
 }
 
@@ -86,6 +86,11 @@ impl Succession {
     pub(crate) fn meet(&self, life: Life) -> Result<(), Life> {
         let is_other = self.lock().life.as_ref().is_some_and(|known| known.system != life.system);
         if is_other { Ok(()) } else { self.note(life).map(drop) }
+    }
+
+    /// Ends each connection that larder has opened: the pool asks new ones what they lead to.
+    pub(crate) fn doubt(&self) {
+        self.lock().nth += 1;
     }
 
     /// Whether the newest life is another one than that of `database`. `false` if no connection has shown a life.
@@ -133,6 +138,9 @@ mod tests {
         assert_eq!(Life::parse("a".to_owned(), "0000000B").map(|life| seen.meet(life)), Some(Ok(())));
         assert!(!seen.is_newest(0) && seen.has_succeeded(&database(1)) && !seen.has_succeeded(&database(11)));
         assert_eq!(seen.meet(life("a", 1)), Err(life("a", 11)));
+        let nth = seen.note(life("a", 11)).unwrap();
+        seen.doubt();
+        assert!(!seen.is_newest(nth) && seen.note(life("a", 11)).is_ok_and(|nth| seen.is_newest(nth)));
         assert!(!life("", 1).has(&database(1)) && Life::of(&database(1)).has(&database(1)));
     }
 }

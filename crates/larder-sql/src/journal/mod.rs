@@ -246,7 +246,12 @@ impl SqlJournal {
         match self.database.dialect() {
             Dialect::Postgres => {
                 let names = table::names(&self.tables);
-                let (answer, attested) = postgres::ask(&mut own.connection, query, &names).await?;
+                let asked = postgres::ask(&mut own.connection, query, &names).await;
+                if asked.as_ref().is_err_and(Error::is_of_standby) {
+                    // Only a pooler can lead an open connection there, and so the others: each is asked again what it leads to.
+                    self.database.readers().succession().doubt();
+                }
+                let (answer, attested) = asked?;
                 // Another connection may have met the successor meanwhile; and a pooler may lead to another server now.
                 self.database.meet(Life::of(&answer.database))?;
                 Ok((answer, attested))

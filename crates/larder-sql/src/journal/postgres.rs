@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::SqlPool;
 use crate::connecting::succession::Life;
-use crate::error::Error;
+use crate::error::{Error, IN_RECOVERY};
 use crate::inspected::Completeness;
 use crate::journal::completeness::facts::{is_restructured, is_silent};
 use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation};
@@ -277,7 +277,7 @@ fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
 
 fn identity_of(system: String, timeline: Option<String>) -> Result<DatabaseId, Error> {
     let Some(timeline) = timeline else {
-        return Err(Error::no_journal("the database is in recovery; only a primary's journal is complete"));
+        return Err(Error::no_journal(IN_RECOVERY));
     };
     let Ok(timeline) = u64::from_str_radix(&timeline, 16) else {
         return Err(Error::no_journal("the database's timeline has a form that larder does not know"));

@@ -11,7 +11,7 @@ use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::fresh;
 use larder_sql::journal::{CommitExt, SqlJournal};
-use larder_testbed::{Postgres, Redis};
+use larder_testbed::{PgBouncer, PoolMode, Postgres, Proxy, Redis};
 use sqlx::PgPool;
 use sqlx::pool::PoolConnection;
 
@@ -234,6 +234,39 @@ async fn a_write_on_the_successor_is_not_sent_under_the_identity_of_the_old_prim
     drop(held);
     eventually("it writes to the successor", async || mover.write(1).await == Delivery::Sent).await;
     assert_eq!(other.read_fresh(1).await.1, mover.number(1).await);
+}
+
+/// A pooler opens new connections to its server when that changes, and its clients keep theirs.
+#[tokio::test]
+async fn a_standby_behind_a_pooler_that_was_not_declared_is_noticed() {
+    let pair = pair_with_rooms().await;
+    let proxy = Proxy::start(pair.primary.port()).unwrap();
+    let pooler =
+        PgBouncer::start(&pair.primary.url().through(proxy.port()), PoolMode::Transaction, 1).unwrap();
+    let url = format!("{}?statement-cache-capacity=0", pooler.url(pair.bed.name()));
+    let database = Database::connect(&url).await.unwrap();
+    let journal = SqlJournal::open(&database, tables()).await.unwrap();
+    database.ping_writer().await.unwrap();
+    proxy.cut();
+    proxy.redirect(pair.standby.port());
+    proxy.heal();
+    let is_standby = async || {
+        let asked = sqlx::query_scalar("SELECT CAST(pg_is_in_recovery() AS TEXT)").fetch_one(database.read());
+        asked.await.is_ok_and(|answer: String| answer == "true")
+    };
+    eventually("the pooler leads to the standby", is_standby).await;
+    let error = database.ping_writer().await.unwrap_err();
+    assert!(format!("{error:?}").contains("standby"), "{error:?}");
+    eventually("the pooler leads to the standby again", is_standby).await;
+    let error = journal.changes_since(None).await.unwrap_err();
+    assert!(error.to_string().contains("in recovery"), "{error}");
+    let error = name(&database).await.unwrap_err();
+    assert!(error.to_string().contains("standby"), "no loader reads there any more: {error}");
+    proxy.cut();
+    proxy.redirect(pair.primary.port());
+    proxy.heal();
+    eventually("the primary answers", async || name(&database).await.is_ok()).await;
+    database.ping_writer().await.unwrap();
 }
 
 /// An instance of an application that has a pool of its own.
