@@ -203,7 +203,12 @@ impl Database {
     /// # Errors
     /// The server is a former primary: another connection has led to its successor.
     pub(crate) fn meet(&self, life: Life) -> Result<(), Error> {
-        self.shared.readers.succession().meet(life).map_err(|newest| Error::former_primary(newest.timeline))
+        self.shared
+            .readers
+            .source()
+            .succession()
+            .meet(life)
+            .map_err(|newest| Error::former_primary(newest.timeline))
     }
 
     /// What the last inspection of this database's journals found.

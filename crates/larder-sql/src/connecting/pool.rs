@@ -18,7 +18,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::connecting::connection::{BeginSql, SqlConnection};
 use crate::connecting::connector::Connector;
-use crate::connecting::succession::Succession;
 use crate::refusal::{Refusal, RefusalKind};
 
 /// The pool pings a connection that was idle for longer than this before it lends it, because the server may have
@@ -50,7 +49,7 @@ pub struct SqlPool {
 }
 
 struct Core {
-    source: Connector,
+    source: Arc<Connector>,
     /// How long a caller waits for a connection.
     wait: Duration,
     limit: usize,
@@ -94,7 +93,7 @@ impl SqlPool {
     pub(crate) fn new(source: Connector, limit: u32, wait: Duration) -> Self {
         let limit = limit as usize;
         let core = Core {
-            source,
+            source: Arc::new(source),
             wait,
             limit,
             room: Arc::new(Semaphore::new(limit)),
@@ -135,9 +134,9 @@ impl SqlPool {
         is_young(connection) && self.core.source.is_newest(connection)
     }
 
-    /// Which primaries the connections to this database have led to.
-    pub(crate) fn succession(&self) -> &Succession {
-        self.core.source.succession()
+    /// What opens this pool's connections.
+    pub(crate) fn source(&self) -> &Arc<Connector> {
+        &self.core.source
     }
 
     /// Whether [`SqlPool::close`] was called.

@@ -219,6 +219,7 @@ impl SqlJournal {
         if self.database.readers().is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
         }
+        self.database.readers().source().survey_if_due();
         let own = state.own.take().filter(|own| self.database.readers().may_keep(&own.connection));
         if let Some(own) = own {
             return Ok(own);
@@ -249,7 +250,7 @@ impl SqlJournal {
                 let asked = postgres::ask(&mut own.connection, query, &names).await;
                 if asked.as_ref().is_err_and(Error::is_of_standby) {
                     // Only a pooler can lead an open connection there, and so the others: each is asked again what it leads to.
-                    self.database.readers().succession().doubt();
+                    self.database.readers().source().succession().doubt();
                 }
                 let (answer, attested) = asked?;
                 // Another connection may have met the successor meanwhile; and a pooler may lead to another server now.
@@ -366,7 +367,7 @@ impl Journal for SqlJournal {
     }
 
     fn is_succeeded(&self, database: &DatabaseId) -> bool {
-        self.database.readers().succession().has_succeeded(database)
+        self.database.readers().source().succession().has_succeeded(database)
     }
 
     fn incompleteness(&self) -> Option<JournalFault> {
