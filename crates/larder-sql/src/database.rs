@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::address::{Address, PostgresAddress, sqlite_url};
 use crate::connecting::connector::Connector;
 use crate::connecting::pool::{PooledConnection, SqlPool};
+use crate::connecting::succession::Life;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::exposure;
@@ -197,6 +198,19 @@ impl Database {
         &self.shared.writers
     }
 
+    /// Notes that a statement has run on a server in this life.
+    ///
+    /// # Errors
+    /// The server is a former primary: another connection has led to its successor.
+    pub(crate) fn meet(&self, life: Life) -> Result<(), Error> {
+        self.shared
+            .readers
+            .source()
+            .succession()
+            .meet(life)
+            .map_err(|newest| Error::former_primary(newest.timeline))
+    }
+
     /// What the last inspection of this database's journals found.
     pub(crate) fn completeness(&self) -> &Completeness {
         &self.shared.completeness
@@ -254,7 +268,8 @@ impl Database {
         }
     }
 
-    /// Checks that a write transaction can begin. Does not count as a statement.
+    /// Checks that a write transaction can begin, and on PostgreSQL that the server is no standby: a pooler may have led the
+    /// connection to one. Does not count as a statement.
     ///
     /// If there is no answer within 1 s, the check succeeds: another writer may hold the write lock for longer.
     ///
@@ -262,7 +277,8 @@ impl Database {
     /// No write transaction can begin.
     pub async fn ping_writer(&self) -> Result<(), Error> {
         let begun = async {
-            let mut loan = self.begin_write().await?;
+            let mut loan = self.shared.writers.acquire().await?;
+            loan.begin(self.shared.dialect.begin_on_primary()).await?;
             loan.rollback().await.map_err(Error::from)
         };
         tokio::time::timeout(PING_TIMEOUT, begun).await.unwrap_or(Ok(()))

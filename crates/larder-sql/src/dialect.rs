@@ -47,4 +47,12 @@ impl Dialect {
             Self::Sqlite => "BEGIN IMMEDIATE",
         }
     }
+
+    /// As [`Self::begin`], and a standby refuses it: without READ WRITE, the first statement that writes would fail there.
+    pub(crate) fn begin_on_primary(self) -> &'static str {
+        match self {
+            Self::Postgres => READ_COMMITTED_ON_PRIMARY,
+            Self::Sqlite => self.begin(),
+        }
+    }
 }

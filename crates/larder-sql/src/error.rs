@@ -7,6 +7,9 @@ use sqlx::error::{DatabaseError, ErrorKind as DatabaseErrorKind};
 
 use crate::refusal::Refusal;
 
+/// Why a standby has no journal.
+pub(crate) const IN_RECOVERY: &str = "the database is in recovery; only a primary's journal is complete";
+
 /// What kind of failure an [`Error`] is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,6 +60,11 @@ impl Error {
         &self.kind
     }
 
+    /// Whether the journal answered from a standby.
+    pub(crate) fn is_of_standby(&self) -> bool {
+        matches!(&self.kind, ErrorKind::NoJournal(text) if text == IN_RECOVERY)
+    }
+
     /// Whether a prepared statement's name is unknown to the server, or already in use. Only a pooler in transaction
     /// mode causes this.
     fn lost_a_statement(&self) -> bool {
@@ -75,6 +83,15 @@ impl Error {
 
     pub(crate) fn no_journal(text: impl Into<String>) -> Self {
         Self { kind: ErrorKind::NoJournal(text.into()), source: None }
+    }
+
+    /// The statement ran on a server that timeline `newest` has replaced. Its connection, of larder or of the application,
+    /// is older than the fail-over.
+    pub(crate) fn former_primary(newest: u64) -> Self {
+        Self::no_journal(format!(
+            "the connection leads to a former primary, which timeline {newest} has replaced, so nothing was committed; close \
+             the connection, and shut that server down"
+        ))
     }
 
     pub(crate) fn schema(text: impl Into<String>) -> Self {

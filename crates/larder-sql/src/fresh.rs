@@ -1,19 +1,36 @@
 //! Checks connections that larder did not open: may a loader read on them?
 
-use larder::loading::{is_loading, spoil};
+use larder::loading::{self, is_loading, spoil};
 #[cfg(feature = "sqlite")]
 use sqlx::SqliteConnection;
 use sqlx::{Connection, PgConnection, Row};
 
+use crate::connecting::connector::cannot_be_asked;
+use crate::connecting::succession::Life;
 use crate::error::Error;
+use crate::journal::SqlJournal;
 
 /// Asks whether a transaction is open, and whether the server is a standby. If no transaction is open, the server sets
 /// both `transaction_timestamp()` and `statement_timestamp()` to the arrival of this message (simple protocol), so they
 /// are equal. If an earlier message opened a transaction, `transaction_timestamp()` is older, even if only BEGIN has
 /// run. A transaction that has written also has an id.
-const ABOUT: &str = "SELECT transaction_timestamp() <> statement_timestamp()
-        OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
-    pg_is_in_recovery() AS is_standby";
+macro_rules! about {
+    () => {
+        "SELECT transaction_timestamp() <> statement_timestamp()
+                OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
+            pg_is_in_recovery() AS is_standby"
+    };
+}
+
+/// For a role that may not ask for the server's life, and for a cache without a [`SqlJournal`].
+const ABOUT: &str = concat!(about!(), ", NULL AS system, NULL AS timeline");
+
+/// Asks also for the server's life, by which the journal knows a former primary. A standby has none.
+const ABOUT_LIFE: &str = concat!(
+    about!(),
+    ", (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) AS system,
+     CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline"
+);
 
 mod sealed {
     pub trait Sealed {}
@@ -32,15 +49,33 @@ pub trait CheckedConnection: sealed::Sealed + Connection {
 
 const OPEN: &str = "its loader read inside a transaction that was open already";
 const STANDBY: &str = "its loader read on a standby, which may lag behind the primary";
+const FORMER: &str = "its loader read on a former primary, which does not have what its successor commits";
 
 impl CheckedConnection for PgConnection {
     async fn spoil_reason(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
         if self.is_in_transaction() {
             return Ok(Some(OPEN));
         }
-        let about = sqlx::raw_sql(ABOUT).fetch_one(self).await?;
-        let (is_open, is_standby) = (about.try_get("is_open")?, about.try_get("is_standby")?);
-        Ok(if is_open { Some(OPEN) } else { Some(STANDBY).filter(|_| is_standby) })
+        // Also after a successor was met, the server of an open connection answers and accepts writes.
+        let journal = loading::journal::<SqlJournal>();
+        let asked = if journal.is_some() { ABOUT_LIFE } else { ABOUT };
+        let about = match sqlx::raw_sql(asked).fetch_one(&mut *self).await {
+            Err(sqlx::Error::Database(error)) if cannot_be_asked(error.code().as_deref()) => {
+                sqlx::raw_sql(ABOUT).fetch_one(&mut *self).await
+            }
+            about => about,
+        }?;
+        if about.try_get("is_open")? {
+            return Ok(Some(OPEN));
+        }
+        if about.try_get("is_standby")? {
+            return Ok(Some(STANDBY));
+        }
+        let (system, timeline): (Option<String>, Option<String>) =
+            (about.try_get("system")?, about.try_get("timeline")?);
+        let life = system.zip(timeline).and_then(|(system, timeline)| Life::parse(system, &timeline));
+        let is_former = journal.zip(life).is_some_and(|(journal, life)| journal.meet(life).is_err());
+        Ok(Some(FORMER).filter(|_| is_former))
     }
 }
 
@@ -66,7 +101,8 @@ impl CheckedConnection for SqliteConnection {
 /// connection is inside a transaction, or leads to a PostgreSQL standby, the load is [spoiled](larder::loading::spoil):
 /// its value goes to the caller and is not stored. The reason is that an open transaction may show its own changes,
 /// which it may roll back later. Under REPEATABLE READ, and always on SQLite, it also shows an old state of the
-/// database.
+/// database. If the cache has a [`SqlJournal`], a load is spoiled too if the connection leads to a former primary: one
+/// whose successor another connection of the application or of the journal has met.
 ///
 /// Inside a load it costs one message to the server, outside a load nothing. Call it for each statement, because the
 /// connection's user may open a transaction in between.

@@ -69,16 +69,15 @@ impl Refusal {
     }
 
     fn of_io(host: &str, error: &io::Error) -> Self {
-        let is_absent = matches!(error.kind(), IoKind::ConnectionRefused | IoKind::NotFound);
         let text = match error.kind() {
             IoKind::ConnectionRefused => format!("connection refused by {host}: nothing listens there"),
             _ => format!("{host} cannot be reached: {error}"),
         };
-        let is_cut = matches!(
-            error.kind(),
-            IoKind::ConnectionReset | IoKind::ConnectionAborted | IoKind::UnexpectedEof | IoKind::BrokenPipe
-        );
-        let kind = if is_absent || is_cut { RefusalKind::Passing } else { RefusalKind::Settled };
+        // A host without a route, a name that is not found now, a time-out of the kernel: any of them passes. An address that
+        // cannot be used, a socket that this user may not open, and a certificate that is refused stay as they are.
+        let is_settled =
+            matches!(error.kind(), IoKind::PermissionDenied | IoKind::InvalidInput | IoKind::InvalidData);
+        let kind = if is_settled { RefusalKind::Settled } else { RefusalKind::Passing };
         Self { text, kind }
     }
 
@@ -153,6 +152,18 @@ mod tests {
         assert!(parameter.to_string().contains("ignore_startup_parameters"), "{parameter}");
         let absent = Refusal::of("h:1", &sqlx::Error::Io(io::Error::from(IoKind::ConnectionRefused)));
         assert_eq!(absent.kind, RefusalKind::Passing);
+        for (kind, expected) in [
+            (IoKind::HostUnreachable, RefusalKind::Passing),
+            (IoKind::NetworkUnreachable, RefusalKind::Passing),
+            (IoKind::TimedOut, RefusalKind::Passing),
+            // What a failed look-up of a name is.
+            (IoKind::Other, RefusalKind::Passing),
+            (IoKind::ConnectionReset, RefusalKind::Passing),
+            (IoKind::PermissionDenied, RefusalKind::Settled),
+            (IoKind::InvalidData, RefusalKind::Settled),
+        ] {
+            assert_eq!(Refusal::of("h:1", &sqlx::Error::Io(io::Error::from(kind))).kind, expected, "{kind}");
+        }
         let all = Refusal::all(vec![password, absent]);
         assert_eq!(all.kind, RefusalKind::Passing);
         assert!(all.to_string().contains("; connection refused by h:1"), "{all}");

@@ -49,7 +49,7 @@ impl PostgresUrl {
     }
 
     /// The URL of the same server through another port.
-    pub(crate) fn through(&self, port: u16) -> Self {
+    pub fn through(&self, port: u16) -> Self {
         let host = self.0.rsplit_once(':').map_or(self.0.as_str(), |(host, _)| host);
         Self(format!("{host}:{port}"))
     }

@@ -1,6 +1,5 @@
 //! The cache: the handle that an application holds.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +8,7 @@ use crate::audit::AuditReport;
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::health::{HealthReport, Trouble, TroubleCount};
-use crate::journal::{FaultEpisodes, Journal};
+use crate::journal::{FaultEpisodes, Journal, downcast};
 use crate::key::Namespace;
 
 pub use crate::health::Health;
@@ -106,8 +105,7 @@ impl Cache {
     /// # }
     /// ```
     pub fn journal<J: Journal>(&self) -> Option<&J> {
-        let journal: &dyn Any = &**self.engine.journal.as_ref()?;
-        journal.downcast_ref::<J>().or_else(|| journal.downcast_ref::<Arc<J>>().map(|journal| &**journal))
+        downcast(&**self.engine.journal.as_ref()?)
     }
 
     /// What the auditor has measured; `None` if auditing is off. See [`Builder::audit_rate`](crate::Builder::audit_rate).

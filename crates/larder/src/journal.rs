@@ -230,6 +230,14 @@ pub trait Journal: Any + Send + Sync {
         None
     }
 
+    /// Whether this process has met a successor of `database`, which an answer of this journal named: a connection, of the
+    /// application too, has led to another server. From then on the engine reads and stores nothing under `database`, and
+    /// acknowledges no write as sent, until an answer names the successor. An implementation MUST keep the answer `true`
+    /// while `database` stays replaced. Default: `false`; a database has no successors.
+    fn is_succeeded(&self, _database: &DatabaseId) -> bool {
+        false
+    }
+
     /// The changes committed since `position`. Without a position, the changes are [`Changes::Unknown`].
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure>;
 
@@ -281,6 +289,10 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).identity_since()
     }
 
+    fn is_succeeded(&self, database: &DatabaseId) -> bool {
+        (**self).is_succeeded(database)
+    }
+
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure> {
         (**self).changes_since(position).await
     }
@@ -308,6 +320,12 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
     fn fault_episodes(&self) -> FaultEpisodes {
         (**self).fault_episodes()
     }
+}
+
+/// The journal as a `J`; `None` if its type is neither `J` nor `Arc<J>`.
+pub(crate) fn downcast<J: Journal>(journal: &dyn Journal) -> Option<&J> {
+    let journal: &dyn Any = journal;
+    journal.downcast_ref::<J>().or_else(|| journal.downcast_ref::<Arc<J>>().map(|journal| &**journal))
 }
 
 /// Why a journal is not complete, is not precise, or does not answer.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
+use crate::journal::{Journal, downcast};
 use crate::uncached::uncached;
 
 tokio::task_local! {
@@ -21,6 +22,8 @@ struct RunningLoad {
     outer: Option<Arc<RunningLoad>>,
     /// Whether the auditor runs the load.
     is_audit: bool,
+    /// The journal of the cache that stores the value.
+    journal: Option<Arc<dyn Journal>>,
 }
 
 /// Spoils the load that this task runs, and the loads around it: the value goes to the caller that loads it, no tier
@@ -87,9 +90,30 @@ pub fn is_auditing() -> bool {
     LOAD.try_with(|load| load.is_audit).unwrap_or(false)
 }
 
-/// Runs a loader for the auditor, as [`run_load`] does for a read.
-pub(crate) async fn run_audit_load<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
-    let this = Arc::new(RunningLoad { is_audit: true, ..RunningLoad::default() });
+/// The journal of the cache whose load this task runs; if that cache has none, of the cache whose loader began the load.
+/// `None` outside a load, without a journal, or if its type is neither `J` nor `Arc<J>`.
+///
+/// Code that lends connections to loaders asks it whether a connection leads to the database of the cache.
+/// `larder_sql::fresh` does.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use larder::journal::Journal;
+///
+/// assert!(larder::loading::journal::<Arc<dyn Journal>>().is_none(), "no load runs here");
+/// ```
+pub fn journal<J: Journal + Clone>() -> Option<J> {
+    LOAD.try_with(|load| load.journal.as_deref().and_then(downcast::<J>).cloned()).ok().flatten()
+}
+
+/// Runs a loader for the auditor of a cache with `journal`, as [`run_load`] does for a read.
+pub(crate) async fn run_audit_load<F: Future>(
+    load: F,
+    journal: Option<Arc<dyn Journal>>,
+) -> (F::Output, Option<Cow<'static, str>>) {
+    let this = Arc::new(RunningLoad { is_audit: true, journal, ..RunningLoad::default() });
     let output = LOAD.scope(this.clone(), uncached(load)).await;
     (output, this.spoiled.get().cloned())
 }
@@ -99,11 +123,15 @@ pub(crate) fn begin_audit_load<T>(begin: impl FnOnce() -> T) -> T {
     LOAD.sync_scope(Arc::new(RunningLoad { is_audit: true, ..RunningLoad::default() }), begin)
 }
 
-/// Runs a loader with caching off. Also returns the reason if the value must not be stored.
-pub(crate) async fn run_load<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
+/// Runs a loader of a cache with `journal`, with caching off. Also returns the reason if the value must not be stored.
+pub(crate) async fn run_load<F: Future>(
+    load: F,
+    journal: Option<Arc<dyn Journal>>,
+) -> (F::Output, Option<Cow<'static, str>>) {
     let outer = LOAD.try_with(Arc::clone).ok();
     let is_audit = outer.as_ref().is_some_and(|outer| outer.is_audit);
-    let this = Arc::new(RunningLoad { outer, is_audit, ..RunningLoad::default() });
+    let journal = journal.or_else(|| outer.as_ref()?.journal.clone());
+    let this = Arc::new(RunningLoad { outer, is_audit, journal, ..RunningLoad::default() });
     let output = LOAD.scope(this.clone(), uncached(load)).await;
     (output, this.spoiled.get().cloned())
 }

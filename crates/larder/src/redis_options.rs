@@ -16,8 +16,8 @@ use std::path::PathBuf;
 /// | `rediss-cluster://…` | the same over TLS |
 /// | `rediss-sentinel://…` | the same; both Sentinels and Redis are reached over TLS |
 ///
-/// `valkey` and `valkeys` mean the same as `redis` and `rediss`, also in `valkey+unix`, `valkey-cluster` and
-/// `valkeys-cluster`. A user name or a password
+/// `valkey` and `valkeys` mean the same as `redis` and `rediss`, also in `valkey+unix`, `valkey-sentinel`,
+/// `valkeys-sentinel`, `valkey-cluster` and `valkeys-cluster`. A user name or a password
 /// with characters that have a meaning in a URL is percent-encoded there.
 ///
 /// The files that are named here are read again whenever a connection is opened. So a new password or certificate

@@ -2,29 +2,40 @@
 
 const HIDDEN: &str = "…";
 
-/// A URL with its user, its password and its query hidden. A text that is no URL is hidden completely.
+/// A URL with its user, its password and its query hidden. A text that is no URL is hidden completely, and a URL of which it
+/// is not clear where its password ends, up to its scheme.
 pub(super) fn url(raw: &str) -> String {
     let Some((scheme, rest)) = raw.split_once("://") else {
         return HIDDEN.to_owned();
     };
-    // A Unix socket's user and password are in the query.
-    if scheme.ends_with("unix") {
-        return match rest.split_once('?') {
-            Some((path, _)) => format!("{scheme}://{path}?{HIDDEN}"),
-            None => format!("{scheme}://{rest}"),
-        };
-    }
-    // A password may hold `@` and `?` without encoding, so the last `@` ends it, and the query is searched behind that
-    // `@`.
-    let (user, rest) = match rest.rsplit_once('@') {
-        Some((_, host)) => (format!("{HIDDEN}@"), host),
-        None => (String::new(), rest),
-    };
+    let unclear = format!("{scheme}://{HIDDEN}");
+    let is_unix = scheme.to_ascii_lowercase().ends_with("unix");
     let (address, query) = match rest.split_once('?') {
+        // An `@` behind the question mark ends a password with a question mark, or is in a query that may hold a password. The
+        // user and the password of a Unix socket are in its query.
+        Some((_, query)) if query.contains('@') && !is_unix => return unclear,
         Some((address, _)) => (address, format!("?{HIDDEN}")),
         None => (rest, String::new()),
     };
-    format!("{scheme}://{user}{address}{query}")
+    // A password may hold `@` without encoding, so the last one ends it.
+    let (user, place) = match address.rsplit_once('@') {
+        Some((_, place)) => (format!("{HIDDEN}@"), place),
+        None => (String::new(), address),
+    };
+    if !is_unix && !place.split('/').next().unwrap_or_default().split(',').all(is_host) {
+        return unclear;
+    }
+    format!("{scheme}://{user}{place}{query}")
+}
+
+/// Whether what stands for a host is one: what follows its colon is a port, and no password whose host was forgotten.
+fn is_host(text: &str) -> bool {
+    // An IPv6 address has colons within its brackets.
+    let (name, port) = match text.rsplit_once(']') {
+        Some((address, port)) => (address, port.strip_prefix(':')),
+        None => text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
+    };
+    port.is_none_or(|port| !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -37,9 +48,18 @@ mod tests {
             ("redis://localhost:6379/0", "redis://localhost:6379/0"),
             ("redis://:zqx@h:1/2", "redis://…@h:1/2"),
             ("postgres://u:z@qx@h/db", "postgres://…@h/db"),
-            ("postgres://u:z?qx@h/db", "postgres://…@h/db"),
+            ("postgres://u:z?qx@h/db", "postgres://…"),
             ("postgres://h/db?password=zqx", "postgres://h/db?…"),
+            ("jdbc:postgresql://db/larder?user=app&password=p@zqx", "jdbc:postgresql://…"),
             ("redis+unix:///r.sock?user=u&pass=z@qx", "redis+unix:///r.sock?…"),
+            ("Redis+Unix:///r.sock?pass=z@qx", "Redis+Unix:///r.sock?…"),
+            ("redis+unix://:z@qx@h/r.sock", "redis+unix://…@h/r.sock"),
+            ("redis://:zqx", "redis://…"),
+            ("redis://:12345/0", "redis://…"),
+            ("postgres://u:zqx/db", "postgres://…"),
+            ("redis-sentinel://a,[::1]:7,c:8/0?sentinelMasterId=m", "redis-sentinel://a,[::1]:7,c:8/0?…"),
+            ("redis-sentinel://u:zqx,b", "redis-sentinel://…"),
+            ("postgres:///db?host=/run", "postgres:///db?…"),
             ("postgres:u:zqx", "…"),
             ("zqx", "…"),
         ] {

@@ -1,8 +1,10 @@
 //! Opens connections: to one SQLite file, or to the PostgreSQL servers that the URL lists, in their order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use sqlx::any::{AnyConnectOptions, AnyRow};
 use sqlx::{AnyConnection, Connection, Executor, PgPool, Row};
 
@@ -24,6 +26,12 @@ const ABOUT_LIFE: &str = "SELECT CAST(pg_is_in_recovery() AS TEXT) AS recovery,
     (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) AS system,
     CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline";
 
+/// The least time between two surveys of the listed servers: after a fail-over that leaves the former primary running, a
+/// process with a journal uses it for about this long.
+const SURVEY_INTERVAL: Duration = Duration::from_secs(5);
+/// Time-out of a server in a survey that delays no caller.
+const SURVEY_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Opens connections to one database.
 #[derive(Debug)]
 pub(crate) struct Connector {
@@ -41,6 +49,8 @@ pub(crate) struct Connector {
     /// The statements that run on each new SQLite connection.
     pragmas: &'static [&'static str],
     succession: Succession,
+    /// When the last survey began. No task holds the lock across an await, so a blocking mutex is enough.
+    surveyed: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +72,7 @@ impl Connector {
             like: None,
             pragmas,
             succession: Succession::default(),
+            surveyed: Mutex::default(),
         })
     }
 
@@ -79,6 +90,7 @@ impl Connector {
             like: None,
             pragmas: &[],
             succession: Succession::default(),
+            surveyed: Mutex::default(),
         })
     }
 
@@ -93,10 +105,14 @@ impl Connector {
     }
 
     /// Tries the hosts in turn and returns the first connection that succeeds. Each host gets an equal part of `limit`,
-    /// so that a host that does not answer leaves time for the next.
+    /// so that a host that does not answer leaves time for the next. The first call surveys the hosts before.
     pub(crate) async fn connect(&self, limit: Duration) -> Result<SqlConnection, Refusal> {
         let count = self.hosts.len();
-        let share = limit / u32::try_from(count).unwrap_or(u32::MAX);
+        let is_first = self.begins_survey(Duration::MAX);
+        let share = limit / u32::try_from(count + usize::from(is_first)).unwrap_or(u32::MAX);
+        if is_first {
+            self.survey(share).await;
+        }
         let first = self.last.load(Ordering::Relaxed);
         let mut refusals = Vec::new();
         for at in (0..count).map(|offset| (first + offset) % count) {
@@ -111,6 +127,46 @@ impl Connector {
             }
         }
         Err(Refusal::all(refusals))
+    }
+
+    /// Surveys the hosts in the background, at most every [`SURVEY_INTERVAL`]. The journal calls it with each poll.
+    pub(crate) fn survey_if_due(self: &Arc<Self>) {
+        if self.begins_survey(SURVEY_INTERVAL) {
+            let this = self.clone();
+            tokio::spawn(async move { this.survey(SURVEY_TIMEOUT).await });
+        }
+    }
+
+    /// Whether a survey is to begin now; the caller begins it. Where one host is listed, no other could be its successor.
+    fn begins_survey(&self, interval: Duration) -> bool {
+        if self.hosts.len() < 2 || self.may_be_standby {
+            return false;
+        }
+        let mut surveyed = self.surveyed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = surveyed.is_none_or(|surveyed| surveyed.elapsed() > interval);
+        if is_due {
+            *surveyed = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Asks all hosts at once which of them are primaries, and notes their lives: so a former primary is refused although it
+    /// comes first in the list. Each host gets `limit`; what one does not answer is not known.
+    async fn survey(&self, limit: Duration) {
+        let look = |host| tokio::time::timeout(limit, Self::look_at(host));
+        for life in join_all(self.hosts.iter().map(look)).await.into_iter().flatten().flatten() {
+            // An earlier life than the newest says nothing: `connect` refuses it.
+            let _ = self.succession.meet(life);
+        }
+    }
+
+    /// The life of the primary at `host`.
+    async fn look_at(host: &Host) -> Option<Life> {
+        let mut connection = AnyConnection::connect_with(&host.options).await.ok()?;
+        let about = sqlx::raw_sql(ABOUT_LIFE).fetch_one(&mut connection).await.ok();
+        // The server forgets the connection whether the close succeeds or not.
+        let _ = connection.close().await;
+        about.as_ref().and_then(life_of)
     }
 
     async fn connect_to(&self, host: &Host) -> Result<SqlConnection, Refusal> {
@@ -159,6 +215,10 @@ impl Connector {
         Ok(SqlConnection::new(connection, mode).of_life(life))
     }
 
+    pub(crate) fn succession(&self) -> &Succession {
+        &self.succession
+    }
+
     /// Whether the connection leads to the newest primary that a connection of this connector has led to. True for a
     /// connection to a server that does not show its life.
     pub(crate) fn is_newest(&self, connection: &SqlConnection) -> bool {
@@ -168,13 +228,12 @@ impl Connector {
 
 /// Whether a role or a server with this error has no [`ABOUT_LIFE`]: `insufficient_privilege`, `undefined_function` or
 /// `feature_not_supported`.
-fn cannot_be_asked(code: Option<&str>) -> bool {
+pub(crate) fn cannot_be_asked(code: Option<&str>) -> bool {
     matches!(code, Some("42501" | "42883" | "0A000"))
 }
 
 /// The server's life; `None` if the row of [`ABOUT`] does not have it.
 fn life_of(about: &AnyRow) -> Option<Life> {
     let text = |name| about.try_get::<Option<String>, _>(name).ok().flatten();
-    let timeline = u64::from_str_radix(&text("timeline")?, 16).ok()?;
-    Some(Life { system: text("system")?, timeline })
+    Life::parse(text("system")?, &text("timeline")?)
 }

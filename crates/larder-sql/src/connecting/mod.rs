@@ -5,4 +5,4 @@ pub(crate) mod connector;
 mod executor;
 mod opening;
 pub mod pool;
-mod succession;
+pub(crate) mod succession;

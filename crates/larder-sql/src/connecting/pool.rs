@@ -29,8 +29,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pool closes a connection that was idle for longer, so that after a busy hour the server has its connections
 /// back. It looks for such connections only when a caller asks for one.
 const IDLE_MAX: Duration = Duration::from_secs(600);
-/// When a connection older than this is returned, the pool closes it. So the pool follows a host name that now leads to
-/// another server, and the server's caches for each connection stay small.
+/// When a connection older than this is returned, the pool closes it; so does the journal with its own. So they follow a
+/// host name that now leads to another server, and the server's caches for each connection stay small.
 const AGE_MAX: Duration = Duration::from_secs(1800);
 /// The first and the longest pause before the pool asks the server again for a connection (exponential back-off).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
@@ -49,7 +49,7 @@ pub struct SqlPool {
 }
 
 struct Core {
-    source: Connector,
+    source: Arc<Connector>,
     /// How long a caller waits for a connection.
     wait: Duration,
     limit: usize,
@@ -93,7 +93,7 @@ impl SqlPool {
     pub(crate) fn new(source: Connector, limit: u32, wait: Duration) -> Self {
         let limit = limit as usize;
         let core = Core {
-            source,
+            source: Arc::new(source),
             wait,
             limit,
             room: Arc::new(Semaphore::new(limit)),
@@ -129,9 +129,14 @@ impl SqlPool {
         self.core.lock().refused.clone().map(|(_, refusal)| refusal)
     }
 
-    /// Whether a connection that was detached from this pool leads to the newest primary that the pool has met.
-    pub(crate) fn is_newest(&self, connection: &SqlConnection) -> bool {
-        self.core.source.is_newest(connection)
+    /// Whether a connection that was detached from this pool is young, and leads to the newest primary that was met.
+    pub(crate) fn may_keep(&self, connection: &SqlConnection) -> bool {
+        is_young(connection) && self.core.source.is_newest(connection)
+    }
+
+    /// What opens this pool's connections.
+    pub(crate) fn source(&self) -> &Arc<Connector> {
+        &self.core.source
     }
 
     /// Whether [`SqlPool::close`] was called.
@@ -276,7 +281,6 @@ impl Core {
         {
             let mut state = self.lock();
             state.lent -= 1;
-            let is_young = |connection: &SqlConnection| connection.born().elapsed() < AGE_MAX;
             if let Some(connection) = connection.filter(is_young) {
                 state.idle.push(Idle { connection, since: Instant::now() });
             }
@@ -285,6 +289,10 @@ impl Core {
         self.returned.notify_one();
         self.ended.notify_waiters();
     }
+}
+
+fn is_young(connection: &SqlConnection) -> bool {
+    connection.born().elapsed() < AGE_MAX
 }
 
 impl State {

@@ -1,24 +1,49 @@
-//! Which of a cluster's servers is the present primary, as far as the connections of one connector have shown.
+//! Which of a cluster's servers is the present primary, as far as the connections to one database have shown: those of its
+//! connector, and those of the application that a load or a commit has used.
 //!
 //! A server that was replaced does not know it: it is in no recovery, and its timeline is the one that it had. Only the
 //! successor differs, by a later timeline of the same system. So what one connection shows counts for all of them.
 //!
-//! Invariant `no_way_back`: after one connection has led to a later timeline of a system, the pool lends no idle one that
-//! leads to an earlier one, and opens none.
+//! Invariant `no_way_back`: after one connection has led to a later timeline of a system,
+//! - the pool lends no idle one that leads to an earlier one, and opens none;
+//! - the journal accepts no answer of an earlier one, no transaction on an earlier one is committed with its touches, and no
+//!   load that [`fresh`](crate::fresh()) has found there is stored;
+//! - the cache stores and unlinks nothing under the identity of an earlier one: `SqlJournal::is_succeeded`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use larder::journal::DatabaseId;
+
 /// A server between two promotions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Life {
+pub(crate) struct Life {
     /// The system identifier, which a server and its standbys have in common.
-    pub(super) system: String,
-    pub(super) timeline: u64,
+    pub(crate) system: String,
+    pub(crate) timeline: u64,
+}
+
+impl Life {
+    /// The life in which the server gave its journal this identity.
+    pub(crate) fn of(database: &DatabaseId) -> Self {
+        let system = database.system.split(':').next().unwrap_or_default().to_owned();
+        Self { system, timeline: database.timeline }
+    }
+
+    /// The life of the server at this timeline, as the name of a file of the log spells it.
+    pub(crate) fn parse(system: String, timeline: &str) -> Option<Self> {
+        Some(Self { system, timeline: u64::from_str_radix(timeline, 16).ok()? })
+    }
+
+    /// Whether `database`, as the journal names it, was on this server, or on the same one before it was restarted.
+    fn has(&self, database: &DatabaseId) -> bool {
+        let rest = database.system.strip_prefix(&self.system);
+        self.timeline == database.timeline && rest.is_some_and(|rest| rest.starts_with(':'))
+    }
 }
 
 /// The newest life that a connection has led to.
 #[derive(Debug, Default)]
-pub(super) struct Succession {
+pub(crate) struct Succession {
     /// No task holds the lock across an await, so a blocking mutex is enough.
     newest: Mutex<Newest>,
 }
@@ -26,7 +51,7 @@ pub(super) struct Succession {
 #[derive(Debug, Default)]
 struct Newest {
     life: Option<Life>,
-    /// How many lives there were before this one.
+    /// How many lives and doubts there were before this one.
     nth: u64,
 }
 
@@ -56,6 +81,23 @@ impl Succession {
         Ok(newest.nth)
     }
 
+    /// As [`Self::note`], for a connection that larder did not open, and for what a statement has found. Such a connection
+    /// may lead to another database of the application, so another system says nothing.
+    pub(crate) fn meet(&self, life: Life) -> Result<(), Life> {
+        let is_other = self.lock().life.as_ref().is_some_and(|known| known.system != life.system);
+        if is_other { Ok(()) } else { self.note(life).map(drop) }
+    }
+
+    /// Ends each connection that larder has opened: the pool asks new ones what they lead to.
+    pub(crate) fn doubt(&self) {
+        self.lock().nth += 1;
+    }
+
+    /// Whether the newest life is another one than that of `database`. `false` if no connection has shown a life.
+    pub(crate) fn has_succeeded(&self, database: &DatabaseId) -> bool {
+        self.lock().life.as_ref().is_some_and(|newest| !newest.has(database))
+    }
+
     /// Whether the life with this number is the newest.
     pub(super) fn is_newest(&self, nth: u64) -> bool {
         self.lock().nth == nth
@@ -81,5 +123,24 @@ mod tests {
         assert_eq!(seen.note(life("a", 2)), Err(life("a", 3)));
         assert_eq!(seen.note(life("b", 1)), Ok(2));
         assert_eq!(seen.note(life("a", 3)), Ok(3), "larder cannot say which of two systems is the right one");
+    }
+
+    #[test]
+    fn a_connection_of_the_application_shows_a_successor_and_no_other_system() {
+        let life = |system: &str, timeline| Life { system: system.to_owned(), timeline };
+        let database = |timeline| DatabaseId { system: "a:5:7:1700".to_owned(), timeline };
+        let seen = Succession::default();
+        assert!(!seen.has_succeeded(&database(1)), "nothing is known");
+        assert_eq!(seen.note(life("a", 1)), Ok(0));
+        assert!(!seen.has_succeeded(&database(1)));
+        assert_eq!(seen.meet(life("b", 9)), Ok(()));
+        assert!(seen.is_newest(0) && !seen.has_succeeded(&database(1)));
+        assert_eq!(Life::parse("a".to_owned(), "0000000B").map(|life| seen.meet(life)), Some(Ok(())));
+        assert!(!seen.is_newest(0) && seen.has_succeeded(&database(1)) && !seen.has_succeeded(&database(11)));
+        assert_eq!(seen.meet(life("a", 1)), Err(life("a", 11)));
+        let nth = seen.note(life("a", 11)).unwrap();
+        seen.doubt();
+        assert!(!seen.is_newest(nth) && seen.note(life("a", 11)).is_ok_and(|nth| seen.is_newest(nth)));
+        assert!(!life("", 1).has(&database(1)) && Life::of(&database(1)).has(&database(1)));
     }
 }

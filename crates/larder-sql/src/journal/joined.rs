@@ -7,6 +7,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use sqlx::{Sqlite, SqlitePool};
 
 use crate::address::url_like;
+use crate::connecting::succession::Life;
 use crate::database::Database;
 use crate::error::Error;
 #[cfg(feature = "sqlite")]
@@ -96,8 +97,8 @@ pub trait CommitExt {
     /// # Errors
     /// An error before the commit rolls the transaction back: a violated constraint, or
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`, the database has
-    /// no outbox, or the transaction is on another database than the journal. After an error of the commit
-    /// itself it is unknown whether the changes were committed.
+    /// no outbox, or the transaction is on another database than the journal, or on a former primary. After an error of
+    /// the commit itself it is unknown whether the changes were committed.
     fn commit(
         &self,
         transaction: impl Into<ApplicationTransaction> + Send,
@@ -204,6 +205,11 @@ impl SqlJournal {
         ))
     }
 
+    /// Notes on which server a load reads; see [`Database::meet`].
+    pub(crate) fn meet(&self, life: Life) -> Result<(), Error> {
+        self.database.meet(life)
+    }
+
     /// Reads the changes of a transaction and commits it.
     async fn commit(&self, transaction: ApplicationTransaction) -> Result<OwnChanges, Error> {
         let completeness = self.database.completeness();
@@ -252,6 +258,7 @@ impl SqlJournal {
         if self.identity_age.is_other(&row.system) {
             return Err(Error::no_journal(OTHER_DATABASE));
         }
+        self.database.meet(row.life()?)?;
         let Some(run) = row.run_deferred() else { return Ok(row) };
         sqlx::query(run).persistent(false).execute(&mut **transaction).await?;
         own().fetch_one(&mut **transaction).await.map_err(Error::of_own_rows)

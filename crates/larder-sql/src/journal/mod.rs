@@ -35,6 +35,7 @@ use larder::journal::{
 };
 use tokio::sync::Mutex;
 
+use crate::connecting::succession::Life;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -218,7 +219,8 @@ impl SqlJournal {
         if self.database.readers().is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
         }
-        let own = state.own.take().filter(|own| self.database.readers().is_newest(&own.connection));
+        self.database.readers().source().survey_if_due();
+        let own = state.own.take().filter(|own| self.database.readers().may_keep(&own.connection));
         if let Some(own) = own {
             return Ok(own);
         }
@@ -245,7 +247,15 @@ impl SqlJournal {
         match self.database.dialect() {
             Dialect::Postgres => {
                 let names = table::names(&self.tables);
-                postgres::ask(&mut own.connection, query, &names).await
+                let asked = postgres::ask(&mut own.connection, query, &names).await;
+                if asked.as_ref().is_err_and(Error::is_of_standby) {
+                    // Only a pooler can lead an open connection there, and so the others: each is asked again what it leads to.
+                    self.database.readers().source().succession().doubt();
+                }
+                let (answer, attested) = asked?;
+                // Another connection may have met the successor meanwhile; and a pooler may lead to another server now.
+                self.database.meet(Life::of(&answer.database))?;
+                Ok((answer, attested))
             }
             Dialect::Sqlite => sqlite::ask(own, query).await,
         }
@@ -354,6 +364,10 @@ impl Journal for SqlJournal {
 
     fn identity_since(&self) -> Option<Instant> {
         self.identity_age.since()
+    }
+
+    fn is_succeeded(&self, database: &DatabaseId) -> bool {
+        self.database.readers().source().succession().has_succeeded(database)
     }
 
     fn incompleteness(&self) -> Option<JournalFault> {

@@ -9,7 +9,8 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::SqlPool;
-use crate::error::Error;
+use crate::connecting::succession::Life;
+use crate::error::{Error, IN_RECOVERY};
 use crate::inspected::Completeness;
 use crate::journal::completeness::facts::{is_restructured, is_silent};
 use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation};
@@ -238,6 +239,11 @@ pub(super) fn facts(completeness: &Completeness) -> String {
 }
 
 impl OwnRow {
+    /// The life of the server on which the statement ran.
+    pub(super) fn life(&self) -> Result<Life, Error> {
+        Ok(Life::of(&identity_of(self.system.clone(), self.timeline.clone())?))
+    }
+
     /// The statement that runs the constraint triggers which this transaction may have deferred to its COMMIT. Run
     /// [`OWN`] again after it. It does not name foreign keys and unique keys: a trigger may rely on their deferral, and
     /// they change no row.
@@ -271,7 +277,7 @@ fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
 
 fn identity_of(system: String, timeline: Option<String>) -> Result<DatabaseId, Error> {
     let Some(timeline) = timeline else {
-        return Err(Error::no_journal("the database is in recovery; only a primary's journal is complete"));
+        return Err(Error::no_journal(IN_RECOVERY));
     };
     let Ok(timeline) = u64::from_str_radix(&timeline, 16) else {
         return Err(Error::no_journal("the database's timeline has a form that larder does not know"));

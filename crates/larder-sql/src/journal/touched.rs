@@ -127,7 +127,8 @@ impl WriteTransaction {
     /// receipt says `sent`.
     ///
     /// # Errors
-    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.
+    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox, or if the transaction is on a
+    /// former primary; else the database's error.
     pub async fn touched(&mut self) -> Result<Vec<Touch>, Error> {
         let rows = match self.dialect() {
             Dialect::Postgres => self.own_postgres().await?,
@@ -142,6 +143,7 @@ impl WriteTransaction {
         let facts = postgres::facts(self.database().completeness());
         let own = || sqlx::query_as::<_, postgres::OwnRow>(postgres::OWN).bind(facts.clone());
         let mut row = own().fetch_one(self.statement()).await.map_err(Error::of_own_rows)?;
+        self.database().meet(row.life()?)?;
         if let Some(run) = row.run_deferred() {
             sqlx::query(run).execute(self.statement()).await?;
             row = own().fetch_one(self.statement()).await.map_err(Error::of_own_rows)?;

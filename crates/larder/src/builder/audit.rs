@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::engine::AbortOnDrop;
 use crate::engine::audit::{AuditSettings, Auditor};
 use crate::error::Error;
+use crate::journal::Journal;
 
 impl Builder {
     /// Measures staleness: the auditor draws this share of the hits in memory and in Redis by lot, 0 to 1, loads their
@@ -48,8 +49,8 @@ impl AuditSettings {
     /// Starts the auditor, if auditing is on.
     pub(super) fn start(
         self,
-        clock: &Clock,
-        bound: Duration,
+        (clock, bound): (&Clock, Duration),
+        journal: Option<Arc<dyn Journal>>,
         tasks: &mut Vec<AbortOnDrop>,
     ) -> Result<Option<Arc<Auditor>>, Error> {
         check_range("audit_rate", self.rate, 0.0, 1.0)?;
@@ -57,7 +58,7 @@ impl AuditSettings {
         if self.rate == 0.0 {
             return Ok(None);
         }
-        let (auditor, task) = Auditor::start(self, clock.clone(), bound);
+        let (auditor, task) = Auditor::start(self, (clock.clone(), bound), journal);
         tasks.push(task);
         Ok(Some(auditor))
     }

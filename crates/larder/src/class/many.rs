@@ -336,7 +336,7 @@ impl SharedLoad {
                 drop(timing);
                 answers
             };
-            let (answers, spoiled) = run_load(timed).await;
+            let (answers, spoiled) = run_load(timed, None).await;
             let answers = answers.and_then(|answers| check(&asked, answers));
             ended.end(answers.as_ref().map_or(true, |answers| has_failed(&asked, answers)));
             BatchOutcome::Ended { answers: answers.map_err(|error| Error::load(&core.name, error)), spoiled }

@@ -92,7 +92,7 @@ impl Engine {
         }
         count(&class.common.counters.loads);
         let mut end = LoadNote::new(self, class, key);
-        let running = run_load(loading).instrument(end.span.clone());
+        let running = run_load(loading, self.journal.clone()).instrument(end.span.clone());
         // A panic goes on to the read, and the breaker counts it.
         let panicked = PanicNote(|| call.note_end(class, &self.clock, true));
         let mut loaded = match timeout_at(deadline, running).await {

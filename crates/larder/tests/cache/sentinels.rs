@@ -1,5 +1,6 @@
 //! A master and its replica that real Sentinels watch.
 
+use std::fs;
 use std::sync::Arc;
 
 use larder::health::Trouble;
@@ -42,9 +43,14 @@ impl Watched {
     }
 
     fn options(&self) -> RedisOptions {
+        self.options_with("")
+    }
+
+    /// The options with this text before the hosts.
+    fn options_with(&self, login: &str) -> RedisOptions {
         let hosts: Vec<_> =
             self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect();
-        RedisOptions::new(format!("redis-sentinel://{}/0?sentinelMasterId=rooms", hosts.join(",")))
+        RedisOptions::new(format!("redis-sentinel://{login}{}/0?sentinelMasterId=rooms", hosts.join(",")))
     }
 }
 
@@ -89,6 +95,39 @@ async fn a_fail_over_is_followed() {
     let late = instance(watched.options(), &ledger).await;
     is_working(&late).await;
     share_entries(&one, &late).await;
+}
+
+/// Redis replicates no users, so the password is replaced at every node, as docs/redis.md has it.
+#[tokio::test]
+async fn a_password_that_was_replaced_at_every_node_outlives_a_fail_over() {
+    let mut watched = Watched::start(&[]).await;
+    let (ledger, folder) = (Ledger::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("password");
+    let give = |watched: &Watched, rules: &[&str]| {
+        for node in [&watched.master, &watched.replica] {
+            node.command(&[&["ACL", "SETUSER", "larder"], rules].concat()).unwrap();
+        }
+    };
+    give(&watched, &["on", ">first", "~*", "&*", "+@all"]);
+    fs::write(&file, "first").unwrap();
+    let options = watched.options_with("larder:ignored@").password_file(&file);
+    let (one, other) = (instance(options.clone(), &ledger).await, instance(options, &ledger).await);
+    share_entries(&one, &other).await;
+    give(&watched, &[">second"]);
+    fs::write(&file, "second").unwrap();
+    give(&watched, &["<first"]);
+    share_entries(&one, &other).await;
+
+    watched.master.kill().unwrap();
+    for instance in [&one, &other] {
+        eventually("the promoted replica lets larder in", async || {
+            let clients = watched.replica.command(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap();
+            clients.matches("user=larder").count() >= 2
+                && instance.cache.health() == larder::cache::Health::Working
+        })
+        .await;
+    }
+    share_entries(&one, &other).await;
 }
 
 /// From this master only the Sentinels are cut off: it still answers the instances, which leave it all the same.

@@ -6,10 +6,13 @@ use larder::cache::Cache;
 
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
-use crate::settings::redis::{PASSWORD, RestAddress, TLS, UPSTASH, UPSTASH_TOKEN, take_flag};
+use crate::settings::redis::{
+    PASSWORD, PASSWORD_FILE, RestAddress, TLS, UPSTASH, UPSTASH_TOKEN, USER, take_flag,
+};
 use crate::settings::sources::{Found, Sources};
 
 pub(super) const SENTINELS: &str = "REDIS_SENTINELS";
+pub(super) const HOST: &str = "REDIS_HOST";
 
 /// Whether `found` is the URL of a REST interface. Some deployments set this variable to a `redis://` URL.
 pub(super) fn is_rest(found: &Found) -> bool {
@@ -40,8 +43,15 @@ pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetti
     let Found { name, value, origin } = found;
     let url = value.trim().to_owned();
     sources.note(name, redact::url(&url), origin);
+    refuse_unused_login(sources, name, &url)?;
     // `REDIS_DB` is parsed even if the URL names a database: a bad value is refused although it has no effect.
     let database = database(sources)?;
+    if let Some(database @ 1..) = database
+        && is_cluster(&url)
+    {
+        let allowed = "must be left out, or 0: larder uses the database 0 of a cluster";
+        return Err(BadSetting::new("REDIS_DB", &database.to_string(), allowed));
+    }
     Ok(match database {
         Some(database) if is_unix(&url) => match url.split_once('?') {
             // The parameters of a URL for a Unix socket name the database.
@@ -57,8 +67,37 @@ pub(super) fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetti
     })
 }
 
+/// A URL has its own user and password, and those of the parts have no effect beside it. Refused is what the URL lacks: larder
+/// would log in otherwise than was meant.
+fn refuse_unused_login(sources: &Sources, name: &str, url: &str) -> Result<(), BadSetting> {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let (has_user, has_password) = match (is_unix(url), rest.split_once('?'), rest.rsplit_once('@')) {
+        (true, Some((_, query)), _) => {
+            let has = |name: &str| query.split('&').any(|parameter| parameter.starts_with(name));
+            (has("user="), has("pass="))
+        }
+        (false, _, Some((login, _))) => {
+            let (user, password) = login.split_once(':').unwrap_or((login, ""));
+            (!user.is_empty(), !password.is_empty())
+        }
+        _ => (false, false),
+    };
+    let has_file = sources.find(PASSWORD_FILE).is_some();
+    for (unused, is_named) in [(USER, has_user || has_password), (PASSWORD, has_password || has_file)] {
+        if !is_named && sources.find(unused).is_some() {
+            let allowed = format!("has no effect beside {name}: write it into that URL, or leave it out");
+            return Err(BadSetting::secret(unused, allowed));
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
-    let host = sources.take("REDIS_HOST", "localhost", |raw| {
+    if sources.find(HOST).is_some_and(|found| found.value.contains('@') || found.value.contains("://")) {
+        let allowed = "must be a host name or an IP address, without port; a URL belongs in REDIS_URL";
+        return Err(BadSetting::secret(HOST, allowed));
+    }
+    let host = sources.take(HOST, "localhost", |raw| {
         let host = raw.trim();
         let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::Ipv6Addr>();
@@ -73,7 +112,7 @@ pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
         _ => Err("must be a port, an integer from 1 to 65535".to_owned()),
     })?;
     let database = database(sources)?.unwrap_or(0);
-    let user = sources.find("REDIS_USERNAME").map(|found| {
+    let user = sources.find(USER).map(|found| {
         sources.note(found.name, &found.value, found.origin);
         encoded(&found.value)
     });
@@ -90,7 +129,7 @@ pub(super) fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
     let Some(sentinels) = sources.find(SENTINELS) else {
         return Ok(format!("redis{tls}://{login}{host}:{port}/{database}"));
     };
-    if let Some(host) = sources.find("REDIS_HOST") {
+    if let Some(host) = sources.find(HOST) {
         return Err(BadSetting::new(
             host.name,
             &host.value,
@@ -126,6 +165,10 @@ fn database(sources: &Sources) -> Result<Option<u32>, BadSetting> {
 
 fn is_unix(url: &str) -> bool {
     url.split_once("://").is_some_and(|(scheme, _)| scheme.to_ascii_lowercase().ends_with("unix"))
+}
+
+fn is_cluster(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(scheme, _)| scheme.to_ascii_lowercase().ends_with("-cluster"))
 }
 
 fn names_a_database(url: &str) -> bool {

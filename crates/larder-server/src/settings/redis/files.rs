@@ -5,9 +5,12 @@ use larder::redis_options::RedisOptions;
 use crate::settings::bad::BadSetting;
 use crate::settings::redis::{
     CA_FILE, CERTIFICATE_FILE, KEY_FILE, PASSWORD, PASSWORD_FILE, SENTINEL_PASSWORD, SENTINEL_PASSWORD_FILE,
-    SERVER_NAME, TLS,
+    SERVER_NAME,
 };
 use crate::settings::sources::Sources;
+
+pub(super) const NEEDS_TLS: &str =
+    "needs a URL that begins with rediss, rediss-sentinel or rediss-cluster; without a URL, REDIS_TLS=true";
 
 /// Adds the files with passwords and certificates, and the user of the Sentinels. They apply to a URL and to parts.
 pub(super) fn with_files(
@@ -21,13 +24,9 @@ pub(super) fn with_files(
             return Err(BadSetting::secret(secret, format!("goes without {file}")));
         }
     }
-    for name in [TLS, CA_FILE, CERTIFICATE_FILE, KEY_FILE, SERVER_NAME] {
-        if !is_tls
-            && let Some(found) = sources.find(name)
-            && (name != TLS || found.value.trim() == "true")
-        {
-            let allowed = "needs a URL that begins with rediss, rediss-sentinel or rediss-cluster; without a URL, REDIS_TLS=true";
-            return Err(BadSetting::new(name, &found.value, allowed));
+    for name in [CA_FILE, CERTIFICATE_FILE, KEY_FILE, SERVER_NAME] {
+        if !is_tls && let Some(found) = sources.find(name) {
+            return Err(BadSetting::new(name, &found.value, NEEDS_TLS));
         }
     }
     if let Some(path) = file(sources, PASSWORD_FILE)? {

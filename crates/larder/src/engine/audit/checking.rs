@@ -13,6 +13,7 @@ use crate::codec::AnyValue;
 use crate::engine::ClassCore;
 use crate::engine::audit::{Auditor, Sample};
 use crate::engine::call::Loading;
+use crate::journal::Journal;
 use crate::loaded::LoadedKind;
 use crate::loading::run_audit_load;
 use crate::stats::{count, count_nth};
@@ -77,7 +78,7 @@ impl Checker {
 impl Auditor {
     async fn check(&self, sample: Sample) {
         let Sample { class, key, value, loaded_at_millis, at, seen_at, loading } = sample;
-        let proof = prove(&class, value, loading).await;
+        let proof = prove(&class, value, loading, self.journal.clone()).await;
         // The clock can be late by its resolution, and what the load saw was committed before the load ended.
         let seen_now = self.clock.now().plus(self.clock.resolution());
         let due = seen_now.plus(self.bound);
@@ -152,11 +153,16 @@ impl Auditor {
 }
 
 /// Loads the value again, and compares it with the one that was served.
-async fn prove(class: &Arc<ClassCore>, served: Option<AnyValue>, loading: Loading) -> Proof {
+async fn prove(
+    class: &Arc<ClassCore>,
+    served: Option<AnyValue>,
+    loading: Loading,
+    journal: Option<Arc<dyn Journal>>,
+) -> Proof {
     // In a task of its own, because a loader may panic, and so may the application's `Serialize`; the set ends it with the
     // auditor.
     let (mut loads, coder) = (JoinSet::new(), class.coder);
-    loads.spawn(run_audit_load(async move {
+    let prove = async move {
         let (load, _) = loading.begun().await?;
         let present = match load.await.ok()?.answer {
             LoadedKind::Value(value) => Some(value),
@@ -168,7 +174,8 @@ async fn prove(class: &Arc<ClassCore>, served: Option<AnyValue>, loading: Loadin
             (Some(served), Some(present)) => coder.are_equal(served, present),
             _ => Ok(false),
         })
-    }));
+    };
+    loads.spawn(run_audit_load(prove, journal));
     match timeout(class.load_timeout, loads.join_next()).await {
         Ok(Some(Ok((Some(_), Some(_))))) => Proof::Unusable,
         Ok(Some(Ok((Some(Ok(true)), None)))) => Proof::Equal,

@@ -32,6 +32,7 @@ use crate::engine::audit::watches::Watches;
 use crate::engine::call::Loading;
 use crate::engine::read::ReadOutcome;
 use crate::engine::{AbortOnDrop, ClassCore};
+use crate::journal::Journal;
 use crate::key::KeyBuf;
 use crate::loading::begin_audit_load;
 use crate::stats::count;
@@ -84,6 +85,8 @@ pub(crate) struct Auditor {
     threshold: u64,
     clock: Clock,
     bound: Duration,
+    /// The journal of the cache.
+    journal: Option<Arc<dyn Journal>>,
     watches: Watches,
     drawn: Sender<Sample>,
     due: Sender<Sample>,
@@ -108,7 +111,11 @@ struct Tallies {
 
 impl Auditor {
     /// Starts the auditor. It ends when the second value is dropped.
-    pub(crate) fn start(settings: AuditSettings, clock: Clock, bound: Duration) -> (Arc<Self>, AbortOnDrop) {
+    pub(crate) fn start(
+        settings: AuditSettings,
+        (clock, bound): (Clock, Duration),
+        journal: Option<Arc<dyn Journal>>,
+    ) -> (Arc<Self>, AbortOnDrop) {
         let ((drawn, drawn_samples), (due, due_samples)) = (channel(DRAWN_MAX), channel(DUE_MAX));
         let zero = AtomicU64::default;
         let tallies = Tallies {
@@ -130,6 +137,7 @@ impl Auditor {
             settings,
             clock,
             bound,
+            journal,
             watches: Watches::new(),
             drawn,
             due,

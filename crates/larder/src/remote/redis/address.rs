@@ -1,5 +1,6 @@
 //! The address of a Redis, parsed from a URL.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -57,12 +58,13 @@ impl Address {
     /// Parses a URL; [`RedisOptions`](crate::redis_options::RedisOptions) lists the forms.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| refused(ALLOWED))?;
+        refuse_fragment(rest)?;
         match scheme.to_ascii_lowercase().as_str() {
             "redis" | "valkey" => Self::tcp(rest, false),
             "rediss" | "valkeys" => Self::tcp(rest, true),
-            "unix" | "redis+unix" | "valkey+unix" => Self::of_redis_rs(&format!("unix://{rest}")),
-            "redis-sentinel" => Self::of_sentinels(rest, false),
-            "rediss-sentinel" => Self::of_sentinels(rest, true),
+            "unix" | "redis+unix" | "valkey+unix" => Self::of_socket(rest),
+            "redis-sentinel" | "valkey-sentinel" => Self::of_sentinels(rest, false),
+            "rediss-sentinel" | "valkeys-sentinel" => Self::of_sentinels(rest, true),
             "redis-cluster" | "valkey-cluster" => Self::of_cluster(rest, false),
             "rediss-cluster" | "valkeys-cluster" => Self::of_cluster(rest, true),
             _ => Err(refused(ALLOWED)),
@@ -70,11 +72,6 @@ impl Address {
     }
 
     fn tcp(rest: &str, is_tls: bool) -> Result<Self, Error> {
-        if rest.ends_with("#insecure") {
-            return Err(refused(
-                "the certificate of Redis is always verified: leave out #insecure, and name its authority",
-            ));
-        }
         if rest.split_once('?').is_some_and(|(_, query)| !["protocol=resp3", "protocol=3"].contains(&query)) {
             // Ignored, it would lead to another database, or to a certificate that is not verified as its writer meant. The
             // error does not show it: it may be the rest of a password that has a question mark.
@@ -84,6 +81,22 @@ impl Address {
             ));
         }
         Ok(Address { is_tls, ..Self::of_redis_rs(&format!("redis://{rest}"))? })
+    }
+
+    /// Parses what follows the scheme of a URL for a Unix socket.
+    fn of_socket(rest: &str) -> Result<Self, Error> {
+        let query = rest.split_once('?').map_or("", |(_, query)| query);
+        let is_known =
+            |(name, _): (Cow<'_, str>, Cow<'_, str>)| ["db", "user", "pass", "protocol"].contains(&&*name);
+        if !form_urlencoded::parse(query.as_bytes()).all(is_known) {
+            // Ignored, `database=2` would lead to database 0. The error does not show it: it may be the rest of a password that
+            // has an ampersand.
+            return Err(refused(
+                "a URL for a Unix socket has the parameters db, user, pass and protocol alone, as in \
+                 redis+unix:///path?db=2&pass=p; an ampersand in a password is %26",
+            ));
+        }
+        Self::of_redis_rs(&format!("unix://{rest}"))
     }
 
     fn of_redis_rs(url: &str) -> Result<Self, Error> {
@@ -116,11 +129,15 @@ impl Address {
         Ok(Address { server: Server::MasterOf { sentinels, name }, is_tls, login })
     }
 
-    /// Parses what follows the scheme of a cluster's URL. A cluster has the database 0 alone.
+    /// Parses what follows the scheme of a cluster's URL. Redis has no other database in a cluster, and larder asks none of
+    /// Valkey 9, which can have some.
     fn of_cluster(rest: &str, is_tls: bool) -> Result<Self, Error> {
         let (nodes, login) = Self::of_hosts(rest, |_, server| server)?;
-        if rest.contains('?') || login.db() != 0 {
+        if rest.contains('?') {
             return Err(refused(ALLOWED));
+        }
+        if login.db() != 0 {
+            return Err(refused("larder uses the database 0 of a cluster: leave out what follows the slash"));
         }
         Ok(Address { server: Server::Cluster(nodes), is_tls, login })
     }
@@ -145,6 +162,20 @@ impl Address {
             login = Some(parsed.login);
         }
         Ok((parsed_hosts, login.ok_or_else(|| refused(ALLOWED))?))
+    }
+}
+
+/// Refuses what follows a `#`: a client would ignore it, or verify no certificate.
+fn refuse_fragment(rest: &str) -> Result<(), Error> {
+    // Behind the user and the password.
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    match place.split_once('#') {
+        None => Ok(()),
+        Some((_, "insecure")) => Err(refused(
+            "the certificate of Redis is always verified: leave out #insecure, and name its authority",
+        )),
+        // The error does not show it: it may be the rest of a password.
+        Some(_) => Err(refused("nothing follows a # in a URL of Redis; in a password or a path it is %23")),
     }
 }
 
@@ -189,6 +220,12 @@ mod tests {
                 (None, None, 0),
             ),
             (
+                "valkeys-sentinel://a?sentinelMasterId=my+master",
+                sentinels(&[host("a", 26379)]),
+                true,
+                (None, None, 0),
+            ),
+            (
                 "rediss-sentinel://u:p@a:1,[::1],[::1]:2,c:6379/4?sentinelMasterId=my%20master",
                 sentinels(&[host("a", 1), host("::1", 26379), host("::1", 2), host("c", 6379)]),
                 true,
@@ -225,7 +262,6 @@ mod tests {
             "redis-sentinel://:secret@a:x?sentinelMasterId=m",
             "redis-sentinel://:secret@?sentinelMasterId=m",
             "redis+unix://:secret@host/path",
-            "redis-cluster://:secret@a/1",
             "redis-cluster://:secret@a,",
             "redis-cluster://:secret@a?db=1",
         ] {
@@ -239,7 +275,19 @@ mod tests {
             assert!(error.contains("no parameters") && !error.contains("secret"), "{error}");
         }
         assert!(Address::parse("redis://host/0?protocol=resp3").is_ok());
-        let error = Address::parse("rediss://:secret@host/0#insecure").unwrap_err().to_string();
-        assert!(error.contains("always verified") && !error.contains("secret"), "{error}");
+        for (url, says) in [
+            ("rediss://:secret@host/0#insecure", "always verified"),
+            ("rediss-cluster://:secret@a,b#insecure", "always verified"),
+            ("rediss-sentinel://:secret@a?sentinelMasterId=m#insecure", "always verified"),
+            ("redis://host/0#secret", "nothing follows a #"),
+            ("redis://:p#secret", "nothing follows a #"),
+            ("unix:///a#b.sock", "nothing follows a #"),
+            ("redis+unix:///r?database=2", "db, user, pass and protocol"),
+            ("redis+unix:///r?pass=p&secret", "db, user, pass and protocol"),
+            ("redis-cluster://:secret@a/1", "uses the database 0"),
+        ] {
+            let error = Address::parse(url).expect_err(url).to_string();
+            assert!(error.contains(says) && !error.contains("secret"), "{error}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::remote::{Fault, Listener as _, Mint};
 impl RedisTier {
     /// The names of `keys` in Redis, if they may be read there and written for reads.
     pub(super) fn names<'a>(&self, keys: impl IntoIterator<Item = &'a Bytes>) -> Result<Vec<Bytes>, Fault> {
-        let names = self.prefix().add_to_all(keys);
+        let names = self.prefixes.usable()?.add_to_all(keys);
         let Some(membership) = &self.membership else { return Ok(names) };
         let usable = membership.usable();
         match membership.is_in_use() && names.iter().all(|name| usable.contains(slot_of(name))) {
@@ -41,7 +41,7 @@ impl RedisTier {
 
     /// Deletes those of `keys` that this master has.
     pub(crate) async fn unlink_each(&self, keys: &[Bytes]) -> Result<Unlinked, Fault> {
-        let (names, mut connection) = (self.prefix().add_to_all(keys), self.connection()?);
+        let (names, mut connection) = (self.prefixes.usable()?.add_to_all(keys), self.connection()?);
         unlink_each(&mut connection, &names).await.map_err(trouble::fault)
     }
 

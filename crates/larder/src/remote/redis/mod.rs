@@ -275,12 +275,12 @@ impl Remote for RedisTier {
     }
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
-        let (keys, mut connection) = (self.prefix().add_to_all(keys), self.connection()?);
+        let (keys, mut connection) = (self.prefixes.usable()?.add_to_all(keys), self.connection()?);
         connection::unlink(&mut connection, &keys).await.map_err(fault)
     }
 
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
-        let prefix = self.prefix();
+        let prefix = self.prefixes.usable()?;
         let records: Vec<Bytes> = changes.iter().map(|change| prefix.propagated_key(change)).collect();
         // If there are too many keys for one command, no record is written, and the relay propagates the changes again.
         if records.is_empty() || keys.is_empty() || keys.len() + records.len() > UNLINK_BATCH {
@@ -299,7 +299,7 @@ impl Remote for RedisTier {
     }
 
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
-        connection::sweep(&mut self.connection()?, &self.prefix(), what).await.map_err(fault)
+        connection::sweep(&mut self.connection()?, &*self.prefixes.usable()?, what).await.map_err(fault)
     }
 
     fn redis_key(&self, key: &Bytes) -> Bytes {

@@ -16,19 +16,21 @@
 //!   entry that an instance of another database wrote.
 //! - `a_reply_from_before_a_change_of_identity_does_not_count`: a reply counts only if the identity did not change
 //!   between its request and its arrival; see [`Prefixes::set_identity`].
+//! - `nothing_under_a_former_primary`: once this process has met the successor of a prefix's database, it reads, stores and
+//!   unlinks nothing under that prefix, and gets no grant for it; see [`Prefixes::usable`]. Other processes may go on under it.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::journal::{ChangeId, DatabaseId};
+use crate::journal::{ChangeId, DatabaseId, Journal};
 use crate::key::Namespace;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::slots::{SlotSet, slot_of};
-use crate::remote::Listener;
 use crate::remote::redis::membership::Membership;
 use crate::remote::validity::Validity;
+use crate::remote::{Fault, Listener};
 
 /// The end of the key of a claim. The key of a claim can have the length of a name that was cut while it arrived, 18
 /// bytes; this end distinguishes the two. Every other key of larder contains the database's identity, and is longer.
@@ -194,6 +196,7 @@ pub(crate) struct Prefixes {
     rules: ProtocolRules,
     is_rest: bool,
     membership: Option<Arc<Membership>>,
+    journal: Option<Arc<dyn Journal>>,
     validity: Arc<Validity>,
     listener: Arc<dyn Listener>,
     /// The lock is held to clone or to replace the `Arc`, never across an await.
@@ -206,12 +209,13 @@ impl Prefixes {
         identity: DatabaseIdentity,
         rules: ProtocolRules,
         (is_rest, membership): (bool, Option<Arc<Membership>>),
-        validity: Arc<Validity>,
-        listener: Arc<dyn Listener>,
+        journal: Option<Arc<dyn Journal>>,
+        (validity, listener): (Arc<Validity>, Arc<dyn Listener>),
     ) -> Self {
         // Replaced at once, because how an identity is spelled depends on the other fields.
         let present = RwLock::new(Arc::new(Prefix::new(&namespace, identity.clone(), rules)));
-        let prefixes = Prefixes { namespace, rules, is_rest, membership, validity, listener, present };
+        let prefixes =
+            Prefixes { namespace, rules, is_rest, membership, journal, validity, listener, present };
         let present = prefixes.spelled(identity);
         Prefixes { present: RwLock::new(Arc::new(present)), ..prefixes }
     }
@@ -227,6 +231,20 @@ impl Prefixes {
 
     pub(crate) fn present(&self) -> Arc<Prefix> {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The present prefix, for a command whose keys have it; refused if this process has met the successor of its database.
+    ///
+    /// A load or a commit on the successor may come before the poll that finds the successor's identity. By then the journal
+    /// knows of the successor, so this check, which follows, refuses the value and the unlinking under the former prefix.
+    pub(crate) fn usable(&self) -> Result<Arc<Prefix>, Fault> {
+        let present = self.present();
+        if let (DatabaseIdentity::Database(database), Some(journal)) = (&present.identity, &self.journal)
+            && journal.is_succeeded(database)
+        {
+            return Err(Fault::Refused);
+        }
+        Ok(present)
     }
 
     /// Changes the prefix to that of `identity`.
@@ -364,8 +382,8 @@ mod tests {
             database("a"),
             ProtocolRules::default(),
             (false, None),
-            validity.clone(),
-            notes.clone(),
+            None,
+            (validity.clone(), notes.clone()),
         );
         let epoch = validity.epoch();
         assert!(validity.grant(epoch, Tick::FAR));

@@ -182,8 +182,9 @@ impl Relay {
         }
     }
 
+    /// `None` if this process has met its successor: then no heartbeat grants under its identity, and the next poll asks.
     fn known_database(&self) -> Option<DatabaseId> {
-        match &self.prefixes.present().identity {
+        match &self.prefixes.usable().ok()?.identity {
             DatabaseIdentity::Database(database) => Some(database.clone()),
             _ => None,
         }

@@ -48,8 +48,8 @@ impl RedisTier {
             identity,
             rules,
             (is_rest, settings.membership.clone()),
-            validity.clone(),
-            listener,
+            journal.clone(),
+            (validity.clone(), listener),
         ));
         let relay = journal.map(|journal| Relay {
             id: leader::unique(),

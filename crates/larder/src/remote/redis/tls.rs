@@ -18,7 +18,7 @@ use tokio_rustls::{TlsConnector, rustls};
 use crate::error::Error;
 use crate::health::Trouble;
 use crate::redis_options::RedisOptions;
-use crate::remote::redis::trouble::DialError;
+use crate::remote::redis::trouble::{DialError, tls_error};
 
 /// The longest handshake. It is below the limit of the keeper's dial, so that the health says what got no answer. A Redis
 /// without TLS does not answer the first message of a handshake: it waits for the end of the line.
@@ -153,17 +153,17 @@ fn certificates(option: &str, path: &Path, pem: &[u8]) -> Result<Vec<Certificate
 /// The trouble behind an error of a connection, if TLS is its cause. A server refuses a client's certificate only after
 /// the handshake, so redis-rs meets this error too.
 pub(crate) fn of_redis(error: &RedisError) -> Option<DialError> {
-    let source = std::error::Error::source(error)?;
-    // redis-rs holds the error of a connection behind an `Arc`, which is an error itself.
-    let source = source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
-    of_io(source.downcast_ref::<io::Error>()?)
+    Some(untrusted(tls_error(error)?))
 }
 
 fn of_io(error: &io::Error) -> Option<DialError> {
-    let error = error.get_ref()?.downcast_ref::<TlsError>()?;
+    Some(untrusted(error.get_ref()?.downcast_ref::<TlsError>()?))
+}
+
+fn untrusted(error: &TlsError) -> DialError {
     let text = match error {
         rustls::Error::InvalidMessage(_) => format!("the server does not speak TLS ({error})"),
         _ => error.to_string(),
     };
-    Some(DialError::Unusable(Trouble::Untrusted, text))
+    DialError::Unusable(Trouble::Untrusted, text)
 }

@@ -1,8 +1,12 @@
 //! Translates an error of Redis into the trouble that the health report shows.
 
 use std::io;
+#[cfg(any(feature = "redis-tls", feature = "upstash"))]
+use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError, ServerError};
+#[cfg(any(feature = "redis-tls", feature = "upstash"))]
+use tokio_rustls::rustls::Error as TlsError;
 
 use crate::health::Trouble;
 use crate::remote::Fault;
@@ -38,6 +42,10 @@ pub(crate) fn of(error: &RedisError) -> Trouble {
     if error.is_timeout() {
         return Trouble::Silent;
     }
+    #[cfg(any(feature = "redis-tls", feature = "upstash"))]
+    if tls_error(error).is_some() {
+        return Trouble::Untrusted;
+    }
     match (error.kind(), code(error)) {
         (ErrorKind::AuthenticationFailed, _) => Trouble::Unauthenticated,
         (ErrorKind::RESP3NotSupported, _) => Trouble::TooOld,
@@ -46,6 +54,15 @@ pub(crate) fn of(error: &RedisError) -> Trouble {
         (ErrorKind::Server(_) | ErrorKind::Extension, None) => of_words(&error.to_string()),
         (_, None) => Trouble::Away,
     }
+}
+
+/// The error of TLS that caused `error`, if one did.
+#[cfg(any(feature = "redis-tls", feature = "upstash"))]
+pub(crate) fn tls_error(error: &RedisError) -> Option<&TlsError> {
+    let source = std::error::Error::source(error)?;
+    // redis-rs holds the error of a connection behind an `Arc`, which is an error itself.
+    let source = source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
+    source.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
 }
 
 /// The code with which Redis begins its refusal; `None` if Redis did not send the error. `RedisError::code` returns no

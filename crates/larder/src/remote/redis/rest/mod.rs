@@ -6,6 +6,7 @@
 
 mod encoding;
 
+use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+
+use tokio_rustls::rustls::Error as TlsError;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 
 use crate::error::Error;
 use crate::remote::redis::replies::ReplyLimit;
@@ -101,8 +105,10 @@ impl HttpClient {
             return Ok(HttpClient::Plain(builder.build(connector)));
         }
         connector.enforce_http(false);
-        // Certificates other than those of the system would be given to the builder here.
-        let tls = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1();
+        // Certificates other than those of the system would be given to the builder here. The provider is named, because the
+        // application may have compiled in another one too: without a name, rustls then panics.
+        let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(default_provider())?;
+        let tls = tls.https_only().enable_http1();
         Ok(HttpClient::Tls(builder.build(tls.wrap_connector(connector))))
     }
 }
@@ -176,7 +182,7 @@ impl Inner {
             HttpClient::Plain(client) => client.request(request).await,
             HttpClient::Tls(client) => client.request(request).await,
         };
-        let reply = reply.map_err(io::Error::other)?;
+        let reply = reply.map_err(|error| causes(&error))?;
         self.reply_limit.note_arrival();
         let status = reply.status();
         // Base64 adds a third, and the transport's own spelling up to as much as the value; see `encoding`.
@@ -189,6 +195,30 @@ impl Inner {
         })?;
         accepted(status, body.to_bytes())
     }
+}
+
+/// The error of a request that got no reply, with all of its causes. The client's own text names none: `client error
+/// (Connect)`. An error of TLS is returned as it is, so that `trouble` knows it.
+fn causes(error: &(dyn StdError + 'static)) -> io::Error {
+    let (mut texts, mut kind, mut next) = (Vec::<String>::new(), io::ErrorKind::Other, Some(error));
+    while let Some(cause) = next {
+        if let Some(tls) = cause.downcast_ref::<TlsError>() {
+            return io::Error::other(tls.clone());
+        }
+        let text = cause.to_string();
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+        next = match cause.downcast_ref::<io::Error>() {
+            Some(io) => {
+                kind = io.kind();
+                // `source` would leave this error out.
+                io.get_ref().map(|inner| -> &(dyn StdError + 'static) { inner })
+            }
+            None => cause.source(),
+        };
+    }
+    io::Error::new(kind, texts.join(": "))
 }
 
 /// The body of an accepted request, or the error that the status and the body of another one mean.
@@ -251,6 +281,28 @@ impl ConnectionLike for RestConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// rustls takes the provider that is compiled in, if none is named, and panics if there are several. Then it also becomes the
+    /// default of the process.
+    #[test]
+    fn the_client_asks_for_no_default_provider() {
+        let address = RestAddress::parse("https://127.0.0.1:1", "token").unwrap();
+        HttpClient::new(&address, Duration::from_secs(1)).unwrap();
+        assert!(tokio_rustls::rustls::crypto::CryptoProvider::get_default().is_none());
+    }
+
+    #[test]
+    fn an_error_names_each_of_its_causes_once() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let error = io::Error::new(io::ErrorKind::NotConnected, io::Error::other(refused));
+        let error = causes(&error);
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (io::ErrorKind::ConnectionRefused, "connection refused")
+        );
+        let tls = io::Error::other(io::Error::other(TlsError::DecryptError));
+        assert!(causes(&tls).get_ref().is_some_and(|inner| inner.is::<TlsError>()));
+    }
 
     #[test]
     fn an_address_is_https_or_on_this_machine_and_no_error_shows_a_secret() {
