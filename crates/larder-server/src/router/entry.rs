@@ -27,6 +27,9 @@ use crate::router::cors::{self, RefusalCors};
 use crate::router::paths::{self, Templates};
 use crate::settings::http::Http;
 
+/// The paths that supervisors and monitoring ask for.
+const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
 /// All routes of a service, as one service of [`tower`]; cheap to clone.
 ///
 /// `Router::from` makes a router of it, for a program that serves it itself or adds routes of its own.
@@ -106,6 +109,14 @@ impl Routes {
     /// The counts of the service's requests.
     pub(crate) fn requests(&self) -> &Requests {
         &self.0.requests
+    }
+
+    /// Whether a request is one that supervisors and monitoring send: for a probe, or for the metrics. A connection beyond
+    /// the bounds is answered these alone.
+    pub(crate) fn is_probe<B>(&self, request: &axum::http::Request<B>) -> bool {
+        let inner = request.uri().path().strip_prefix(self.0.base.as_str());
+        let is_read = [Method::GET, Method::HEAD].contains(request.method());
+        is_read && inner.is_some_and(|inner| PROBES.contains(&inner))
     }
 
     /// What lets pages of other origins read an answer that no route gives.

@@ -24,7 +24,6 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -32,24 +31,25 @@ use axum::http::header::{CONNECTION, EXPECT, ORIGIN};
 use axum::http::{HeaderValue, Method, Response};
 use axum::serve::Listener;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{self, http1};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulConnection;
-use larder_identity::network::TrustedProxies;
+use larder_identity::network::{NetworkShare, TrustedProxies};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{self, sleep, sleep_until};
 
 use crate::api::bodies::BodyPace;
 use crate::api::codes::Code;
+use crate::api::metrics::requests::Full;
 use crate::refusing::{Refusing, refusal};
 use crate::router::Routes;
 use crate::router::entry::without_body;
 use crate::serving::body::{Discarding, TimedBody};
 use crate::serving::progress::{Phase, Progress};
-use crate::serving::room::{Place, Room};
+use crate::serving::room::Room;
 use crate::serving::streams::Streams;
 use crate::serving::wire::Wire;
 use crate::settings::connections::ConnectionSettings;
@@ -66,8 +66,9 @@ const FIRST_REQUEST: time::Duration = time::Duration::from_secs(1);
 /// The most connections that the service takes from the kernel's queue at a stop. tokio's listeners have a queue of 1,024.
 const QUEUED_CONNECTIONS: usize = 1024;
 
-/// The shortest time between two log lines about refused connections.
-const NOTED: time::Duration = time::Duration::from_secs(10);
+/// The longest time-out of a connection beyond the bounds: for its request, for the client to read the answer, and for
+/// the close. Probes send their request with the connection, and other clients must not hold the places of probes.
+const BEYOND: time::Duration = time::Duration::from_secs(1);
 
 /// What all connections of a service use: its routes, its settings, and whether it has been stopped.
 #[derive(Clone)]
@@ -76,6 +77,9 @@ struct ServingContext {
     settings: ConnectionSettings,
     stopped: watch::Receiver<bool>,
     room: Arc<Room>,
+    /// The bound that a connection of the reserve is beyond: it has one request, which is answered if it is a probe. `None`
+    /// for every other connection.
+    beyond: Option<Full>,
 }
 
 /// Serves until `stop` resolves, then lets requests in flight end. When the head of a request is complete, the routes
@@ -90,19 +94,16 @@ pub(crate) async fn serve(
     let max = descriptors::connections_max(settings.max, settings.reserved_descriptors);
     let room = Arc::new(Room::new(max, settings.max_per_address, proxies));
     let (stopping, stopped) = watch::channel(false);
-    let context = ServingContext { routes, settings, stopped, room: room.clone() };
-    let mut noted: Option<Instant> = None;
-    let mut take = |stream: TcpStream, peer: SocketAddr| match room.admit(peer.ip()) {
+    let context = ServingContext { routes, settings, stopped, room: room.clone(), beyond: None };
+    let take = |stream: TcpStream, peer: SocketAddr| match room.admit(peer.ip()) {
         Ok(place) => drop(tokio::spawn(connection(context.clone(), stream, peer, place))),
-        Err(full) => {
-            if noted.is_none_or(|noted| noted.elapsed() > NOTED) {
-                noted = Some(Instant::now());
-                tracing::warn!(?full, max, "connections are refused: there are as many as are allowed");
+        Err(full) => match room.reserved(peer.ip()) {
+            Some(place) => drop(tokio::spawn(connection(context.beyond(full), stream, peer, place))),
+            None => {
+                context.count_refused(full);
+                room.refuse(stream, context.routes.borrow().of_refusals());
             }
-            let routes = context.routes.borrow();
-            routes.requests().refused(full);
-            room.refuse(stream, routes.of_refusals());
-        }
+        },
     };
     let mut stop = pin!(stop);
     loop {
@@ -140,8 +141,8 @@ fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     usable.collect()
 }
 
-/// Serves one connection to its end.
-async fn connection(context: ServingContext, stream: TcpStream, peer: SocketAddr, _place: Place) {
+/// Serves one connection to its end, and holds its place until then.
+async fn connection<P>(context: ServingContext, stream: TcpStream, peer: SocketAddr, _place: P) {
     let (opened, progress) = (time::Instant::now(), Progress::default());
     let ServingContext { settings, mut stopped, .. } = context.clone();
     let mut wire = Wire::new(stream, progress.clone(), settings.write_timeout, settings.close_timeout);
@@ -161,6 +162,10 @@ async fn connection(context: ServingContext, stream: TcpStream, peer: SocketAddr
         () = unused => return,
         () = sleep(settings.head_timeout) => return,
     };
+    if let (Ok(true), Some(full)) = (&begins_as_http2, context.beyond) {
+        // HTTP/2 has no connection with one request, and its clients read no refusal of HTTP/1.1.
+        return context.count_refused(full);
+    }
     let ended = match begins_as_http2 {
         Ok(true) => as_http2(context, wire, progress, opened, peer).await,
         Ok(false) => as_http1(context, wire, progress, opened, peer).await,
@@ -183,12 +188,20 @@ async fn as_http1(
         of_request.set(Phase::Request);
         let (context, progress) = (of_connection.clone(), of_request.clone());
         async move {
-            let (mut answer, unread) = context.answer(request, peer).await;
+            let (mut answer, unread) = match context.beyond {
+                Some(full) if !context.routes.borrow().is_probe(&request) => {
+                    context.count_refused(full);
+                    let (refused, body) = context.refusal(request);
+                    (refused, Some(body).filter(|body| !body.is_end_stream()))
+                }
+                _ => context.answer(request, peer).await,
+            };
             let leaves_unread = unread.is_some();
             if leaves_unread {
                 progress.leave_unread();
             }
-            if leaves_unread || *context.stopped.borrow() || context.routes.borrow().is_stopping() {
+            let is_last = leaves_unread || context.beyond.is_some();
+            if is_last || *context.stopped.borrow() || context.routes.borrow().is_stopping() {
                 // `Connection: close` makes the client send no further request on this connection, and hyper read none.
                 // Before the port closes, it empties the clients' pools: a proxy that sent a POST just when the service
                 // closed an idle connection could not send it again.
@@ -218,24 +231,21 @@ async fn as_http2(
     // the connection is closed in stages.
     progress.set(Phase::Request);
     progress.leave_unread();
-    let (room, routes) = (context.room.clone(), context.routes.clone());
-    let streams = Streams::new(context.settings.write_timeout, move || {
-        room.admit(peer.ip()).inspect_err(|full| routes.borrow().requests().refused(*full))
-    });
+    let room = context.room.clone();
+    let streams = Streams::new(context.settings.write_timeout, move || room.admit(peer.ip()));
     let of_connection = context.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         let context = of_connection.clone();
         async move {
             // An unread body needs no `Connection: close`: it concerns this stream alone.
-            let is_head = request.method() == Method::HEAD;
-            let (answer, unread) = match streams::has_room() {
-                true => context.answer(request, peer).await,
-                false => {
-                    let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
-                    let headers = context.routes.borrow().of_refusals().headers(origin);
-                    let refused = refusal(Code::ConnectionsFull, headers).map(Body::from);
-                    let refused = if is_head { without_body(refused) } else { refused };
-                    (refused, Some(request.into_body()))
+            let (answer, unread) = match (streams::full(), context.reserved(&request, peer)) {
+                (None, _) => context.answer(request, peer).await,
+                // The pattern holds the place until the answer is there.
+                (Some(_), Some(_place)) => context.answer(request, peer).await,
+                (Some(full), None) => {
+                    context.count_refused(full);
+                    let (refused, body) = context.refusal(request);
+                    (refused, Some(body))
                 }
             };
             // Before the write time-out, which would reset the stream and the answer with it.
@@ -251,6 +261,40 @@ async fn as_http2(
 }
 
 impl ServingContext {
+    /// The context of a connection that is beyond this bound and has a place of the reserve.
+    fn beyond(&self, full: Full) -> Self {
+        let mut context = self.clone();
+        let settings = &mut context.settings;
+        for timeout in [&mut settings.head_timeout, &mut settings.write_timeout, &mut settings.close_timeout]
+        {
+            *timeout = BEYOND.min(*timeout);
+        }
+        context.beyond = Some(full);
+        context
+    }
+
+    /// A place of the reserve for a request on a connection of HTTP/2 that has no place for it; `None` if it is no probe, or
+    /// if the reserve is used up.
+    fn reserved(&self, request: &Request<Incoming>, peer: SocketAddr) -> Option<NetworkShare> {
+        let is_probe = streams::full().is_some() && self.routes.borrow().is_probe(request);
+        is_probe.then(|| self.room.reserved(peer.ip())).flatten()
+    }
+
+    /// Counts a connection or a stream that is refused, and logs it.
+    fn count_refused(&self, full: Full) {
+        self.routes.borrow().requests().refused(full);
+        self.room.note(full);
+    }
+
+    /// The 503 for want of room, and the body that was not read.
+    fn refusal(&self, request: Request<Incoming>) -> (Response<Body>, Incoming) {
+        let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
+        let headers = self.routes.borrow().of_refusals().headers(origin);
+        let refused = refusal(Code::ConnectionsFull, headers).map(Body::from);
+        let refused = if request.method() == Method::HEAD { without_body(refused) } else { refused };
+        (refused, request.into_body())
+    }
+
     /// The answer of the present routes, and the part of the body that was not read.
     async fn answer(
         &self,

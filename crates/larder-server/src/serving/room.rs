@@ -1,9 +1,14 @@
 //! Bounds the number of connections and of HTTP/2 streams, in total and from one address. A connection beyond a bound gets
 //! a 503 and is closed; a stream beyond it gets a 503.
+//!
+//! Invariant `probes_have_room`: a connection beyond a bound takes a place of the reserve, as long as the reserve has one
+//! for its network. It is served for one request: a probe is answered, any other request gets the 503. A probe on a stream
+//! beyond a bound takes such a place too. So a supervisor does not end a process that only has as many connections as are
+//! allowed.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use larder_identity::network::{NetworkShare, NetworkShares, TrustedProxies};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +24,16 @@ use crate::router::cors::RefusalCors;
 /// The most connections to which a 503 is being written at once. Each holds a descriptor of the reserve. Further ones
 /// are closed without an answer.
 const REFUSALS: usize = 32;
+
+/// The most connections beyond the bounds that are served for one request at once. Each holds a descriptor of the reserve.
+const RESERVED: usize = 16;
+
+/// How many of the [`RESERVED`] places one network has: a flood of refused connections from a few addresses leaves places
+/// for probes, which come from others.
+const RESERVED_FOR_NETWORK: usize = 4;
+
+/// The shortest time between two log lines about refused connections.
+const NOTED: Duration = Duration::from_secs(10);
 
 /// How long a refusal may take, and how many bytes of the request the service reads and discards meanwhile. A close
 /// with unread bytes would reset the connection and destroy the answer (`wire.rs`).
@@ -39,7 +54,13 @@ pub(super) struct Room {
     /// The connections of each network, except those of trusted proxies.
     shares: NetworkShares,
     proxies: TrustedProxies,
+    /// The connections beyond the bounds that are served for one request.
+    reserved: NetworkShares,
     refusals: Arc<Semaphore>,
+    max: usize,
+    /// When the last line about refused connections was logged. Locked for the comparison alone: two tasks that refuse at
+    /// once log one line.
+    noted: Mutex<Option<Instant>>,
 }
 
 /// The place of one connection or stream; a drop frees it.
@@ -56,7 +77,10 @@ impl Room {
             // `all` bounds all connections, also those of trusted proxies.
             shares: NetworkShares::new(usize::MAX, of_address, of_address.saturating_mul(BLOCKS)),
             proxies,
+            reserved: NetworkShares::new(RESERVED, RESERVED_FOR_NETWORK, RESERVED_FOR_NETWORK),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
+            max,
+            noted: Mutex::new(None),
         }
     }
 
@@ -69,6 +93,24 @@ impl Room {
         };
         let all = self.all.clone().try_acquire_owned().map_err(|_| Full::InAll)?;
         Ok(Place { _all: all, _of_address: of_address })
+    }
+
+    /// A place of the reserve, for a connection beyond a bound. `None`: the reserve is used up, in all or by this network.
+    pub(super) fn reserved(&self, peer: IpAddr) -> Option<NetworkShare> {
+        self.reserved.take_one(peer)
+    }
+
+    /// Logs that connections are refused, at most one line within [`NOTED`].
+    pub(super) fn note(&self, full: Full) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.is_none_or(|noted| noted.elapsed() > NOTED) {
+            *noted = Some(Instant::now());
+            tracing::warn!(
+                ?full,
+                max = self.max,
+                "connections are refused: there are as many as are allowed"
+            );
+        }
     }
 
     /// Answers 503 and closes the connection, in a task of its own. If [`REFUSALS`] such tasks are running, it closes
@@ -140,6 +182,19 @@ mod tests {
         assert_eq!(admit("192.0.2.1").err(), Some(Full::OfAddress));
         drop((again, proxied));
         assert_eq!(room.shares.held(), 0);
+    }
+
+    #[test]
+    fn one_network_leaves_places_of_the_reserve_for_the_others() {
+        let room = Room::new(1, 1, TrustedProxies::default());
+        let reserved = |peer: &str| room.reserved(peer.parse().unwrap());
+        let of_flood: Vec<_> = (0..20).filter_map(|_| reserved("10.0.0.1")).collect();
+        let of_probe = reserved("10.0.0.2");
+        assert_eq!((of_flood.len(), of_probe.is_some()), (RESERVED_FOR_NETWORK, true));
+        let more: Vec<_> = (3..20).filter_map(|last| reserved(&format!("10.0.0.{last}"))).collect();
+        assert_eq!(more.len(), RESERVED - RESERVED_FOR_NETWORK - 1);
+        drop((of_flood, of_probe, more));
+        assert_eq!(room.reserved.held(), 0);
     }
 
     #[test]

@@ -59,7 +59,8 @@ struct Stream {
     /// Incremented whenever hyper takes a part of the answer. 0: the answer is not ready.
     taken: AtomicU32,
     is_answered: AtomicBool,
-    has_room: bool,
+    /// The bound because of which the stream has no place.
+    full: Option<Full>,
 }
 
 impl Streams {
@@ -82,7 +83,7 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Streams
         let stream = Arc::new(Stream {
             taken: AtomicU32::new(0),
             is_answered: AtomicBool::new(false),
-            has_room: place.is_ok(),
+            full: place.as_ref().err().copied(),
         });
         let counted = Counted { counts: self.counts.clone(), stream: stream.clone() };
         self.counts.send_modify(|counts| counts.open += 1);
@@ -133,9 +134,9 @@ async fn while_read(serving: impl Future<Output = ()>, stream: Arc<Stream>, time
     .await;
 }
 
-/// Whether the stream of this task has a place.
-pub(super) fn has_room() -> bool {
-    CURRENT.try_with(|stream| stream.has_room).unwrap_or(true)
+/// The bound because of which the stream of this task has no place; `None` if it has one.
+pub(super) fn full() -> Option<Full> {
+    CURRENT.try_with(|stream| stream.full).unwrap_or(None)
 }
 
 /// The answer of this task's stream, in parts; then `unread` is discarded. From here on the write time-out applies.
@@ -228,7 +229,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_if_no_part_of_its_answer_is_taken_within_the_time_out() {
         let second = Duration::from_secs(1);
-        let stream = || Arc::new(Stream { taken: 0.into(), is_answered: false.into(), has_room: true });
+        let stream = || Arc::new(Stream { taken: 0.into(), is_answered: false.into(), full: None });
         let never = stream();
         let waiting = tokio::time::timeout(second * 60, while_read(std::future::pending(), never, second));
         assert!(waiting.await.is_err(), "a handler that works has no such time-out");

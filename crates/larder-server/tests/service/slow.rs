@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,9 +16,13 @@ use serde_json::json;
 use crate::hashing::resident_kib;
 use crate::support::app::{PASSWORD, Stack, TestApp};
 use crate::support::eventually;
+use crate::support::larder::Larder;
 
 /// Longer than the service's own time-outs.
 const PATIENCE: Duration = Duration::from_secs(25);
+
+/// A request that is no probe: without a credential it gets 401, if there is room for it.
+const USERS: &[u8] = b"GET /api/v1/users HTTP/1.1\r\nhost: larder\r\n\r\n";
 
 const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nhost: larder\r\n\r\n";
 
@@ -72,7 +77,7 @@ fn one_address_holds_only_its_share_and_another_one_is_served() {
     for stream in &mut held {
         stream.write_all(b"G").unwrap();
     }
-    let (refused, text) = status(&mut connect(app.address), LIVEZ);
+    let (refused, text) = status(&mut connect(app.address), USERS);
     assert_eq!(refused, 503, "{text}");
     for line in [
         "retry-after: 1",
@@ -90,9 +95,9 @@ fn one_address_holds_only_its_share_and_another_one_is_served() {
     for other in &mut others {
         assert_eq!(status(other, LIVEZ).0, 200);
     }
-    assert_eq!(status(&mut connect_from([127, 0, 0, 4], app.address), LIVEZ).0, 503, "six in all");
+    assert_eq!(status(&mut connect_from([127, 0, 0, 4], app.address), USERS).0, 503, "six in all");
     drop(held);
-    eventually("there is room again", || status(&mut connect(app.address), LIVEZ).0 == 200);
+    eventually("there is room again", || status(&mut connect(app.address), USERS).0 == 401);
     let metrics = app.metrics();
     let refused = |bound| metrics.value("larder_http_connections_refused_total", &[("bound", bound)]);
     assert!(refused("address") >= 1.0 && refused("all") >= 1.0, "{} {}", refused("address"), refused("all"));
@@ -109,8 +114,73 @@ fn a_trusted_proxy_has_no_limit_of_its_own() {
         assert_eq!(status(stream, LIVEZ).0, 200);
     }
     let first = connect_from([127, 0, 0, 2], app.address);
-    assert_eq!(status(&mut connect_from([127, 0, 0, 2], app.address), LIVEZ).0, 503);
+    assert_eq!(status(&mut connect_from([127, 0, 0, 2], app.address), USERS).0, 503);
     drop(first);
+}
+
+/// A proxy's idle connections are all that there may be: the supervisor's probe, the health check of the image and the
+/// scrape are answered all the same, so that a restart does not end a healthy process.
+#[test]
+fn probes_are_answered_when_there_are_as_many_connections_as_are_allowed() {
+    let app = Stack::sqlite_memory()
+        .with_setting("LARDER_CONNECTIONS", "6")
+        .with_setting("LARDER_TRUSTED_PROXIES", "127.0.0.2")
+        .start();
+    let key = app.admin().make_key(&json!({ "name": "prometheus", "scopes": ["metrics"] })).expect(201);
+    let metrics = format!(
+        "GET /metrics HTTP/1.1\r\nhost: larder\r\nauthorization: Bearer {}\r\n\r\n",
+        key.field("key")
+    );
+    let mut idle = Vec::new();
+    eventually("the proxy holds every place", || {
+        let mut one = connect_from([127, 0, 0, 2], app.address);
+        if status(&mut one, USERS).0 == 401 {
+            idle.push(one);
+        }
+        idle.len() == 6
+    });
+    let probe = [127, 0, 0, 3];
+    for wire in [LIVEZ, READYZ, b"HEAD /livez HTTP/1.1\r\nhost: larder\r\n\r\n", metrics.as_bytes()] {
+        let (answered, text) = status(&mut connect_from(probe, app.address), wire);
+        assert_eq!(answered, 200, "{text}");
+        assert!(text.contains("connection: close"), "{text}");
+    }
+    for wire in [USERS, b"POST /livez HTTP/1.1\r\nhost: larder\r\ncontent-length: 0\r\n\r\n"] {
+        let (refused, text) = status(&mut connect_from(probe, app.address), wire);
+        assert_eq!(refused, 503, "{text}");
+    }
+    let listen = app.address.to_string();
+    let health = Larder::command(&["health"], &[("LARDER_LISTEN", &listen)]);
+    assert!(health.is_success, "{}", health.output);
+    a_flood_of_refusals_leaves_the_probes_their_places(&app);
+}
+
+/// More connections are refused at once than get a 503: a probe from another address is still answered.
+fn a_flood_of_refusals_leaves_the_probes_their_places(app: &TestApp) {
+    // More than the places of the reserve, whose connections end without an answer too if they send nothing.
+    const CLOSED: usize = 16;
+    let (is_over, most_closed) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let held: Vec<_> = (0..80).map(|_| connect_from([127, 0, 0, 9], app.address)).collect();
+                let is_closed = |mut one: TcpStream| one.read(&mut [0; 1]).is_ok_and(|read| read == 0);
+                let closed = held.into_iter().map(is_closed).filter(|is_closed| *is_closed).count();
+                most_closed.fetch_max(closed, Ordering::Relaxed);
+            }
+        });
+        let mut asked = 0;
+        eventually("connections are closed without an answer, and each probe is answered", || {
+            asked += 1;
+            let (answered, text) = status(&mut connect_from([127, 0, 0, 3], app.address), LIVEZ);
+            if answered != 200 {
+                is_over.store(true, Ordering::Relaxed);
+                panic!("probe {asked}: {answered} {text}");
+            }
+            asked >= 20 && most_closed.load(Ordering::Relaxed) > CLOSED
+        });
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 /// The limit on open files is the lowest bound of all: the reserve keeps database and answers alive.
@@ -120,9 +190,9 @@ fn connections_never_use_up_the_descriptors() {
     let ann = app.user("ann");
     let held: Vec<_> = (0..200).map(|_| connect(app.address)).collect();
     // Most of so many at once are closed without an answer; a later one gets its answer.
-    eventually("an answer", || status(&mut connect(app.address), LIVEZ).0 == 503);
+    eventually("an answer", || status(&mut connect(app.address), USERS).0 == 503);
     drop(held);
-    eventually("there is room again", || status(&mut connect(app.address), LIVEZ).0 == 200);
+    eventually("there is room again", || status(&mut connect(app.address), USERS).0 == 401);
     ann.patch("/api/v1/users/me", &json!({ "bio": "still here" })).expect(200);
     let log = app.larder.stderr();
     assert!(log.contains("connections are refused") && !log.contains("Too many open files"), "{log}");
