@@ -23,8 +23,9 @@ const DURATION: &str = "larder_http_request_duration_seconds";
 const REFUSED: &str = "larder_http_connections_refused_total";
 
 /// The upper bounds of the buckets in seconds. The lowest bounds separate hits in memory, which take a fraction of a
-/// millisecond; the highest show a database that does not answer for seconds.
-const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+/// millisecond; the highest show a database that does not answer for seconds. Half a second is the threshold of the alert
+/// `LarderSlow`: within a bucket a quantile is interpolated, so a threshold inside of one would say nothing.
+const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 /// The recorder keeps each duration in memory until an upkeep adds it to the buckets. A scrape does an upkeep. Every
 /// 4,096th request does one too, so that memory stays bounded without scrapes.
