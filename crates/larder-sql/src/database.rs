@@ -62,6 +62,8 @@ struct Shared {
     /// Opens connections that keep one server session, for PostgreSQL's migrations. `None` on SQLite, and if the
     /// options name only a pooler in transaction mode.
     sessions: Option<Connector>,
+    /// [`DatabaseOptions::existing`].
+    must_exist: bool,
     row_locks: KeyedMutex,
     statements: AtomicU64,
     completeness: Completeness,
@@ -76,7 +78,8 @@ impl Database {
         Self::open(&DatabaseOptions::new(url)).await
     }
 
-    /// Connects to `sqlite://path` (a missing folder or file is created, for its owner alone) or `postgres://…`.
+    /// Connects to `sqlite://path` or `postgres://…`. A missing folder or file of SQLite is created, for its owner alone,
+    /// unless the options say [`existing`](DatabaseOptions::existing).
     ///
     /// PostgreSQL: at most [`DatabaseOptions::pool_size`] connections. One is the journal's. Writers use at most half
     /// of the others and readers may use all of them, so writers cannot use up the readers' connections. A caller waits
@@ -89,13 +92,13 @@ impl Database {
     /// for a lock and caches up to 16 MiB of pages, so all six cache at most 96 MiB.
     ///
     /// # Errors
-    /// The URL cannot be used (the error's text never shows its password), or the database does not answer (the error's
-    /// text contains the database's own error).
+    /// The URL cannot be used (the error's text never shows its password), the file has to exist and does not, or the
+    /// database does not answer (the error's text contains the database's own error).
     pub async fn open(options: &DatabaseOptions) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         options.check()?;
         match Address::parse(&options.url)? {
-            Address::Sqlite(path) => Self::sqlite(&path).await,
+            Address::Sqlite(path) => Self::sqlite(&path, options.must_exist).await,
             Address::Postgres(address) => {
                 if !address.left_out.is_empty() {
                     let left_out = &address.left_out;
@@ -155,11 +158,17 @@ impl Database {
         let writers = readers.sharing((lent / 2).max(1), Dialect::Postgres.begin());
         // Fails early if the database does not answer or refuses the connection.
         drop(readers.acquire().await?);
-        Ok(Self::new(Dialect::Postgres, readers, writers, sessions))
+        Ok(Self::new(Dialect::Postgres, readers, writers, sessions, options.must_exist))
     }
 
-    async fn sqlite(path: &Path) -> Result<Self, Error> {
-        exposure::create(path).map_err(Error::unavailable)?;
+    async fn sqlite(path: &Path, must_exist: bool) -> Result<Self, Error> {
+        match must_exist {
+            // A file that is removed right after this is created again, empty. Then there is no migration in it, and
+            // `migrate` refuses it.
+            true if !path.exists() => return Err(missing(path)),
+            true => {}
+            false => exposure::create(path).map_err(Error::unavailable)?,
+        }
         let url = sqlite_url(path)?;
         let pool = |connections, pragmas| -> Result<SqlPool, Error> {
             Ok(SqlPool::new(Connector::sqlite(&url, pragmas)?, connections, SQLITE_ACQUIRE_TIMEOUT))
@@ -168,13 +177,20 @@ impl Database {
         enter_wal(&writers).await?;
         let readers = pool(SQLITE_READERS, &[SQLITE_SETTINGS, SQLITE_READS_ONLY])?;
         drop(readers.acquire().await?);
-        Ok(Self::new(Dialect::Sqlite, readers, writers, None))
+        Ok(Self::new(Dialect::Sqlite, readers, writers, None, must_exist))
     }
 
-    fn new(dialect: Dialect, readers: SqlPool, writers: SqlPool, sessions: Option<Connector>) -> Self {
+    fn new(
+        dialect: Dialect,
+        readers: SqlPool,
+        writers: SqlPool,
+        sessions: Option<Connector>,
+        must_exist: bool,
+    ) -> Self {
         let (row_locks, statements, completeness) =
             (KeyedMutex::default(), AtomicU64::new(0), Completeness::default());
-        let shared = Shared { dialect, readers, writers, sessions, row_locks, statements, completeness };
+        let shared =
+            Shared { dialect, readers, writers, sessions, must_exist, row_locks, statements, completeness };
         Self { shared: Arc::new(shared) }
     }
 
@@ -221,6 +237,11 @@ impl Database {
         let mut loan = self.shared.writers.acquire().await?;
         loan.begin(self.shared.dialect.begin()).await?;
         Ok(loan)
+    }
+
+    /// Whether the database had to be there already.
+    pub(crate) fn must_exist(&self) -> bool {
+        self.shared.must_exist
     }
 
     /// The connector for PostgreSQL's migrations, which need a session; `None` on SQLite.
@@ -309,6 +330,12 @@ async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
+}
+
+/// The error for a file that has to exist.
+fn missing(path: &Path) -> Error {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Error::address(format!("there is no file {}, and it is not created", path.display()))
 }
 
 /// The error if the options name only a pooler in transaction mode. Such a pooler could run a migration's statements in

@@ -155,7 +155,7 @@ async fn a_missing_folder_and_file_are_created() {
     let path = folder.path().join("deep/er/x y?%.db");
     // Call `sqlite` directly, as `connect` does: a URL cannot contain this path.
     sqlx::any::install_default_drivers();
-    let database = Database::sqlite(&path).await.unwrap();
+    let database = Database::sqlite(&path, false).await.unwrap();
     database.ping().await.unwrap();
     assert!(path.exists());
 }

@@ -69,6 +69,7 @@ impl Database {
     /// - Migrations are pending, and the role may not apply them, or the only address leads through a pooler in
     ///   transaction mode.
     /// - The role may not read the tables of the migrations.
+    /// - The database has no migration, and the options say [`existing`](crate::options::DatabaseOptions::existing).
     ///
     /// Else the database's error.
     pub async fn migrate(&self, migrations: Migrations) -> Result<MigrationOutcome, Error> {
@@ -77,6 +78,9 @@ impl Database {
             Dialect::Sqlite => migrations.sqlite,
         };
         let present = self.present().await?;
+        if self.must_exist() && present.applied.is_empty() {
+            return Err(no_schema());
+        }
         let pending = pending(migrator, &present)?;
         let newest = |more: Option<&i64>| present.applied.keys().chain(more).max().copied().unwrap_or(0);
         let migrated = MigrationOutcome { version: newest(pending.last()), applied: pending };
@@ -95,6 +99,16 @@ impl Database {
             Ok(()) => Ok(migrated),
             Err(error) => Err(not_applied(error, &migrated.applied)),
         }
+    }
+
+    /// The newest version that the database records; `None` if no migration was applied, so that the database is empty or
+    /// another application's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`](crate::error::ErrorKind::Schema) if a migration failed half-way, or the role may not read the
+    /// tables of the migrations. Else the database's error.
+    pub async fn schema_version(&self) -> Result<Option<i64>, Error> {
+        Ok(self.present().await?.applied.keys().next_back().copied())
     }
 
     async fn present(&self) -> Result<SchemaState, Error> {
@@ -291,6 +305,11 @@ fn not_applied(error: Error, pending: &[i64]) -> Error {
          that owns the tables, or grant this one the right to create",
         pending.join(", ")
     ))
+}
+
+/// The error for a database that has to have a schema.
+fn no_schema() -> Error {
+    Error::schema("the database has no schema of this application, and none is made")
 }
 
 fn is_denied(error: &sqlx::Error) -> bool {

@@ -32,6 +32,8 @@ pub struct DatabaseOptions {
     pub(crate) direct_url: Option<String>,
     pub(crate) pooler: Pooler,
     pub(crate) pool_size: u32,
+    /// Whether the database has to be there already.
+    pub(crate) must_exist: bool,
     /// The pool whose present options each new connection gets. `None`: the options of the URL.
     pub(crate) like: Option<PgPool>,
 }
@@ -54,7 +56,14 @@ impl DatabaseOptions {
     /// This URL and the defaults: no pooler, unless the URL says `pgbouncer=true`; at most [`POOL_SIZE`] connections to
     /// PostgreSQL.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), direct_url: None, pooler: Pooler::None, pool_size: POOL_SIZE, like: None }
+        Self {
+            url: url.into(),
+            direct_url: None,
+            pooler: Pooler::None,
+            pool_size: POOL_SIZE,
+            must_exist: false,
+            like: None,
+        }
     }
 
     /// A URL of the same database that leads directly to the server. Migrations use it, because they need one session.
@@ -77,6 +86,15 @@ impl DatabaseOptions {
     #[must_use]
     pub fn pool_size(self, connections: u32) -> Self {
         Self { pool_size: connections.max(POOL_SIZE_MIN), ..self }
+    }
+
+    /// The database has to be there already, with tables of the application: for a program that examines or changes what
+    /// another one made. A missing file of SQLite is not created, and
+    /// [`Database::migrate`](crate::database::Database::migrate) refuses a database without any migration. Default: both
+    /// are made.
+    #[must_use]
+    pub fn existing(self) -> Self {
+        Self { must_exist: true, ..self }
     }
 
     /// Whether [`Database::open`](crate::database::Database::open) could use these options. It checks only the texts

@@ -11,6 +11,7 @@ use larder_sql::journal::{Defect, SqlJournal};
 use crate::app;
 use crate::cached::classes::Cached;
 use crate::cached::journal::tables;
+use crate::cli::database::{cannot_be_opened, line, set};
 use crate::cli::instance::InstanceArguments;
 use crate::cli::{Usage, checkup};
 use crate::service::signing_keys::UNSEALED;
@@ -53,8 +54,12 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
         return Err(Usage("--json goes with --instance or --url".to_owned()).into());
     }
     let (name, url) = settings.database_for_schema();
-    let database = Database::open(&settings.database.options(url)).await;
-    let database = database.with_context(|| format!("{name} cannot be opened"))?;
+    let database = Database::open(&settings.database.options(url).existing()).await;
+    let database = database.with_context(|| cannot_be_opened(&settings, name))?;
+    if database.schema_version().await?.is_none() {
+        bail!("{}: the database has no schema of larder; `larder migrate` makes it", set(&settings, name));
+    }
+    say!("{}", line(&settings, name))?;
     let journal = SqlJournal::open_for_inspection(&database, tables())
         .await
         .context("the journal cannot be examined")?;

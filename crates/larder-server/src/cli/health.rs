@@ -1,7 +1,7 @@
-//! `larder health`: asks the instance that listens at `LARDER_LISTEN`, for supervisors in whose image there is no other client
-//! of HTTP.
+//! `larder health`: asks the instance that listens at `LARDER_LISTEN`, for supervisors in whose image there is no other
+//! client of HTTP.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::settings::Settings;
+use crate::cli::instance::address;
+use crate::cli::{Usage, settings};
 
 /// Supervisors ask every few seconds; a longer wait would overlap with the next question.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,13 +21,31 @@ pub(crate) struct Arguments {
     /// Ask /readyz, which asks the database too, instead of /livez
     #[arg(long)]
     ready: bool,
+    /// The address of the instance, with its base path: http://… [default: LARDER_LISTEN on this machine]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
-pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
-    let address = reachable(settings.listen);
-    let path = if arguments.ready { "/readyz" } else { "/livez" };
-    let url = format!("http://{address}{}{path}", settings.http.base_path);
-    let asked = timeout(PATIENCE, ask(address, &settings.http.base_path, path)).await;
+pub(crate) async fn run(arguments: Arguments, config: Option<&Path>) -> anyhow::Result<()> {
+    let base = match &arguments.url {
+        Some(raw) => raw.clone(),
+        None => settings::of_this_machine(config)?,
+    };
+    let wrong = |error| Usage(format!("--url {error}"));
+    let base = address(&base).map_err(wrong)?;
+    if base.scheme() != "http" {
+        return Err(wrong("must begin with http://".to_owned()).into());
+    }
+    // An address with a host is no `cannot-be-a-base` URL, so it has both.
+    let host = base.host_str().unwrap_or_default();
+    let authority = format!("{host}:{}", base.port_or_known_default().unwrap_or(80));
+    let path = format!(
+        "{}{}",
+        base.path().trim_end_matches('/'),
+        if arguments.ready { "/readyz" } else { "/livez" }
+    );
+    let url = format!("http://{authority}{path}");
+    let asked = timeout(PATIENCE, ask(&authority, &path)).await;
     let answer = asked.with_context(|| format!("{url} did not answer within {PATIENCE:?}"))?;
     let answer = answer.with_context(|| format!("{url} cannot be asked"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -36,20 +55,11 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     }
 }
 
-async fn ask(address: SocketAddr, base: &str, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    let question = format!("GET {base}{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+async fn ask(authority: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(authority).await?;
+    let question = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
     stream.write_all(question.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-/// An instance that listens at every address of the machine is asked at the loopback address.
-pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
-    match listen {
-        SocketAddr::V4(any) if any.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, any.port()).into(),
-        SocketAddr::V6(any) if any.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, any.port()).into(),
-        one => one,
-    }
 }

@@ -1,9 +1,9 @@
 //! `larder keys`.
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use larder_identity::sealing::Sealing;
 
+use crate::cli::database;
 use crate::domain::audit::Actor;
 use crate::service::error::ServiceError;
 use crate::service::signing_keys::{self, Rotation};
@@ -29,8 +29,8 @@ enum Keys {
 }
 
 pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
-    let options = settings.database.options(&settings.database_url);
-    let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
+    let store = database::open(&settings).await?;
+    say!("{}", database::line(&settings, "DATABASE_URL"))?;
     let sealing = Sealing::new(&settings.security.secret_keys);
     // Fails if this process has another secret key than the service. With another key, the service could not open the
     // new signing key; without one, the signing key would be stored unencrypted.

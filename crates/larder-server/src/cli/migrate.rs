@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 
+use crate::cli::database;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -16,6 +17,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     let migrated = Store::migrated(&options).await;
     let (store, migrated) = migrated.with_context(|| format!("{name} cannot be migrated"))?;
     store.close().await;
+    say!("{}", database::line(&settings, name))?;
     let version = migrated.version;
     match migrated.applied.as_slice() {
         [] => say!("Nothing to migrate: the schema is at version {version}."),

@@ -12,6 +12,7 @@ macro_rules! say {
 mod advise;
 mod checkup;
 mod clear;
+mod database;
 mod demo;
 mod doctor;
 mod explain;
@@ -93,7 +94,9 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Ask whether the instance at LARDER_LISTEN answers.
     ///
-    /// For the health checks of containers. It asks /livez on this machine, and waits for 3 seconds at most.
+    /// For the health checks of containers. It asks /livez on this machine, and waits for 3 seconds at most. Of the
+    /// settings it reads LARDER_LISTEN and LARDER_BASE_PATH alone: a mistake in another one does not concern a running
+    /// instance. If one of the two has changed since the instance started, --url names the address of before.
     ///
     /// Exit codes: 0, the answer is 200; 1, it is another one, or there is none; 2, the arguments are wrong.
     Health(health::Arguments),
@@ -205,7 +208,7 @@ pub fn main() -> ExitCode {
             run(arguments.examine_instance(config))
         }
         Command::Doctor(arguments) => read().and_then(|settings| run(doctor::run(arguments, settings))),
-        Command::Health(arguments) => read().and_then(|settings| run(health::run(arguments, settings))),
+        Command::Health(arguments) => run(health::run(arguments, config)),
         Command::Keys(arguments) => read().and_then(|settings| run(keys::run(arguments, settings))),
         Command::Users(arguments) => arguments.run(config),
         Command::Stats(arguments) => run(stats::run(arguments, config)),

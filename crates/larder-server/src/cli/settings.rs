@@ -1,5 +1,6 @@
 //! Reads the settings for a command, and shows them for `larder config`.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use larder_sql::exposure;
@@ -7,6 +8,7 @@ use larder_sql::exposure;
 use crate::cli::logging;
 use crate::settings::Settings;
 use crate::settings::bad::BadSetting;
+use crate::settings::listening::Listening;
 use crate::settings::names::check_names;
 use crate::settings::sources::{Effective, SettingSource, Sources};
 
@@ -32,6 +34,26 @@ pub(super) fn sources(file: Option<&Path>) -> Result<(Sources, Vec<String>), Bad
     Ok((sources, warnings))
 }
 
+/// The address of the instance of this machine, with its base path. `config` is the file of settings that the command
+/// names.
+///
+/// # Errors
+/// `LARDER_LISTEN` or `LARDER_BASE_PATH` cannot be used.
+pub(super) fn of_this_machine(config: Option<&Path>) -> anyhow::Result<String> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let listening = Listening::read(Sources::new(variable), file(config).as_deref())?;
+    Ok(format!("http://{}{}", reachable(listening.address), listening.base_path))
+}
+
+/// An instance that listens at every address of the machine is asked at the loopback address.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen {
+        SocketAddr::V4(any) if any.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, any.port()).into(),
+        SocketAddr::V6(any) if any.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, any.port()).into(),
+        one => one,
+    }
+}
+
 /// Reads the settings from the environment and from the [`file`]. Then starts the log in the format of the settings.
 pub(super) fn read(named: Option<&Path>) -> anyhow::Result<Settings> {
     let file = file(named);
@@ -42,19 +64,48 @@ pub(super) fn read(named: Option<&Path>) -> anyhow::Result<Settings> {
         tracing::warn!("{warning}");
     }
     for one in settings.effective.iter().filter(|one| names_a_secret_file(one)) {
-        if let Some(mode) = exposure::mode(Path::new(&one.value)) {
+        if let Some(mode) = exposed_mode(Path::new(&one.value)) {
             let (setting, path, mode) = (&one.name, &one.value, format!("{mode:04o}"));
             tracing::warn!(setting, path, mode, "others can read this file, which holds a secret");
         }
     }
     if let Some(path) = file.as_deref()
         && settings.effective.iter().any(is_secret_of_file)
-        && let Some(mode) = exposure::mode(path)
+        && let Some(mode) = exposed_mode(path)
     {
         let path = path.display();
         tracing::warn!(%path, mode = format!("{mode:04o}"), "others can read this file of settings, which holds a secret");
     }
     Ok(settings)
+}
+
+/// The permissions of a file that other users can read or write. `None` also for a file that this process reads through one
+/// of its groups, and that no other user but the owner can use: so Kubernetes hands a Secret to a process that is not root.
+fn exposed_mode(path: &Path) -> Option<u32> {
+    let mode = exposure::mode(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let (own, groups) = (rustix::process::geteuid(), rustix::process::getgroups().unwrap_or_default());
+        let groups = groups.into_iter().chain([rustix::process::getegid()]).map(|group| group.as_raw());
+        let file = path.metadata().ok()?;
+        if is_read_through_group(mode, (file.uid(), file.gid()), own.as_raw(), groups) {
+            return None;
+        }
+    }
+    Some(mode)
+}
+
+/// Whether a file belongs to another user, and besides that user only a group of this process can read it, or root's group:
+/// so looks an access list of a file of root, by which systemd hands a credential to a service.
+#[cfg(unix)]
+fn is_read_through_group(
+    mode: u32,
+    (owner, group): (u32, u32),
+    own: u32,
+    mut groups: impl Iterator<Item = u32>,
+) -> bool {
+    mode & 0o066 == 0o040 && owner != own && (group == 0 || groups.any(|of_process| of_process == group))
 }
 
 /// The files that hold no secret.
@@ -85,4 +136,27 @@ pub(super) fn show(settings: &Settings) -> anyhow::Result<()> {
         say!("{name:names$}  {value:values$}  ({origin})")?;
     }
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_only_the_processs_own_group_can_read_is_not_exposed() {
+        const SERVICE: u32 = 65532;
+        let by_group = |mode, owner, group| {
+            is_read_through_group(mode, (owner, group), SERVICE, [SERVICE, 7].into_iter())
+        };
+        // A Secret of Kubernetes, with `fsGroup`; a file for one of the further groups; a credential of systemd.
+        assert!(by_group(0o100_440, 0, SERVICE) && by_group(0o640, 0, 7) && by_group(0o440, 0, 0));
+        for (mode, owner, group, why) in [
+            (0o444, 0, SERVICE, "every user can read it"),
+            (0o460, 0, SERVICE, "the group can replace it"),
+            (0o440, 0, 8, "the group is another one"),
+            (0o640, SERVICE, SERVICE, "the process is the owner, so the group is for others"),
+        ] {
+            assert!(!by_group(mode, owner, group), "{why}");
+        }
+    }
 }

@@ -39,9 +39,13 @@ pub(super) fn read(sources: &Sources) -> Result<Http, BadSetting> {
     Ok(Http {
         cors_origins: sources
             .take("LARDER_CORS_ORIGINS", "", |raw| origins(raw).ok_or_else(|| ORIGINS.to_owned()))?,
-        base_path: sources
-            .take("LARDER_BASE_PATH", "", |raw| base_path(raw).ok_or_else(|| BASE.to_owned()))?,
+        base_path: base_path(sources)?,
     })
+}
+
+/// Reads `LARDER_BASE_PATH`.
+pub(super) fn base_path(sources: &Sources) -> Result<String, BadSetting> {
+    sources.take("LARDER_BASE_PATH", "", |raw| checked_path(raw).ok_or_else(|| BASE.to_owned()))
 }
 
 fn origins(raw: &str) -> Option<Origins> {
@@ -74,7 +78,7 @@ fn origin(raw: &str) -> Option<HeaderValue> {
     is_origin.then(|| HeaderValue::from_str(raw).ok()).flatten()
 }
 
-fn base_path(raw: &str) -> Option<String> {
+fn checked_path(raw: &str) -> Option<String> {
     let raw = raw.trim();
     let segment = |segment: &str| {
         !["", ".", ".."].contains(&segment)

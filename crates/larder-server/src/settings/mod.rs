@@ -5,6 +5,7 @@ pub mod bad;
 pub mod connections;
 pub mod database;
 pub mod http;
+pub mod listening;
 pub mod mail;
 pub mod names;
 pub mod oauth;
@@ -131,10 +132,7 @@ impl Settings {
     fn read_each(sources: &mut Sources) -> Result<Self, BadSetting> {
         sources.secret_files = secret_files::read(sources)?;
         sources.preset = sources.take("LARDER_PRESET", "", presets::find)?;
-        let listen = sources.take("LARDER_LISTEN", "127.0.0.1:8080", |raw| {
-            let expected = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
-            raw.trim().parse().map_err(|_| expected.to_owned())
-        })?;
+        let listen = listening::address(sources)?;
         let (database_url, database) = database::read(sources)?;
         let redis = redis::read(sources)?;
         let pooled =

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use config::{Config, File, FileFormat, Value, ValueKind};
+use config::{Config, ConfigError, File, FileFormat, Value, ValueKind};
 
 use crate::settings::bad::BadSetting;
 use crate::settings::kubernetes::is_of_kubernetes;
@@ -210,11 +210,21 @@ impl Sources {
         self.with_toml(&shown, &text)
     }
 
+    /// Adds what a TOML file has of the settings, and leaves out what [`Self::with_file`] would refuse: a file that cannot
+    /// be read, a text that is no TOML, an unknown name.
+    pub(super) fn with_known_of(mut self, path: &Path) -> Self {
+        let flat = std::fs::read_to_string(path).ok().and_then(|text| parsed(&text).ok()).unwrap_or_default();
+        let known = |(name, value): (String, Option<String>)| {
+            let upper = name.to_uppercase();
+            Some((*VARIABLES.iter().find(|known| **known == upper)?, value?))
+        };
+        self.file.extend(flat.into_iter().filter_map(known));
+        self
+    }
+
     fn with_toml(mut self, shown: &str, text: &str) -> Result<Self, BadSetting> {
         let bad = |allowed: String| BadSetting::new("LARDER_CONFIG", shown, allowed);
-        let parsed = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build();
-        let tree = parsed.and_then(Config::try_deserialize::<BTreeMap<String, Value>>);
-        let tree = tree.map_err(|error| {
+        let flat = parsed(text).map_err(|error| {
             let not_toml = bad("is not TOML, such as: user_list_ttl = 60".to_owned());
             match lines::of_error(&error.to_string()) {
                 Some(line) => not_toml.at_line(line),
@@ -226,10 +236,6 @@ impl Sources {
             Some(line) => bad(allowed).at_line(*line),
             None => bad(allowed),
         };
-        let mut flat = Vec::new();
-        for (name, value) in tree {
-            flatten(&name, value, &mut flat);
-        }
         for (name, value) in flat {
             let upper = name.to_uppercase();
             let Some(known) = VARIABLES.iter().find(|known| **known == upper) else {
@@ -300,6 +306,16 @@ impl Sources {
     pub(super) fn effective(&self) -> Vec<Effective> {
         self.effective.borrow().clone()
     }
+}
+
+/// The names and values of a text of TOML.
+fn parsed(text: &str) -> Result<Vec<(String, Option<String>)>, ConfigError> {
+    let parsed = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build()?;
+    let mut flat = Vec::new();
+    for (name, value) in parsed.try_deserialize::<BTreeMap<String, Value>>()? {
+        flatten(&name, value, &mut flat);
+    }
+    Ok(flat)
 }
 
 /// Flattens tables and lists: `[redis] host = …` becomes `redis_host`, and a list becomes its texts joined by commas. A

@@ -3,10 +3,12 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use larder_testbed::{Database, Postgres};
 use serde_json::{Value, json};
 
 use crate::support::app::{Stack, TestApp, on_both_databases};
 use crate::support::eventually;
+use crate::support::larder::Larder;
 
 fn users_are_imported_and_exported_on_the_command_line(app: &TestApp) {
     let admin = app.admin();
@@ -62,20 +64,58 @@ fn an_import_waits_for_the_first_superadmin() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("users.csv");
     std::fs::write(&file, "external_id,email,username\nstaff-9,kim@example.com,kim\n").unwrap();
+    let url = format!("sqlite://{}/larder.db", folder.path().display());
+    let migrated = Larder::command(&["migrate"], &[("DATABASE_URL", &url)]);
+    let says = format!("Database: DATABASE_URL={url} (environment, DATABASE_URL)\nMigrated: ");
+    assert!(migrated.is_success && migrated.output.contains(&says), "{}", migrated.output);
     for arguments in [["users", "import", file.to_str().unwrap()].as_slice(), &["users", "export"]] {
-        let run = Command::new(env!("CARGO_BIN_EXE_larder"))
-            .args(arguments)
-            .env_clear()
-            .env("DATABASE_URL", format!("sqlite://{}/larder.db", folder.path().display()))
-            .output()
-            .unwrap();
-        let text = String::from_utf8(run.stderr).unwrap();
-        assert_eq!(
-            (run.status.code(), text.contains("start `larder serve` once")),
-            (Some(1), true),
-            "{text}"
-        );
+        let ended = Larder::command(arguments, &[("DATABASE_URL", &url)]);
+        let says = ended.output.contains("start `larder serve` once");
+        assert!(!ended.is_success && says, "{}", ended.output);
     }
+}
+
+/// A shell without the settings of the service, as that of root beside a unit of systemd: no command takes an empty
+/// database for the service's own.
+#[test]
+fn no_command_makes_the_database_that_it_is_to_examine_or_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = Database::fresh(&Postgres::shared().unwrap()).unwrap();
+    let url = empty.url();
+    for arguments in [
+        ["doctor"].as_slice(),
+        &["doctor", "--mend"],
+        &["keys", "rotate"],
+        &["keys", "rotate", "--now"],
+        &["users", "import", "/nowhere/users.csv"],
+        &["users", "export"],
+    ] {
+        let run = |settings: &[(&str, &str)]| {
+            let mut larder = Larder::start(arguments, folder.path(), settings);
+            let status = larder.wait();
+            assert_eq!(status.code(), Some(1), "{arguments:?}: {}", larder.printed());
+            larder.printed()
+        };
+        let said = run(&[]);
+        let file = folder.path().canonicalize().unwrap().join("data/larder.db");
+        let names = "DATABASE_URL=sqlite://data/larder.db (default) cannot be opened: there is no file ";
+        assert!(said.contains(&format!("{names}{}", file.display())), "{arguments:?}: {said}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?}: {said}");
+
+        let said = run(&[("DATABASE_URL", &url)]);
+        assert!(
+            said.contains(&format!("DATABASE_URL={} (environment, DATABASE_URL)", shown(&url))),
+            "{said}"
+        );
+        assert!(said.contains("the database has no schema of"), "{arguments:?}: {said}");
+        let tables = empty.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").unwrap();
+        assert_eq!(tables, "0", "{arguments:?}: {said}");
+    }
+}
+
+/// A URL as messages show it.
+fn shown(url: &str) -> String {
+    url.replace("postgres@", "…@")
 }
 
 #[test]

@@ -158,6 +158,12 @@ fn a_health_check_asks_the_instance_and_fails_if_it_is_not_well() {
         let asked = Larder::command(arguments, &settings);
         assert!(asked.is_success && asked.output.contains(&format!("127.0.0.1:{port}")), "{}", asked.output);
     }
+    a_mistake_in_the_settings_does_not_make_a_running_instance_ill(&listens);
+    let named = format!("http://127.0.0.1:{port}/larder/");
+    let asked = Larder::command(&["health", "--url", &named], &[("LARDER_LISTEN", "127.0.0.1:1")]);
+    assert!(asked.is_success, "{}", asked.output);
+    let asked = Larder::command(&["health", "--url", "https://a.example"], &[]);
+    assert!(!asked.is_success && asked.output.contains("must begin with http://"), "{}", asked.output);
     assert!(app.larder.stop(Signal::TERM).success());
     let asked = Larder::command(&["health"], &settings);
     assert!(!asked.is_success && asked.output.contains("/larder/livez cannot be asked"), "{}", asked.output);
@@ -172,6 +178,28 @@ fn a_health_check_asks_the_instance_and_fails_if_it_is_not_well() {
     let asked = Larder::command(&["health", "--ready"], &settings);
     let says = asked.output.contains("answers 503") && asked.output.contains("refused");
     assert!(!asked.is_success && says, "{}", asked.output);
+}
+
+/// The file of settings is being edited, and a secret is not readable for a shell beside the service.
+fn a_mistake_in_the_settings_does_not_make_a_running_instance_ill(listen: &str) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let address = format!("larder_listen = '{listen}'\nlarder_base_path = '/larder'\n");
+    for mistake in [
+        "user_lits_ttl = 60",
+        "user_list_ttl = 0",
+        "larder_secret_key_file = '/nowhere/key'",
+        "database_url = 'mysql://u:zqx@h/d'",
+    ] {
+        std::fs::write(file.path(), format!("{mistake}\n{address}")).unwrap();
+        let ended = Larder::command(&["config"], &[("LARDER_CONFIG", path)]);
+        assert!(!ended.is_success, "{mistake} is no mistake: {}", ended.output);
+        let asked = Larder::command(&["health"], &[("LARDER_CONFIG", path), ("LARDER_PORTT", "a")]);
+        assert!(asked.is_success, "{mistake}: {}", asked.output);
+        // The commands that ask an instance find it too: it refuses them for want of a key.
+        let stats = Larder::command(&["stats"], &[("LARDER_CONFIG", path)]);
+        assert!(stats.output.contains("401"), "{mistake}: {}", stats.output);
+    }
 }
 
 #[test]

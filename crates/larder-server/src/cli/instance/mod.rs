@@ -18,7 +18,6 @@ use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::cli::health::reachable;
 use crate::cli::instance::output::plain;
 use crate::cli::{Usage, settings};
 use crate::http_client::HttpClient;
@@ -47,7 +46,7 @@ pub(crate) struct InstanceArguments {
 }
 
 /// Parses the address of an instance.
-fn address(raw: &str) -> Result<Url, String> {
+pub(crate) fn address(raw: &str) -> Result<Url, String> {
     let url: Url = raw.parse().map_err(|error| format!("must be a URL: {error}"))?;
     match url.scheme() {
         "http" | "https" if url.has_host() => {}
@@ -92,9 +91,7 @@ impl InstanceArguments {
                 parsed.map_err(|error| Usage(format!("{URL} {error}")))?
             }
             (None, None) => {
-                let settings = settings::read(config)?;
-                let at = reachable(settings.listen);
-                let url = format!("http://{at}{}", settings.http.base_path);
+                let url = settings::of_this_machine(config)?;
                 url.parse().with_context(|| format!("{url} is no URL"))?
             }
         };

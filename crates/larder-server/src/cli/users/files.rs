@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::database;
 use crate::cli::instance::output::plain;
 use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::importing::{BulkFormat, ImportRow, ReadRow, RowReader, written, written_header};
@@ -78,8 +79,9 @@ impl From<Format> for BulkFormat {
 }
 
 pub(crate) async fn run(files: Files, settings: Settings) -> anyhow::Result<()> {
-    let options = settings.database.options(&settings.database_url);
-    let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
+    let store = database::open(&settings).await?;
+    // On standard error: an export has the users on standard output. If its reader has ended, the command goes on.
+    let _ = writeln!(io::stderr(), "{}", database::line(&settings, "DATABASE_URL"));
     let ended = match files {
         _ if store.total(&Default::default()).await? == 0 => Err(anyhow::anyhow!(
             "the database of DATABASE_URL has no user: if it is the right one, start `larder serve` once, which makes the \
