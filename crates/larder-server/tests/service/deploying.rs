@@ -2,8 +2,8 @@
 //! the board on the metrics of a real service, and a real Redis starts with the configuration of compose.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 
 use larder_testbed::{Program, Prometheus, find, free_port};
@@ -13,23 +13,7 @@ use serde_json::{Value, json};
 use crate::support::app::{Stack, TestApp};
 use crate::support::eventually;
 use crate::support::larder::Larder;
-
-/// A file of the repository.
-fn file(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path).canonicalize().unwrap()
-}
-
-fn text(path: &str) -> String {
-    fs::read_to_string(file(path)).unwrap()
-}
-
-fn succeeds(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let printed =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {printed}");
-    printed
-}
+use crate::support::repository::{blocks, file, shell, succeeds, text};
 
 /// How many series an expression has.
 fn series(prometheus: &Prometheus, expression: &str) -> usize {
@@ -182,13 +166,23 @@ fn every_alert_has_its_part_of_the_runbook() {
 #[test]
 fn every_setting_that_the_files_name_exists() {
     let settings = text("docs/settings.md");
-    let name = Regex::new(r"\b(?:LARDER|DATABASE)_[A-Z_]+\b").unwrap();
+    // In upper case as a variable, in lower case as a name of a file of settings.
+    let name =
+        Regex::new(r"\b(?:LARDER|DATABASE)_[A-Z_]+\b|\b(?:larder|database|redis)_[a-z_]+(?: =)").unwrap();
     // What Kubernetes sets for a Service named `larder`; a comment names it.
     let of_kubernetes = "LARDER_PORT";
     let mut found = 0;
-    for path in ["Dockerfile", "compose.yaml", "kubernetes.yaml", "larder.service", "compose-secrets.sh"] {
+    for path in [
+        "Dockerfile",
+        "compose.yaml",
+        "kubernetes.yaml",
+        "kubernetes-job.yaml",
+        "larder.service",
+        "compose-secrets.sh",
+    ] {
         let text = text(&format!("deploy/{path}"));
         for name in name.find_iter(&text).map(|found| found.as_str()).filter(|name| *name != of_kubernetes) {
+            let name = name.trim_end_matches(" =").to_uppercase();
             let is_setting = settings.contains(&format!("`{name}`")) || name == "LARDER_CONFIG";
             assert!(is_setting, "{path} names {name}");
             found += 1;
@@ -259,10 +253,16 @@ fn the_secrets_of_compose_fit_its_redis_and_the_service() {
     );
     assert!(!shown.output.contains("others can read"), "{}", shown.output);
 
-    // The service, with compose's own names and a database of this test.
+    // The service, with compose's own names and a database of this test. `runbook.rs` uses that of compose.
+    let toml = fs::read_to_string(&settings).unwrap();
+    let toml: String =
+        toml.lines().filter(|line| !line.starts_with("database_")).map(|line| format!("{line}\n")).collect();
+    let config = folder.path().join("larder.toml").to_str().unwrap().to_owned();
+    fs::write(&config, toml).unwrap();
+    fs::set_permissions(&config, Permissions::from_mode(0o600)).unwrap();
     let port = port.to_string();
-    let [config, ca, password] = ["larder.toml", "ca.pem", "redis-password"]
-        .map(|name| secrets.join(name).to_str().unwrap().to_owned());
+    let [ca, password] =
+        ["ca.pem", "redis-password"].map(|name| secrets.join(name).to_str().unwrap().to_owned());
     let service = Larder::start(
         &["serve"],
         folder.path(),
@@ -278,4 +278,26 @@ fn the_secrets_of_compose_fit_its_redis_and_the_service() {
         ],
     );
     eventually("the service uses Redis", || service.stderr().contains("Redis tier usable"));
+
+    // Its password is replaced by the steps of the runbook.
+    let [old, new] = [fs::read_to_string(&password).unwrap(), "the new password".to_owned()];
+    fs::write(folder.path().join("old"), &old).unwrap();
+    fs::write(folder.path().join("new"), &new).unwrap();
+    fs::copy(&ca, folder.path().join("ca.pem")).unwrap();
+    let steps = blocks("docs/runbook.md", "### The password of Redis");
+    assert_eq!(steps.len(), 2, "{steps:?}");
+    let step = |number: usize| {
+        let here = steps[number].replace("redis.internal", &format!("localhost -p {port}"));
+        assert_eq!(succeeds(&mut shell(&here, folder.path())).trim(), "OK", "{here}");
+    };
+    let answers = |password: &str| ask(&["PING"], password).contains("PONG");
+    step(0);
+    assert_eq!([answers(&old), answers(&new)], [true; 2]);
+    fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
+    fs::write(&password, &new).unwrap();
+    step(1);
+    assert_eq!([answers(&old), answers(&new)], [false, true]);
+    ask(&["CLIENT", "KILL", "TYPE", "normal"], &new);
+    let is_back = || service.stderr().contains("the cache is no longer degraded troubles=\"away\"");
+    eventually("the service has read the new password and is connected again", is_back);
 }

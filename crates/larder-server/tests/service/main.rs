@@ -63,6 +63,7 @@ mod reassigned;
 mod refusals;
 mod reloading;
 mod rolling;
+mod runbook;
 mod secrets;
 mod sessions;
 mod shown;

@@ -7,6 +7,7 @@ mod contract;
 pub(crate) mod exposition;
 pub(crate) mod larder;
 pub(crate) mod postgres_tools;
+pub(crate) mod repository;
 
 use std::thread;
 use std::time::{Duration, Instant};
