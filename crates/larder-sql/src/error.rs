@@ -60,9 +60,12 @@ impl Error {
         &self.kind
     }
 
-    /// Whether the journal answered from a standby.
+    /// Whether a poll of the journal reached a standby. The outbox is unlogged, so a standby cannot read it: "feature not
+    /// supported".
     pub(crate) fn is_of_standby(&self) -> bool {
-        matches!(&self.kind, ErrorKind::NoJournal(text) if text == IN_RECOVERY)
+        let database = self.source().and_then(cause).and_then(sqlx::Error::as_database_error);
+        let is_unlogged = database.and_then(DatabaseError::code).is_some_and(|code| code == "0A000");
+        is_unlogged || matches!(&self.kind, ErrorKind::NoJournal(text) if text == IN_RECOVERY)
     }
 
     /// Whether a prepared statement's name is unknown to the server, or already in use. Only a pooler in transaction

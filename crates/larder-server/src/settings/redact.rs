@@ -28,7 +28,7 @@ pub(super) fn url(raw: &str) -> String {
     format!("{scheme}://{user}{place}{query}")
 }
 
-/// Whether what stands for a host is one: what follows its colon is a port, and no password whose host was forgotten.
+/// Whether `text` is a host: what follows its colon is a port, and no password whose host was forgotten.
 fn is_host(text: &str) -> bool {
     // An IPv6 address has colons within its brackets.
     let (name, port) = match text.rsplit_once(']') {

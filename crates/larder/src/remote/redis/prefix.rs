@@ -233,10 +233,8 @@ impl Prefixes {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The present prefix, for a command whose keys have it; refused if this process has met the successor of its database.
-    ///
-    /// A load or a commit on the successor may come before the poll that finds the successor's identity. By then the journal
-    /// knows of the successor, so this check, which follows, refuses the value and the unlinking under the former prefix.
+    /// The present prefix, for a command; refused if this process has met the successor of its database. A load or a commit on
+    /// the successor may come before the poll that finds its identity: the value and the unlinking are refused here.
     pub(crate) fn usable(&self) -> Result<Arc<Prefix>, Fault> {
         let present = self.present();
         if let (DatabaseIdentity::Database(database), Some(journal)) = (&present.identity, &self.journal)
