@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use larder_testbed::{Program, Prometheus, find, free_port};
 use regex::Regex;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::app::{Stack, TestApp};
 use crate::support::eventually;
@@ -202,72 +203,62 @@ impl Drop for Running {
     }
 }
 
-#[test]
-fn the_secrets_of_compose_fit_its_redis_and_the_service() {
-    let folder = tempfile::tempdir().unwrap();
-    let secrets = folder.path().join("secrets");
-    let draw = || {
-        let mut command = Command::new("sh");
-        command.arg(file("deploy/compose-secrets.sh")).arg(&secrets);
-        command
-    };
-    succeeds(&mut draw());
-    let again = draw().output().unwrap();
-    assert!(!again.status.success(), "it replaces no secret that is in use");
+/// Compose's Redis with its configuration and secrets, on a port of this test.
+struct ComposeRedis {
+    folder: TempDir,
+    port: u16,
+    _running: Running,
+}
 
-    let data = folder.path().join("data");
-    fs::create_dir(&data).unwrap();
-    let port = free_port().unwrap();
-    let config = text("deploy/redis.conf")
-        .replace("/run/secrets", &secrets.display().to_string())
-        .replace("tls-port 6379", &format!("bind 127.0.0.1\ntls-port {port}"))
-        .replace("dir /data", &format!("dir {}", data.display()));
-    let path = folder.path().join("redis.conf");
-    fs::write(&path, config).unwrap();
-    let server = Command::new("timeout")
-        .arg("100")
-        .arg(find(Program::RedisServer).unwrap())
-        .arg(&path)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _running = Running(server);
-    let password = fs::read_to_string(secrets.join("redis-password")).unwrap();
-    let ask = |arguments: &[&str], password: &str| {
+impl ComposeRedis {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = folder.path().join("secrets");
+        let draw = || {
+            let mut command = Command::new("sh");
+            command.arg(file("deploy/compose-secrets.sh")).arg(&secrets);
+            command
+        };
+        succeeds(&mut draw());
+        let again = draw().output().unwrap();
+        assert!(!again.status.success(), "it replaces no secret that is in use");
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let port = free_port().unwrap();
+        let config = text("deploy/redis.conf")
+            .replace("/run/secrets", &secrets.display().to_string())
+            .replace("tls-port 6379", &format!("bind 127.0.0.1\ntls-port {port}"))
+            .replace("dir /data", &format!("dir {}", data.display()));
+        let path = folder.path().join("redis.conf");
+        fs::write(&path, config).unwrap();
+        let mut server = Command::new("timeout");
+        server.arg("100").arg(find(Program::RedisServer).unwrap()).arg(&path).stdout(Stdio::null());
+        Self { folder, port, _running: Running(server.spawn().unwrap()) }
+    }
+
+    fn secret(&self, name: &str) -> String {
+        self.folder.path().join("secrets").join(name).to_str().unwrap().to_owned()
+    }
+
+    fn ask(&self, arguments: &[&str], password: &str) -> String {
         let mut command = Command::new(find(Program::RedisServer).unwrap().with_file_name("redis-cli"));
-        command.args(["-h", "localhost", "-p", &port.to_string(), "--tls", "--cacert"]);
-        command.arg(secrets.join("ca.pem")).args(arguments).env("REDISCLI_AUTH", password);
+        command.args(["-h", "localhost", "-p", &self.port.to_string(), "--tls", "--cacert"]);
+        command.arg(self.secret("ca.pem")).args(arguments).env("REDISCLI_AUTH", password);
         String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned()
-    };
-    eventually("Redis answers over TLS", || ask(&["PING"], &password).contains("PONG"));
-    assert!(ask(&["PING"], "another").contains("NOAUTH"), "the password counts");
-    assert!(ask(&["CONFIG", "GET", "appendonly"], &password).contains("yes"));
-    assert!(ask(&["CONFIG", "GET", "port"], &password).ends_with("0\n"), "no port without TLS");
+    }
 
-    let settings = secrets.join("larder.toml");
-    let shown = Larder::command(&["config"], &[("LARDER_CONFIG", settings.to_str().unwrap())]);
-    assert!(
-        shown.is_success && shown.output.contains("postgres://…@postgres:5432/larder"),
-        "{}",
-        shown.output
-    );
-    assert!(!shown.output.contains("others can read"), "{}", shown.output);
-
-    // The service, with compose's own names and a database of this test. `runbook.rs` uses that of compose.
-    let toml = fs::read_to_string(&settings).unwrap();
-    let toml: String =
-        toml.lines().filter(|line| !line.starts_with("database_")).map(|line| format!("{line}\n")).collect();
-    let config = folder.path().join("larder.toml").to_str().unwrap().to_owned();
-    fs::write(&config, toml).unwrap();
-    fs::set_permissions(&config, Permissions::from_mode(0o600)).unwrap();
-    let port = port.to_string();
-    let [ca, password] =
-        ["ca.pem", "redis-password"].map(|name| secrets.join(name).to_str().unwrap().to_owned());
-    let service = Larder::start(
-        &["serve"],
-        folder.path(),
-        &[
-            ("LARDER_CONFIG", &config),
+    /// The service, with compose's own names and a database of this test. `runbook.rs` uses that of compose.
+    fn serve(&self) -> Larder {
+        let toml = fs::read_to_string(self.secret("larder.toml")).unwrap();
+        let toml = toml.lines().filter(|line| !line.starts_with("database_"));
+        let toml: String = toml.map(|line| format!("{line}\n")).collect();
+        let config = self.folder.path().join("larder.toml").to_str().unwrap().to_owned();
+        fs::write(&config, toml).unwrap();
+        fs::set_permissions(&config, Permissions::from_mode(0o600)).unwrap();
+        let port = self.port.to_string();
+        let [ca, password] = ["ca.pem", "redis-password"].map(|name| self.secret(name));
+        let settings = [
+            ("LARDER_CONFIG", &*config),
             ("LARDER_LISTEN", "127.0.0.1:0"),
             ("DATABASE_URL", "sqlite://larder.db"),
             ("REDIS_HOST", "localhost"),
@@ -275,29 +266,47 @@ fn the_secrets_of_compose_fit_its_redis_and_the_service() {
             ("REDIS_TLS", "true"),
             ("REDIS_CA_FILE", &ca),
             ("REDIS_PASSWORD_FILE", &password),
-        ],
-    );
+        ];
+        Larder::start(&["serve"], self.folder.path(), &settings)
+    }
+}
+
+#[test]
+fn the_secrets_of_compose_fit_its_redis_and_the_service() {
+    let redis = ComposeRedis::start();
+    let password = redis.secret("redis-password");
+    let old = fs::read_to_string(&password).unwrap();
+    eventually("Redis answers over TLS", || redis.ask(&["PING"], &old).contains("PONG"));
+    assert!(redis.ask(&["PING"], "another").contains("NOAUTH"), "the password counts");
+    assert!(redis.ask(&["CONFIG", "GET", "appendonly"], &old).contains("yes"));
+    assert!(redis.ask(&["CONFIG", "GET", "port"], &old).ends_with("0\n"), "no port without TLS");
+
+    let shown = Larder::command(&["config"], &[("LARDER_CONFIG", &redis.secret("larder.toml"))]);
+    let has_database = shown.output.contains("postgres://…@postgres:5432/larder");
+    assert!(shown.is_success && has_database, "{}", shown.output);
+    assert!(!shown.output.contains("others can read"), "{}", shown.output);
+    let service = redis.serve();
     eventually("the service uses Redis", || service.stderr().contains("Redis tier usable"));
 
     // Its password is replaced by the steps of the runbook.
-    let [old, new] = [fs::read_to_string(&password).unwrap(), "the new password".to_owned()];
-    fs::write(folder.path().join("old"), &old).unwrap();
-    fs::write(folder.path().join("new"), &new).unwrap();
-    fs::copy(&ca, folder.path().join("ca.pem")).unwrap();
+    let (folder, new) = (redis.folder.path(), "the new password");
+    fs::write(folder.join("old"), &old).unwrap();
+    fs::write(folder.join("new"), new).unwrap();
+    fs::copy(redis.secret("ca.pem"), folder.join("ca.pem")).unwrap();
     let steps = blocks("docs/runbook.md", "### The password of Redis");
     assert_eq!(steps.len(), 2, "{steps:?}");
     let step = |number: usize| {
-        let here = steps[number].replace("redis.internal", &format!("localhost -p {port}"));
-        assert_eq!(succeeds(&mut shell(&here, folder.path())).trim(), "OK", "{here}");
+        let here = steps[number].replace("redis.internal", &format!("localhost -p {}", redis.port));
+        assert_eq!(succeeds(&mut shell(&here, folder)).trim(), "OK", "{here}");
     };
-    let answers = |password: &str| ask(&["PING"], password).contains("PONG");
+    let answers = |password: &str| redis.ask(&["PING"], password).contains("PONG");
     step(0);
-    assert_eq!([answers(&old), answers(&new)], [true; 2]);
+    assert_eq!([answers(&old), answers(new)], [true; 2]);
     fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
-    fs::write(&password, &new).unwrap();
+    fs::write(&password, new).unwrap();
     step(1);
-    assert_eq!([answers(&old), answers(&new)], [false, true]);
-    ask(&["CLIENT", "KILL", "TYPE", "normal"], &new);
+    assert_eq!([answers(&old), answers(new)], [false, true]);
+    redis.ask(&["CLIENT", "KILL", "TYPE", "normal"], new);
     let is_back = || service.stderr().contains("the cache is no longer degraded troubles=\"away\"");
     eventually("the service has read the new password and is connected again", is_back);
 }
