@@ -97,6 +97,14 @@ impl Error {
         ))
     }
 
+    /// A commit succeeded on a server that was replaced while the commit ran.
+    pub(crate) fn committed_on_former_primary() -> Self {
+        Self::no_journal(
+            "the commit has succeeded on a primary that was replaced meanwhile: whether its successor has the changes is \
+             not known; read them again",
+        )
+    }
+
     pub(crate) fn schema(text: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Schema(text.into()), source: None }
     }

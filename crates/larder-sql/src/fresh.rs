@@ -14,23 +14,14 @@ use crate::journal::SqlJournal;
 /// both `transaction_timestamp()` and `statement_timestamp()` to the arrival of this message (simple protocol), so they
 /// are equal. If an earlier message opened a transaction, `transaction_timestamp()` is older, even if only BEGIN has
 /// run. A transaction that has written also has an id.
-macro_rules! about {
-    () => {
-        "SELECT transaction_timestamp() <> statement_timestamp()
-                OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
-            pg_is_in_recovery() AS is_standby"
-    };
-}
+const ABOUT: &str = "SELECT transaction_timestamp() <> statement_timestamp()
+        OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
+    pg_is_in_recovery() AS is_standby";
 
-/// For a role that may not ask for the server's life, and for a cache without a [`SqlJournal`].
-const ABOUT: &str = concat!(about!(), ", NULL AS system, NULL AS timeline");
-
-/// Asks also for the server's life, by which the journal knows a former primary. A standby has none.
-const ABOUT_LIFE: &str = concat!(
-    about!(),
-    ", (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) AS system,
-     CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline"
-);
+/// Asks for the server's life, by which the journal knows a former primary. It is a message of its own, after [`ABOUT`] has
+/// found no open transaction: the error of a role that may not ask would abort such a transaction.
+const LIFE: &str = "SELECT (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) AS system,
+    substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline";
 
 mod sealed {
     pub trait Sealed {}
@@ -56,25 +47,21 @@ impl CheckedConnection for PgConnection {
         if self.is_in_transaction() {
             return Ok(Some(OPEN));
         }
-        // Also after a successor was met, the server of an open connection answers and accepts writes.
-        let journal = loading::journal::<SqlJournal>();
-        let asked = if journal.is_some() { ABOUT_LIFE } else { ABOUT };
-        let about = match sqlx::raw_sql(asked).fetch_one(&mut *self).await {
-            Err(sqlx::Error::Database(error)) if cannot_be_asked(error.code().as_deref()) => {
-                sqlx::raw_sql(ABOUT).fetch_one(&mut *self).await
-            }
-            about => about,
-        }?;
+        let about = sqlx::raw_sql(ABOUT).fetch_one(&mut *self).await?;
         if about.try_get("is_open")? {
             return Ok(Some(OPEN));
         }
         if about.try_get("is_standby")? {
             return Ok(Some(STANDBY));
         }
-        let (system, timeline): (Option<String>, Option<String>) =
-            (about.try_get("system")?, about.try_get("timeline")?);
-        let life = system.zip(timeline).and_then(|(system, timeline)| Life::parse(system, &timeline));
-        let is_former = journal.zip(life).is_some_and(|(journal, life)| journal.meet(life).is_err());
+        // Also after a successor was met, the server of an open connection answers and accepts writes.
+        let Some(journal) = loading::journal::<SqlJournal>() else { return Ok(None) };
+        let life = match sqlx::raw_sql(LIFE).fetch_one(&mut *self).await {
+            Err(sqlx::Error::Database(error)) if cannot_be_asked(error.code().as_deref()) => return Ok(None),
+            life => life?,
+        };
+        let (system, timeline): (String, String) = (life.try_get("system")?, life.try_get("timeline")?);
+        let is_former = Life::parse(system, &timeline).is_some_and(|life| journal.meet(life).is_err());
         Ok(Some(FORMER).filter(|_| is_former))
     }
 }
@@ -104,7 +91,7 @@ impl CheckedConnection for SqliteConnection {
 /// database. If the cache has a [`SqlJournal`], a load is spoiled too if the connection leads to a former primary: one
 /// whose successor another connection of the application or of the journal has met.
 ///
-/// Inside a load it costs one message to the server, outside a load nothing. Call it for each statement, because the
+/// Inside a load it costs one message to the server, two if the cache has a [`SqlJournal`] of PostgreSQL; outside a load nothing. Call it for each statement, because the
 /// connection's user may open a transaction in between.
 ///
 /// # Errors

@@ -231,8 +231,8 @@ pub trait Journal: Any + Send + Sync {
     }
 
     /// Whether this process has met a successor of `database`, which an answer of this journal named: a connection, of the
-    /// application too, has led to another server. From then on the engine reads and stores nothing under `database`, and
-    /// acknowledges no write as sent, until an answer names the successor. An implementation MUST keep the answer `true`
+    /// application too, has led to another server. From then on the engine reads and stores nothing in Redis under `database`,
+    /// and acknowledges no write there as sent, until an answer names the successor. An implementation MUST keep the answer `true`
     /// while `database` stays replaced. Default: `false`; a database has no successors.
     fn is_succeeded(&self, _database: &DatabaseId) -> bool {
         false

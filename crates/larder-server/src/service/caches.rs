@@ -118,7 +118,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Invalid`] if there is no such change, or it cannot be undone now.
     pub fn undo_tuning(&self, id: u64) -> Result<TuningChange, ServiceError> {
-        let change = self.cache.undo_tuning(id).map_err(|error| refused("id", error))?;
+        let change = self.cache.undo_tuning(id).map_err(|error| refused("change", error))?;
         self.note_intervention(Action::CacheUndo, format!("{id} {}: {}", change.class, change.tuned));
         Ok(change)
     }

@@ -22,20 +22,23 @@ pub(super) fn url(raw: &str) -> String {
         Some((_, place)) => (format!("{HIDDEN}@"), place),
         None => (String::new(), address),
     };
-    if !is_unix && !place.split('/').next().unwrap_or_default().split(',').all(is_host) {
+    let hosts = || place.split('/').next().unwrap_or_default().split(',');
+    if !is_unix && !hosts().all(|host| is_host(host, !user.is_empty())) {
         return unclear;
     }
     format!("{scheme}://{user}{place}{query}")
 }
 
-/// Whether `text` is a host: what follows its colon is a port, and no password whose host was forgotten.
-fn is_host(text: &str) -> bool {
+/// Whether `text` is a host: what follows its colon is a port, and no password whose host was forgotten. Behind a password,
+/// it is a port whatever it holds.
+fn is_host(text: &str, is_behind_password: bool) -> bool {
     // An IPv6 address has colons within its brackets.
     let (name, port) = match text.rsplit_once(']') {
         Some((address, port)) => (address, port.strip_prefix(':')),
         None => text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
     };
-    port.is_none_or(|port| !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    port.is_none_or(|port| !name.is_empty() && (is_behind_password || is_number(port)))
 }
 
 #[cfg(test)]
@@ -54,6 +57,7 @@ mod tests {
             ("redis+unix:///r.sock?user=u&pass=z@qx", "redis+unix:///r.sock?…"),
             ("Redis+Unix:///r.sock?pass=z@qx", "Redis+Unix:///r.sock?…"),
             ("redis+unix://:z@qx@h/r.sock", "redis+unix://…@h/r.sock"),
+            ("redis://:zqx@h:x/2", "redis://…@h:x/2"),
             ("redis://:zqx", "redis://…"),
             ("redis://:12345/0", "redis://…"),
             ("postgres://u:zqx/db", "postgres://…"),

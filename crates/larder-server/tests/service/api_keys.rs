@@ -210,7 +210,7 @@ const NEEDS: [(&str, &[&str]); 5] = [
             "PUT /api/v1/cache/classes/{name}",
             "POST /api/v1/cache/clear",
             "POST /api/v1/cache/clear/user/{id}",
-            "POST /api/v1/cache/tuning/{id}/undo",
+            "POST /api/v1/cache/tuning/{change}/undo",
             "POST /api/v1/cache/invalidate",
             "POST /api/v1/cache/warm",
             "POST /api/v1/users",

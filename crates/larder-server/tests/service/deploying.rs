@@ -205,9 +205,10 @@ impl Drop for Running {
 
 /// Compose's Redis with its configuration and secrets, on a port of this test.
 struct ComposeRedis {
-    folder: TempDir,
-    port: u16,
+    // Ends before its folder is removed: Redis does not end while it cannot save.
     _running: Running,
+    port: u16,
+    folder: TempDir,
 }
 
 impl ComposeRedis {
@@ -233,7 +234,7 @@ impl ComposeRedis {
         fs::write(&path, config).unwrap();
         let mut server = Command::new("timeout");
         server.arg("100").arg(find(Program::RedisServer).unwrap()).arg(&path).stdout(Stdio::null());
-        Self { folder, port, _running: Running(server.spawn().unwrap()) }
+        Self { _running: Running(server.spawn().unwrap()), port, folder }
     }
 
     fn secret(&self, name: &str) -> String {

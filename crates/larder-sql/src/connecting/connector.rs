@@ -154,9 +154,15 @@ impl Connector {
     /// comes first in the list. Each host gets `limit`; what one does not answer is not known.
     async fn survey(&self, limit: Duration) {
         let look = |host| tokio::time::timeout(limit, Self::look_at(host));
-        for life in join_all(self.hosts.iter().map(look)).await.into_iter().flatten().flatten() {
+        let lives: Vec<_> =
+            join_all(self.hosts.iter().map(look)).await.into_iter().flatten().flatten().collect();
+        if lives.is_empty() {
+            // Nothing was found out, so the next caller asks again.
+            *self.surveyed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        for life in lives {
             // An earlier life than the newest says nothing: `connect` refuses it.
-            let _ = self.succession.meet(life);
+            let _ = self.succession.hear_of(life);
         }
     }
 

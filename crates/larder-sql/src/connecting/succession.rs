@@ -55,15 +55,9 @@ struct Newest {
     nth: u64,
 }
 
-impl Succession {
-    /// Notes the life to which a new connection leads, and returns its number.
-    ///
-    /// # Errors
-    /// The newest life, if that is a later one of the same system. Timelines of two systems cannot be compared: then the
-    /// new one counts.
-    pub(super) fn note(&self, life: Life) -> Result<u64, Life> {
-        let mut newest = self.lock();
-        match &newest.life {
+impl Newest {
+    fn note(&mut self, life: Life) -> Result<u64, Life> {
+        match &self.life {
             Some(known) if *known == life => {}
             Some(known) if known.system == life.system && known.timeline > life.timeline => {
                 return Err(known.clone());
@@ -74,18 +68,41 @@ impl Succession {
                     timeline = life.timeline,
                     "the database has another primary: nothing more begins on a connection to the former one"
                 );
-                *newest = Newest { life: Some(life), nth: newest.nth + 1 };
+                *self = Newest { life: Some(life), nth: self.nth + 1 };
             }
-            None => newest.life = Some(life),
+            None => self.life = Some(life),
         }
-        Ok(newest.nth)
+        Ok(self.nth)
+    }
+}
+
+impl Succession {
+    /// Notes the life to which a connection that larder opened leads now, and returns its number.
+    ///
+    /// # Errors
+    /// The newest life, if that is a later one of the same system. Timelines of two systems cannot be compared: then the
+    /// new one counts.
+    pub(crate) fn note(&self, life: Life) -> Result<u64, Life> {
+        self.lock().note(life)
     }
 
-    /// As [`Self::note`], for a connection that larder did not open, and for what a statement has found. Such a connection
-    /// may lead to another database of the application, so another system says nothing.
+    /// As [`Self::note`], for a listed server: of two systems, the one that was found first counts.
+    pub(super) fn hear_of(&self, life: Life) -> Result<(), Life> {
+        let mut newest = self.lock();
+        match &newest.life {
+            Some(known) if known.system != life.system => Ok(()),
+            _ => newest.note(life).map(drop),
+        }
+    }
+
+    /// As [`Self::note`], for a connection that larder did not open. Such a connection may lead to another database of the
+    /// application, so it shows nothing but a later timeline of the known system.
     pub(crate) fn meet(&self, life: Life) -> Result<(), Life> {
-        let is_other = self.lock().life.as_ref().is_some_and(|known| known.system != life.system);
-        if is_other { Ok(()) } else { self.note(life).map(drop) }
+        let mut newest = self.lock();
+        match &newest.life {
+            Some(known) if known.system == life.system => newest.note(life).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Ends each connection that larder has opened: the pool asks new ones what they lead to.
@@ -131,6 +148,11 @@ mod tests {
         let database = |timeline| DatabaseId { system: "a:5:7:1700".to_owned(), timeline };
         let seen = Succession::default();
         assert!(!seen.has_succeeded(&database(1)), "nothing is known");
+        assert_eq!(seen.meet(life("b", 9)), Ok(()));
+        assert!(
+            !seen.has_succeeded(&database(1)),
+            "which system is the right one, larder's own connections show"
+        );
         assert_eq!(seen.note(life("a", 1)), Ok(0));
         assert!(!seen.has_succeeded(&database(1)));
         assert_eq!(seen.meet(life("b", 9)), Ok(()));
@@ -141,6 +163,12 @@ mod tests {
         let nth = seen.note(life("a", 11)).unwrap();
         seen.doubt();
         assert!(!seen.is_newest(nth) && seen.note(life("a", 11)).is_ok_and(|nth| seen.is_newest(nth)));
+        assert_eq!(seen.hear_of(life("b", 1)), Ok(()));
+        assert!(seen.has_succeeded(&database(1)), "the system that was found first");
+        assert!(
+            seen.note(life("b", 1)).is_ok() && seen.has_succeeded(&database(11)),
+            "larder's own connection moved"
+        );
         assert!(!life("", 1).has(&database(1)) && Life::of(&database(1)).has(&database(1)));
     }
 }

@@ -216,8 +216,10 @@ impl SqlJournal {
         match transaction {
             ApplicationTransaction::Postgres(mut transaction) => {
                 let own = self.own_postgres(&mut transaction).await?;
-                let changed = own.changed()?;
+                let (changed, life) = (own.changed()?, own.life()?);
                 transaction.commit().await?;
+                // The commit may have waited until another connection met the successor, which does not have it.
+                self.database.meet(life).map_err(|_| Error::committed_on_former_primary())?;
                 let (OwnRows::Known(_), Some(xid)) = (&changed, &own.unread) else {
                     return Ok(OwnChanges::new(completeness, changed));
                 };

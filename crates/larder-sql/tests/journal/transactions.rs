@@ -1,6 +1,7 @@
 //! What `commit` acknowledges for transactions that fire no trigger, are SERIALIZABLE, or have another role.
 
 use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder::journal::Journal;
@@ -9,9 +10,11 @@ use larder::{Cache, Class};
 use larder_sql::CommitExt;
 use larder_sql::dialect::Dialect;
 use larder_sql::error::ErrorKind;
+use larder_sql::fresh;
 use larder_sql::journal::{SqlJournal, Table, triggers};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use tokio::sync::Mutex;
 
 use crate::bed::Bed;
 
@@ -166,6 +169,44 @@ async fn a_transaction_of_another_role_needs_to_read_the_outbox() {
     cache.journal::<SqlJournal>().unwrap().changes_since(None).await.unwrap();
     let receipt = insert().await.unwrap();
     assert_eq!((receipt.delivery(), receipt.keys()), (Delivery::Sent, 2), "{receipt:?}");
+    bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+/// The question for the server's life would abort the transaction of a role that may not ask it.
+#[tokio::test]
+async fn a_load_in_an_open_transaction_leaves_the_transaction_as_it_was() {
+    let bed = Bed::postgres().await;
+    let role = format!("reader_{}", bed.sql("SELECT current_database()").trim());
+    bed.sql(&format!("CREATE ROLE {role}; GRANT ALL ON guests TO {role}"));
+    let pool = PgPool::connect(&bed.url()).await.unwrap();
+    let journal = SqlJournal::join(&pool, crate::bed::tables()).await.unwrap();
+    let cache = Cache::builder("transactions").journal(journal).build().await.unwrap();
+    let guests = cache.class::<String, i64>("guest").open().unwrap();
+    bed.sql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
+    let connection = Arc::new(Mutex::new(pool.acquire().await.unwrap()));
+    let run = async |statements: String| {
+        let mut connection = connection.lock().await;
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut **connection).await.unwrap();
+    };
+    let load = async || {
+        let shared = connection.clone();
+        let load = async move || {
+            let mut connection = shared.lock().await;
+            let read = fresh(&mut **connection).await?;
+            Ok::<i64, larder_sql::Error>(
+                sqlx::query_scalar("SELECT count(*) FROM guests").fetch_one(read).await?,
+            )
+        };
+        guests.read("1").or_load(load).await.unwrap()
+    };
+    run(format!("SET ROLE {role}; BEGIN; INSERT INTO guests VALUES ('1', 'a', NULL, 0)")).await;
+    let answer = load().await;
+    assert_eq!((answer.value.as_deref(), answer.source.is_stored()), (Some(&1), false));
+    run("COMMIT".to_owned()).await;
+    assert_eq!(bed.sql("SELECT count(*) FROM guests").trim(), "1", "it was committed");
+    // Outside a transaction, the role's loads are stored.
+    assert!(load().await.source.is_stored());
+    run("RESET ROLE".to_owned()).await;
     bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 

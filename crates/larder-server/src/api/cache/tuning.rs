@@ -159,19 +159,20 @@ pub(crate) async fn tuning(
 /// Sets back what a change of tuning has set on this instance; the setting is not tuned again until a restart. For admins.
 #[utoipa::path(
     post,
-    path = "/api/v1/cache/tuning/{id}/undo",
+    path = "/api/v1/cache/tuning/{change}/undo",
     operation_id = "undo_cache_tuning",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(("id" = String, Path, description = "the number of the change")),
+    params(("change" = u64, Path, description = "the number of the change")),
     responses((status = 200, body = Change), Refused, RefusedBody)
 )]
 pub(crate) async fn undo(
     State(service): State<Service>,
     caller: Caller,
-    Segment(id): Segment,
+    Segment(change): Segment,
 ) -> Result<JsonAnswer<Change>, Problem> {
     service.present_admin(caller).await?;
-    let number = id.parse().map_err(|_| ValidationErrors::one("id", Invalid::new("must be a number")))?;
+    let number =
+        change.parse().map_err(|_| ValidationErrors::one("change", Invalid::new("must be a number")))?;
     Ok(JsonAnswer(service.undo_tuning(number)?.into()))
 }

@@ -41,7 +41,7 @@ fn an_instance_that_watches_has_curves_and_undoes_only_what_it_changed() {
     let refused = operator.run(&["advise", "--undo", "7"]).expect(1);
     assert!(refused.stderr.contains("there is no change 7"), "{refused:?}");
     operator.run(&["advise", "--undo", "x"]).expect(2);
-    admin.post("/api/v1/cache/tuning/x/undo", &json!(null)).complains_about(422, &["id"]);
+    admin.post("/api/v1/cache/tuning/x/undo", &json!(null)).complains_about(422, &["change"]);
     let undo = "/api/v1/cache/tuning/1/undo";
     ann.post(undo, &json!(null)).expect(403);
     app.anonymous().post(undo, &json!(null)).expect(401);
