@@ -18,6 +18,7 @@ use crate::admin::hooks::{Access, AdminHooks, Clearing, SignIn};
 use crate::admin::origin::is_of_page;
 use crate::admin::page::AdminPage;
 use crate::admin::stream::streamed;
+use crate::admin::times::millis;
 use crate::admin::tuned::Tuned;
 
 /// The longest body of a request. A key of Redis and a pattern are shorter.
@@ -156,15 +157,17 @@ pub(super) async fn tuning<H: AdminHooks>(
 ) -> Result<Response, Response> {
     let (mut head, _) = request.into_parts();
     page.hooks().admit(&mut head, Access::Look).await?;
-    Ok(json(&Tuned::of(page.cache())))
+    let process = (page.hooks().instance(), millis(page.began()));
+    Ok(json(&Tuned::of(page.cache(), process)))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UndoBody {
     change: u64,
-    /// The instance whose changes the viewer sees.
+    /// The process whose changes the viewer sees: each numbers its changes from 1.
     instance: String,
+    began: u64,
 }
 
 pub(super) async fn undo<H: AdminHooks>(
@@ -172,8 +175,11 @@ pub(super) async fn undo<H: AdminHooks>(
     request: Request,
 ) -> Result<Response, Response> {
     let (caller, body) = posted(&page, request, Access::Act).await?;
-    let UndoBody { change, instance } = body;
+    let UndoBody { change, instance, began } = body;
     of_this(&page, &instance).map_err(Problem::into_response)?;
+    if began != millis(page.began()) {
+        return Err(Problem::OTHER_INSTANCE.into_response());
+    }
     page.hooks().undo_tuning(page.cache(), &caller, change).await?;
     Ok(json(&()))
 }

@@ -6,6 +6,10 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 pub(super) struct Tuned {
+    /// The instance that answers, and when its page was made, in milliseconds since 1970: a load balancer may have sent the
+    /// request to another one than the viewer's stream.
+    instance: String,
+    began: u64,
     /// `off`, `advise` or `apply`.
     mode: &'static str,
     advice: Vec<Advice>,
@@ -40,7 +44,7 @@ struct Point {
 }
 
 impl Tuned {
-    pub(super) fn of(cache: &Cache) -> Self {
+    pub(super) fn of(cache: &Cache, (instance, began): (String, u64)) -> Self {
         let advice = cache.advice().into_iter();
         let changes = cache.tuning_changes().into_iter().rev();
         let change = |change: TuningChange| Change {
@@ -54,6 +58,8 @@ impl Tuned {
         // The first curve is that of all classes.
         let curve = cache.miss_ratio_curves().into_iter().next().map(points).unwrap_or_default();
         Self {
+            instance,
+            began,
             mode: cache.tuning_mode().as_str(),
             advice: advice.map(|one| Advice { kind: one.as_str(), text: one.to_string() }).collect(),
             changes: changes.map(change).collect(),

@@ -46,7 +46,7 @@ where
     }
 
     /// Leaves the class out of what [tuning](crate::tuning) changes: memory admits each of its values, and its TTL stays.
-    /// Advice can name the class all the same. Default: memory may admit a share of the values.
+    /// There can be advice on its TTL, and to switch it off, all the same. Default: memory may admit a share of the values.
     ///
     /// # Examples
     ///

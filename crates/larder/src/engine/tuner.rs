@@ -154,7 +154,9 @@ impl Tuner {
         let (now, classes) = (self.clock.now(), self.classes.all());
         let offers = self.count_reads(state, &classes);
         let seen = taken.samples.len() as u64 + taken.dropped;
-        let is_fill = |sample: &&Sample| matches!(sample.kind, SampleKind::Filled(_));
+        // Those of the classes whose offers are counted.
+        let is_fill =
+            |sample: &&Sample| matches!(sample.kind, SampleKind::Filled(_)) && sample.class != CLASS_OTHER;
         let fills = taken.samples.iter().filter(is_fill).count();
         state.sims.note_real(
             offers,

@@ -51,7 +51,7 @@ impl Cache {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if there is no such change, it is undone already, or a later
-    /// change of the same setting is not undone.
+    /// change of the same setting is not undone, the application has set the TTL since, or tuning is off.
     pub fn undo_tuning(&self, id: u64) -> Result<TuningChange, Error> {
         let undone = match &self.engine.tuner {
             Some(tuner) => tuner.undo(id),

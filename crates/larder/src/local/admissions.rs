@@ -37,12 +37,12 @@ impl Admission {
         self.0.checked_sub(1).map(Admission)
     }
 
-    /// The largest share that is at most one in `one_in`; at least [`Admission::LEAST`].
-    pub(crate) fn at_most_one_in(one_in: u32) -> Admission {
-        [Admission(0), Admission(1), Admission(2)]
+    /// The smallest share that is at least one in `one_in`.
+    pub(crate) fn at_least_one_in(one_in: u32) -> Admission {
+        [Admission::LEAST, Admission(2), Admission(1)]
             .into_iter()
-            .find(|admission| admission.one_in() >= one_in)
-            .unwrap_or(Admission::LEAST)
+            .find(|admission| admission.one_in() <= one_in)
+            .unwrap_or(Admission::ALL)
     }
 }
 
@@ -163,7 +163,8 @@ mod tests {
         assert_eq!(Admission::ALL.fewer(Admission::ALL), None);
         let least = std::iter::successors(Some(Admission::ALL), |share| share.fewer(Admission::LEAST));
         assert_eq!(least.map(Admission::one_in).collect::<Vec<_>>(), [1, 4, 16, 64]);
-        let rounded = [1, 2, 4, 5, 16, 64, 1_000].map(|one_in| Admission::at_most_one_in(one_in).one_in());
-        assert_eq!(rounded, [1, 4, 4, 16, 16, 64, 64]);
+        let rounded =
+            [0, 1, 2, 4, 5, 16, 64, 1_000].map(|one_in| Admission::at_least_one_in(one_in).one_in());
+        assert_eq!(rounded, [1, 1, 1, 4, 4, 16, 64, 64]);
     }
 }

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_without_a_miss_needs_less_memory_and_divides_by_nothing() {
+    fn a_cache_without_a_miss_gets_no_advice() {
         assert_eq!(kinds(&evidence([0.0; 10])), [""; 0]);
     }
 

@@ -71,10 +71,10 @@ impl Tuning {
     }
 
     /// The smallest share of a class's values that memory may be set to admit: one in 1, 4, 16 or 64; another number is
-    /// rounded up to the next of them. 1: every value is admitted, always. Default: 64.
+    /// rounded down to one of them. 1: every value is admitted, always. Default: 64.
     #[must_use]
     pub fn admit_at_least_one_in(self, one_in: u32) -> Self {
-        Tuning { least: Admission::at_most_one_in(one_in), ..self }
+        Tuning { least: Admission::at_least_one_in(one_in), ..self }
     }
 
     /// The mode.

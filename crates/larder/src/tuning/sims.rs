@@ -182,15 +182,19 @@ impl Sims {
         match sample.kind {
             SampleKind::Hit => self.read(sample, now, None),
             SampleKind::Filled(until) => self.read(sample, now, Some(until)),
-            SampleKind::Expired => self.end(sample.key, |_| End::Expired),
-            SampleKind::Invalidated => self.end(sample.key, |known| known.removed_at(now)),
+            SampleKind::Expired => self.end(sample.key, |_, _| End::Expired),
+            SampleKind::Invalidated => {
+                self.end(sample.key, |known, is_held| known.removed_at(now).if_held(is_held))
+            }
         }
     }
 
-    /// The copy of a key has ended in every memory. `why` says by what.
-    fn end(&mut self, key: u32, why: impl Fn(&Known) -> End) {
+    /// The copy of a key has ended in every memory. `why` says by what, given what is known of the key, and whether a memory of
+    /// the present size would have held it.
+    fn end(&mut self, key: u32, why: impl Fn(&Known, bool) -> End) {
         if let Some(known) = self.known.remove(&key) {
-            self.ended.insert(key, why(&known));
+            let is_held = self.curve[PRESENT].cache.contains_key(&key);
+            self.ended.insert(key, why(&known, is_held));
             for sim in self.sims() {
                 sim.cache.remove(&key);
             }
@@ -205,7 +209,7 @@ impl Sims {
         let (key, class) = (sample.key, usize::from(sample.class).min(CLASSES_MAX - 1));
         // A memory of another size may hold a copy that this one evicted long ago. It has ended there too.
         if self.known.get(&key).and_then(|known| known.until).is_some_and(|until| until <= now) {
-            self.end(key, |_| End::Expired);
+            self.end(key, |_, is_held| End::Expired.if_held(is_held));
         }
         self.round_reads += 1;
         let window = &mut self.windows[class];

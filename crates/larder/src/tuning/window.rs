@@ -46,6 +46,16 @@ pub(crate) enum End {
     Unknown,
 }
 
+impl End {
+    /// A TTL ends only what memory holds: what it has evicted, or never admitted, would have been loaded with any TTL.
+    pub(crate) fn if_held(self, is_held: bool) -> End {
+        match self {
+            End::Expired if !is_held => End::Unknown,
+            end => end,
+        }
+    }
+}
+
 /// What the samples of one class have shown. The counts are sums that fade.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct ClassWindow {

@@ -80,10 +80,10 @@ export function switchClass(button, name, on, instance, shown) {
   });
 }
 
-export function undoChange(button, change, instance) {
+export function undoChange(button, change, { instance, began }) {
   const text = `${change.class}: ${change.text}. The former value is set on this instance, and this setting is left alone until a restart.`;
   return act(button, [`Undo change ${change.id}?`, text, "Undo"], async () => {
-    await post("undo", { change: change.id, instance });
+    await post("undo", { change: change.id, instance, began });
     return `Change ${change.id} of ${change.class} is undone on this instance.`;
   });
 }

@@ -127,7 +127,7 @@ function hello(data) {
     log.add([{ id: `pause-${data.at}`, at: data.at, cause: "paused", kind: "note", text, times: 1 }]);
   }
   history.start();
-  tuning.start(instance);
+  tuning.start({ instance, began });
 }
 
 function sample(data) {

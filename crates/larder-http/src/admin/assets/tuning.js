@@ -9,12 +9,16 @@ const PERIOD_MILLIS = 15000;
 let timer = 0;
 // The number of the present run: an answer to an earlier one is dropped.
 let run = 0;
-let instance = "";
+// The process whose changes are shown: each numbers its changes from 1.
+let process = { instance: "", began: 0 };
 
-/** Reads the advice of this instance now and again while the stream is on. */
-export function start(name) {
+/** Reads the advice of this process every 15 s while the stream is on. */
+export function start(next) {
   stop();
-  instance = name;
+  if (next.instance !== process.instance || next.began !== process.began) {
+    forget();
+    process = next;
+  }
   read(run);
 }
 
@@ -43,6 +47,8 @@ async function read(mine) {
   }
   if (failure) {
     setText(byId("tuning-note"), `The advice cannot be read: ${failure}`);
+  } else if (answer.instance !== process.instance || answer.began !== process.began) {
+    setText(byId("tuning-note"), "Another instance answered: open the page of one instance by its own address.");
   } else {
     show(answer);
   }
@@ -85,9 +91,14 @@ function showChanges(changes) {
 
 function changeRow(change) {
   const undo = element("button", { text: "Undo", type: "button", "aria-label": `Undo change ${change.id} of ${change.class}` });
+  const mine = process;
   undo.addEventListener("click", async () => {
-    await undoChange(undo, change, instance);
-    start(instance);
+    const before = run;
+    await undoChange(undo, change, mine);
+    // A viewer who has signed out meanwhile is shown nothing.
+    if (run === before) {
+      start(mine);
+    }
   });
   const cell = (label, text) => element("td", { text, "data-label": label });
   return element("tr", { "data-change": String(change.id) }, [

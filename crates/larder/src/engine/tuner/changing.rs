@@ -62,7 +62,7 @@ impl Tuner {
         if let Some((_, class)) = classes.iter().find(|(name, _)| *name == change.class) {
             match change.tuned {
                 Tuned::Admission { before, .. } => {
-                    self.local.admissions.set(class.number, Admission::at_most_one_in(before));
+                    self.local.admissions.set(class.number, Admission::at_least_one_in(before));
                 }
                 Tuned::Ttl { before, after } if !class.set_ttl_after(Some(after), before) => {
                     return Err(format!(
