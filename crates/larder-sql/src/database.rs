@@ -214,6 +214,12 @@ impl Database {
         &self.shared.writers
     }
 
+    /// As [`Database::meet`], for a connection that larder has opened: another system counts, too.
+    pub(crate) fn note(&self, life: Life) -> Result<(), Error> {
+        let noted = self.shared.readers.source().succession().note(life);
+        noted.map(drop).map_err(|newest| Error::former_primary(newest.timeline))
+    }
+
     /// Notes that a statement has run on a server in this life.
     ///
     /// # Errors

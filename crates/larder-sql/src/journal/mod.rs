@@ -253,12 +253,8 @@ impl SqlJournal {
                     self.database.readers().source().succession().doubt();
                 }
                 let (answer, attested) = asked?;
-                // Another connection may have met the successor meanwhile. And a pooler may lead to another server now, also
-                // of another system; then each connection is asked again what it leads to.
-                let succession = self.database.readers().source().succession();
-                succession
-                    .note(Life::of(&answer.database))
-                    .map_err(|newest| Error::former_primary(newest.timeline))?;
+                // A pooler may lead to another server now, also of another system: then each connection is asked again.
+                self.database.note(Life::of(&answer.database))?;
                 Ok((answer, attested))
             }
             Dialect::Sqlite => sqlite::ask(own, query).await,

@@ -200,7 +200,7 @@ impl Inner {
 /// The error of a request that got no reply, with all of its causes. The client's own text names none: `client error
 /// (Connect)`. An error of TLS is returned as it is, so that `trouble` knows it.
 fn causes(error: &(dyn StdError + 'static)) -> io::Error {
-    let (mut texts, mut kind, mut next) = (Vec::<String>::new(), io::ErrorKind::Other, Some(error));
+    let (mut texts, mut next) = (Vec::<String>::new(), Some(error));
     while let Some(cause) = next {
         if let Some(tls) = cause.downcast_ref::<TlsError>() {
             return io::Error::other(tls.clone());
@@ -210,15 +210,13 @@ fn causes(error: &(dyn StdError + 'static)) -> io::Error {
             texts.push(text);
         }
         next = match cause.downcast_ref::<io::Error>() {
-            Some(io) => {
-                kind = io.kind();
-                // `source` would leave this error out.
-                io.get_ref().map(|inner| -> &(dyn StdError + 'static) { inner })
-            }
+            // `source` would leave this error out.
+            Some(io) => io.get_ref().map(|inner| -> &(dyn StdError + 'static) { inner }),
             None => cause.source(),
         };
     }
-    io::Error::new(kind, texts.join(": "))
+    // Of no kind of its own: by the kind, redis-rs would take some of them for the failure of one command.
+    io::Error::other(texts.join(": "))
 }
 
 /// The body of an accepted request, or the error that the status and the body of another one mean.
@@ -296,10 +294,7 @@ mod tests {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         let error = io::Error::new(io::ErrorKind::NotConnected, io::Error::other(refused));
         let error = causes(&error);
-        assert_eq!(
-            (error.kind(), error.to_string().as_str()),
-            (io::ErrorKind::ConnectionRefused, "connection refused")
-        );
+        assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::Other, "connection refused"));
         let tls = io::Error::other(io::Error::other(TlsError::DecryptError));
         assert!(causes(&tls).get_ref().is_some_and(|inner| inner.is::<TlsError>()));
     }
