@@ -215,7 +215,7 @@ fn causes(error: &(dyn StdError + 'static)) -> io::Error {
             None => cause.source(),
         };
     }
-    // Of no kind of its own: by the kind, redis-rs would take some of them for the failure of one command.
+    // Of one kind for all causes, as hyper's own error has it: the text says which it is.
     io::Error::other(texts.join(": "))
 }
 
