@@ -35,6 +35,7 @@ assets! {
     "history.js", "text/javascript; charset=utf-8", "history.js";
     "log.js", "text/javascript; charset=utf-8", "log.js";
     "plots.js", "text/javascript; charset=utf-8", "plots.js";
+    "polling.js", "text/javascript; charset=utf-8", "polling.js";
     "tuning.js", "text/javascript; charset=utf-8", "tuning.js";
     "uplot.js", "text/javascript; charset=utf-8", "uplot/uplot.js";
     "uplot.css", "text/css; charset=utf-8", "uplot/uplot.css";

@@ -1,51 +1,21 @@
 // What all instances have said in the last hour, from the application's history.
 
-import { get } from "./connection.js";
 import { ago, byId, element, mebibytes, number, setText } from "./figures.js";
+import { Polling } from "./polling.js";
 
-const PERIOD_MILLIS = 15000;
 const HOUR_SECONDS = 3600;
 
-let timer = 0;
-// The number of the present run: an answer to an earlier one is dropped.
-let run = 0;
+const polling = new Polling(`history?since=${HOUR_SECONDS}`, show, (failure) => empty(`The history cannot be read: ${failure}`));
 
-/** Reads the history now and again while the stream is on. */
-export function start() {
-  stop();
-  read(run);
-}
-
-export function stop() {
-  run += 1;
-  clearTimeout(timer);
-}
+/** Reads the history every 15 s while the stream is on. */
+export const start = () => polling.start();
+export const stop = () => polling.stop();
 
 /** Stops, and shows nothing of what was read. */
 export function forget() {
   stop();
   byId("instances").tBodies[0].replaceChildren();
   empty("");
-}
-
-async function read(mine) {
-  let answer = null;
-  let failure = "";
-  try {
-    answer = await get(`history?since=${HOUR_SECONDS}`);
-  } catch (error) {
-    failure = error.message;
-  }
-  if (mine !== run) {
-    return;
-  }
-  if (failure) {
-    empty(`The history cannot be read: ${failure}`);
-  } else {
-    show(answer);
-  }
-  // After the answer: a slow one must not meet the next.
-  timer = setTimeout(() => read(mine), PERIOD_MILLIS);
 }
 
 function empty(text) {

@@ -1,59 +1,36 @@
 // What tuning advises and has changed on this instance.
 
-import { get } from "./connection.js";
 import { undoChange } from "./controls.js";
 import { byId, clock, element, mebibytes, percent, setText } from "./figures.js";
+import { Polling } from "./polling.js";
 
-const PERIOD_MILLIS = 15000;
-
-let timer = 0;
-// The number of the present run: an answer to an earlier one is dropped.
-let run = 0;
 // The process whose changes are shown: each numbers its changes from 1.
 let process = { instance: "", began: 0 };
 
+const isOf = (answer) => answer.instance === process.instance && answer.began === process.began;
+const note = (text) => setText(byId("tuning-note"), text);
+
+const polling = new Polling(
+  "tuning",
+  (answer) => (isOf(answer) ? show(answer) : note("Another instance answered: open the page of one instance by its own address.")),
+  (failure) => note(`The advice cannot be read: ${failure}`),
+);
+
 /** Reads the advice of this process every 15 s while the stream is on. */
 export function start(next) {
-  stop();
-  if (next.instance !== process.instance || next.began !== process.began) {
+  if (!isOf(next)) {
     forget();
     process = next;
   }
-  read(run);
+  polling.start();
 }
 
-export function stop() {
-  run += 1;
-  clearTimeout(timer);
-}
+export const stop = () => polling.stop();
 
 /** Stops, and shows nothing of what was read. */
 export function forget() {
   stop();
   show({ mode: "", advice: [], changes: [], curve: [] });
-  setText(byId("tuning-note"), "");
-}
-
-async function read(mine) {
-  let answer = null;
-  let failure = "";
-  try {
-    answer = await get("tuning");
-  } catch (error) {
-    failure = error.message;
-  }
-  if (mine !== run) {
-    return;
-  }
-  if (failure) {
-    setText(byId("tuning-note"), `The advice cannot be read: ${failure}`);
-  } else if (answer.instance !== process.instance || answer.began !== process.began) {
-    setText(byId("tuning-note"), "Another instance answered: open the page of one instance by its own address.");
-  } else {
-    show(answer);
-  }
-  // After the answer: a slow one must not meet the next.
-  timer = setTimeout(() => read(mine), PERIOD_MILLIS);
 }
 
 const NOTES = {
@@ -64,7 +41,7 @@ const NOTES = {
 
 function show(tuned) {
   const { mode, advice, changes, curve } = tuned;
-  setText(byId("tuning-note"), advice.length > 0 ? "" : (NOTES[mode] ?? ""));
+  note(advice.length > 0 ? "" : (NOTES[mode] ?? ""));
   byId("advice").replaceChildren(...advice.map((one) => element("li", { text: one.text, "data-kind": one.kind })));
   setText(byId("curve"), curve.length > 0 ? `Reads that memory would not answer, by its size: ${curve.map(point).join(", ")}.` : "");
   showChanges(changes);
@@ -93,10 +70,10 @@ function changeRow(change) {
   const undo = element("button", { text: "Undo", type: "button", "aria-label": `Undo change ${change.id} of ${change.class}` });
   const mine = process;
   undo.addEventListener("click", async () => {
-    const before = run;
+    const { run } = polling;
     await undoChange(undo, change, mine);
     // A viewer who has signed out meanwhile is shown nothing.
-    if (run === before) {
+    if (run === polling.run) {
       start(mine);
     }
   });
