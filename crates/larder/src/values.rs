@@ -90,7 +90,7 @@ where
             let is_propagated = receipt.delivery() == Delivery::Sent || !self.engine.is_delivery_certain();
             if receipt.is_journalled() && is_propagated {
                 // Without this poll, a later poll would report this put's own invalidation and remove the new value.
-                self.engine.poll_journal().await;
+                self.engine.poll_journal(&self.entry_ref(key)).await;
             }
             match self.fill(spelled, tags, value).await {
                 Some(is_stored) => return PutOutcome { receipt, is_stored },

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use crate::batch::{Batch, Sweep};
 use crate::cause::Cause;
-use crate::engine::{Engine, SharedTier};
+use crate::engine::{Engine, EntryRef, SharedTier};
 use crate::journal::{ChangeId, Touch, within};
 use crate::key::Namespace;
 use crate::local::LocalTier;
@@ -166,11 +167,24 @@ impl Engine {
         self.journal.is_some() && !is_journalled
     }
 
-    /// Waits until this process has applied to memory, or propagated to Redis, what the journal contains now; at most
-    /// [`JOURNAL_POLL_TIMEOUT`].
-    pub(crate) async fn poll_journal(&self) {
+    /// Waits until this process has applied to memory, or propagated to Redis, what the journal contains now, and until
+    /// reads of the entry count again, over REST too; at most [`JOURNAL_POLL_TIMEOUT`], over REST twice as long.
+    pub(crate) async fn poll_journal(&self, entry_ref: &EntryRef) {
         // Without an answer in time, the next regular poll does it.
-        let _ = self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
+        match self.usable_tier() {
+            Some((SharedTier { remote, .. }, _)) if !remote.is_delivery_certain() => {
+                let keys = entry_ref.keys();
+                let settled = async {
+                    remote.wait_for_clock(&keys).await;
+                    self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
+                    remote.wait_until_settled(&keys).await;
+                };
+                let _ = timeout(2 * JOURNAL_POLL_TIMEOUT, settled).await;
+            }
+            _ => {
+                let _ = self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
+            }
+        }
     }
 
     /// Whether an invalidation that Redis has confirmed holds; see [`Remote::is_delivery_certain`]. If not, every

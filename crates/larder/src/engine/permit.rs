@@ -69,7 +69,7 @@ impl Engine {
         // Poll before the draw: the computation sees every change that is already in the journal. If such a change were
         // applied after the draw, it would void the permit without need.
         if self.journal.is_some() {
-            self.poll_journal().await;
+            self.poll_journal(entry_ref).await;
         }
         let right = self.budgeted(class, self.draw_right(class, entry_ref, life)).await;
         // The life of the permit and the TTL of the value count from here, because the computation begins after the

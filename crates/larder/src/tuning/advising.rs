@@ -95,8 +95,8 @@ impl Evidence {
         })
     }
 
-    /// The smallest memory that costs little. While most sampled keys were read a few times only, every memory looks large
-    /// enough.
+    /// The smallest memory that costs little, also if the sample shows too few of the values. While most sampled keys were
+    /// read a few times only, every memory looks large enough.
     fn less_memory(&self) -> Option<Advice> {
         let present = self.misses(PRESENT);
         if self.samples < 8 * self.keys {
@@ -108,8 +108,21 @@ impl Evidence {
             let fewer_bytes = self.budget - memory_bytes;
             let advice =
                 Advice::LessMemory { memory_bytes, fewer_bytes, added_percent: 100.0 * added.max(0.0) };
-            (added <= COST_MAX).then_some(advice)
+            let at_worst = (self.misses_if_undercounted(size)? - present) / present;
+            (at_worst <= COST_MAX).then_some(advice)
         })
+    }
+
+    /// The misses of a memory of `size`, if the values need more than the sample shows by three standard errors of so few
+    /// keys. So a memory into which the sampled values just fit does not count as large enough. Between two sizes the misses
+    /// change in proportion; `None` below the smallest one.
+    fn misses_if_undercounted(&self, size: usize) -> Option<f64> {
+        let error = 3.0 / (self.keys as f64).sqrt();
+        let eighths = SIZES[size] as f64 * (1.0 - error);
+        let above = SIZES.iter().position(|above| *above as f64 >= eighths)?;
+        let below = above.checked_sub(1)?;
+        let part = (eighths - SIZES[below] as f64) / (SIZES[above] - SIZES[below]) as f64;
+        Some(self.misses(below) + part * (self.misses(above) - self.misses(below)))
     }
 }
 
@@ -195,9 +208,18 @@ mod tests {
         let [advice] = evidence(STEEP).advice().try_into().unwrap();
         assert_eq!(advice.to_string(), "16.0 MiB more would save 4.0 % of the loads");
         let [advice] = evidence(FLAT).advice().try_into().unwrap();
-        assert_eq!(advice.to_string(), "48.0 MiB less would add 0.5 % to the loads");
+        // A tenth of 16 MiB is in doubt, and 8 MiB cost much.
+        assert_eq!(advice.to_string(), "40.0 MiB less would add 0.2 % to the loads");
+        let [advice] = Evidence { keys: 50, ..evidence(FLAT) }.advice().try_into().unwrap();
+        assert_eq!(advice.to_string(), "32.0 MiB less would add 0.0 % to the loads");
         let few_reads = Evidence { keys: 5_000, ..evidence(FLAT) };
         assert_eq!(kinds(&few_reads), [""; 0]);
+    }
+
+    #[test]
+    fn less_memory_needs_a_sample_of_many_keys() {
+        let with = |keys| kinds(&Evidence { keys, ..evidence([400.0; 10]) });
+        assert_eq!((with(100), with(4)), (vec!["less-memory"], vec![]));
     }
 
     #[test]

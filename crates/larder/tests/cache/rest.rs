@@ -12,6 +12,7 @@ use larder::receipt::Delivery;
 use larder::source::{Placement, Source};
 use larder_testbed::RestFront;
 
+use crate::support::batch::read_many;
 use crate::support::rest::{Bed, works};
 use crate::support::{classes, eventually, within};
 
@@ -122,6 +123,42 @@ async fn permits_patterns_and_clears_work_as_on_redis_itself() {
     assert_eq!(second.read(&bed.table, 7).await, Some(3));
     works(&first).await;
     bed.warm(&second, 7).await;
+}
+
+#[tokio::test]
+async fn a_value_that_was_put_is_in_redis_at_once() {
+    let bed = Bed::start();
+    let (first, second) = (bed.instance().await, bed.instance().await);
+    for version in 1..10 {
+        assert!(within(first.values.put(&7, version)).await.is_stored);
+        for instance in [&first, &second] {
+            let hits = instance.values.stats().redis_hits;
+            assert_eq!(within(instance.values.get(&7)).await.value().as_deref(), Some(&version));
+            assert_eq!(instance.values.stats().redis_hits, hits + 1, "{version}");
+        }
+        let _receipt = within(first.values.invalidate(&7)).await;
+        let permit = within(first.values.permit(&7)).await;
+        assert!(within(permit.put(100 * version)).await.is_stored);
+        assert_eq!(within(second.values.get(&7)).await.value().as_deref(), Some(&(100 * version)));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_loads_only_what_was_written_here() {
+    let bed = Bed::start();
+    let instance = bed.instance().await;
+    for key in 0..4 {
+        bed.table.write(key, 1);
+        bed.warm(&instance, key).await;
+    }
+    instance.write(&bed.table, 2, 2).await;
+    let loads = bed.table.loads();
+    let hits = instance.values.stats().redis_hits;
+    assert_eq!(
+        read_many(&instance.values, &bed.table, &[0, 1, 2, 3]).await,
+        [Some(1), Some(1), Some(2), Some(1)]
+    );
+    assert_eq!((bed.table.loads(), instance.values.stats().redis_hits), (loads + 1, hits + 3));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use larder_testbed::{Authority, Proxy, Redis, RestFront, free_port};
 
 use crate::support::journal::Ledger;
 use crate::support::rest::{Bed, works};
-use crate::support::{Instance, builder, classes, eventually, in_redis_of_ledger};
+use crate::support::{Instance, builder, classes, eventually, in_redis_of_ledger, within};
 
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -115,6 +115,62 @@ async fn a_lagging_replica_that_is_promoted_is_not_read_before_it_was_brought_up
     reaches(&bed, &instance, 2, Instant::now().checked_sub(BOUND).unwrap()).await;
     bed.commit_elsewhere(7, 3);
     reaches(&bed, &instance, 3, Instant::now()).await;
+}
+
+/// How an application invalidates what it has written.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    KeyAndTag,
+    Pattern,
+    Everything,
+}
+
+#[tokio::test]
+async fn an_own_write_whose_invalidation_a_failover_loses_is_seen() {
+    let ways = [Way::KeyAndTag, Way::Pattern, Way::Everything];
+    for (way, is_used_again) in ways.into_iter().flat_map(|way| [(way, false), (way, true)]) {
+        let bed = Bed::start();
+        let instance = bed.instance().await;
+        let (replica, link) = (Redis::start().unwrap(), Proxy::start(bed.redis.port()).unwrap());
+        bed.table.write(7, 1);
+        bed.warm(&instance, 7).await;
+        assert_eq!(instance.list(&bed.table, "all").await, [1]);
+        replica.replicate(link.port()).unwrap();
+        link.stall();
+        match way {
+            Way::KeyAndTag => assert_eq!(instance.write(&bed.table, 7, 2).await, Delivery::Queued),
+            Way::Pattern => {
+                bed.table.write(7, 2);
+                for pattern in ["values:*", "lists:*"] {
+                    let receipt = within(instance.cache.invalidate_matching(pattern)).await.unwrap();
+                    assert_eq!(receipt.delivery(), Delivery::Queued);
+                }
+            }
+            Way::Everything => {
+                bed.table.write(7, 2);
+                assert_eq!(within(instance.cache.clear()).await.delivery(), Delivery::Queued);
+            }
+        }
+        if is_used_again {
+            eventually("Redis answers again", async || {
+                let hits = instance.values.stats().redis_hits;
+                assert_eq!(instance.read_fresh(&bed.table, 7).await, Some(2));
+                instance.values.stats().redis_hits > hits
+            })
+            .await;
+        }
+        // The replica has the entries, and the watermark that is granted now or was granted before the write.
+        replica.promote().unwrap();
+        bed.front.fail_over(replica.port());
+        let began = Instant::now();
+        while began.elapsed() < BOUND {
+            assert_eq!(instance.read(&bed.table, 7).await, Some(2), "{way:?} {is_used_again}");
+            assert_eq!(instance.read_fresh(&bed.table, 7).await, Some(2));
+            assert_eq!(instance.list(&bed.table, "all").await, [2]);
+        }
+        works(&instance).await;
+        bed.warm(&instance, 7).await;
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::remote::redis::address::Host;
 use crate::remote::redis::evidence::Granted;
 use crate::remote::redis::leader;
 use crate::remote::redis::link::Connection;
+use crate::remote::redis::own_writes::OwnWrites;
 use crate::remote::redis::prefix::{CLAIM, Prefix};
 use crate::remote::redis::replies::CUT_BYTES;
 use crate::remote::redis::trouble;
@@ -27,6 +28,8 @@ pub(crate) const UNLINK_BATCH: usize = 500;
 pub(crate) struct ConnectionSlot {
     tracked: RwLock<Option<TrackedConnection>>,
     granted: RwLock<Arc<Granted>>,
+    /// What a grant has to show before it may be read. Only over REST there is anything.
+    pub(super) own_writes: OwnWrites,
 }
 
 #[derive(Clone)]
@@ -80,11 +83,22 @@ impl ConnectionSlot {
     }
 
     /// Notes what the next grant rests on. Call it before the grant, so that a read under this grant compares its reply
-    /// with it.
-    pub(super) fn note_granted(&self, granted: Granted) {
+    /// with it. Returns `false` if a failover has lost what the last grant showed: then nothing that this instance has
+    /// invalidated is sure, and the epoch has to end before anything is granted, so that no read that asked before counts.
+    #[must_use]
+    pub(super) fn note_granted(&self, granted: Granted) -> bool {
+        let watermark = granted.watermark();
+        let is_later = watermark >= self.granted().watermark();
+        if !is_later {
+            self.own_writes.note(&[], true);
+        }
         if *self.granted() != granted {
             *self.granted.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(granted);
         }
+        if let (Some(watermark), true) = (watermark, is_later) {
+            self.own_writes.settle(watermark);
+        }
+        is_later
     }
 
     pub(crate) fn set(&self, tracked: Option<TrackedConnection>) {

@@ -58,6 +58,14 @@ pub(super) enum Granted {
 }
 
 impl Granted {
+    /// The watermark of the marks, over REST.
+    pub(super) fn watermark(&self) -> Option<RedisTime> {
+        match self {
+            Granted::Marks { watermark, .. } => Some(*watermark),
+            Granted::Nothing | Granted::History(_) => None,
+        }
+    }
+
     /// Whether the Redis that gave `evidence` is the one that was granted.
     ///
     /// A server that becomes a replica keeps its connections and answers with what it has. If it is promoted again, it has a

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::{RedisError, RedisResult};
+use redis::RedisError;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -25,7 +25,7 @@ use crate::remote::Listener as _;
 use crate::remote::redis::claim::{ClaimConflict, find_conflict};
 use crate::remote::redis::connection::{ConnectionSlot, UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::link::Connection;
-use crate::remote::redis::loss::LossReason;
+use crate::remote::redis::loss::{LossReason, refusal_of};
 use crate::remote::redis::membership::Membership;
 use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::redis_id::RedisId;
@@ -33,7 +33,6 @@ use crate::remote::redis::relay::{Relay, certificate};
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::redis::status::{RedisStatus, fetch_status, identify};
 use crate::remote::redis::transport::Transport;
-use crate::remote::redis::trouble;
 use crate::remote::validity::{UnsentInvalidations, Validity};
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
@@ -149,11 +148,13 @@ impl Keeper {
         // nothing.
         let prefix = self.prefixes.present();
         let sent = self.clock.now();
+        self.connection_slot.own_writes.begin_heartbeat();
         let mut asking = connection.clone();
         let probe = self.scripts.probe(connection.clone(), &prefix);
         // Both are sent before the first reply is awaited, so that they take one round trip.
         let (status, taken) = tokio::join!(fetch_status(&mut asking, &prefix, process), probe);
         let status = status?;
+        self.connection_slot.own_writes.note_clock(status.now);
         if connection.is_rest() && status.marks().has_resp_instances(status.now) {
             return Err(LossReason::Disagreement(
                 "no REST: they use this Redis over its own protocol".to_owned(),
@@ -203,7 +204,10 @@ impl Keeper {
                 }
                 self.may_hold_guarded.store(true, Ordering::Relaxed);
                 self.use_slots(usable);
-                self.connection_slot.note_granted(status.granted(connection.is_rest(), until));
+                if !self.connection_slot.note_granted(status.granted(connection.is_rest(), until)) {
+                    self.validity.revoke();
+                    return Ok(false);
+                }
                 let is_granted = self.validity.grant(epoch, until);
                 if let (None, Some(mine)) = (&self.relay, &mine) {
                     note_use(connection, &prefix, &status).await;
@@ -362,17 +366,6 @@ impl Keeper {
             }
         }
         Ok(true)
-    }
-}
-
-/// Why Redis takes no writes, if it refused to take one.
-fn refusal_of(taken: RedisResult<()>) -> Result<Option<(Trouble, String)>, LossReason> {
-    match taken {
-        Ok(()) => Ok(None),
-        Err(error) if trouble::code(&error).is_some() => {
-            Ok(Some((trouble::of(&error), trouble::words(&error))))
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

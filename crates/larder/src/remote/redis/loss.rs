@@ -1,6 +1,6 @@
 //! Why the keeper gives up a connection.
 
-use redis::RedisError;
+use redis::{RedisError, RedisResult};
 
 use crate::health::Trouble;
 use crate::remote::redis::trouble::{self, DialError};
@@ -52,5 +52,16 @@ impl LossReason {
             LossReason::Disagreement(existing) => Some(format!("they have {existing}")),
             LossReason::AnotherInstallation(claim) => Some(claim.clone()),
         }
+    }
+}
+
+/// Why Redis takes no writes, if it refused to take one.
+pub(super) fn refusal_of(taken: RedisResult<()>) -> Result<Option<(Trouble, String)>, LossReason> {
+    match taken {
+        Ok(()) => Ok(None),
+        Err(error) if trouble::code(&error).is_some() => {
+            Ok(Some((trouble::of(&error), trouble::words(&error))))
+        }
+        Err(error) => Err(error.into()),
     }
 }

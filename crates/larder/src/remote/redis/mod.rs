@@ -16,6 +16,7 @@ mod link;
 mod long_values;
 mod loss;
 pub(crate) mod membership;
+mod own_writes;
 mod prefix;
 mod redis_id;
 mod relay;
@@ -113,6 +114,18 @@ impl RedisTier {
         Err(Fault::Refused)
     }
 
+    /// Notes an invalidation by this instance. Call it before the invalidation is sent.
+    fn note_own(&self, keys: &[Bytes], everything: bool) {
+        if self.is_rest {
+            self.connection_slot.own_writes.note(keys, everything);
+        }
+    }
+
+    /// Whether a failover could show a value of `key` from before an invalidation by this instance.
+    fn may_precede_own(&self, key: &Bytes) -> bool {
+        self.is_rest && self.connection_slot.own_writes.holds(key)
+    }
+
     /// Sets `key`, as Redis has it, without a condition. Only a proof that breaks a rule uses it.
     async fn set(&self, key: &Bytes, frame: Bytes, ttl: Duration) -> Result<(), Fault> {
         let mut set = redis::cmd("SET");
@@ -148,6 +161,9 @@ impl Drop for RedisTier {
 #[async_trait]
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
+        if keys.iter().any(|key| self.may_precede_own(key)) {
+            return Err(Fault::Refused);
+        }
         let granted = self.connection_slot.granted();
         let mut watch = self.long_values.watch(self.names(keys)?)?;
         let answer = self.joint_reads.read(&watch.keys).await;
@@ -155,6 +171,17 @@ impl Remote for RedisTier {
         let (values, evidence) = answer?;
         self.check_granted(&granted, &evidence)?;
         Ok(values)
+    }
+
+    async fn read_each(&self, keys: &[Bytes]) -> Vec<Result<Option<Bytes>, Fault>> {
+        let is_own: Vec<bool> = keys.iter().map(|key| self.may_precede_own(key)).collect();
+        let others = keys.iter().zip(&is_own).filter(|(_, is_own)| !**is_own).map(|(key, _)| key.clone());
+        let mut values = self.read(&others.collect::<Vec<_>>()).await.map(Vec::into_iter);
+        let mut next = || match &mut values {
+            Ok(values) => Ok(values.next().flatten()),
+            Err(fault) => Err(*fault),
+        };
+        is_own.into_iter().map(|is_own| if is_own { Err(Fault::Refused) } else { next() }).collect()
     }
 
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
@@ -275,11 +302,13 @@ impl Remote for RedisTier {
     }
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
+        self.note_own(keys, false);
         let (keys, mut connection) = (self.prefixes.usable()?.add_to_all(keys), self.connection()?);
         connection::unlink(&mut connection, &keys).await.map_err(fault)
     }
 
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
+        self.note_own(keys, false);
         let prefix = self.prefixes.usable()?;
         let records: Vec<Bytes> = changes.iter().map(|change| prefix.propagated_key(change)).collect();
         // If there are too many keys for one command, no record is written, and the relay propagates the changes again.
@@ -299,6 +328,7 @@ impl Remote for RedisTier {
     }
 
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
+        self.note_own(&[], true);
         connection::sweep(&mut self.connection()?, &*self.prefixes.usable()?, what).await.map_err(fault)
     }
 
@@ -318,7 +348,21 @@ impl Remote for RedisTier {
         !self.is_rest
     }
 
+    async fn wait_for_clock(&self, keys: &[Bytes]) {
+        if self.is_rest {
+            self.check();
+            self.connection_slot.own_writes.wait_for_clock(keys).await;
+        }
+    }
+
+    async fn wait_until_settled(&self, keys: &[Bytes]) {
+        if self.is_rest {
+            self.connection_slot.own_writes.wait_until_settled(keys).await;
+        }
+    }
+
     fn queue(&self, keys: &[Bytes], everything: bool) {
+        self.note_own(keys, everything);
         self.validity.queue(keys);
         if everything {
             self.validity.queue_everything();
