@@ -173,12 +173,12 @@ pub(crate) trait Remote: Send + Sync {
         true
     }
 
-    /// Waits until the tier can tell which watermarks are later than this instance's invalidations of `keys`. It has to, if
-    /// a delivery is not certain.
+    /// Waits until the tier knows which watermarks are later than this instance's invalidations of `keys`. It has to, if a
+    /// delivery is not certain.
     async fn wait_for_clock(&self, _keys: &[Bytes]) {}
 
-    /// Waits until reads of `keys` count again after this instance's invalidations of them. The next poll of the journal
-    /// that begins after `wait_for_clock` brings that about.
+    /// Waits until reads of `keys` count again after this instance's invalidations of them: until a grant after a poll of
+    /// the journal that began after `wait_for_clock`.
     async fn wait_until_settled(&self, _keys: &[Bytes]) {}
 
     /// Queues the invalidation of `keys`, or of everything, which could not be sent: until it has been sent, no read of

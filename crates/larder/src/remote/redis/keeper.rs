@@ -136,6 +136,31 @@ impl Keeper {
         }
     }
 
+    /// Asks for the status of this Redis, and why it takes no writes, if it refuses to take one. Fails if it cannot be used.
+    async fn ask(
+        &self,
+        connection: &Connection,
+        prefix: &Prefix,
+        process: &RedisId,
+    ) -> Result<(RedisStatus, RedisId, Option<(Trouble, String)>), LossReason> {
+        self.connection_slot.own_writes.begin_heartbeat();
+        let mut asking = connection.clone();
+        let probe = self.scripts.probe(connection.clone(), prefix);
+        // Both are sent before the first reply is awaited, so that they take one round trip.
+        let (status, taken) = tokio::join!(fetch_status(&mut asking, prefix, process), probe);
+        let status = status?;
+        self.connection_slot.own_writes.note_clock(status.now);
+        if connection.is_rest() && status.marks().has_resp_instances(status.now) {
+            let others = "no REST: they use this Redis over its own protocol";
+            return Err(LossReason::Disagreement(others.to_owned()));
+        }
+        let redis_id = status.redis_id.clone().ok_or(LossReason::Unfit(Trouble::Nameless))?;
+        if !redis_id.is_master {
+            return Err(LossReason::Unfit(Trouble::Replica));
+        }
+        Ok((status, redis_id, refusal_of(taken)?))
+    }
+
     /// Sends one heartbeat, which asks whether this Redis may be used. Unsent invalidations are sent before a heartbeat
     /// can grant. Returns whether this heartbeat granted.
     async fn send_heartbeat(
@@ -148,23 +173,7 @@ impl Keeper {
         // nothing.
         let prefix = self.prefixes.present();
         let sent = self.clock.now();
-        self.connection_slot.own_writes.begin_heartbeat();
-        let mut asking = connection.clone();
-        let probe = self.scripts.probe(connection.clone(), &prefix);
-        // Both are sent before the first reply is awaited, so that they take one round trip.
-        let (status, taken) = tokio::join!(fetch_status(&mut asking, &prefix, process), probe);
-        let status = status?;
-        self.connection_slot.own_writes.note_clock(status.now);
-        if connection.is_rest() && status.marks().has_resp_instances(status.now) {
-            return Err(LossReason::Disagreement(
-                "no REST: they use this Redis over its own protocol".to_owned(),
-            ));
-        }
-        let redis_id = status.redis_id.as_ref().ok_or(LossReason::Unfit(Trouble::Nameless))?;
-        if !redis_id.is_master {
-            return Err(LossReason::Unfit(Trouble::Replica));
-        }
-        let refusal = refusal_of(taken)?;
+        let (status, redis_id, refusal) = self.ask(connection, &prefix, process).await?;
         self.refuse_claimed(&prefix, status.claim.as_deref())?;
         self.note_moving(connection, &prefix, &status).await?;
         if self.send_unsent(connection, &prefix, status.owned.as_ref()).await? {
@@ -173,8 +182,8 @@ impl Keeper {
             return Ok(false);
         }
         let mine = match &self.relay {
-            Some(relay) => relay.expected_certificate(redis_id),
-            None => Some(certificate(redis_id, None, self.bound)),
+            Some(relay) => relay.expected_certificate(&redis_id),
+            None => Some(certificate(&redis_id, None, self.bound)),
         };
         // Without a journal, a grant also needs the claim: after a FLUSHALL, another installation may have claimed the
         // namespace.
