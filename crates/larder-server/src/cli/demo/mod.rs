@@ -14,6 +14,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::app;
 use crate::cli::demo::load::Load;
@@ -28,6 +29,8 @@ use crate::settings::sources::Sources;
 use crate::settings::{FirstAdmin, Settings};
 
 const STOPPED: &str = "stopped before the table was complete";
+/// How long a stopped demo waits at most for the database that it is opening.
+const OPENING: Duration = Duration::from_secs(10);
 
 /// Makes users, starts the service, and drives the same load through HTTP with the cache off and on.
 #[derive(Args)]
@@ -70,9 +73,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         admin: FirstAdmin { email: Email::parse(ADMIN_EMAIL)?, password: Some(Password::parse(PASSWORD)?) },
         ..Settings::read(Sources::new(|_| None))?
     };
+    let mut opening = pin!(app::open(&settings));
     let (service, _) = tokio::select! {
-        opened = app::open(&settings) => opened?,
-        () = &mut stop => bail!(STOPPED),
+        opened = &mut opening => opened?,
+        () = &mut stop => {
+            // If it were dropped, the database's threads could make a file in the folder while that is deleted.
+            if let Ok(Ok((service, _))) = timeout(OPENING, opening).await {
+                app::close(&service).await;
+            }
+            bail!(STOPPED)
+        }
     };
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr()?;
