@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::cache::Cache;
 use crate::class::Class;
 use crate::codec::AnyValue;
-use crate::engine::{Loading, ReadOptions, ReadOutcome, Tags};
+use crate::engine::{EntryRef, Loading, ReadOptions, ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
 use crate::pattern::Pattern;
@@ -90,7 +90,8 @@ where
             let is_propagated = receipt.delivery() == Delivery::Sent || !self.engine.is_delivery_certain();
             if receipt.is_journalled() && is_propagated {
                 // Without this poll, a later poll would report this put's own invalidation and remove the new value.
-                self.engine.poll_journal(&self.entry_ref(key)).await;
+                let entry_ref = EntryRef::new(spelled, tags.clone());
+                self.engine.poll_journal(&entry_ref).await;
             }
             match self.fill(spelled, tags, value).await {
                 Some(is_stored) => return PutOutcome { receipt, is_stored },

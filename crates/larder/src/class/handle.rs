@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::lookup::Lookup;
@@ -244,7 +243,7 @@ where
     }
 
     pub(crate) fn entry_ref<Q: Key<K> + ?Sized>(&self, key: &Q) -> EntryRef {
-        EntryRef { key: Bytes::copy_from_slice(&self.key(key)), tags: self.tags(key) }
+        EntryRef::new(&self.key(key), self.tags(key))
     }
 
     pub(crate) fn tags<Q: Key<K> + ?Sized>(&self, key: &Q) -> Tags {

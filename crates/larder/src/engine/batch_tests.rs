@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn no_load_of_a_batch_waits_for_a_key_that_another_instance_loads() {
     let bench = Arc::new(Bench::new());
     let keys: Vec<KeyBuf> = (0..400_u32).map(|key| bench.class.prefix.key(&key)).collect();
-    bench.tier.values.lock().unwrap().insert(owned(&keys[0]), Token::random().lease_frame());
+    bench.tier.values.lock().unwrap().insert(Bytes::copy_from_slice(&keys[0]), Token::random().lease_frame());
     // The second part's keys are read until key 0 is read again, and that read gets no reply.
     let (tier, mut reads) = (bench.tier.clone(), 0);
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
@@ -48,7 +48,7 @@ async fn few_keys_of_a_batch_are_read_in_redis_at_once() {
     let bench = Arc::new(Bench::new());
     let keys: Vec<KeyBuf> = (0..600_u32).map(|key| bench.class.prefix.key(&key)).collect();
     for key in &keys {
-        bench.tier.values.lock().unwrap().insert(owned(key), Token::random().lease_frame());
+        bench.tier.values.lock().unwrap().insert(Bytes::copy_from_slice(key), Token::random().lease_frame());
     }
     let (tier, mut reads) = (bench.tier.clone(), 0);
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {

@@ -166,7 +166,7 @@ async fn a_sealed_entry_that_says_a_forged_length_is_a_miss_through_redis() {
     let class: Class<u32, String> = cache.class("reports").compress_above(100).open().unwrap();
     let loaded = class.read(&1).or_load(|| async { Ok::<_, std::io::Error>("abc".repeat(1_000)) }).await;
     assert!(loaded.unwrap().source.is_stored());
-    let key = class.engine.redis_key(&owned(&class.key(&1)));
+    let key = class.engine.redis_key(&Bytes::copy_from_slice(&class.key(&1)));
     let frame = Bytes::from(redis.command_bytes(&[b"GET", &key]).unwrap());
     let Ok(Frame::Entry(entry)) = Frame::parse(&frame) else { panic!("no entry") };
     assert!(entry.header.is_compressed());

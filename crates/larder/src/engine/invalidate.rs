@@ -167,24 +167,23 @@ impl Engine {
         self.journal.is_some() && !is_journalled
     }
 
-    /// Waits until this process has applied to memory, or propagated to Redis, what the journal contains now, and until
-    /// reads of the entry count again, over REST too; at most [`JOURNAL_POLL_TIMEOUT`], over REST twice as long.
+    /// Waits until this process has applied to memory, or propagated to Redis, what the journal contains now, at most
+    /// [`JOURNAL_POLL_TIMEOUT`]. If a delivery is not certain, it also waits until Redis may answer reads of the entry again,
+    /// at most the staleness bound in all: if that is not enough, the caller's value stays in this process.
     pub(crate) async fn poll_journal(&self, entry_ref: &EntryRef) {
-        // Without an answer in time, the next regular poll does it.
-        match self.usable_tier() {
-            Some((SharedTier { remote, .. }, _)) if !remote.is_delivery_certain() => {
-                let keys = entry_ref.keys();
-                let settled = async {
-                    remote.wait_for_clock(&keys).await;
-                    self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
-                    remote.wait_until_settled(&keys).await;
-                };
-                let _ = timeout(2 * JOURNAL_POLL_TIMEOUT, settled).await;
+        let keys = entry_ref.keys();
+        let remote = self.usable_tier().map(|(SharedTier { remote, .. }, _)| remote);
+        let settled = async {
+            if let Some(remote) = remote {
+                remote.wait_for_clock(&keys).await;
             }
-            _ => {
-                let _ = self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
+            // Without an answer in time, the next regular poll does it.
+            let _ = self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
+            if let Some(remote) = remote {
+                remote.wait_until_settled(&keys).await;
             }
-        }
+        };
+        let _ = timeout(self.limits.bound, settled).await;
     }
 
     /// Whether an invalidation that Redis has confirmed holds; see [`Remote::is_delivery_certain`]. If not, every

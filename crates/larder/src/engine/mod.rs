@@ -356,10 +356,6 @@ impl Listener for MemoryListener {
     }
 }
 
-fn owned(key: &KeyBuf) -> Bytes {
-    Bytes::copy_from_slice(key)
-}
-
 #[cfg(test)]
 mod batch_tests;
 #[cfg(test)]

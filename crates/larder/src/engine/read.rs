@@ -9,7 +9,7 @@ use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::engine::call::Loading;
 use crate::engine::flight::Leader;
-use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
+use crate::engine::{ClassCore, Engine, EntryRef, Tags};
 use crate::error::Error;
 use crate::events::{Event, HitSource, MissReason};
 use crate::key::KeyBuf;
@@ -138,7 +138,7 @@ impl Engine {
             let value = self.load(class, key, None, begin_load(None)).await?.value;
             return Ok(ReadOutcome::beside(value, Source::Bypass));
         }
-        let entry_ref = EntryRef { key: owned(key), tags: tags() };
+        let entry_ref = EntryRef::new(key, tags());
         if let Some(found) = aged {
             let until = options.soft_timeout.map(|limit| Instant::now() + limit);
             let refresh = self.refresh_until(until, class, entry_ref, &found.copy, begin_load);
@@ -264,7 +264,7 @@ impl Engine {
         let found = match self.usable_tier() {
             // Redis holds no values of a memory-only class.
             Some(tier) if !class.is_memory_only => {
-                let entry_ref = EntryRef { key: owned(key), tags: tags() };
+                let entry_ref = EntryRef::new(key, tags());
                 let peek = self.peek_redis(class, &entry_ref, tier, |age| age != Age::Reload);
                 self.budgeted(class, peek).await.map(ReadOutcome::led)
             }

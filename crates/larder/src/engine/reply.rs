@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::clock::Tick;
 use crate::engine::budget::spend;
-use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
+use crate::engine::{ClassCore, Engine, EntryRef, SharedTier, Tags};
+use crate::key::KeyBuf;
 use crate::local::ShardSeqs;
 use crate::protocol::frame::Frame;
 use crate::protocol::tag::{TagKey, TagToken};
@@ -68,6 +69,10 @@ impl Reply {
 }
 
 impl EntryRef {
+    pub(crate) fn new(key: &KeyBuf, tags: Tags) -> Self {
+        EntryRef { key: Bytes::copy_from_slice(key), tags }
+    }
+
     /// The key, then the keys of its tags, as a tracked read names them.
     pub(super) fn keys(&self) -> Vec<Bytes> {
         [self.key.clone()].into_iter().chain(self.tags.iter().map(TagKey::to_bytes)).collect()

@@ -140,7 +140,7 @@ async fn the_first_read_after_a_stop_of_the_process_serves_no_outdated_copy() {
 async fn a_push_between_the_reply_and_the_insert_refuses_the_insert() {
     let bench = Bench::new();
     assert_eq!(bench.bounded(1).await, (1, Source::Load { placement: Placement::Redis }));
-    let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
+    let (local, key) = (bench.engine.local.clone(), Bytes::copy_from_slice(&bench.key));
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
         local.apply_push(&key);
     }));
@@ -190,7 +190,7 @@ async fn a_copy_inserted_during_the_unlink_is_dropped_before_the_acknowledgement
     bench.warm().await;
     // Acts as a read on this instance that Redis answered with the old value just before the UNLINK. No push has
     // arrived yet, so the insert is allowed.
-    let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
+    let (local, key) = (bench.engine.local.clone(), Bytes::copy_from_slice(&bench.key));
     let old = local.copy(&key).unwrap();
     let meanwhile = {
         let key = key.clone();
@@ -222,7 +222,7 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
     let bench = Bench::new();
     bench.warm().await;
     bench.tier.is_away.store(true, Ordering::SeqCst);
-    let batch = || Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
+    let batch = || Batch { keys: vec![Bytes::copy_from_slice(&bench.key)], ..Batch::default() };
     assert_eq!(
         bench.engine.clone().invalidate(batch(), InvalidationKind::Committed(Vec::new())).await.delivery,
         crate::receipt::Delivery::Queued
@@ -274,7 +274,7 @@ async fn an_unlink_that_was_answered_across_a_loss_is_not_acknowledged_as_sent()
         validity.revoke();
         assert!(validity.grant(validity.epoch(), crate::clock::Tick::FAR));
     }));
-    let batch = Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
+    let batch = Batch { keys: vec![Bytes::copy_from_slice(&bench.key)], ..Batch::default() };
     assert_eq!(
         bench.engine.clone().invalidate(batch, InvalidationKind::Committed(Vec::new())).await.delivery,
         crate::receipt::Delivery::Queued
@@ -316,8 +316,8 @@ async fn a_batch_that_is_given_up_before_its_load_begins_fails_no_follower() {
     let begin_load = |_| Loading::of(ready(Ok(Loaded::new(1_u64).untyped())));
     let filled = bench.engine.read(&bench.class, &other, || bench.tags.clone(), options, begin_load).await;
     assert!(filled.is_ok());
-    let frame = bench.tier.values.lock().unwrap().remove(&owned(&other)).unwrap();
-    let (tier, filled) = (bench.tier.clone(), owned(&other));
+    let frame = bench.tier.values.lock().unwrap().remove(&Bytes::copy_from_slice(&other)).unwrap();
+    let (tier, filled) = (bench.tier.clone(), Bytes::copy_from_slice(&other));
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
         let earlier = tier.values.lock().unwrap().insert(filled.clone(), frame.clone());
         tier.hangs.store(earlier.is_some(), Ordering::SeqCst);

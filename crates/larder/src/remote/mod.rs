@@ -78,10 +78,7 @@ pub(crate) trait Remote: Send + Sync {
 
     /// Does as `read`. A key that cannot be read has a fault of its own, if others can be.
     async fn read_each(&self, keys: &[Bytes]) -> Vec<Result<Option<Bytes>, Fault>> {
-        match self.read(keys).await {
-            Ok(values) => values.into_iter().map(Ok).collect(),
-            Err(fault) => vec![Err(fault); keys.len()],
-        }
+        each(self.read(keys).await, keys.len())
     }
 
     /// Does as `read`, and returns the remaining time of the first of `keys`; `None` if that key does not exist.
@@ -198,6 +195,17 @@ pub(crate) trait Remote: Send + Sync {
     /// Requests a heartbeat now. Call it if an operation is slow: if the heartbeat gets no answer either, it revokes the
     /// validity.
     fn check(&self);
+}
+
+/// The answer to a read of `count` keys, for each of them.
+pub(crate) fn each(
+    answer: Result<Vec<Option<Bytes>>, Fault>,
+    count: usize,
+) -> Vec<Result<Option<Bytes>, Fault>> {
+    match answer {
+        Ok(values) => values.into_iter().map(Ok).collect(),
+        Err(fault) => vec![Err(fault); count],
+    }
 }
 
 /// Inspection of the shared tier: untracked, on its own connections, without a certificate check. No result of it may

@@ -109,7 +109,7 @@ impl Evidence {
             let advice =
                 Advice::LessMemory { memory_bytes, fewer_bytes, added_percent: 100.0 * added.max(0.0) };
             let at_worst = (self.misses_if_undercounted(size)? - present) / present;
-            (at_worst <= COST_MAX).then_some(advice)
+            (added.max(at_worst) <= COST_MAX).then_some(advice)
         })
     }
 

@@ -162,6 +162,20 @@ async fn a_batch_loads_only_what_was_written_here() {
 }
 
 #[tokio::test]
+async fn a_pattern_keeps_no_other_entry_from_redis() {
+    let bed = Bed::start();
+    let instance = bed.instance().await;
+    bed.table.write(7, 1);
+    bed.warm(&instance, 7).await;
+    for _ in 0..10 {
+        let _receipt = within(instance.cache.invalidate_matching("lists:*")).await.unwrap();
+        let hits = instance.values.stats().redis_hits;
+        assert_eq!(instance.read(&bed.table, 7).await, Some(1));
+        assert_eq!(instance.values.stats().redis_hits, hits + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_named_and_fails_no_read() {
     let bed = Bed::start();
     let instance = classes(bed.build("zqx-wrong").await);

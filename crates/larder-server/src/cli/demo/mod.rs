@@ -77,7 +77,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (service, _) = tokio::select! {
         opened = &mut opening => opened?,
         () = &mut stop => {
-            // If it were dropped, the database's threads could make a file in the folder while that is deleted.
+            // If the opening were dropped, the database's threads could make a file in the folder while that is deleted.
             if let Ok(Ok((service, _))) = timeout(OPENING, opening).await {
                 app::close(&service).await;
             }

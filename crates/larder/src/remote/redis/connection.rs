@@ -17,6 +17,7 @@ use crate::remote::redis::own_writes::OwnWrites;
 use crate::remote::redis::prefix::{CLAIM, Prefix};
 use crate::remote::redis::replies::CUT_BYTES;
 use crate::remote::redis::trouble;
+use crate::remote::validity::Validity;
 
 /// The most keys in one UNLINK. A longer list is split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
@@ -28,7 +29,7 @@ pub(crate) const UNLINK_BATCH: usize = 500;
 pub(crate) struct ConnectionSlot {
     tracked: RwLock<Option<TrackedConnection>>,
     granted: RwLock<Arc<Granted>>,
-    /// What a grant has to show before it may be read. Only over REST there is anything.
+    /// What a grant has to show before it may be read. Empty unless the tier is used over REST.
     pub(super) own_writes: OwnWrites,
 }
 
@@ -83,22 +84,21 @@ impl ConnectionSlot {
     }
 
     /// Notes what the next grant rests on. Call it before the grant, so that a read under this grant compares its reply
-    /// with it. Returns `false` if a failover has lost what the last grant showed: then nothing that this instance has
-    /// invalidated is sure, and the epoch has to end before anything is granted, so that no read that asked before counts.
-    #[must_use]
-    pub(super) fn note_granted(&self, granted: Granted) -> bool {
+    /// with it. If a failover has lost what the last grant showed, nothing that this instance has invalidated is sure. Then
+    /// this ends the epoch of `validity`, so that the grant fails, and everything is held.
+    pub(super) fn note_granted(&self, granted: Granted, validity: &Validity) {
         let watermark = granted.watermark();
-        let is_later = watermark >= self.granted().watermark();
-        if !is_later {
-            self.own_writes.note(&[], true);
+        if watermark < self.granted().watermark() {
+            // First the epoch ends: a read that was sent in it, and had found its keys not held, no longer counts.
+            validity.revoke();
+            self.own_writes.hold_everything();
         }
         if *self.granted() != granted {
             *self.granted.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(granted);
         }
-        if let (Some(watermark), true) = (watermark, is_later) {
+        if let Some(watermark) = watermark {
             self.own_writes.settle(watermark);
         }
-        is_later
     }
 
     pub(crate) fn set(&self, tracked: Option<TrackedConnection>) {

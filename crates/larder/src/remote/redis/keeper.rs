@@ -149,7 +149,9 @@ impl Keeper {
         // Both are sent before the first reply is awaited, so that they take one round trip.
         let (status, taken) = tokio::join!(fetch_status(&mut asking, prefix, process), probe);
         let status = status?;
-        self.connection_slot.own_writes.note_clock(status.now);
+        // The watermark may be of another server than the clock, whose clock is ahead.
+        let latest = status.watermark.map_or(status.now, |watermark| watermark.max(status.now));
+        self.connection_slot.own_writes.note_clock(latest);
         if connection.is_rest() && status.marks().has_resp_instances(status.now) {
             let others = "no REST: they use this Redis over its own protocol";
             return Err(LossReason::Disagreement(others.to_owned()));
@@ -213,10 +215,8 @@ impl Keeper {
                 }
                 self.may_hold_guarded.store(true, Ordering::Relaxed);
                 self.use_slots(usable);
-                if !self.connection_slot.note_granted(status.granted(connection.is_rest(), until)) {
-                    self.validity.revoke();
-                    return Ok(false);
-                }
+                let granted = status.granted(connection.is_rest(), until);
+                self.connection_slot.note_granted(granted, &self.validity);
                 let is_granted = self.validity.grant(epoch, until);
                 if let (None, Some(mine)) = (&self.relay, &mine) {
                     note_use(connection, &prefix, &status).await;

@@ -67,7 +67,7 @@ pub(crate) use crate::remote::redis::settings::{Endpoint, IdentitySource, Settin
 pub(crate) use crate::remote::redis::transport::Transport;
 use crate::remote::redis::trouble::fault;
 use crate::remote::validity::Validity;
-use crate::remote::{Fault, FrameReply, Mint, Remote, Unchanged};
+use crate::remote::{Fault, FrameReply, Mint, Remote, Unchanged, each};
 
 /// The TTL of a lease. The holder renews it every second; if the holder dies, another instance loads after this time.
 const LEASE_TTL: Duration = Duration::from_secs(3);
@@ -112,18 +112,6 @@ impl RedisTier {
             self.suspect();
         }
         Err(Fault::Refused)
-    }
-
-    /// Notes an invalidation by this instance. Call it before the invalidation is sent.
-    fn note_own(&self, keys: &[Bytes], everything: bool) {
-        if self.is_rest {
-            self.connection_slot.own_writes.note(keys, everything);
-        }
-    }
-
-    /// Whether a failover could show a value of `key` from before an invalidation by this instance.
-    fn may_precede_own(&self, key: &Bytes) -> bool {
-        self.is_rest && self.connection_slot.own_writes.holds(key)
     }
 
     /// Sets `key`, as Redis has it, without a condition. Only a proof that breaks a rule uses it.
@@ -174,6 +162,9 @@ impl Remote for RedisTier {
     }
 
     async fn read_each(&self, keys: &[Bytes]) -> Vec<Result<Option<Bytes>, Fault>> {
+        if !self.is_rest {
+            return each(self.read(keys).await, keys.len());
+        }
         let is_own: Vec<bool> = keys.iter().map(|key| self.may_precede_own(key)).collect();
         let others = keys.iter().zip(&is_own).filter(|(_, is_own)| !**is_own).map(|(key, _)| key.clone());
         let mut values = self.read(&others.collect::<Vec<_>>()).await.map(Vec::into_iter);
@@ -302,13 +293,13 @@ impl Remote for RedisTier {
     }
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
-        self.note_own(keys, false);
+        self.note_own_keys(keys);
         let (keys, mut connection) = (self.prefixes.usable()?.add_to_all(keys), self.connection()?);
         connection::unlink(&mut connection, &keys).await.map_err(fault)
     }
 
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
-        self.note_own(keys, false);
+        self.note_own_keys(keys);
         let prefix = self.prefixes.usable()?;
         let records: Vec<Bytes> = changes.iter().map(|change| prefix.propagated_key(change)).collect();
         // If there are too many keys for one command, no record is written, and the relay propagates the changes again.
@@ -328,7 +319,7 @@ impl Remote for RedisTier {
     }
 
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
-        self.note_own(&[], true);
+        self.note_own_sweep(what);
         connection::sweep(&mut self.connection()?, &*self.prefixes.usable()?, what).await.map_err(fault)
     }
 
@@ -349,22 +340,23 @@ impl Remote for RedisTier {
     }
 
     async fn wait_for_clock(&self, keys: &[Bytes]) {
-        if self.is_rest {
+        if let Some(own) = self.own_writes().filter(|own| own.awaits_clock(keys)) {
             self.check();
-            self.connection_slot.own_writes.wait_for_clock(keys).await;
+            own.wait_for_clock(keys).await;
         }
     }
 
     async fn wait_until_settled(&self, keys: &[Bytes]) {
-        if self.is_rest {
-            self.connection_slot.own_writes.wait_until_settled(keys).await;
+        if let Some(own) = self.own_writes() {
+            own.wait_until_settled(keys).await;
         }
     }
 
     fn queue(&self, keys: &[Bytes], everything: bool) {
-        self.note_own(keys, everything);
+        self.note_own_keys(keys);
         self.validity.queue(keys);
         if everything {
+            self.note_own_sweep(Sweep::Everything);
             self.validity.queue_everything();
         }
         self.suspect();
