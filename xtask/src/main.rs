@@ -33,7 +33,7 @@ enum Command {
     /// Check the house rules that neither the compiler nor clippy checks
     Tidy,
     /// Torture the cache with real servers, several instances and faults of every kind; see `--help`. `--deployment` plain,
-    /// tls, unix, sentinel, cluster, valkey, redis-8, none or all: after the engine's tests on that Redis, with a table at the end
+    /// tls, unix, sentinel, cluster, valkey, redis-8, rest, none or all: after the engine's tests on that Redis, with a table at the end
     Torture(proof::Options),
     /// Measure what the journal costs, and larder's figures beside those of other systems; see `--help`. `hit` and
     /// `redis` compare a read with the least that it could take, `http` the service with bare axum, `hit-ratio` compares the hit ratio with that of other

@@ -26,9 +26,11 @@ impl Options {
     }
 }
 
-/// Runs `program` of `package`; succeeds if the program does.
+/// Runs `program` of `package`; succeeds if the program does. Help needs no other program, so nothing is installed for it.
 pub(crate) fn run(root: &Path, package: &str, program: &str, options: &Options) -> Result<()> {
-    setup::packages(root)?;
+    if !options.arguments.iter().any(|argument| ["--help", "-h"].contains(&&**argument)) {
+        setup::packages(root)?;
+    }
     let words = ["run", "--release", "--quiet", "--package", package, "--bin", program, "--"];
     run_command(command(root, "cargo", &words).args(&options.arguments))
 }

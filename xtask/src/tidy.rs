@@ -7,12 +7,12 @@ mod cycles;
 mod engine;
 mod examples;
 mod glossary;
+#[cfg(test)]
+mod inserted;
 mod layers;
 mod macros;
 mod markdown;
 mod modules;
-#[cfg(test)]
-mod planted;
 mod references;
 mod requirements;
 mod rust;

@@ -10,7 +10,7 @@ mod speed;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, Parser};
 use larder_testbed::Redis;
 use tokio::runtime::{Builder, Runtime};
@@ -45,6 +45,12 @@ struct Speed {
     /// How often each operation runs in a round [default: 300,000 in memory, 10,000 with Redis]
     #[arg(long, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
     times: Option<u64>,
+    /// The number of rounds; the median of them is printed
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Measure only the kinds of work whose names contain this text
+    #[arg(long, default_value = "")]
+    work: String,
     /// Print JSON in place of the table
     #[arg(long)]
     json: bool,
@@ -78,13 +84,13 @@ fn main() -> Result<()> {
         Cli::Hit(options) => runtime()?.block_on(async {
             let redis = Redis::start()?;
             let times = options.times.unwrap_or(300_000);
-            options.measure(&speed::memory::subjects(&redis, times).await?, times).await
+            options.measure(speed::memory::subjects(&redis, times).await?, times).await
         }),
         Cli::RedisCluster(options) => runtime()?.block_on(masters::measure(&options)),
         Cli::Redis(options) => runtime()?.block_on(async {
             let redis = Redis::start()?;
             let times = options.times.unwrap_or(10_000);
-            options.measure(&speed::redis::subjects(&redis).await?, times).await
+            options.measure(speed::redis::subjects(&redis).await?, times).await
         }),
     }
 }
@@ -95,8 +101,10 @@ fn runtime() -> Result<Runtime> {
 }
 
 impl Speed {
-    async fn measure(&self, subjects: &[Subject], times: u64) -> Result<()> {
-        let figures = speed::measure(subjects, times).await?;
+    async fn measure(&self, mut subjects: Vec<Subject>, times: u64) -> Result<()> {
+        subjects.retain(|subject| subject.work.contains(&self.work));
+        ensure!(!subjects.is_empty(), "--work: no kind of work has {:?} in its name", self.work);
+        let figures = speed::measure(&subjects, times, self.rounds.into()).await?;
         match self.json {
             true => println!("{}", speed::json(&figures)),
             false => print!("{}", speed::table(&figures)),

@@ -1,6 +1,6 @@
-//! Short torture runs: under each nemesis every promise is kept, and each inserted fault is caught.
+//! Short torture runs: under each nemesis every promise is kept, and each mutant is caught.
 //!
-//! A violation is a proof, so a run that finds an unexpected one is never flaky. A run looks for an inserted fault
+//! A violation is a proof, so a run that finds an unexpected one is never flaky. A run looks for a mutant
 //! until it finds it; the limit is many times the usual time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
@@ -8,9 +8,9 @@
 use std::path::Path;
 
 use larder_proof::torture::deployment::Deployment;
+use larder_proof::torture::mutant::Mutant;
 use larder_proof::torture::nemesis::{ALL, Choice};
 use larder_proof::torture::options::{Finder, Options};
-use larder_proof::torture::plant::Plant;
 use larder_proof::torture::report::Report;
 use larder_proof::torture::run;
 use larder_proof::torture::setup::{Kind, Setup, Switch};
@@ -24,7 +24,7 @@ fn setup(seconds: u64) -> Setup {
         redis: Switch::On,
         second_database: Switch::Off,
         deployment: Deployment::Plain,
-        plant: None,
+        mutant: None,
         bound_ms: 1_000,
         releases: 1,
     }
@@ -43,11 +43,11 @@ fn keeps_its_promises(options: &Options) {
 }
 
 fn is_caught(name: &str, finder: Finder) {
-    let plant: Plant = name.parse().unwrap();
-    let nemesis = plant.nemesis().parse().unwrap();
+    let mutant: Mutant = name.parse().unwrap();
+    let nemesis = mutant.nemesis().parse().unwrap();
     let second_database = if name == "shared-keys" { Switch::On } else { Switch::Off };
     let report = torture(&Options {
-        setup: Setup { plant: Some(plant), second_database, ..setup(90) },
+        setup: Setup { mutant: Some(mutant), second_database, ..setup(90) },
         nemesis,
         finder,
     });
@@ -73,38 +73,38 @@ macro_rules! nemeses {
 }
 
 nemeses! {
-    a_killed_redis_brings_nothing_stale: "kill-redis",
-    a_stopped_redis_brings_nothing_stale: "stop-redis",
-    a_flushed_redis_brings_nothing_stale: "flush-redis",
-    cut_clients_bring_nothing_stale: "cut-clients",
-    a_restored_redis_brings_nothing_stale: "restore-redis",
-    a_promoted_replica_brings_nothing_stale: "promote-replica",
-    a_fail_over_by_sentinels_brings_nothing_stale: "fail-over",
-    moved_slots_bring_nothing_stale: "move-slots",
-    a_master_that_was_cut_off_brings_nothing_stale: "cut-off-master",
-    a_lost_majority_brings_nothing_stale: "lose-majority",
-    a_master_that_was_reset_brings_nothing_stale: "reset-master",
-    a_stalled_link_brings_nothing_stale: "stall-link",
-    a_cut_link_brings_nothing_stale: "cut-link",
-    a_slow_link_brings_nothing_stale: "slow-link",
-    a_stopped_instance_brings_nothing_stale: "stop-instance",
-    a_killed_writer_brings_nothing_stale: "kill-writer",
-    a_stopped_relay_brings_nothing_stale: "stop-relay",
-    foreign_writes_bring_nothing_stale: "foreign-only",
-    a_crashed_database_brings_nothing_stale: "crash-postgres",
-    a_promoted_standby_brings_nothing_stale: "promote-standby",
-    a_lagging_standby_brings_nothing_stale: "lagging-standby",
-    a_former_primary_brings_nothing_stale: "old-primary",
-    refused_memory_brings_nothing_stale: "refuse-memory",
-    evicted_memory_brings_nothing_stale: "evict-memory",
-    a_small_tracking_table_brings_nothing_stale: "small-tracking",
-    silent_triggers_bring_nothing_stale: "silence-triggers",
-    a_hidden_outbox_brings_nothing_stale: "hide-outbox",
-    a_cleaned_outbox_brings_nothing_stale: "clean-outbox",
-    a_swapped_table_brings_nothing_stale: "swap-table",
+    a_killed_redis_causes_no_stale_read: "kill-redis",
+    a_stopped_redis_causes_no_stale_read: "stop-redis",
+    a_flushed_redis_causes_no_stale_read: "flush-redis",
+    cut_clients_cause_no_stale_read: "cut-clients",
+    a_restored_redis_causes_no_stale_read: "restore-redis",
+    a_promoted_replica_causes_no_stale_read: "promote-replica",
+    a_fail_over_by_sentinels_causes_no_stale_read: "fail-over",
+    moved_slots_cause_no_stale_read: "move-slots",
+    a_master_that_was_cut_off_causes_no_stale_read: "cut-off-master",
+    a_lost_majority_causes_no_stale_read: "lose-majority",
+    a_master_that_was_reset_causes_no_stale_read: "reset-master",
+    a_stalled_link_causes_no_stale_read: "stall-link",
+    a_cut_link_causes_no_stale_read: "cut-link",
+    a_slow_link_causes_no_stale_read: "slow-link",
+    a_stopped_instance_causes_no_stale_read: "stop-instance",
+    a_killed_writer_causes_no_stale_read: "kill-writer",
+    a_stopped_relay_causes_no_stale_read: "stop-relay",
+    foreign_writes_cause_no_stale_read: "foreign-only",
+    a_crashed_database_causes_no_stale_read: "crash-postgres",
+    a_promoted_standby_causes_no_stale_read: "promote-standby",
+    a_lagging_standby_causes_no_stale_read: "lagging-standby",
+    a_former_primary_causes_no_stale_read: "old-primary",
+    refused_memory_causes_no_stale_read: "refuse-memory",
+    evicted_memory_causes_no_stale_read: "evict-memory",
+    a_small_tracking_table_causes_no_stale_read: "small-tracking",
+    silent_triggers_cause_no_stale_read: "silence-triggers",
+    a_hidden_outbox_causes_no_stale_read: "hide-outbox",
+    a_cleaned_outbox_causes_no_stale_read: "clean-outbox",
+    a_swapped_table_causes_no_stale_read: "swap-table",
 }
 
-macro_rules! plants {
+macro_rules! mutants {
     ($($test:ident: $name:literal,)*) => {
         $(#[test]
         fn $test() {
@@ -113,12 +113,12 @@ macro_rules! plants {
 
         #[test]
         fn every_inserted_fault_has_a_test() {
-            assert_eq!(Plant::all().map(|plant| plant.to_string()).collect::<Vec<_>>(), [$($name),*]);
+            assert_eq!(Mutant::all().map(|mutant| mutant.to_string()).collect::<Vec<_>>(), [$($name),*]);
         }
     };
 }
 
-plants! {
+mutants! {
     plain_set_is_caught: "plain-set",
     blind_join_is_caught: "blind-join",
     old_snapshot_is_caught: "old-snapshot",
@@ -145,7 +145,7 @@ macro_rules! heard {
     };
 }
 
-// The other inserted faults leave no entry that an instance serves for longer than the bound: see docs/auditor.md.
+// The other mutants leave no entry that an instance serves for longer than the bound: see docs/auditor.md.
 heard! {
     an_auditor_hears_plain_set: "plain-set",
     an_auditor_hears_old_snapshot: "old-snapshot",
@@ -186,7 +186,7 @@ fn two_databases_in_one_namespace_stay_apart() {
 }
 
 #[test]
-fn tls_a_unix_socket_and_rest_bring_nothing_stale() {
+fn tls_a_unix_socket_and_rest_cause_no_stale_read() {
     for deployment in [Deployment::Tls, Deployment::Unix, Deployment::Rest] {
         for nemesis in ["cut-clients", "promote-replica"] {
             let setup = Setup { deployment, ..setup(3) };

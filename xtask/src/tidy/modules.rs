@@ -109,8 +109,8 @@ impl<'a> Tree<'a> {
         index
     }
 
-    /// Every path that leads from one module into another. If an import leads there, the uses of the imported names are
-    /// left out.
+    /// Every path that leads from one module into another. If a module imports from the other, only the import is an edge: the
+    /// later uses of the imported names add none.
     pub(super) fn edges(&self, packages: &[String]) -> Vec<Edge> {
         (0..self.modules.len()).flat_map(|from| self.edges_from(from, packages)).collect()
     }
@@ -143,7 +143,8 @@ impl<'a> Tree<'a> {
         reached
     }
 
-    /// Follows a path. Returns whether its first name is known.
+    /// Resolves the Rust path `segments` from `step`, and adds the modules or the package that it names to `reached`. Returns
+    /// whether the next name is defined there.
     fn follow(&self, step: Step, segments: &[String], packages: &[String], reached: &mut Reached) -> bool {
         let Step { at, is_first, is_lenient, hops } = step;
         let module = &self.modules[at];

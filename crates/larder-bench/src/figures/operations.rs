@@ -91,8 +91,8 @@ pub(super) fn all(crowd: &Crowd) -> Vec<Operation> {
     ]
 }
 
-/// Measures one operation. The states alternate within each round, so that other load on the machine affects all of
-/// them.
+/// Measures one operation with the cache off, with Redis alone and with memory. The three take turns within each round, so that
+/// other load on the machine affects all of them.
 pub(super) async fn measure(stage: &Stage, operation: &Operation, options: &Options) -> Result<Measured> {
     let mut states = [(State::Off, Vec::new()), (State::Redis, Vec::new()), (State::Memory, Vec::new())];
     let (whole, redis_alone) = (stage.whole.admin().await?, stage.redis_alone.admin().await?);

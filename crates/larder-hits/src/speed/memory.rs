@@ -183,7 +183,7 @@ async fn audited_hits(keys: &Arc<[u64]>) -> Result<Vec<Subject>> {
 
 /// The floor has no tuning. At this rate of hits, most samples are dropped.
 async fn tuned_hits(keys: &Arc<[u64]>) -> Result<Vec<Subject>> {
-    const HIT: &str = "hit by `get`, u64 key";
+    const HIT: &str = "hit by `get`, with tuning";
     let mut subjects = Vec::new();
     for (name, tuning) in [("larder, no tuning", Tuning::off()), ("larder, tuning", Tuning::apply())] {
         let (cache, class, _) = open(Cache::builder("tuned").tuning(tuning), keys.len() as u64).await?;

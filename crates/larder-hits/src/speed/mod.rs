@@ -1,6 +1,6 @@
 //! `cargo xtask bench hit` and `redis`: what a read takes, beside the least that it could take, in one run.
 //!
-//! The measurements of one kind of work run in turn, in each of [`ROUNDS`] rounds, so that what else the machine does is
+//! The measurements of one kind of work run in turn, in each of a number of rounds, so that what else the machine does is
 //! alike for all of them. The first measurement of each kind is the floor.
 
 pub(crate) mod memory;
@@ -9,9 +9,6 @@ pub(crate) mod redis;
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
 use serde_json::json;
-
-/// The rounds that count. One round more comes first, to warm up.
-const ROUNDS: usize = 7;
 
 /// One measurement: a program at a kind of work.
 pub(crate) struct Subject {
@@ -36,14 +33,15 @@ pub(crate) struct Figure {
     work: &'static str,
     name: &'static str,
     nanos: f64,
-    /// The time, divided by that of the work's floor.
+    /// The time, divided by that of the work's floor in the same round: the median over the rounds.
     ratio: f64,
 }
 
-/// Measures all subjects. Those of one work follow one another, the floor first.
-pub(crate) async fn measure(subjects: &[Subject], times: u64) -> Result<Vec<Figure>> {
-    let mut nanos = vec![Vec::with_capacity(ROUNDS); subjects.len()];
-    for round in 0..=ROUNDS {
+/// Measures all subjects in `rounds` rounds that count, after one more to warm up. Those of one work follow one another, the
+/// floor first.
+pub(crate) async fn measure(subjects: &[Subject], times: u64, rounds: usize) -> Result<Vec<Figure>> {
+    let mut nanos = vec![Vec::with_capacity(rounds); subjects.len()];
+    for round in 0..=rounds {
         for (subject, nanos) in subjects.iter().zip(&mut nanos) {
             let took = (subject.run)(times).await?;
             if round > 0 {
@@ -51,14 +49,19 @@ pub(crate) async fn measure(subjects: &[Subject], times: u64) -> Result<Vec<Figu
             }
         }
     }
-    let mut figures: Vec<Figure> = Vec::with_capacity(subjects.len());
-    for (Subject { work, name, .. }, mut nanos) in subjects.iter().zip(nanos) {
-        nanos.sort_by(f64::total_cmp);
-        let nanos = nanos[nanos.len() / 2];
-        let floor = figures.iter().find(|figure| figure.work == *work).map_or(nanos, |floor| floor.nanos);
-        figures.push(Figure { work, name, nanos, ratio: nanos / floor });
-    }
-    Ok(figures)
+    let measured = subjects.iter().zip(&nanos);
+    let figure_of = |(subject, nanos): (&Subject, &Vec<f64>)| {
+        let Subject { work, name, .. } = *subject;
+        let floor = measured.clone().find(|(floor, _)| floor.work == work).map_or(nanos, |(_, floor)| floor);
+        let ratios = nanos.iter().zip(floor).map(|(nanos, floor)| nanos / floor).collect();
+        Figure { work, name, nanos: median(nanos.clone()), ratio: median(ratios) }
+    };
+    Ok(measured.clone().map(figure_of).collect())
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 /// The figures as a Markdown table, ratios first.

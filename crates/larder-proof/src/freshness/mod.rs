@@ -20,7 +20,7 @@ use std::time::Duration;
 use larder::policy::Consistency;
 use larder::receipt::Delivery;
 
-use crate::freshness::timeline::{Births, Knowledge};
+use crate::freshness::timeline::{EarliestBegin, FirstKnown};
 use crate::history::{Event, Instance, Key, Nanos, Read, Seen, Version, What, is_absent};
 
 /// Collects the writes of a history.
@@ -49,13 +49,13 @@ impl Writes {
 struct KeyWrites {
     /// The events in the order of versions.
     events: Vec<Event>,
-    births: Births,
+    earliest_begin: EarliestBegin,
     /// When each version was committed, as commits of all writers and polls of the database show it.
-    committed: Knowledge,
+    committed: FirstKnown,
     /// Acknowledgements that said `sent`.
-    sent: Knowledge,
+    sent: FirstKnown,
     /// All acknowledgements, by instance; `sent` or not.
-    own: BTreeMap<Instance, Knowledge>,
+    own: BTreeMap<Instance, FirstKnown>,
     newest: Version,
 }
 
@@ -71,10 +71,10 @@ impl KeyWrites {
         }
         let begun = events.iter().filter(|event| matches!(event.what, What::Committed { .. }));
         KeyWrites {
-            births: Births::new(begun.map(|event| (version_of(event), event.begin))),
-            committed: Knowledge::new(points(&|event| !matches!(event.what, What::Acknowledged(_)))),
-            sent: Knowledge::new(points(&|event| event.what == What::Acknowledged(Delivery::Sent))),
-            own: own.into_iter().map(|(instance, points)| (instance, Knowledge::new(points))).collect(),
+            earliest_begin: EarliestBegin::new(begun.map(|event| (version_of(event), event.begin))),
+            committed: FirstKnown::new(points(&|event| !matches!(event.what, What::Acknowledged(_)))),
+            sent: FirstKnown::new(points(&|event| event.what == What::Acknowledged(Delivery::Sent))),
+            own: own.into_iter().map(|(instance, points)| (instance, FirstKnown::new(points))).collect(),
             newest: events.last().map_or(0, version_of),
             events,
         }
@@ -153,21 +153,23 @@ impl Judge {
             Seen::Version(version) => version,
             // The key had no value, so the read may have seen any absent version. Judge it by the newest one that may
             // have existed when the read ended: that gives the least staleness.
-            Seen::Absent => match youngest_absent(writes.births.newest_by(event.end, writes.newest)) {
-                Some(version) => version,
-                None => return Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] },
-            },
+            Seen::Absent => {
+                match youngest_absent(writes.earliest_begin.newest_by(event.end, writes.newest)) {
+                    Some(version) => version,
+                    None => return Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] },
+                }
+            }
         };
         if version > writes.newest {
             return Verdict { staleness: 0, anomalies: vec![Anomaly::NeverWritten] };
         }
-        let missed = |knowledge: &Knowledge| match knowledge.after(version) {
+        let missed = |knowledge: &FirstKnown| match knowledge.after(version) {
             Some(known) => event.begin.saturating_sub(known),
             None => 0,
         };
         let staleness = missed(&writes.committed);
         let mut anomalies = Vec::new();
-        if writes.births.of(version) > event.end {
+        if writes.earliest_begin.of(version) > event.end {
             anomalies.push(Anomaly::FromTheFuture);
         }
         let missed_sent = missed(&writes.sent);

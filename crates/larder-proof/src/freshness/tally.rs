@@ -75,7 +75,7 @@ impl Branch {
 }
 
 /// The reads of one consistency.
-pub struct Strength {
+pub struct ReadFigures {
     /// The number of reads.
     pub reads: u64,
     /// The number of reads whose staleness was above 0.
@@ -83,10 +83,10 @@ pub struct Strength {
     staleness_micros: Histogram<u64>,
 }
 
-impl Strength {
+impl ReadFigures {
     fn new() -> Self {
         let staleness_micros = Histogram::new(3).expect("three digits are allowed");
-        Strength { reads: 0, old: 0, staleness_micros }
+        ReadFigures { reads: 0, old: 0, staleness_micros }
     }
 
     /// The worst staleness, in microseconds.
@@ -110,9 +110,9 @@ impl Strength {
 /// The verdicts on all reads.
 pub struct Tally {
     /// The `bounded` reads.
-    pub bounded: Strength,
+    pub bounded: ReadFigures,
     /// The `fresh` reads.
-    pub fresh: Strength,
+    pub fresh: ReadFigures,
     /// Reads by branch.
     pub branches: BTreeMap<Branch, u64>,
     /// Reads that a tier answered, and whose answer was that the key has no value.
@@ -131,8 +131,8 @@ pub struct Tally {
 impl Default for Tally {
     fn default() -> Self {
         Tally {
-            bounded: Strength::new(),
-            fresh: Strength::new(),
+            bounded: ReadFigures::new(),
+            fresh: ReadFigures::new(),
             branches: BTreeMap::new(),
             absent_hits: 0,
             last: 0,
@@ -150,12 +150,12 @@ impl Tally {
     pub fn add(&mut self, judge: &Judge, event: &Event) {
         let What::Read(read) = event.what else { return };
         let verdict = judge.verdict(event, read);
-        let strength = match read.consistency {
+        let figures = match read.consistency {
             Consistency::Bounded => &mut self.bounded,
             Consistency::Fresh => &mut self.fresh,
             other => panic!("the judge does not know the consistency {other:?}"),
         };
-        strength.add(verdict.staleness);
+        figures.add(verdict.staleness);
         *self.branches.entry(Branch::of(read)).or_default() += 1;
         self.absent_hits += u64::from(event.seen == Seen::Absent && read.source.is_hit());
         self.last += u64::from(read.last);
@@ -211,10 +211,10 @@ fn shown_text(judge: &Judge, event: &Event, fault: &Anomaly, recent: &[Event]) -
     }
     for read in recent.iter().chain([event]) {
         let What::Read(how) = read.what else { continue };
-        let strength = if how.consistency == Consistency::Fresh { "fresh" } else { "bounded" };
+        let consistency = if how.consistency == Consistency::Fresh { "fresh" } else { "bounded" };
         let (who, seen, branch) = (read.instance, shown(read.seen), Branch::of(how).name());
         let took = (read.end - read.begin) / 1_000;
-        line(read.begin, format!("{who} reads {strength}: {seen}, {branch}, after {took} µs"));
+        line(read.begin, format!("{who} reads {consistency}: {seen}, {branch}, after {took} µs"));
     }
     lines.sort_by_key(|(at, _)| *at);
     let mut text = format!("key {}, instance {}: {fault}", event.key, event.instance);

@@ -5,11 +5,11 @@ use crate::history::{Nanos, Version};
 /// When each version of one key was first known to exist. A known version proves that all earlier versions exist, so
 /// each point has the earliest instant of its own version and of all later ones. The points are sorted by version.
 #[derive(Default)]
-pub(super) struct Knowledge {
+pub(super) struct FirstKnown {
     points: Vec<(Version, Nanos)>,
 }
 
-impl Knowledge {
+impl FirstKnown {
     pub(super) fn new(mut points: Vec<(Version, Nanos)>) -> Self {
         points.sort_unstable();
         let mut earliest = Nanos::MAX;
@@ -17,7 +17,7 @@ impl Knowledge {
             earliest = earliest.min(*known);
             *known = earliest;
         }
-        Knowledge { points }
+        FirstKnown { points }
     }
 
     /// When a later version than this one was first known; `None` if no later version is recorded.
@@ -29,11 +29,11 @@ impl Knowledge {
 
 /// For each version, the instant before which it cannot have existed: no version exists before its own write began, nor
 /// before that of an earlier version.
-pub(super) struct Births {
+pub(super) struct EarliestBegin {
     points: Vec<(Version, Nanos)>,
 }
 
-impl Births {
+impl EarliestBegin {
     pub(super) fn new(points: impl Iterator<Item = (Version, Nanos)>) -> Self {
         let mut points: Vec<_> = points.collect();
         points.sort_unstable();
@@ -42,7 +42,7 @@ impl Births {
             latest = latest.max(*begun);
             *begun = latest;
         }
-        Births { points }
+        EarliestBegin { points }
     }
 
     /// The earliest instant at which this version can have been read; 0 if nothing is known.

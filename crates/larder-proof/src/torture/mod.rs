@@ -5,10 +5,10 @@ pub mod deployment;
 mod evaluation;
 mod instance;
 mod keys;
+pub mod mutant;
 pub mod nemesis;
 mod observers;
 pub mod options;
-pub mod plant;
 pub mod report;
 mod run;
 mod schema;
@@ -30,7 +30,7 @@ use crate::torture::options::Options;
 ///
 /// Every read is recorded with its instants, every write with its commit and its acknowledgement. At the end, after a
 /// quiet time, the judge computes how old each answer was. Exits 0 if every promise was kept and every branch of the
-/// read path was taken. With `--plant`, exits 0 if violations were found, which means that the inserted fault was
+/// read path was taken. With `--mutant`, exits 0 if violations were found, which means that the mutant was
 /// caught.
 #[derive(Parser)]
 #[command(name = "larder-torture", args_conflicts_with_subcommands = true)]

@@ -14,12 +14,12 @@ pub struct Options {
     /// Which faults are made: all of them, none, or one by name
     #[arg(long, default_value = "all", long_help = Choice::help())]
     pub nemesis: Choice,
-    /// With an inserted fault: what has to find it, by which the run ends
+    /// With a mutant: what has to find it, by which the run ends
     #[arg(long, default_value = "judge")]
     pub finder: Finder,
 }
 
-/// What finds an inserted fault.
+/// What finds a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Finder {
     /// The judge, which has the records of all processes.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::freshness::tally::{Branch, KINDS, Strength, Tally};
+use crate::freshness::tally::{Branch, KINDS, ReadFigures, Tally};
 use crate::history::Nanos;
 use crate::torture::evaluation::Evaluation;
+use crate::torture::mutant::Mutant;
 use crate::torture::nemesis::{Choice, Nemesis};
 use crate::torture::options::{Finder, Options};
-use crate::torture::plant::Plant;
 
 /// Counters of the engine that must be above 0 after every run: a run proves nothing about a branch that was not taken.
 const COUNTED: &[&str] =
@@ -55,7 +55,7 @@ impl Counts {
 
 /// The result of a run. Its `Display` is the summary.
 pub struct Report {
-    plant: Option<Plant>,
+    mutant: Option<Mutant>,
     finder: Finder,
     bound: Duration,
     took: Duration,
@@ -75,18 +75,18 @@ impl Report {
         evaluation: Evaluation,
         counts: Counts,
     ) -> Self {
-        let (plant, finder, bound) = (options.setup.plant, options.finder, options.setup.bound());
+        let (mutant, finder, bound) = (options.setup.mutant, options.finder, options.setup.bound());
         let (unkept, untaken) = (Vec::new(), Vec::new());
-        let mut report = Report { plant, finder, bound, took, evaluation, counts, unkept, untaken };
+        let mut report = Report { mutant, finder, bound, took, evaluation, counts, unkept, untaken };
         report.unkept = report.find_unkept(nemeses);
         report.untaken = report.find_untaken(options);
         report
     }
 
-    /// Whether the run succeeded. A run without an inserted fault succeeds if every promise was kept and every branch
-    /// that it has to take was taken. A run with an inserted fault succeeds if its finder found it.
+    /// Whether the run succeeded. A run without a mutant succeeds if every promise was kept and every branch
+    /// that it has to take was taken. A run with a mutant succeeds if its finder found it.
     pub fn is_success(&self) -> bool {
-        match self.plant {
+        match self.mutant {
             None => self.unkept.is_empty() && self.untaken.is_empty(),
             Some(_) => match self.finder {
                 Finder::Judge => self.tally().violations() > 0,
@@ -154,7 +154,7 @@ impl Report {
     }
 
     fn verdict(&self) -> String {
-        match (self.plant, self.is_success()) {
+        match (self.mutant, self.is_success()) {
             (None, true) => "every promise was kept".to_owned(),
             (None, false) if self.unkept.is_empty() => {
                 format!(
@@ -163,8 +163,8 @@ impl Report {
                 )
             }
             (None, false) => format!("BROKEN: {}", self.unkept.join("; ")),
-            (Some(plant), true) => format!("the inserted fault {plant} was caught"),
-            (Some(plant), false) => format!("the inserted fault {plant} was NOT caught"),
+            (Some(mutant), true) => format!("the mutant {mutant} was caught"),
+            (Some(mutant), false) => format!("the mutant {mutant} was NOT caught"),
         }
     }
 }
@@ -188,8 +188,8 @@ impl fmt::Display for Report {
             "  acknowledged",
             format!("{} sent, {} queued", grouped(written.sent), grouped(written.queued)),
         )?;
-        line("fresh reads", strength(&tally.fresh))?;
-        line("bounded reads", strength(&tally.bounded))?;
+        line("fresh reads", figures_of(&tally.fresh))?;
+        line("bounded reads", figures_of(&tally.bounded))?;
         line("  staleness bound", format!("{:?}", self.bound))?;
         if let (Some(worst), Some(typical)) = (lags.last(), lags.get(lags.len() / 2)) {
             let lag = format!(
@@ -234,13 +234,13 @@ impl fmt::Display for Report {
     }
 }
 
-fn strength(strength: &Strength) -> String {
+fn figures_of(figures: &ReadFigures) -> String {
     format!(
         "{}; {} missed a write not acknowledged yet or within the bound, worst {}, p99.9 {}",
-        grouped(strength.reads),
-        grouped(strength.old),
-        millis(strength.worst_micros()),
-        millis(strength.p999_micros()),
+        grouped(figures.reads),
+        grouped(figures.old),
+        millis(figures.worst_micros()),
+        millis(figures.p999_micros()),
     )
 }
 

@@ -22,9 +22,9 @@ use crate::torture::stage::Stage;
 ///
 /// Servers or instances cannot be started, or an instance ended unexpectedly.
 pub fn run(options: &Options, program: &Path) -> Result<Report> {
-    let choice = match (options.setup.plant, options.nemesis) {
-        // Use the nemesis that makes the inserted fault visible.
-        (Some(plant), Choice::All) => plant.nemesis().parse().unwrap_or(Choice::None),
+    let choice = match (options.setup.mutant, options.nemesis) {
+        // Use the nemesis that makes the mutant visible.
+        (Some(mutant), Choice::All) => mutant.nemesis().parse().unwrap_or(Choice::None),
         (_, choice) => choice,
     };
     let nemeses = choice.nemeses(&options.setup);
@@ -40,7 +40,7 @@ pub fn run(options: &Options, program: &Path) -> Result<Report> {
     let end = Instant::now() + Duration::from_secs(options.setup.seconds);
     while Instant::now() < end {
         strike(&mut stage, &nemeses, &mut strikes, started)?;
-        if options.setup.plant.is_some() {
+        if options.setup.mutant.is_some() {
             let (is_found, counts) = match options.finder {
                 Finder::Judge => (false, Counts::default()),
                 Finder::Auditor => {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use larder::protocol::rules::ProtocolRule;
 
 use crate::torture::deployment::Deployment;
-use crate::torture::plant::Plant;
+use crate::torture::mutant::Mutant;
 
 /// The servers, the instances and their settings.
 #[derive(Args, Clone, Debug)]
@@ -35,8 +35,8 @@ pub struct Setup {
     #[arg(long, default_value = "on")]
     pub second_database: Switch,
     /// Breaks a rule on purpose: the run ends when that is caught, and succeeds only then
-    #[arg(long, long_help = Plant::help())]
-    pub plant: Option<Plant>,
+    #[arg(long, alias = "plant", long_help = Mutant::help())]
+    pub mutant: Option<Mutant>,
     /// The staleness bound D, in milliseconds, from 500 to 60000
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(500..=60_000))]
     pub bound_ms: u64,
@@ -48,9 +48,9 @@ impl Setup {
         Duration::from_millis(self.bound_ms)
     }
 
-    /// How many releases run side by side. Some inserted faults need two.
+    /// How many releases run side by side. Some mutants need two.
     pub fn releases(&self) -> u16 {
-        let needs_two = self.plant == Some(Plant::Without(ProtocolRule::ComparesDigests));
+        let needs_two = self.mutant == Some(Mutant::Without(ProtocolRule::ComparesDigests));
         if needs_two { 2 } else { self.releases }
     }
 

@@ -111,8 +111,8 @@ impl Stage {
             settings.extend(redis.arguments(self.proxies.get(nth).map(Proxy::port)));
         }
         settings.extend(["--releases".to_owned(), self.setup.releases().to_string()]);
-        if let Some(plant) = self.setup.plant {
-            settings.extend(["--plant".to_owned(), plant.to_string()]);
+        if let Some(mutant) = self.setup.mutant {
+            settings.extend(["--mutant".to_owned(), mutant.to_string()]);
         }
         settings
     }

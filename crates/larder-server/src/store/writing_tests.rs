@@ -92,7 +92,7 @@ async fn a_writer_that_outlived_its_closure_is_refused() {
 async fn a_panic_of_the_change_reaches_the_caller() {
     let (store, _sqlite) = store().await;
     let write = tokio::spawn(async move {
-        let change = |_: Writer| async { panic!("planted") };
+        let change = |_: Writer| async { panic!("inserted") };
         store.write::<(), StoreError, _, _>(Actor::Nobody, ByJournal, change).await
     });
     assert!(write.await.unwrap_err().is_panic());

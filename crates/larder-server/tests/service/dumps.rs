@@ -314,7 +314,7 @@ fn each_is_found_where_it_is_set(thief: &mut Thief<'_>, secrets: &Secrets) {
     assert!(secrets.0.len() > 100, "{}", secrets.0.len());
     for (number, (_, secret)) in secrets.0.iter().enumerate() {
         let value = [&b"aaaaaaaaaaaaaaaaaaaaaaaa"[..], secret, b"aaaaaaaaaaaaaaaaaaaaaaaa"].concat();
-        thief.redis.command_bytes(&[b"SET", format!("planted{number}").as_bytes(), &value]).unwrap();
+        thief.redis.command_bytes(&[b"SET", format!("forged{number}").as_bytes(), &value]).unwrap();
     }
     (thief.dumped, thief.heard) = (String::new(), String::new());
     thief.dump();

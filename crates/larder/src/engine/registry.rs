@@ -138,6 +138,8 @@ pub(crate) struct ClassState {
     /// The TTL that replaces that of the policy, in nanoseconds; 0: none does. Relaxed everywhere: it guards no other data,
     /// and a load may use the former TTL for a moment longer.
     ttl_nanos: AtomicU64,
+    /// Whether the application has set that TTL: then tuning leaves it alone.
+    is_ttl_fixed: AtomicBool,
     /// Whether caching is on for this class; see also [`Engine::is_on`](crate::engine::Engine::is_on).
     pub(crate) is_on: AtomicBool,
 }
@@ -166,6 +168,7 @@ impl ClassState {
             breaker,
             abandoned,
             ttl_nanos,
+            is_ttl_fixed: AtomicBool::new(false),
             is_on,
         }
     }
@@ -186,11 +189,13 @@ impl ClassState {
         self.ttl().unwrap_or_else(|| self.declaration.policy.present_ttl())
     }
 
-    /// As [`ClassState::set_ttl`], if the TTL that replaces that of the policy is still `known`. Returns whether it was set.
+    /// As [`ClassState::set_ttl`], if the TTL that replaces that of the policy is still `known`, and the application has set
+    /// none. Returns whether it was set.
     pub(crate) fn set_ttl_after(&self, known: Option<Duration>, ttl: Duration) -> bool {
         let Declaration { policy, shown, .. } = &self.declaration;
         let (known, ttl_nanos) = (nanos(known.unwrap_or_default()), nanos(ttl));
-        policy.with_ttl(ttl).error(shown.is_memory_only).is_none()
+        !self.is_ttl_fixed.load(Ordering::Relaxed)
+            && policy.with_ttl(ttl).error(shown.is_memory_only).is_none()
             && self.ttl_nanos.compare_exchange(known, ttl_nanos, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
@@ -205,6 +210,8 @@ impl ClassState {
         if let Some(wrong) = policy.with_ttl(ttl).error(shown.is_memory_only) {
             return Err(wrong);
         }
+        // Relaxed: a change by tuning at the same moment may count as the earlier one.
+        self.is_ttl_fixed.store(true, Ordering::Relaxed);
         self.ttl_nanos.store(nanos(ttl), Ordering::Relaxed);
         Ok(())
     }

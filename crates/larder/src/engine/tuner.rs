@@ -108,7 +108,7 @@ impl Tuner {
         };
         let state = State {
             sims: Sims::new(budget, THRESHOLD_MAX, [Admission::ALL; CLASSES_MAX]),
-            changes: Changes::default(),
+            changes: Changes::of_this_process(),
             spare: Vec::with_capacity(SAMPLES_MAX),
             samples: 0,
             began,

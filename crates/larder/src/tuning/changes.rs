@@ -35,6 +35,14 @@ impl Tuned {
             Tuned::Ttl { .. } => "ttl",
         }
     }
+
+    /// The undo of this: what was before, after it.
+    pub(crate) fn reversed(self) -> Self {
+        match self {
+            Tuned::Admission { before, after } => Tuned::Admission { before: after, after: before },
+            Tuned::Ttl { before, after } => Tuned::Ttl { before: after, after: before },
+        }
+    }
 }
 
 /// Says both values, such as `admits 1 in 4 values, 1 in 1 before`.
@@ -53,7 +61,7 @@ impl fmt::Display for Tuned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TuningChange {
-    /// The change's number in this process, from 1.
+    /// The change's number. Another process has other numbers, so an undo that reaches the wrong process is refused.
     pub id: u64,
     /// The class whose setting was changed.
     pub class: String,
@@ -68,7 +76,6 @@ pub struct TuningChange {
 }
 
 /// The last changes, the oldest first.
-#[derive(Default)]
 pub(crate) struct Changes {
     list: VecDeque<TuningChange>,
     last_id: u64,
@@ -77,6 +84,16 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
+    /// The numbers of the changes begin above `last_id`.
+    pub(crate) fn after(last_id: u64) -> Self {
+        Changes { list: VecDeque::new(), last_id, held: HashSet::new() }
+    }
+
+    /// With numbers that no other process is likely to have, short enough to be typed.
+    pub(crate) fn of_this_process() -> Self {
+        Changes::after(1_000 * rand::random_range(1..1_000_000))
+    }
+
     /// Adds a change, and returns it with its id.
     pub(crate) fn add(&mut self, change: TuningChange) -> TuningChange {
         self.last_id += 1;
@@ -105,7 +122,7 @@ impl Changes {
         let Some(place) = self.list.iter().position(|change| change.id == id) else {
             let ids: Vec<u64> =
                 self.list.iter().filter(|change| !change.is_undone).map(|change| change.id).collect();
-            return Err(format!("there is no change {id}; there are {ids:?}"));
+            return Err(format!("there is no change {id} in this process; there are {ids:?}"));
         };
         let change = &self.list[place];
         if change.is_undone {
@@ -148,7 +165,7 @@ mod tests {
 
     #[test]
     fn changes_of_one_setting_are_undone_the_last_first() {
-        let mut changes = Changes::default();
+        let mut changes = Changes::after(0);
         for (class, tuned) in [("a", FEWER), ("a", STILL_FEWER), ("b", FEWER), ("a", LONGER)] {
             changes.add(change(class, tuned));
         }
@@ -169,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_oldest_changes_are_forgotten() {
-        let mut changes = Changes::default();
+        let mut changes = Changes::after(0);
         (0..CHANGES_MAX + 3).for_each(|_| drop(changes.add(change("a", FEWER))));
         let kept = changes.all();
         assert_eq!((kept.len(), kept[0].id), (CHANGES_MAX, 4));

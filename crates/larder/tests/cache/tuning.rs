@@ -243,6 +243,7 @@ async fn a_longer_ttl_saves_what_its_advice_says() {
 #[tokio::test]
 async fn a_ttl_is_raised_within_the_limit_of_its_class_and_set_back() {
     let mut load = Load::with(16 * MIB, Tuning::apply(), |class, _| class.tune_ttl_up_to(200 * SECOND)).await;
+    let mut events = load.cache.events_without_reads();
     for _ in 0..RUNS {
         load.run_in_time(READS, async |_, _| {}).await;
         if load.cache.tuning_changes().len() == 2 {
@@ -253,11 +254,21 @@ async fn a_ttl_is_raised_within_the_limit_of_its_class_and_set_back() {
     let ttls: Vec<Tuned> = changes.iter().map(|change| change.tuned).collect();
     let ttl = |before, after| Tuned::Ttl { before: before * SECOND, after: after * SECOND };
     assert_eq!(ttls, [ttl(60, 120), ttl(120, 200)]);
+    let tuned_loads = load.run_in_time(READS, async |_, _| {}).await;
     for change in changes.iter().rev() {
         load.cache.undo_tuning(change.id).unwrap();
     }
-    load.run_in_time(READS, async |_, _| {}).await;
+    let loads = load.run_in_time(READS, async |_, _| {}).await;
+    assert!(loads > 2 * tuned_loads, "with 60 s {loads} loads, with 200 s {tuned_loads}");
     assert_eq!(load.cache.tuning_changes().len(), 2, "what was undone is not tuned again");
+    let reported =
+        ["TTL 120s, 60s before", "TTL 200s, 120s before", "TTL 120s, 200s before", "TTL 60s, 120s before"];
+    for text in reported {
+        let Some(Event::Tuned { change, .. }) = within(events.next()).await else {
+            panic!("no event {text}")
+        };
+        assert_eq!(change, text);
+    }
 }
 
 #[tokio::test]

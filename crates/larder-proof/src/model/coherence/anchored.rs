@@ -57,7 +57,7 @@ impl State {
                 Slot::Token { token, is_tracked: true },
             );
         }
-        // The product compares a tag's life, a random value that the tag has while it is in memory. The model compares
+        // The product compares a tag's generation, a random value that changes when the tag leaves memory. The model compares
         // its token: no token returns to an earlier value here, so equal tokens mean that the tag was not invalidated.
         let life = match self.instances[at].memory.get(tag().as_bytes()) {
             Some(Slot::Token { token, is_tracked: true }) => Some(*token),

@@ -47,7 +47,7 @@ impl State {
         self.release_hold(nth);
         let id = flight(&self.readers[nth].phase);
         self.finish(nth);
-        self.take_off(nth, id, None);
+        self.remove_flight(nth, id, None);
     }
 
     /// The load, its fill and its followers go on. Only this read gets no answer, so its answer need not see any

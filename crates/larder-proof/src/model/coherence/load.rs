@@ -97,16 +97,16 @@ impl State {
         self.left.crashes -= 1;
         let id = flight(&self.readers[nth].phase);
         self.readers[nth].phase = Phase::Done;
-        self.take_off(nth, id, None);
+        self.remove_flight(nth, id, None);
     }
 
     pub(super) fn end_flight(&mut self, nth: usize, id: FlightId, version: Version) {
         self.answer(nth, version);
-        self.take_off(nth, id, Some(version));
+        self.remove_flight(nth, id, Some(version));
     }
 
     /// Removes the flight from the shard, then sends the outcome to its followers.
-    pub(super) fn take_off(&mut self, nth: usize, id: FlightId, outcome: Option<Version>) {
+    pub(super) fn remove_flight(&mut self, nth: usize, id: FlightId, outcome: Option<Version>) {
         self.unwatch(nth);
         let instance = self.readers[nth].instance;
         self.instances[instance].shards[place(&key())].end_flight(&key(), id);

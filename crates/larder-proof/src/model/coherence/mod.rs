@@ -86,7 +86,7 @@ pub enum Action {
     /// A read begins. Memory has a copy that has aged, so the read loads before it answers.
     ArriveAged(usize),
     /// A read without an answer decides whether to join a flight; a leader sends its first tracked read.
-    Board(usize),
+    DecideJoin(usize),
     /// A leader sends another tracked read.
     Ask(usize),
     /// An instance's connection handles the next message.
@@ -211,7 +211,7 @@ impl Model for Coherence {
         match action {
             Action::Arrive(reader) => state.arrive(self, reader),
             Action::ArriveAged(reader) => state.arrive_aged(self, reader),
-            Action::Board(reader) => state.decide_join(self, reader),
+            Action::DecideJoin(reader) => state.decide_join(self, reader),
             Action::Ask(reader) => state.ask(self, reader),
             Action::Deliver(instance) => state.deliver(instance),
             Action::Take(reader) => state.take(self, reader, false),

@@ -36,7 +36,7 @@ impl State {
         for (nth, read) in self.readers.iter().enumerate() {
             match read.phase {
                 Phase::Before | Phase::Done | Phase::Joined(_) | Phase::After(_) | Phase::Asked(..) => {}
-                Phase::Arrived => actions.push(Action::Board(nth)),
+                Phase::Arrived => actions.push(Action::DecideJoin(nth)),
                 Phase::Failed => actions.push(Action::Recall(nth)),
                 Phase::Replied(..) => {
                     actions.push(Action::Take(nth));

@@ -1,7 +1,7 @@
 //! The steps in which the journal becomes silent (commits leave no rows) or hidden (row security hides the rows), and
 //! complete again; what the processes see of that; and what their writers acknowledge.
 
-use crate::model::failover::state::{KEY, Position, Seen, Stage, State, TAG};
+use crate::model::failover::state::{KEY, PollProgress, Position, Seen, State, TAG};
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::{Touched, View};
 
@@ -96,12 +96,12 @@ impl State {
         let now = self.view(model, nth);
         let relay = &mut self.relays[nth];
         let Some(poll) = &mut relay.poll else { return };
-        let Stage::Answered(next) = poll.stage.clone() else { return };
+        let PollProgress::Answered(next) = poll.progress.clone() else { return };
         if poll.attested != now {
             model.take(Branch::InspectedLater);
         }
         if self.processes[nth].inspect(poll.attested, now, model.rules, model.own_rules.journal) {
-            poll.stage = *next;
+            poll.progress = *next;
             return;
         }
         model.take(if now.is_hidden { Branch::Hidden } else { Branch::Broken });

@@ -9,7 +9,7 @@ use larder::protocol::certificate::{Certificate, RedisTime};
 use larder::protocol::relay::{self, MarkDecision, MarkInput, Plan, unpropagated_touches};
 
 use crate::model::failover::state::{
-    CERTIFICATE, KEY, POSITION, PROPAGATED, Poll, Position, Seen, Stage, State, TAG, WATERMARK,
+    CERTIFICATE, KEY, POSITION, PROPAGATED, Poll, PollProgress, Position, Seen, State, TAG, WATERMARK,
 };
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::View;
@@ -17,14 +17,16 @@ use crate::model::journal::View;
 impl State {
     pub(super) fn relaying(&self, actions: &mut Vec<Action>) {
         for (nth, relay) in self.relays.iter().enumerate() {
-            match relay.poll.as_ref().map(|poll| &poll.stage) {
+            match relay.poll.as_ref().map(|poll| &poll.progress) {
                 None if relay.polls > 0 => actions.extend([Action::Ask(nth, 0), Action::Ask(nth, 1)]),
                 None => {}
-                Some(Stage::Asked) => actions.push(Action::Snapshot(nth)),
-                Some(Stage::Answered(_)) => actions.push(Action::Inspect(nth)),
-                Some(Stage::Reading { .. }) => actions.push(Action::Read(nth)),
-                Some(Stage::Propagating { todo, .. }) if todo.is_empty() => actions.push(Action::Mark(nth)),
-                Some(Stage::Propagating { .. }) => actions.push(Action::Unlink(nth)),
+                Some(PollProgress::Asked) => actions.push(Action::Snapshot(nth)),
+                Some(PollProgress::Answered(_)) => actions.push(Action::Inspect(nth)),
+                Some(PollProgress::Reading { .. }) => actions.push(Action::Read(nth)),
+                Some(PollProgress::Propagating { todo, .. }) if todo.is_empty() => {
+                    actions.push(Action::Mark(nth))
+                }
+                Some(PollProgress::Propagating { .. }) => actions.push(Action::Unlink(nth)),
             }
         }
     }
@@ -63,7 +65,7 @@ impl State {
             position,
             attested: View::default(),
             only_certifies: plan == Plan::Certify,
-            stage: Stage::Asked,
+            progress: PollProgress::Asked,
         };
         self.relays[nth].polls -= 1;
         self.relays[nth].poll = Some(poll);
@@ -92,23 +94,24 @@ impl State {
         let up_to_highest = committed.checked_ilog2().map_or(0, |highest| (2 << highest) - 1);
         let snapshot = if model.own_rules.position_is_snapshot { committed } else { up_to_highest };
         let everything = || if model.tagged { vec![KEY.clone(), TAG.clone()] } else { vec![KEY.clone()] };
-        let stage = match known {
-            _ if poll.only_certifies => Stage::Propagating { snapshot, todo: Vec::new() },
-            Some(0) => Stage::Propagating { snapshot, todo: Vec::new() },
+        let progress = match known {
+            _ if poll.only_certifies => PollProgress::Propagating { snapshot, todo: Vec::new() },
+            Some(0) => PollProgress::Propagating { snapshot, todo: Vec::new() },
             Some(rows) => {
                 model.take(Branch::Replayed);
                 if poll.history > 0 {
                     model.take(Branch::ReplayedAfterPromotion);
                 }
-                Stage::Reading { snapshot, rows, unread: rows, propagated: 0 }
+                PollProgress::Reading { snapshot, rows, unread: rows, propagated: 0 }
             }
             None => {
                 model.take(Branch::Dropped);
-                Stage::Propagating { snapshot, todo: everything() }
+                PollProgress::Propagating { snapshot, todo: everything() }
             }
         };
         // If the journal can never be incomplete, an inspection finds nothing, so the model skips it.
-        poll.stage = if model.can_be_incomplete() { Stage::Answered(Box::new(stage)) } else { stage };
+        poll.progress =
+            if model.can_be_incomplete() { PollProgress::Answered(Box::new(progress)) } else { progress };
         if !model.own_rules.mark_comes_last {
             self.mark(model, nth);
         }
@@ -120,7 +123,9 @@ impl State {
     pub(super) fn read(&mut self, model: &Failover, nth: usize) {
         let relay = &mut self.relays[nth];
         let Some(poll) = &mut relay.poll else { return };
-        let Stage::Reading { snapshot, rows, unread, mut propagated } = poll.stage.clone() else { return };
+        let PollProgress::Reading { snapshot, rows, unread, mut propagated } = poll.progress.clone() else {
+            return;
+        };
         if self.nodes[poll.node].run != poll.run {
             model.take(Branch::Abandoned);
             relay.poll = None;
@@ -151,7 +156,7 @@ impl State {
             relay.own_ids |= propagated;
         }
         let unread = unread & !bit;
-        poll.stage = Stage::Reading { snapshot, rows, unread, propagated };
+        poll.progress = PollProgress::Reading { snapshot, rows, unread, propagated };
         if unread != 0 {
             return;
         }
@@ -170,7 +175,7 @@ impl State {
             model.take(Branch::SkippedOneOfTwo);
         }
         let is_done = todo.is_empty() && !model.own_rules.mark_comes_last;
-        poll.stage = Stage::Propagating { snapshot, todo };
+        poll.progress = PollProgress::Propagating { snapshot, todo };
         if is_done {
             relay.poll = None;
         }
@@ -184,7 +189,7 @@ impl State {
             self.relays[nth].poll = None;
             return;
         }
-        let Stage::Propagating { todo, .. } = &mut poll.stage else { return };
+        let PollProgress::Propagating { todo, .. } = &mut poll.progress else { return };
         if let Some(key) = todo.pop() {
             node.redis.unlink(&key);
         }
@@ -196,10 +201,10 @@ impl State {
     /// The script MARK, which decides and sets in one step.
     pub(super) fn mark(&mut self, model: &Failover, nth: usize) {
         let Some(poll) = self.relays[nth].poll.clone() else { return };
-        let (snapshot, is_done) = match poll.stage {
-            Stage::Asked | Stage::Answered(_) => return,
-            Stage::Reading { snapshot, .. } => (snapshot, false),
-            Stage::Propagating { snapshot, todo } => (snapshot, todo.is_empty()),
+        let (snapshot, is_done) = match poll.progress {
+            PollProgress::Asked | PollProgress::Answered(_) => return,
+            PollProgress::Reading { snapshot, .. } => (snapshot, false),
+            PollProgress::Propagating { snapshot, todo } => (snapshot, todo.is_empty()),
         };
         if is_done {
             self.relays[nth].poll = None;

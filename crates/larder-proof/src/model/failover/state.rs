@@ -58,7 +58,7 @@ pub struct State {
     pub(super) grants: Vec<Option<Grant>>,
     pub(super) loaders: Vec<Loader>,
     pub(super) relays: Vec<Relay>,
-    /// The number of replication histories so far, which is the number of the next one.
+    /// How many replication histories there have been. They are numbered from 0, so this is also the id of the next one.
     pub(super) histories: u8,
     pub(super) left: Left,
     /// Whether there were two masters at once: then larder promises fresh reads only the staleness bound.
@@ -133,7 +133,7 @@ pub(super) struct Poll {
     pub(super) attested: View,
     /// Only for a mutant: the poll propagates nothing.
     pub(super) only_certifies: bool,
-    pub(super) stage: Stage,
+    pub(super) progress: PollProgress,
 }
 
 /// A position: the transactions that it has seen, its attestation, and the timeline of its database.
@@ -146,11 +146,11 @@ pub(super) struct Position {
 
 /// The progress of a poll.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Stage {
+pub(super) enum PollProgress {
     /// The next step is the snapshot.
     Asked,
     /// The journal has answered. The next step is the inspection; after it the poll is at the inner stage.
-    Answered(Box<Stage>),
+    Answered(Box<PollProgress>),
     /// The relay reads which of `rows` their writers have propagated.
     Reading { snapshot: Seen, rows: Seen, unread: Seen, propagated: Seen },
     /// The keys that are still to be unlinked. If there are none, MARK follows.

@@ -218,8 +218,8 @@ impl State {
         }
     }
 
-    /// FILL does not check whether Redis may be used: it goes to the node to which the instance is connected, here to
-    /// every master. Only the lease decides.
+    /// FILL does not check whether Redis may be used; only the lease decides. The product sends FILL to the node that its
+    /// instance is connected to. The model sends it to every master, which is the harder case.
     pub(super) fn fill(&mut self, model: &Failover, nth: usize) {
         let Loader::Loaded { lease, tags, by, seen } = self.loaders[nth].clone() else { return };
         self.loaders[nth] = Loader::Done;

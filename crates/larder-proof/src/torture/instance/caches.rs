@@ -16,7 +16,7 @@ use larder_sql::journal::SqlJournal;
 
 use crate::history::Key;
 use crate::torture::instance::Settings;
-use crate::torture::instance::hands::Hand;
+use crate::torture::instance::by_hand::Scope;
 use crate::torture::instance::release::Value;
 use crate::torture::keys::{AGING, FALTERING};
 use crate::torture::schema::{TEAM_TAG, journalled};
@@ -44,8 +44,8 @@ pub(super) struct Caches {
 impl Caches {
     pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
         let journal = SqlJournal::open(database, journalled().to_vec()).await?;
-        let journal = match settings.plant {
-            Some(plant) if !plant.rules().keeps(ProtocolRule::AttestsSilence) => journal.trusting_silence(),
+        let journal = match settings.mutant {
+            Some(mutant) if !mutant.rules().keeps(ProtocolRule::AttestsSilence) => journal.trusting_silence(),
             _ => journal,
         };
         let builder = Cache::builder("torture").staleness_bound(settings.bound()).journal(journal);
@@ -57,14 +57,14 @@ impl Caches {
                 (None, Some(token)) => builder.upstash(url, token),
                 (None, None) => builder.redis(redis),
             };
-            if settings.plant.is_some() {
+            if settings.mutant.is_some() {
                 // On a busy machine and a slow link, reads with the default budget go on without Redis. Then the inserted
                 // fault shows more rarely.
                 builder = builder.redis_budget(Duration::from_millis(500));
             }
         }
-        if let Some(plant) = settings.plant {
-            builder = builder.rules(plant.rules());
+        if let Some(mutant) = settings.mutant {
+            builder = builder.rules(mutant.rules());
         }
         let cache = builder.build().await?;
         // No entry of `items` and `lists` expires during a run, so a stale entry stays until a read finds it.
@@ -90,16 +90,16 @@ impl Caches {
     }
 
     /// Invalidates by hand, without a write.
-    pub(super) async fn invalidate(&self, hand: Hand, key: Key) -> Result<()> {
+    pub(super) async fn invalidate(&self, scope: Scope, key: Key) -> Result<()> {
         // The receipt matters only after a write; here nothing has changed.
-        let _receipt = match hand {
-            Hand::Key if AGING.contains(&key) => self.aging.invalidate(&key).await,
-            Hand::Key if FALTERING.contains(&key) => self.faltering.invalidate(&key).await,
-            Hand::Key => self.items.invalidate(&key).await,
-            Hand::Tag => self.cache.invalidate_tag(TEAM_TAG).await,
-            Hand::Class => self.items.invalidate_all().await,
-            Hand::Matching => self.cache.invalidate_matching(&format!("items:{key}*")).await?,
-            Hand::Everything => self.cache.clear().await,
+        let _receipt = match scope {
+            Scope::Key if AGING.contains(&key) => self.aging.invalidate(&key).await,
+            Scope::Key if FALTERING.contains(&key) => self.faltering.invalidate(&key).await,
+            Scope::Key => self.items.invalidate(&key).await,
+            Scope::Tag => self.cache.invalidate_tag(TEAM_TAG).await,
+            Scope::Class => self.items.invalidate_all().await,
+            Scope::Matching => self.cache.invalidate_matching(&format!("items:{key}*")).await?,
+            Scope::Everything => self.cache.clear().await,
         };
         Ok(())
     }

@@ -34,14 +34,15 @@ const SNAPSHOT: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(super) struct Loader {
     database: Database,
-    /// Only for the inserted fault that breaks `LoadsThePresent`: a connection whose transaction began up to 100 ms
+    /// Only for the mutant that breaks `LoadsThePresent`: a connection whose transaction began up to 100 ms
     /// ago, so that loads read an old snapshot. The lock is held across awaits, so it is an async mutex.
     past: Option<Arc<Mutex<AnyConnection>>>,
 }
 
 impl Loader {
     pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
-        let breaks = settings.plant.is_some_and(|plant| !plant.rules().keeps(ProtocolRule::LoadsThePresent));
+        let breaks =
+            settings.mutant.is_some_and(|mutant| !mutant.rules().keeps(ProtocolRule::LoadsThePresent));
         let past = if breaks { Some(open_past(&settings.database, database.dialect()).await?) } else { None };
         Ok(Loader { database: database.clone(), past })
     }
@@ -143,7 +144,7 @@ async fn open_past(url: &str, dialect: Dialect) -> Result<Arc<Mutex<AnyConnectio
             {
                 let mut past = renewed.lock().await;
                 // BEGIN takes no snapshot, only the SELECT does. If one of them fails, loads read the present: then the
-                // inserted fault is absent until the next round.
+                // mutant is absent until the next round.
                 let _ = past.execute(begin).await;
                 let _ = past.execute("SELECT COUNT(*) FROM item").await;
             }

@@ -4,8 +4,8 @@
 //! input ends.
 #![allow(clippy::print_stdout, reason = "this is how it talks to the orchestrator")]
 
+mod by_hand;
 pub mod caches;
-mod hands;
 mod loader;
 pub mod order;
 mod readers;
@@ -30,7 +30,7 @@ use crate::history::record::Recorder;
 use crate::torture::instance::caches::Caches;
 use crate::torture::instance::loader::Loader;
 use crate::torture::instance::order::{Order, READY};
-use crate::torture::plant::Plant;
+use crate::torture::mutant::Mutant;
 
 /// Many readers with long pauses: on a slow link most of them wait, and the others must still read.
 const READERS: usize = 96;
@@ -71,7 +71,7 @@ pub struct Settings {
     pub second: bool,
     /// A rule to break
     #[arg(long)]
-    pub plant: Option<Plant>,
+    pub mutant: Option<Mutant>,
 }
 
 impl Settings {
@@ -143,7 +143,7 @@ async fn live(settings: &Settings) -> Result<()> {
     for _ in 0..WRITERS / share {
         tokio::spawn(writers::write_on(instance.clone()));
     }
-    tokio::spawn(hands::invalidate_on(instance.clone()));
+    tokio::spawn(by_hand::invalidate_on(instance.clone()));
     tokio::spawn(flush_on(instance.clone()));
     println!("{READY}");
     let mut orders = orders();

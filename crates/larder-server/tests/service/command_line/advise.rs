@@ -39,7 +39,7 @@ fn an_instance_that_watches_has_curves_and_undoes_only_what_it_changed() {
     assert!(shown.contains("no advice"), "{shown}");
 
     let refused = operator.run(&["advise", "--undo", "7"]).expect(1);
-    assert!(refused.stderr.contains("there is no change 7"), "{refused:?}");
+    assert!(refused.stderr.contains("there is no change 7 in this process"), "{refused:?}");
     operator.run(&["advise", "--undo", "x"]).expect(2);
     admin.post("/api/v1/cache/tuning/x/undo", &json!(null)).complains_about(422, &["change"]);
     let undo = "/api/v1/cache/tuning/1/undo";

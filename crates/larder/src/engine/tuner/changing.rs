@@ -45,12 +45,11 @@ impl Tuner {
         let change = TuningChange { id: 0, class, tuned, reason, at_unix_millis, is_undone: false };
         let change = state.changes.add(change);
         tracing::info!(id = change.id, class = change.class, change = %tuned, reason = change.reason, "tuned");
-        self.report(&change, change.reason.clone());
+        self.report(&change.class, tuned, change.reason);
     }
 
-    fn report(&self, change: &TuningChange, reason: String) {
-        let (class, setting) = (change.class.clone(), change.tuned);
-        self.events.send(|_| Event::Tuned { class, change: setting.to_string(), reason });
+    fn report(&self, class: &str, tuned: Tuned, reason: String) {
+        self.events.send(|_| Event::Tuned { class: class.to_owned(), change: tuned.to_string(), reason });
     }
 
     /// Undoes a change. Its setting is not tuned again.
@@ -78,8 +77,9 @@ impl Tuner {
         }
         let change = state.changes.undo(change);
         self.begin_round(state, &classes);
-        tracing::info!(id, class = change.class, change = %change.tuned, "tuning undone");
-        self.report(&change, format!("change {id} is undone"));
+        let undo = change.tuned.reversed();
+        tracing::info!(id, class = change.class, change = %undo, "tuning undone");
+        self.report(&change.class, undo, format!("change {id} is undone"));
         Ok(change)
     }
 }

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 
-/// A fault to insert.
+/// A fault to insert, as in mutation testing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plant {
+pub enum Mutant {
     /// Breaks one rule of the protocol.
     Without(ProtocolRule),
     /// Breaks all rules.
@@ -16,20 +16,20 @@ pub enum Plant {
 
 const NAIVE: &str = "naive";
 
-impl Plant {
+impl Mutant {
     /// All faults that the torture can show.
-    pub fn all() -> impl Iterator<Item = Plant> {
+    pub fn all() -> impl Iterator<Item = Mutant> {
         // The torture has no memory-only classes, and no load that is long enough for a renewal. The models show these
         // two faults.
         let shows = |rule: &ProtocolRule| {
             !matches!(rule, ProtocolRule::KeepsUnderAnchor | ProtocolRule::RenewsOnlyItsLease)
         };
-        ProtocolRule::ALL.into_iter().filter(shows).map(Plant::Without).chain([Plant::Naive])
+        ProtocolRule::ALL.into_iter().filter(shows).map(Mutant::Without).chain([Mutant::Naive])
     }
 
     /// The text of `--help`.
     pub fn help() -> String {
-        let names: Vec<_> = Plant::all().map(|plant| plant.to_string()).collect();
+        let names: Vec<_> = Mutant::all().map(|mutant| mutant.to_string()).collect();
         format!(
             "Breaks a rule on purpose: the run ends when that is caught, and succeeds only then. Where the fault needs a \
              nemesis to show, that one is used. One of {}",
@@ -40,40 +40,40 @@ impl Plant {
     /// The rules that are not broken.
     pub fn rules(self) -> ProtocolRules {
         match self {
-            Plant::Without(rule) => ProtocolRules::without(rule),
-            Plant::Naive => ProtocolRules::naive(),
+            Mutant::Without(rule) => ProtocolRules::without(rule),
+            Mutant::Naive => ProtocolRules::naive(),
         }
     }
 
     /// The nemesis that makes the fault visible.
     pub fn nemesis(self) -> &'static str {
         match self {
-            Plant::Without(ProtocolRule::UsesOnlyCertified | ProtocolRule::CertifiesAfterReplay) => {
+            Mutant::Without(ProtocolRule::UsesOnlyCertified | ProtocolRule::CertifiesAfterReplay) => {
                 "restore-redis"
             }
             // This fault shows only if another instance's fill comes between a read and its LEASE.
-            Plant::Without(ProtocolRule::InsertsOnlyTracked) => "slow-link",
-            Plant::Without(ProtocolRule::AttestsSilence) => "silence-triggers",
+            Mutant::Without(ProtocolRule::InsertsOnlyTracked) => "slow-link",
+            Mutant::Without(ProtocolRule::AttestsSilence) => "silence-triggers",
             _ => "none",
         }
     }
 }
 
-impl fmt::Display for Plant {
+impl fmt::Display for Mutant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Plant::Without(rule) => rule.mutant(),
-            Plant::Naive => NAIVE,
+            Mutant::Without(rule) => rule.mutant(),
+            Mutant::Naive => NAIVE,
         })
     }
 }
 
-impl FromStr for Plant {
+impl FromStr for Mutant {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Plant::all().find(|plant| plant.to_string() == name).ok_or_else(|| {
-            let names: Vec<_> = Plant::all().map(|plant| plant.to_string()).collect();
+        Mutant::all().find(|mutant| mutant.to_string() == name).ok_or_else(|| {
+            let names: Vec<_> = Mutant::all().map(|mutant| mutant.to_string()).collect();
             format!("allowed are {}", names.join(", "))
         })
     }
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn faults_have_the_names_of_the_mutants() {
-        assert_eq!("plain-set".parse(), Ok(Plant::Without(ProtocolRule::FillComparesLease)));
-        assert_eq!("naive".parse(), Ok(Plant::Naive));
-        assert!("rose".parse::<Plant>().unwrap_err().contains("blind-join"));
-        assert!(Plant::all().all(|plant| plant.to_string().parse() == Ok(plant)));
+        assert_eq!("plain-set".parse(), Ok(Mutant::Without(ProtocolRule::FillComparesLease)));
+        assert_eq!("naive".parse(), Ok(Mutant::Naive));
+        assert!("rose".parse::<Mutant>().unwrap_err().contains("blind-join"));
+        assert!(Mutant::all().all(|mutant| mutant.to_string().parse() == Ok(mutant)));
     }
 }

@@ -62,9 +62,9 @@ const API: (&str, &str) = (
 );
 
 /// The violations in the workspace after these files were added to it, or replaced its own.
-fn found(planted: &[(&str, &str)]) -> Vec<String> {
+fn found(inserted: &[(&str, &str)]) -> Vec<String> {
     let root = TempDir::new().unwrap();
-    for (path, text) in FILES.iter().chain([&API]).chain(planted) {
+    for (path, text) in FILES.iter().chain([&API]).chain(inserted) {
         let path = root.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
@@ -82,8 +82,8 @@ fn found(planted: &[(&str, &str)]) -> Vec<String> {
 }
 
 /// Asserts that there is exactly one violation, and that it begins with `start` and contains `part`.
-fn caught(planted: &[(&str, &str)], start: &str, part: &str) {
-    let found = found(planted);
+fn caught(inserted: &[(&str, &str)], start: &str, part: &str) {
+    let found = found(inserted);
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].starts_with(start) && found[0].contains(part), "{found:#?}");
 }
@@ -174,8 +174,8 @@ fn an_import_of_the_lowest_crate_from_any_other_is_caught() {
     let row = "| larder | engine | `engine` `flight` |\n";
     let page = with("ARCHITECTURE.md", row, &format!("{row}| larder-identity | values | `password` |\n"));
     let (lib, path) = ("crates/larder-identity/src/lib.rs", "crates/larder-identity/src/password.rs");
-    let planted = [("ARCHITECTURE.md", page.as_str()), (lib, "//! Identity.\npub mod password;\n")];
-    let with_password = |text| [planted[0], planted[1], (path, text)];
+    let inserted = [("ARCHITECTURE.md", page.as_str()), (lib, "//! Identity.\npub mod password;\n")];
+    let with_password = |text| [inserted[0], inserted[1], (path, text)];
     assert_eq!(found(&with_password("//! Passwords.\npub struct Password;\n")), [""; 0]);
     for (text, other) in [
         ("//! Passwords.\npub struct Password(larder::cache::Cache);\n", "larder::cache::Cache"),

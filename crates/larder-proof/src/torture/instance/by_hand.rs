@@ -9,7 +9,7 @@ use crate::torture::keys::ITEMS;
 
 /// What an invalidation by hand invalidates.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Hand {
+pub(super) enum Scope {
     /// One entry.
     Key,
     /// Every entry with a tag.
@@ -22,7 +22,7 @@ pub(super) enum Hand {
     Everything,
 }
 
-const HANDS: [Hand; 5] = [Hand::Key, Hand::Tag, Hand::Class, Hand::Matching, Hand::Everything];
+const SCOPES: [Scope; 5] = [Scope::Key, Scope::Tag, Scope::Class, Scope::Matching, Scope::Everything];
 
 /// Invalidates while the process lives. The pauses are long, because an invalidation may remove a stale entry before a
 /// read finds it.
@@ -30,9 +30,9 @@ pub(super) async fn invalidate_on(instance: Arc<Instance>) {
     loop {
         tokio::time::sleep(Duration::from_millis(rand::random_range(500..8_000))).await;
         if !instance.is_calm.load(Ordering::Relaxed) {
-            let hand = HANDS[rand::random_range(0..HANDS.len())];
-            if let Err(error) = instance.caches.invalidate(hand, rand::random_range(0..ITEMS)).await {
-                tracing::error!(%error, ?hand, "an invalidation by hand was refused");
+            let scope = SCOPES[rand::random_range(0..SCOPES.len())];
+            if let Err(error) = instance.caches.invalidate(scope, rand::random_range(0..ITEMS)).await {
+                tracing::error!(%error, ?scope, "an invalidation by hand was refused");
             }
         }
     }
