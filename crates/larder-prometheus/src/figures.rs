@@ -287,6 +287,11 @@ fn of_the_classes(families: &mut Families, caches: &[Figures]) {
     for (cache, class) in classes() {
         enabled.sample(cache, &[("class", &class.name)], class.is_enabled);
     }
+    let help = "Whether the class's breaker is open: its loads have failed in a row.";
+    let open = families.family(Gauge, "larder_cache_class_breaker_open", help);
+    for (cache, class) in classes() {
+        open.sample(cache, &[("class", &class.name)], class.is_breaker_open);
+    }
     let help = "Reads that larder answered from memory, from Redis, or by joining another read's load.";
     let hits = families.family(Counter, "larder_cache_hits_total", help);
     for (cache, class) in classes() {

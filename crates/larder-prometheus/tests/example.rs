@@ -10,7 +10,7 @@ use std::time::Duration;
 use openmetrics_parser::prometheus::parse_prometheus;
 
 /// Time-out of an answer, enough for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The running example. A drop kills it by its process id and waits for its end.
 struct Example(Child);
@@ -38,7 +38,7 @@ fn start() -> (Example, String) {
 /// Returns the head and the body of the answer.
 fn get(address: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

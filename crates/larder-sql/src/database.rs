@@ -224,12 +224,12 @@ impl Database {
     ///
     /// # Errors
     /// The server is a former primary: another connection has led to its successor.
-    pub(crate) fn meet(&self, life: Life) -> Result<(), Error> {
+    pub(crate) fn note_foreign(&self, life: Life) -> Result<(), Error> {
         self.shared
             .readers
             .source()
             .succession()
-            .meet(life)
+            .note_foreign(life)
             .map_err(|newest| Error::former_primary(newest.timeline))
     }
 

@@ -61,7 +61,8 @@ impl CheckedConnection for PgConnection {
             life => life?,
         };
         let (system, timeline): (String, String) = (life.try_get("system")?, life.try_get("timeline")?);
-        let is_former = Life::parse(system, &timeline).is_some_and(|life| journal.meet(life).is_err());
+        let is_former =
+            Life::parse(system, &timeline).is_some_and(|life| journal.note_foreign(life).is_err());
         Ok(Some(FORMER).filter(|_| is_former))
     }
 }

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::options::POOL_SIZE;
 use crate::read_connection::ReadConnection;
 
-/// Default of [`Replica::patience`]. After this wait, a read on the primary must still fit into the load's time-out,
+/// Default of [`Replica::timeout`]. After this wait, a read on the primary must still fit into the load's time-out,
 /// which is 2 s.
 const STANDBY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Back-off: after the standby was late or away, reads go directly to the primary for this time.
@@ -53,12 +53,12 @@ const REPLAYED: &str = "SELECT CAST(pg_is_in_recovery()
 pub struct Replica {
     primary: Database,
     shared: Arc<Shared>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl fmt::Debug for Replica {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replica").field("patience", &self.patience).finish_non_exhaustive()
+        f.debug_struct("Replica").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 
@@ -100,7 +100,7 @@ impl Database {
             POSTGRES_ACQUIRE_TIMEOUT,
         );
         let shared = Shared { pool, avoided: Mutex::default(), fallbacks: AtomicU64::new(0) };
-        Ok(Replica { primary: self.clone(), shared: Arc::new(shared), patience: STANDBY_TIMEOUT })
+        Ok(Replica { primary: self.clone(), shared: Arc::new(shared), timeout: STANDBY_TIMEOUT })
     }
 }
 
@@ -108,8 +108,8 @@ impl Replica {
     /// How long a read waits for the standby before it goes to the primary. Default: 500 ms. This time plus that of a
     /// read on the primary must be less than the cache's load time-out.
     #[must_use]
-    pub fn patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Lends a connection for a loader's statements. Call it inside the load: the connection's reads see every commit
@@ -133,10 +133,10 @@ impl Replica {
             let position = self.position().await?;
             // Time-out: a half-open connection would block here until the load time-out, and no time would be left for
             // the primary.
-            match tokio::time::timeout(self.patience, self.caught_up(&position)).await {
+            match tokio::time::timeout(self.timeout, self.caught_up(&position)).await {
                 Ok(Ok(loan)) => return Ok(Some(ReadConnection::new(loan, &self.primary))),
                 Ok(Err(error)) => tracing::debug!(?error, "the replica cannot be read"),
-                Err(_) => tracing::debug!(patience = ?self.patience, "the replica lags"),
+                Err(_) => tracing::debug!(timeout = ?self.timeout, "the replica lags"),
             }
             self.avoid();
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use larder_testbed::{Database, Postgres, Redis};
 
 /// Time-out of an answer, enough for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Cargo builds the examples of a package with its tests, into the folder beside theirs, which all packages share.
 fn example(name: &str) -> Command {
@@ -75,7 +75,7 @@ impl Drop for Running {
 /// Returns the status and the body of the answer.
 fn send(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}"

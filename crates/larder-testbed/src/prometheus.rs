@@ -16,7 +16,7 @@ use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
 
 /// Time-out of an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A Prometheus on 127.0.0.1. It scrapes `/metrics` each second as the job `larder`, and evaluates its rules as often. A drop
 /// stops it and removes its folder.
@@ -98,7 +98,7 @@ fn write_config(folder: &Path, instances: &[SocketAddr], token: &str, rules: &Pa
 
 fn get(port: u16, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     // HTTP/1.0: the answer ends with its connection, and is in one piece.
     write!(stream, "GET {path} HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n")?;
     let mut answer = String::new();

@@ -17,7 +17,7 @@ use crate::programs::{Program, find};
 use crate::resp::{read_reply, write_command};
 
 /// Time-out of a connection and of each reply.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A folder with this file belongs to a Sentinel.
 const SENTINEL_CONFIG: &str = "sentinel.conf";
@@ -246,10 +246,10 @@ fn boot(folder: &Path, port: u16, password: Option<&str>) -> Result<Process> {
 
 fn ask(port: u16, password: Option<&str>, args: &[&[u8]]) -> Result<Vec<u8>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
         .with_context(|| format!("connecting to Redis at {address}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     let mut replies = BufReader::new(stream.try_clone()?);
     if let Some(password) = password {
         write_command(&mut stream, &[b"AUTH", password.as_bytes()])?;

@@ -23,7 +23,7 @@ use crate::resp::{Reply, read_value, write_command};
 const TOKEN: &str = "AX_a-rest-token=";
 
 /// The time-out of a connection to Redis and of each reply.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The commands that Upstash may let a replica answer, as far as larder knows them.
 const READS: [&str; 8] = ["GET", "MGET", "EXISTS", "PTTL", "SCAN", "STRLEN", "TIME", "EVAL_RO"];
@@ -311,7 +311,7 @@ fn exchange(args: &[&[u8]], port: u16, redis: &mut Links) -> Result<Reply> {
         std::collections::hash_map::Entry::Vacant(place) => {
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             place.insert(BufReader::new(stream))
         }
     };
@@ -356,7 +356,7 @@ mod tests {
     /// Sends a request over a new connection; returns the status and the body.
     fn post(front: &RestFront, path: &str, token: &str, body: &str) -> Result<(String, String)> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, front.port))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         let length = body.len();
         let head = format!(
             "POST {path} HTTP/1.1\r\nauthorization: Bearer {token}\r\nupstash-encoding: base64\r\n\

@@ -14,7 +14,7 @@ use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
 
 /// Time-out of a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The server, a program of aiosmtpd. Its arguments are the port, the folder, and `tls`, `auth` or both.
 const SERVER: &str = include_str!("smtp_server.py");
@@ -72,7 +72,7 @@ impl SmtpServer {
         command.stderr(Stdio::from(fs::File::create(&log)?));
         let mut process = Process::spawn(&mut command, folder.path(), Ending::Kill)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        process.wait_ready(&log, || TcpStream::connect_timeout(&address, PATIENCE).is_ok())?;
+        process.wait_ready(&log, || TcpStream::connect_timeout(&address, TIMEOUT).is_ok())?;
         Ok(Self { _process: process, folder, port })
     }
 

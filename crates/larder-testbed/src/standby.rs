@@ -13,7 +13,7 @@ use crate::postgres::{Postgres, program};
 use crate::programs::Program;
 
 /// How long a change of the replication may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Postgres {
     /// Starts a hot standby that streams from this server. It takes one or two seconds.
@@ -123,10 +123,10 @@ impl Postgres {
 
 /// Asks until the answer is yes.
 fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !is_so()? {
         if Instant::now() > deadline {
-            bail!("not within {PATIENCE:?}: {what}");
+            bail!("not within {TIMEOUT:?}: {what}");
         }
         thread::sleep(Duration::from_millis(10));
     }

@@ -80,6 +80,11 @@ impl BreakerState {
         self.open_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, probe).is_ok()
     }
 
+    /// Whether loads are refused, apart from one after each pause.
+    pub(crate) fn is_open(&self) -> bool {
+        self.breaker.is_some_and(|breaker| self.failed.load(Ordering::Relaxed) >= breaker.failures)
+    }
+
     pub(crate) fn note_success(&self, class: &str) {
         let Some(breaker) = self.breaker else { return };
         if self.failed.load(Ordering::Relaxed) > 0
@@ -113,17 +118,18 @@ mod tests {
         state.note_failure("c", clock.now());
         state.note_success("c");
         state.note_failure("c", clock.now());
-        assert!(state.may_load(&clock), "two failures, but not in a row");
+        assert!(state.may_load(&clock) && !state.is_open(), "two failures, but not in a row");
         state.note_failure("c", clock.now());
-        assert!(!state.may_load(&clock));
+        assert!(!state.may_load(&clock) && state.is_open());
         clock.advance(Duration::from_secs(10));
         assert!(state.may_load(&clock) && !state.may_load(&clock), "one load probes");
         state.note_failure("c", clock.now());
         assert!(!state.may_load(&clock));
         clock.advance(Duration::from_secs(10));
         assert!(state.may_load(&clock));
+        assert!(state.is_open(), "the probe has not ended");
         state.note_success("c");
-        assert!(state.may_load(&clock) && state.may_load(&clock));
+        assert!(state.may_load(&clock) && state.may_load(&clock) && !state.is_open());
     }
 
     #[test]

@@ -133,7 +133,7 @@ pub enum MissReason {
     RedisAway,
     /// Another instance's load of the key took longer than the load time-out, or a load of this process three times as
     /// long.
-    WaitedInVain,
+    WaitTimedOut,
     /// Caching is off, the read runs inside a load, or its key is too long.
     Bypass,
 }

@@ -274,7 +274,7 @@ impl ClassPrefix {
         buf
     }
 
-    /// As [`ClassPrefix::key`], into an empty buffer of the caller: a hit moves no buffer about.
+    /// As [`ClassPrefix::key`], into an empty buffer of the caller, so that a hit does not copy the key's buffer.
     #[inline]
     pub(crate) fn spell<K: ?Sized>(&self, key: &(impl Key<K> + ?Sized), buf: &mut KeyBuf) {
         buf.extend_from_slice(&self.0);

@@ -235,14 +235,19 @@ impl Policy {
     }
 
     /// How long this answer can stay, or `None` if it is not stored. `asked` is the TTL that the loader asks for, which
-    /// can only shorten the class's TTL. `luck` is a random number from 0.0..1.0. Absent answers are not used after
+    /// can only shorten the class's TTL. `random` is a random number from 0.0..1.0. Absent answers are not used after
     /// their TTL.
-    pub(crate) fn residence(&self, is_absent: bool, asked: Option<Duration>, luck: f64) -> Option<Residence> {
+    pub(crate) fn residence(
+        &self,
+        is_absent: bool,
+        asked: Option<Duration>,
+        random: f64,
+    ) -> Option<Residence> {
         let (ttl, stale_for) = match is_absent {
             true => (self.absent_for?, Duration::ZERO),
             false => (self.ttl, self.aging.stale_for()),
         };
-        let ttl = asked.map_or(ttl, |asked| ttl.min(asked)).mul_f64(1.0 - self.jitter * luck);
+        let ttl = asked.map_or(ttl, |asked| ttl.min(asked)).mul_f64(1.0 - self.jitter * random);
         (ttl >= Self::TTL_MIN).then_some(Residence { ttl, stale_for })
     }
 }
@@ -258,8 +263,8 @@ impl Default for Policy {
 mod tests {
     use super::*;
 
-    fn ttl_of(policy: Policy, is_absent: bool, asked: Option<Duration>, luck: f64) -> Option<Duration> {
-        policy.residence(is_absent, asked, luck).map(|residence| residence.ttl)
+    fn ttl_of(policy: Policy, is_absent: bool, asked: Option<Duration>, random: f64) -> Option<Duration> {
+        policy.residence(is_absent, asked, random).map(|residence| residence.ttl)
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub enum NotStoredReason {
     Spoiled,
     /// Another instance's load of the same key took longer than the load time-out. This load ran beside it, without the
     /// lease that a fill needs.
-    Beside,
+    Parallel,
 }
 
 impl NotStoredReason {
@@ -88,7 +88,7 @@ impl NotStoredReason {
             NotStoredReason::NotTaken => "not-taken",
             NotStoredReason::BudgetSpent => "budget-spent",
             NotStoredReason::Spoiled => "spoiled",
-            NotStoredReason::Beside => "beside",
+            NotStoredReason::Parallel => "parallel",
         }
     }
 }

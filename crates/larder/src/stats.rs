@@ -121,7 +121,7 @@ counts! {
     /// Waits for another instance's load, after each of which the read looked again. One read can wait several times.
     lease_waits,
     /// Reads that loaded without the lease, because another instance's load took longer than the load time-out.
-    lease_waits_in_vain,
+    lease_wait_timeouts,
     /// Loads of one key, alone or together with other keys.
     loads,
     /// Calls of a loader for several keys at once. Each of its keys counts in `loads`. Not counted as reads.
@@ -159,9 +159,9 @@ counts! {
     /// Entries in Redis that cannot be opened as an entry of this class and key: damaged, forged, copied, or written by
     /// a type of another shape. Each is a miss.
     broken_frames,
-    /// Loaded values that no [codec](crate::codec::Codec) carries: served, and not stored.
+    /// Loaded values that survive a round trip through no [codec](crate::codec::Codec): served, and not stored.
     not_carried,
-    /// Loaded values that the class's codec does not carry: another one wrote them.
+    /// Loaded values that do not survive a round trip through the class's codec, and were therefore encoded by another codec.
     other_codec,
     /// Loaded values that are larger than the class allows: served, and not stored.
     too_large,

@@ -36,7 +36,7 @@ const FLAGS: [&str; 11] = [
 ];
 
 /// The longest time of one page.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Installs Chromium if the machine has none.
 pub(super) fn fetch(root: &Path) -> Result<()> {
@@ -88,8 +88,8 @@ fn open(folder: &Path, port: u16, larder: &Larder, may: bool) -> Result<String> 
     let mut chromium = Running(chromium.spawn().context("starting chromium")?);
     let started = Instant::now();
     while chromium.0.try_wait()?.is_none() {
-        if started.elapsed() > PATIENCE {
-            bail!("chromium does not end within {PATIENCE:?}; see {}", shown.display());
+        if started.elapsed() > TIMEOUT {
+            bail!("chromium does not end within {TIMEOUT:?}; see {}", shown.display());
         }
         thread::sleep(Duration::from_millis(50));
     }

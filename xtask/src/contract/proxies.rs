@@ -99,7 +99,7 @@ const REFUSALS: [(u16, &str, usize); 5] = [
 ];
 
 /// How long a proxy may take to start, and to answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 const PYTHON: &str = include_str!("clients.py");
 const NODE: &str = include_str!("clients.mjs");
@@ -143,7 +143,7 @@ impl Proxy {
             if let Some(status) = running.0.try_wait()? {
                 bail!("{} ended ({status}); see {shown}", self.program);
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 bail!("{} does not listen; see {shown}", self.program);
             }
             thread::sleep(Duration::from_millis(50));
@@ -179,8 +179,8 @@ fn refuses(address: SocketAddr, status: u16, head: &str, length: usize) -> Resul
 /// Sends everything, then reads the status. `None`: the answer was lost.
 fn answer(address: SocketAddr, wire: &[u8]) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
+    stream.set_write_timeout(Some(TIMEOUT)).ok()?;
     for part in wire.chunks(64 * 1024) {
         stream.write_all(part).ok()?;
     }

@@ -42,7 +42,7 @@ enum State {
 /// The number of users that the requests are about, in turn.
 const PEOPLE: usize = 50;
 /// How long [`block`] repeats its requests while the answers come from another place than the state says.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 const fn claim(printed: &'static str, after_ms: Option<f64>, reduction_percent: f64) -> TimeClaim {
     TimeClaim { printed, after_ms, reduction_percent }
@@ -148,7 +148,7 @@ async fn block(
             return Ok(times.quantiles());
         }
         let name = operation.name;
-        ensure!(began.elapsed() < PATIENCE, "{name}: answers do not come from {state:?}: {counted:?}");
+        ensure!(began.elapsed() < TIMEOUT, "{name}: answers do not come from {state:?}: {counted:?}");
     }
 }
 

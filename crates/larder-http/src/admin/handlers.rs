@@ -165,7 +165,7 @@ pub(super) async fn tuning<H: AdminHooks>(
 #[serde(deny_unknown_fields)]
 struct UndoBody {
     change: u64,
-    /// The process whose changes the viewer sees: each numbers its changes from 1.
+    /// The process whose changes the viewer sees.
     instance: String,
     began: u64,
 }

@@ -16,8 +16,9 @@ use crate::admin::snapshot::Snapshot;
 
 /// The time between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The time between two looks at the events: 4,096 events fit in between, which is 40,000 a second.
-const NOTED: Duration = Duration::from_millis(100);
+/// The time between two looks at the events: 4,096 events fit in between, which is 16,000 a second. A viewer gets them with the
+/// next sample, and each look costs a wake of the task.
+const NOTED: Duration = Duration::from_millis(250);
 /// The longest wait for Redis, within the period: a Redis that hangs is shown as away, and a sample is taken all the same.
 const REDIS_WAIT: Duration = Duration::from_millis(500);
 

@@ -111,7 +111,7 @@ struct Class {
 
 impl From<ClassReport> for Class {
     fn from(report: ClassReport) -> Self {
-        let ClassReport { name, is_enabled: on, stats, load_times } = report;
+        let ClassReport { name, is_enabled: on, stats, load_times, .. } = report;
         Self {
             name,
             on,

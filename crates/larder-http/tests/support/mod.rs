@@ -15,13 +15,13 @@ use larder_testbed::Redis;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn cache(redis: Option<&Redis>) -> Cache {
     let mut builder = Cache::builder("hotel");
     if let Some(redis) = redis {
         // A busy machine may need more than the default of 50 ms.
-        builder = builder.redis(redis.url()).installation("hotel").redis_budget(PATIENCE / 4);
+        builder = builder.redis(redis.url()).installation("hotel").redis_budget(TIMEOUT / 4);
     }
     let cache = builder.build().await.unwrap();
     assert_eq!(cache.health() == Health::Working, redis.is_some());
@@ -73,14 +73,14 @@ pub(crate) async fn get(at: SocketAddr, path: &str) -> Reply {
 
 /// Fails the test if `work` hangs.
 pub(crate) async fn within<F: Future>(work: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, work).await.expect("hangs")
+    tokio::time::timeout(TIMEOUT, work).await.expect("hangs")
 }
 
 /// Polls until `condition` holds.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {
-        assert!(start.elapsed() < PATIENCE, "never came true: {what}");
+        assert!(start.elapsed() < TIMEOUT, "never came true: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

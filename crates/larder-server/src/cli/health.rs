@@ -14,7 +14,7 @@ use crate::cli::instance::address;
 use crate::cli::{Usage, settings};
 
 /// Supervisors ask every few seconds; a longer wait would overlap with the next question.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -45,8 +45,8 @@ pub(crate) async fn run(arguments: Arguments, config: Option<&Path>) -> anyhow::
         if arguments.ready { "/readyz" } else { "/livez" }
     );
     let url = format!("http://{authority}{path}");
-    let asked = timeout(PATIENCE, ask(&authority, &path)).await;
-    let answer = asked.with_context(|| format!("{url} did not answer within {PATIENCE:?}"))?;
+    let asked = timeout(TIMEOUT, ask(&authority, &path)).await;
+    let answer = asked.with_context(|| format!("{url} did not answer within {TIMEOUT:?}"))?;
     let answer = answer.with_context(|| format!("{url} cannot be asked"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split(' ').nth(1) {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::app::{Stack, TestApp};
 use crate::support::client::{Answer, Client, Request};
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 
 fn posted(client: &Client, path: &str, body: &serde_json::Value) -> Answer {
     client.raw(Request::new("POST", &format!("/admin/cache/{path}")).header("x-larder-page", "1").json(body))
@@ -23,7 +23,7 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn open(client: &Client) -> Self {
         let mut socket = TcpStream::connect(client.address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         let token = client.token.as_deref().unwrap();
         let head = format!(
             "GET /admin/cache/stream HTTP/1.1\r\nhost: larder\r\naccept-encoding: gzip\r\nauthorization: Bearer {token}\r\n\r\n"
@@ -98,7 +98,7 @@ fn a_stream_is_neither_compressed_nor_does_it_delay_the_stop() {
     assert!(larder.stop(Signal::TERM).success());
     // The grace for requests in flight is 10 s, after which the service says that some were.
     assert!(!larder.printed().contains("requests were still in flight"), "{}", larder.printed());
-    assert!(began.elapsed() < PATIENCE);
+    assert!(began.elapsed() < TIMEOUT);
     assert!(!stream.has("no such event"), "the stream ends");
 }
 

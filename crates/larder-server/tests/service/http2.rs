@@ -20,7 +20,7 @@ use crate::support::app::{PASSWORD, Stack, TestApp};
 use crate::support::eventually;
 
 /// Longer than the service's own time-outs.
-const PATIENCE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A body that the test sends part by part; it ends when the sender is dropped.
 struct Parts(mpsc::UnboundedReceiver<Bytes>);
@@ -84,7 +84,7 @@ async fn post(sender: &mut Sender, path: &str, body: impl Into<Bytes>) -> (u16, 
 
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async { tokio::time::timeout(PATIENCE * 2, test).await.expect("in time") })
+    runtime.block_on(async { tokio::time::timeout(TIMEOUT * 2, test).await.expect("in time") })
 }
 
 #[test]
@@ -284,8 +284,8 @@ fn livez() -> Vec<u8> {
 /// A client of hostile frames.
 fn hostile(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).unwrap();
     stream
 }
@@ -299,7 +299,7 @@ fn flood(stream: &mut TcpStream, mut wire: impl FnMut() -> Vec<u8>) -> usize {
             return sent;
         }
         sent += bytes.len();
-        assert!(began.elapsed() < PATIENCE, "the service goes on");
+        assert!(began.elapsed() < TIMEOUT, "the service goes on");
     }
 }
 
@@ -367,7 +367,7 @@ fn what_is_not_http_2_after_all_is_refused_and_ends() {
     // Half a preface, a preface without a request, and a request whose headers never end.
     let half = {
         let mut stream = TcpStream::connect(app.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(&PREFACE[..10]).unwrap();
         stream
     };
@@ -380,11 +380,11 @@ fn what_is_not_http_2_after_all_is_refused_and_ends() {
     for (what, mut stream) in [("half a preface", half), ("silent", silent), ("an open head", open)] {
         let began = Instant::now();
         assert!(ends(&mut stream), "{what}");
-        assert!(began.elapsed() < PATIENCE / 2, "{what}: {:?}", began.elapsed());
+        assert!(began.elapsed() < TIMEOUT / 2, "{what}: {:?}", began.elapsed());
     }
     // A method that begins as the preface does.
     let mut similar = TcpStream::connect(app.address).unwrap();
-    similar.set_read_timeout(Some(PATIENCE)).unwrap();
+    similar.set_read_timeout(Some(TIMEOUT)).unwrap();
     similar.write_all(b"PRI * HTTP/1.1\r\nhost: larder\r\nconnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     similar.read_to_string(&mut text).unwrap();

@@ -84,6 +84,7 @@ fn every_metric_of_the_cache_exists(app: &TestApp) {
         ] {
             metrics.value(&format!("larder_cache_{name}_total"), &class);
         }
+        assert_eq!(metrics.value("larder_cache_class_breaker_open", &class), 0.0);
         let loads = "larder_cache_load_duration_seconds";
         let count = metrics.value(&format!("{loads}_count"), &class);
         let longest = metrics.value(loads, &[class[0], ("quantile", "1")]);

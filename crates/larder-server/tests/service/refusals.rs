@@ -9,7 +9,7 @@ use crate::support::app::{PASSWORD, Stack, TestApp};
 use crate::support::client::{Client, Request};
 
 /// Longer than the service's own time-outs.
-const PATIENCE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How often each refusal is provoked.
 const TRIES: usize = 100;
@@ -21,8 +21,8 @@ fn head(method: &str, path: &str, lines: &str, length: usize) -> Vec<u8> {
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -133,7 +133,7 @@ fn a_refused_client_that_sends_on_is_cut_off() {
     assert_eq!(silent.read(&mut [0; 16]).unwrap(), 0);
     let part = [b' '; 1024];
     while silent.write_all(&part).is_ok() {
-        assert!(began.elapsed() < PATIENCE, "the service reads on");
+        assert!(began.elapsed() < TIMEOUT, "the service reads on");
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());

@@ -19,7 +19,7 @@ use crate::support::eventually;
 use crate::support::larder::Larder;
 
 /// Longer than the service's own time-outs.
-const PATIENCE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A request that is no probe: without a credential it gets 401, if there is room for it.
 const USERS: &[u8] = b"GET /api/v1/users HTTP/1.1\r\nhost: larder\r\n\r\n";
@@ -28,7 +28,7 @@ const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nhost: larder\r\n\r\n";
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -38,7 +38,7 @@ fn connect_from(own: [u8; 4], address: SocketAddr) -> TcpStream {
     rustix::net::bind(&socket, &SocketAddr::from((own, 0))).unwrap();
     rustix::net::connect(&socket, &address).unwrap();
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -248,7 +248,7 @@ fn each_step_of_a_request_has_a_deadline() {
         ("half a head after an answer", ends[3], 0.6),
         ("an idle connection", ends[4], 1.2),
     ] {
-        assert!(end >= seconds(at_least) && end < PATIENCE / 2, "{what}: {end:?}");
+        assert!(end >= seconds(at_least) && end < TIMEOUT / 2, "{what}: {end:?}");
     }
     assert!(ends[3] < seconds(1.2) || ends[3] < ends[4], "a begun head has the shorter time-out: {ends:?}");
 }
@@ -258,14 +258,14 @@ fn each_step_of_a_request_has_a_deadline() {
 fn a_reader_that_never_reads_is_disconnected() {
     let app = Stack::sqlite_memory().with_setting("LARDER_WRITE_TIMEOUT", "0.5").start();
     let mut stream = connect(app.address);
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     let began = Instant::now();
     let requests = b"GET /openapi.json HTTP/1.1\r\nhost: larder\r\n\r\n".repeat(200);
     let error = loop {
         if let Err(error) = stream.write_all(&requests) {
             break error;
         }
-        assert!(began.elapsed() < PATIENCE, "the service goes on");
+        assert!(began.elapsed() < TIMEOUT, "the service goes on");
     };
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     assert!(began.elapsed() >= Duration::from_millis(500));

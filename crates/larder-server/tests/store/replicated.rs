@@ -10,7 +10,7 @@ use larder_testbed::{Database, Postgres};
 use crate::foreign::{ANN, BOB, CAT, DATA, check_counts, data, fill};
 
 /// A time-out far above the time that replication needs on a busy machine; reaching it is a failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn server() -> Postgres {
     Postgres::start_with(&[
@@ -77,7 +77,7 @@ impl Pair {
     }
 
     fn eventually(&self, what: &str, condition: impl Fn() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !condition() {
             let workers = self
                 .subscriber

@@ -162,7 +162,7 @@ impl Connector {
         }
         for life in lives {
             // An earlier life than the newest says nothing: `connect` refuses it.
-            let _ = self.succession.hear_of(life);
+            let _ = self.succession.note_listed(life);
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) struct Succession {
 #[derive(Debug, Default)]
 struct Newest {
     life: Option<Life>,
-    /// How many lives and doubts there were before this one.
+    /// How many lives and invalidations there were before this one.
     nth: u64,
 }
 
@@ -87,7 +87,7 @@ impl Succession {
     }
 
     /// As [`Self::note`], for a listed server: of two systems, the one that was found first counts.
-    pub(super) fn hear_of(&self, life: Life) -> Result<(), Life> {
+    pub(super) fn note_listed(&self, life: Life) -> Result<(), Life> {
         let mut newest = self.lock();
         match &newest.life {
             Some(known) if known.system != life.system => Ok(()),
@@ -97,7 +97,7 @@ impl Succession {
 
     /// As [`Self::note`], for a connection that larder did not open. Such a connection may lead to another database of the
     /// application, so it shows nothing but a later timeline of the known system.
-    pub(crate) fn meet(&self, life: Life) -> Result<(), Life> {
+    pub(crate) fn note_foreign(&self, life: Life) -> Result<(), Life> {
         let mut newest = self.lock();
         match &newest.life {
             Some(known) if known.system == life.system => newest.note(life).map(drop),
@@ -106,7 +106,7 @@ impl Succession {
     }
 
     /// Ends each connection that larder has opened: the pool asks new ones what they lead to.
-    pub(crate) fn doubt(&self) {
+    pub(crate) fn invalidate_connections(&self) {
         self.lock().nth += 1;
     }
 
@@ -148,22 +148,22 @@ mod tests {
         let database = |timeline| DatabaseId { system: "a:5:7:1700".to_owned(), timeline };
         let seen = Succession::default();
         assert!(!seen.has_succeeded(&database(1)), "nothing is known");
-        assert_eq!(seen.meet(life("b", 9)), Ok(()));
+        assert_eq!(seen.note_foreign(life("b", 9)), Ok(()));
         assert!(
             !seen.has_succeeded(&database(1)),
             "which system is the right one, larder's own connections show"
         );
         assert_eq!(seen.note(life("a", 1)), Ok(0));
         assert!(!seen.has_succeeded(&database(1)));
-        assert_eq!(seen.meet(life("b", 9)), Ok(()));
+        assert_eq!(seen.note_foreign(life("b", 9)), Ok(()));
         assert!(seen.is_newest(0) && !seen.has_succeeded(&database(1)));
-        assert_eq!(Life::parse("a".to_owned(), "0000000B").map(|life| seen.meet(life)), Some(Ok(())));
+        assert_eq!(Life::parse("a".to_owned(), "0000000B").map(|life| seen.note_foreign(life)), Some(Ok(())));
         assert!(!seen.is_newest(0) && seen.has_succeeded(&database(1)) && !seen.has_succeeded(&database(11)));
-        assert_eq!(seen.meet(life("a", 1)), Err(life("a", 11)));
+        assert_eq!(seen.note_foreign(life("a", 1)), Err(life("a", 11)));
         let nth = seen.note(life("a", 11)).unwrap();
-        seen.doubt();
+        seen.invalidate_connections();
         assert!(!seen.is_newest(nth) && seen.note(life("a", 11)).is_ok_and(|nth| seen.is_newest(nth)));
-        assert_eq!(seen.hear_of(life("b", 1)), Ok(()));
+        assert_eq!(seen.note_listed(life("b", 1)), Ok(()));
         assert!(seen.has_succeeded(&database(1)), "the system that was found first");
         assert!(
             seen.note(life("b", 1)).is_ok() && seen.has_succeeded(&database(11)),

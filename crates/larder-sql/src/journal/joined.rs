@@ -206,8 +206,8 @@ impl SqlJournal {
     }
 
     /// Notes on which server a load reads; see [`Database::meet`].
-    pub(crate) fn meet(&self, life: Life) -> Result<(), Error> {
-        self.database.meet(life)
+    pub(crate) fn note_foreign(&self, life: Life) -> Result<(), Error> {
+        self.database.note_foreign(life)
     }
 
     /// Reads the changes of a transaction and commits it.
@@ -219,7 +219,7 @@ impl SqlJournal {
                 let (changed, life) = (own.changed()?, own.life()?);
                 transaction.commit().await?;
                 // The commit may have waited until another connection met the successor, which does not have it.
-                self.database.meet(life).map_err(|_| Error::committed_on_former_primary())?;
+                self.database.note_foreign(life).map_err(|_| Error::committed_on_former_primary())?;
                 let (OwnRows::Known(_), Some(xid)) = (&changed, &own.unread) else {
                     return Ok(OwnChanges::new(completeness, changed));
                 };
@@ -260,7 +260,7 @@ impl SqlJournal {
         if self.identity_age.is_other(&row.system) {
             return Err(Error::no_journal(OTHER_DATABASE));
         }
-        self.database.meet(row.life()?)?;
+        self.database.note_foreign(row.life()?)?;
         let Some(run) = row.run_deferred() else { return Ok(row) };
         sqlx::query(run).persistent(false).execute(&mut **transaction).await?;
         own().fetch_one(&mut **transaction).await.map_err(Error::of_own_rows)

@@ -260,7 +260,7 @@ pub fn triggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
 ///
 /// # Errors
 /// As [`triggers`].
-pub fn untriggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
+pub fn drop_triggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
     Table::check_all(tables)?;
     let drops = match dialect {
         Dialect::Postgres => postgres_triggers::drops,

@@ -46,7 +46,7 @@ use crate::journal::state::{JournalConnection, LastInspection, State};
 
 pub use crate::journal::completeness::Defect;
 pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction, CommitExt};
-pub use crate::journal::migration::{migration, triggers, untriggers};
+pub use crate::journal::migration::{drop_triggers, migration, triggers};
 pub use crate::journal::table::Table;
 
 /// How long rows of the outbox are kept. A consumer that was away for longer drops everything. No entry's TTL depends
@@ -250,7 +250,7 @@ impl SqlJournal {
                 let asked = postgres::ask(&mut own.connection, query, &names).await;
                 if asked.as_ref().is_err_and(Error::is_of_standby) {
                     // Only a pooler can lead an open connection there, and so the others: each is asked again what it leads to.
-                    self.database.readers().source().succession().doubt();
+                    self.database.readers().source().succession().invalidate_connections();
                 }
                 let (answer, attested) = asked?;
                 // A pooler may lead to another server now, also of another system: then each connection is asked again.

@@ -143,7 +143,7 @@ impl WriteTransaction {
         let facts = postgres::facts(self.database().completeness());
         let own = || sqlx::query_as::<_, postgres::OwnRow>(postgres::OWN).bind(facts.clone());
         let mut row = own().fetch_one(self.statement()).await.map_err(Error::of_own_rows)?;
-        self.database().meet(row.life()?)?;
+        self.database().note_foreign(row.life()?)?;
         if let Some(run) = row.run_deferred() {
             sqlx::query(run).execute(self.statement()).await?;
             row = own().fetch_one(self.statement()).await.map_err(Error::of_own_rows)?;

@@ -14,7 +14,7 @@ use larder_testbed::Redis;
 pub const ROOMS: i64 = 40;
 
 /// Time-out after which a test fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub fn tables() -> Vec<Table> {
     vec![Table::new("rooms").entry("room", &["id"]).unique(&["id"])]
@@ -64,9 +64,9 @@ impl Instance {
             let query = sqlx::query_as("SELECT owner, n FROM rooms WHERE id = $1").bind(id);
             let load = async move || query.fetch_optional(database.read()).await;
             let read = self.rooms.read(&id).consistency(consistency).or_load(load);
-            match tokio::time::timeout(PATIENCE, read).await.expect("hangs") {
+            match tokio::time::timeout(TIMEOUT, read).await.expect("hangs") {
                 Ok(answer) => return answer.value.map(|room| (*room).clone()).unwrap(),
-                Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
+                Err(error) => assert!(start.elapsed() < TIMEOUT, "{error}"),
             }
         }
     }
@@ -121,7 +121,7 @@ impl Instance {
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {
-        assert!(start.elapsed() < PATIENCE, "never came true: {what}");
+        assert!(start.elapsed() < TIMEOUT, "never came true: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use larder::Journal;
 use larder_sql::dialect::Dialect;
-use larder_sql::journal::{SqlJournal, Table, migration, triggers, untriggers};
+use larder_sql::journal::{SqlJournal, Table, drop_triggers, migration, triggers};
 
 use crate::bed::{Bed, tables, tag};
 use crate::on_both;
@@ -75,7 +75,7 @@ async fn writes_work_after_the_triggers_and_then_the_outbox_are_dropped(bed: Bed
     bed.sql(drop);
     let error = bed.try_sql(insert).unwrap_err();
     assert!(error.contains("larder_outbox"), "{error}");
-    bed.sql(&untriggers(dialect, &tables()).unwrap());
+    bed.sql(&drop_triggers(dialect, &tables()).unwrap());
     bed.sql(insert);
     let left = match dialect {
         Dialect::Postgres => "SELECT count(*) FROM pg_proc WHERE proname LIKE 'larder%'",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use larder::journal::{Change, Changes, ChangesSince, Journal, Touch};
 use larder_sql::dialect::Dialect;
-use larder_sql::journal::{Table, triggers, untriggers};
+use larder_sql::journal::{Table, drop_triggers, triggers};
 use sqlx::AssertSqlSafe;
 
 use crate::bed::{Bed, all, guest, notes, sorted, tables};
@@ -185,8 +185,8 @@ async fn a_new_declaration_replaces_triggers(bed: Bed) {
 
 async fn dropped_triggers_journal_nothing_and_can_come_back(bed: Bed) {
     let dialect = bed.database.dialect();
-    bed.sql(&format!("\n{}", untriggers(dialect, &tables()).unwrap()));
-    bed.sql(&format!("\n{}", untriggers(dialect, &tables()).unwrap()));
+    bed.sql(&format!("\n{}", drop_triggers(dialect, &tables()).unwrap()));
+    bed.sql(&format!("\n{}", drop_triggers(dialect, &tables()).unwrap()));
     let rows = || bed.sql("SELECT count(*) FROM larder_outbox");
     let before = rows();
     bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0)");

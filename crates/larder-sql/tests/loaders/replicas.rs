@@ -16,10 +16,10 @@ use crate::rooms::{PRICE, TABLE, caches};
 
 const SPOILED: Source = Source::Load { placement: Placement::Nowhere(NotStoredReason::Spoiled) };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !condition() {
         assert!(Instant::now() < deadline, "not in time: {what}");
         std::thread::sleep(Duration::from_millis(5));
@@ -111,7 +111,7 @@ async fn a_load_on_a_lagging_replica_never_brings_back_what_was_overwritten() {
     let (_database, replica) = pair.handles().await;
     let (_redis, caches) = caches().await;
     // The primary may flush after some seconds, because no commit waits for this.
-    assert!(is_on_standby(&replica.clone().patience(PATIENCE)).await);
+    assert!(is_on_standby(&replica.clone().timeout(TIMEOUT)).await);
     for (rooms, written) in caches.into_iter().zip([300, 400]) {
         let before = price(&replica, &rooms).await;
         pair.on_standby("SELECT pg_wal_replay_pause()");
@@ -133,7 +133,7 @@ async fn a_load_on_a_lagging_replica_never_brings_back_what_was_overwritten() {
 async fn a_load_waits_for_a_replica_that_catches_up_in_time() {
     let pair = Pair::new();
     let (_database, replica) = pair.handles().await;
-    let replica = replica.patience(PATIENCE);
+    let replica = replica.timeout(TIMEOUT);
     pair.on_standby("SELECT pg_wal_replay_pause()");
     pair.on_primary("SET synchronous_commit = off; UPDATE rooms SET price = 300");
     let reading = tokio::spawn({

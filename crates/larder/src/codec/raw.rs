@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::allocation::{arc_bytes, heap_bytes};
 use crate::codec::{AnyValue, Codec, CodecError, DecodedValue};
 
-/// The types of such values. Each has a digest of its own, so that an entry of one is a miss for the others.
+/// The types whose values are stored as their bytes. Each has a digest of its own, so that an entry of one is a miss for the others.
 #[derive(Clone, Copy)]
 #[repr(u64)]
 enum RawKind {

@@ -332,7 +332,7 @@ async fn read_together(remote: &dyn Remote, requests: Vec<ReadRequest>) {
     }
 }
 
-/// Sets the frames of all requests in one round trip. A tag that several of them mint is minted once: its token is in
+/// Sets the frames of all requests in one round trip. If several of them set a token for the same tag, it is set once: it is in
 /// Redis before any of the replies is distributed, and so before any load begins.
 async fn set_together(remote: &dyn Remote, requests: Vec<FrameRequest>) {
     let (mut minted, mut mints) = (HashMap::new(), Vec::new());

@@ -11,7 +11,7 @@ use super::*;
 use crate::engine::call::READS_AT_ONCE;
 use crate::protocol::token::Token;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Another instance's load of key 0 goes on, so this key is read again and again.
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn no_load_of_a_batch_waits_for_a_key_that_another_instance_loads() {
             bench.engine.read_batch(&bench.class, &keys, tags, ReadOptions::default(), begin_loads).await
         }
     });
-    assert_eq!(timeout(PATIENCE, loads.recv()).await.unwrap(), Some(399), "one load of all that is missing");
+    assert_eq!(timeout(TIMEOUT, loads.recv()).await.unwrap(), Some(399), "one load of all that is missing");
     batch.abort();
 }
 
@@ -64,7 +64,7 @@ async fn few_keys_of_a_batch_are_read_in_redis_at_once() {
         }
     });
     let reading = || bench.tier.reading.load(Ordering::SeqCst);
-    timeout(PATIENCE, until(|| reading() >= READS_AT_ONCE)).await.unwrap();
+    timeout(TIMEOUT, until(|| reading() >= READS_AT_ONCE)).await.unwrap();
     // Each read asks for the tag too.
     let more = timeout(Duration::from_millis(200), until(|| reading() > 2 * READS_AT_ONCE)).await;
     assert!(more.is_err(), "{}", reading());
@@ -85,7 +85,7 @@ async fn few_leases_of_a_batch_are_renewed_at_once() {
     });
     // They get no reply, so none makes room for others.
     let renewing = || bench.tier.renewing.load(Ordering::SeqCst);
-    timeout(PATIENCE, until(|| renewing() >= READS_AT_ONCE)).await.unwrap();
+    timeout(TIMEOUT, until(|| renewing() >= READS_AT_ONCE)).await.unwrap();
     let more = timeout(Duration::from_millis(300), until(|| renewing() > READS_AT_ONCE)).await;
     assert!(more.is_err(), "{}", renewing());
     batch.abort();

@@ -106,7 +106,7 @@ impl Engine {
     ) -> MissReason {
         let is_memory_alone = class.is_memory_only || self.shared.is_none();
         match plan {
-            LoadPlan::Beside => MissReason::WaitedInVain,
+            LoadPlan::Parallel => MissReason::WaitTimedOut,
             LoadPlan::Memory(..) if !is_memory_alone => MissReason::RedisAway,
             _ if is_memory_alone && consistency == Consistency::Fresh => MissReason::Fresh,
             _ if is_aged => MissReason::Aged,
@@ -149,7 +149,7 @@ impl Engine {
             (LoadPlan::Memory(right, tags), _) => {
                 self.load_into_memory(class, begin, (right, tags), loading).await
             }
-            (LoadPlan::Beside | LoadPlan::Fill(..) | LoadPlan::Replace(..), _) => {
+            (LoadPlan::Parallel | LoadPlan::Fill(..) | LoadPlan::Replace(..), _) => {
                 let valid_until = begin.start.at.plus(self.bound_less_resolution());
                 let loaded = self.load_while(class, begin, StoreCondition::Never, loading).await;
                 loaded.map(|loaded| LoadOutcome {

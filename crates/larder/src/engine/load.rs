@@ -49,7 +49,7 @@ pub(super) enum StoreCondition<'a> {
     Lease(&'a SharedTier, &'a LeaseHold, Unchanged<'a>),
     /// This permit is valid, and so is each of these cells, for a copy of this origin.
     Permit(&'a LocalPermit, &'a [Arc<TagCell>]),
-    /// The flight is attached, and the residence has not ended at this instant.
+    /// The flight is attached, and this instant, the end of the residence, has not passed.
     Memory(Tick),
     /// The value is never stored.
     Never,
@@ -62,7 +62,7 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(1);
 impl LoadedValue {
     /// The source of an answer whose load ran in parallel to another one.
     pub(crate) fn beside(&self) -> Source {
-        let why = if self.is_spoiled { NotStoredReason::Spoiled } else { NotStoredReason::Beside };
+        let why = if self.is_spoiled { NotStoredReason::Spoiled } else { NotStoredReason::Parallel };
         Source::Load { placement: Placement::Nowhere(why) }
     }
 }

@@ -323,7 +323,7 @@ impl SharedTier {
     /// that is sent at once decides.
     fn note(&self, fault: Fault) {
         match fault {
-            Fault::Away => self.remote.suspect(),
+            Fault::Away => self.remote.revoke_and_check(),
             Fault::Spent => self.remote.check(),
             Fault::Refused => {}
         }

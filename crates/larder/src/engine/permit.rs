@@ -127,10 +127,10 @@ impl Engine {
     ) -> Result<PermitBasis, Fault> {
         // The draw waits for another instance's load for at most one load time-out: after that, the load has ended, or
         // its instance has stopped.
-        let patience = Instant::now() + class.load_timeout;
+        let deadline = Instant::now() + class.load_timeout;
         let mut poll_interval = LEASE_POLL_MIN;
         loop {
-            let is_patient = Instant::now() < patience;
+            let has_time = Instant::now() < deadline;
             let reply = self.read_tracked(entry_ref, shared, epoch).await?;
             let before = reply.value.as_ref().map(fingerprint);
             let (served, replace) =
@@ -140,7 +140,7 @@ impl Engine {
                     AfterRead::Serve(_) => (before, None),
                     // Another load holds the lease. The draw waits for its fill, because a permit in place of the lease
                     // would make Redis refuse the fill.
-                    AfterRead::Wait if is_patient => {
+                    AfterRead::Wait if has_time => {
                         sleep(poll_interval).await;
                         budget::renew();
                         poll_interval = LEASE_POLL_MAX.min(2 * poll_interval);
@@ -171,7 +171,7 @@ impl Engine {
                     entry_ref.tag_tokens(|tag| reply.token_with(&minted, tag)).ok_or(Fault::Refused)?;
                 return Ok(PermitBasis::Redis { epoch, existing, tags });
             }
-            if !is_patient {
+            if !has_time {
                 return Ok(PermitBasis::Void);
             }
             // Another frame was set first: the next round reads it.

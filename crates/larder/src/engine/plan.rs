@@ -40,7 +40,7 @@ pub(super) enum LoadPlan {
     /// In memory, unless an invalidation has ended the right.
     Memory(MemoryRight, TagCells),
     /// Nowhere: another instance's load took longer than the load time-out.
-    Beside,
+    Parallel,
 }
 
 /// The right to keep a value in memory, without Redis.

@@ -290,7 +290,7 @@ impl Engine {
             match self.local.join_or_lead(&entry_ref.key, &entry_ref.tags, consistency, arrival, now, bound) {
                 JoinDecision::Join(flight) => {
                     let Ok(outcome) = timeout(class.flight_timeout(), flight.outcome()).await else {
-                        self.miss(&entry_ref.key, MissReason::WaitedInVain);
+                        self.miss(&entry_ref.key, MissReason::WaitTimedOut);
                         return self.load_alone(class, &entry_ref.key, begin_load(None)).await;
                     };
                     // There is no outcome, because the flight was cancelled. This read then joins or leads another
@@ -313,7 +313,7 @@ impl Engine {
                 }
                 JoinDecision::Wait(flight) => {
                     let Ok(outcome) = timeout(class.flight_timeout(), flight.ended()).await else {
-                        self.miss(&entry_ref.key, MissReason::WaitedInVain);
+                        self.miss(&entry_ref.key, MissReason::WaitTimedOut);
                         return self.load_alone(class, &entry_ref.key, begin_load(None)).await;
                     };
                     count(&class.common.counters.passed_flights);

@@ -58,9 +58,9 @@ impl Engine {
         receiver: &FlightReceiver,
     ) -> FlightStep {
         // The load time-out is the limit: after it, the other load has ended, or its instance has stopped.
-        let patience = Instant::now() + class.load_timeout;
+        let deadline = Instant::now() + class.load_timeout;
         let mut poll_interval = LEASE_POLL_MIN;
-        while Instant::now() < patience {
+        while Instant::now() < deadline {
             match self.step(class, entry_ref, shared, epoch).await {
                 Ok(Round::Served(loaded, aged)) => return FlightStep::Served(loaded, aged),
                 Ok(Round::Held(hold, tags)) => return FlightStep::Load(LoadPlan::Fill(hold, tags), None),
@@ -69,7 +69,7 @@ impl Engine {
                 }
                 Ok(Round::Wait) => {
                     count(&class.common.counters.lease_waits);
-                    wait_for_push(receiver, patience.min(Instant::now() + poll_interval)).await;
+                    wait_for_push(receiver, deadline.min(Instant::now() + poll_interval)).await;
                     budget::renew();
                     poll_interval = LEASE_POLL_MAX.min(2 * poll_interval);
                 }
@@ -82,8 +82,8 @@ impl Engine {
                 }
             }
         }
-        count(&class.common.counters.lease_waits_in_vain);
-        FlightStep::Load(LoadPlan::Beside, None)
+        count(&class.common.counters.lease_wait_timeouts);
+        FlightStep::Load(LoadPlan::Parallel, None)
     }
 
     /// Runs one tracked read and, if the key holds no usable entry, requests the lease once.

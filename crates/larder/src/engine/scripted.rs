@@ -224,7 +224,7 @@ impl Remote for Scripted {
         if everything {
             self.validity.queue_everything();
         }
-        self.suspect();
+        self.revoke_and_check();
     }
 
     async fn wait_until_sent(&self, limit: Duration) -> bool {
@@ -235,7 +235,7 @@ impl Remote for Scripted {
         self.validity.unsent_count()
     }
 
-    fn suspect(&self) {
+    fn revoke_and_check(&self) {
         self.suspicions.fetch_add(1, Ordering::SeqCst);
     }
 }

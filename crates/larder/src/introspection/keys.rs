@@ -21,7 +21,7 @@ const STEPS: usize = 10;
 /// How many keys Redis visits in one SCAN, when the keys are counted.
 const COUNT: usize = 1_000;
 /// How long one call can search Redis, for a count or a page.
-const PATIENCE: Duration = Duration::from_secs(2);
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An entry's key, and which tiers hold something under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +203,7 @@ impl Engine {
             keys.retain(|key| self.namespace.matches_key(pattern, key));
             found.extend(keys);
             cursor = next;
-            if cursor == 0 || found.len() >= limit || began.elapsed() > PATIENCE {
+            if cursor == 0 || found.len() >= limit || began.elapsed() > SEARCH_TIMEOUT {
                 break;
             }
         }
@@ -256,7 +256,7 @@ impl Engine {
             keys.iter().for_each(|key| self.count_key(&mut counted.by_class, key));
             cursor = next;
             counted.is_complete = cursor == 0;
-            if counted.is_complete || began.elapsed() > PATIENCE {
+            if counted.is_complete || began.elapsed() > SEARCH_TIMEOUT {
                 return Ok(counted);
             }
         }

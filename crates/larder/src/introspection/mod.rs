@@ -65,6 +65,9 @@ pub struct ClassReport {
     pub name: String,
     /// Whether caching is on; see [`Cache::set_class_enabled`].
     pub is_enabled: bool,
+    /// Whether its loads have failed in a row, so that no load begins but one after each pause; see
+    /// [`Breaker`](crate::policy::Breaker). `false` without a breaker.
+    pub is_breaker_open: bool,
     /// The class's counts.
     pub stats: Stats,
     /// The class's load times.
@@ -96,6 +99,7 @@ impl Cache {
             |(name, common): (String, std::sync::Arc<crate::engine::registry::ClassState>)| ClassReport {
                 name,
                 is_enabled: common.is_on.load(Ordering::Relaxed),
+                is_breaker_open: common.breaker.is_open(),
                 stats: common.counters.snapshot(),
                 load_times: common.load_times.snapshot(),
             };

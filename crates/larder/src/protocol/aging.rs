@@ -56,8 +56,8 @@ impl Aging {
         life.fresh_until.plus(self.stale_while_revalidate)
     }
 
-    /// What a read does at `now` with an entry that has not ended. `luck` is a random number from 0.0..1.0.
-    pub fn age(&self, life: &Life, now: Tick, luck: f64) -> Age {
+    /// What a read does at `now` with an entry that has not ended. `random` is a random number from 0.0..1.0.
+    pub fn age(&self, life: &Life, now: Tick, random: f64) -> Age {
         if now >= self.reload_at(life) {
             return Age::Reload;
         }
@@ -65,7 +65,7 @@ impl Aging {
         // XFetch (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache Stampede Prevention", 2015): refresh
         // if now - delta * beta * ln(random) has reached the end of the TTL.
         let is_early = self.early_refresh.is_some_and(|beta| {
-            let lead = beta * (-(1.0 - luck).ln()).min(EARLIEST_LOAD_TIMES);
+            let lead = beta * (-(1.0 - random).ln()).min(EARLIEST_LOAD_TIMES);
             now.plus(life.load_time.mul_f64(lead)) >= life.fresh_until
         });
         if is_ahead || is_early || now >= life.fresh_until { Age::Refresh } else { Age::Fresh }
@@ -90,8 +90,8 @@ mod tests {
         Tick::from_nanos(seconds * 1_000_000_000)
     }
 
-    fn age_at(aging: Aging, seconds: u64, luck: f64) -> Age {
-        aging.age(&LIFE, at(seconds), luck)
+    fn age_at(aging: Aging, seconds: u64, random: f64) -> Age {
+        aging.age(&LIFE, at(seconds), random)
     }
 
     #[test]
@@ -122,15 +122,15 @@ mod tests {
         fn an_entry_is_fresh_before_the_instant_that_says_so(
             (share, beta) in (proptest::option::of(0.01_f64..1.0), proptest::option::of(0.1_f64..10.0)),
             (swr, now) in (0_u64..100, 100_u64..400),
-            luck in 0.0_f64..1.0,
+            random in 0.0_f64..1.0,
         ) {
             let stale_while_revalidate = Duration::from_secs(swr);
             let aging = Aging { refresh_ahead: share, early_refresh: beta, stale_while_revalidate, ..Aging::default() };
             if at(now) < aging.fresh_for_certain_until(&LIFE) {
-                prop_assert_eq!(age_at(aging, now, luck), Age::Fresh);
+                prop_assert_eq!(age_at(aging, now, random), Age::Fresh);
             }
             if at(now) >= LIFE.fresh_until {
-                prop_assert_ne!(age_at(aging, now, luck), Age::Fresh);
+                prop_assert_ne!(age_at(aging, now, random), Age::Fresh);
             }
         }
     }

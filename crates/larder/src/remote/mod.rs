@@ -190,7 +190,7 @@ pub(crate) trait Remote: Send + Sync {
     fn unsent_count(&self) -> usize;
 
     /// Revokes the validity and requests a heartbeat now. Call it if an operation got no answer.
-    fn suspect(&self);
+    fn revoke_and_check(&self);
 
     /// Requests a heartbeat now. Call it if an operation is slow: if the heartbeat gets no answer either, it revokes the
     /// validity.

@@ -51,7 +51,7 @@ struct State {
     /// The keeper is dropping every entry of this database in Redis now.
     is_clearing: bool,
     /// An invalidation was queued since the last grant.
-    is_owed: bool,
+    has_unconfirmed: bool,
 }
 
 impl State {
@@ -85,7 +85,7 @@ impl Validity {
             unsent: VecDeque::new(),
             is_overflowed: false,
             is_clearing: false,
-            is_owed: false,
+            has_unconfirmed: false,
         };
         Validity {
             until: AtomicU64::new(Tick::PAST.nanos()),
@@ -126,7 +126,7 @@ impl Validity {
         let mut state = self.lock();
         let may = state.losses == epoch.0 && state.is_settled();
         if may {
-            state.is_owed = false;
+            state.has_unconfirmed = false;
             self.until.store(until.nanos(), Ordering::Release);
             self.granted.notify_waiters();
             if let Some(whole) = &self.whole {
@@ -161,7 +161,7 @@ impl Validity {
     pub(crate) fn queue(&self, keys: &[Bytes]) -> bool {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
-        state.is_owed = true;
+        state.has_unconfirmed = true;
         let is_too_much = !state.is_overflowed && state.unsent.len() + keys.len() > UNSENT_MAX;
         if is_too_much {
             state.unsent.clear();
@@ -173,8 +173,8 @@ impl Validity {
     }
 
     /// Whether an invalidation was queued since the last grant.
-    pub(crate) fn is_owed(&self) -> bool {
-        self.lock().is_owed
+    pub(crate) fn has_unconfirmed(&self) -> bool {
+        self.lock().has_unconfirmed
     }
 
     /// How many invalidations of keys are unsent; [`UNSENT_MAX`] if every entry has to be dropped.
@@ -220,7 +220,7 @@ impl Validity {
     pub(crate) fn queue_everything(&self) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
-        state.is_owed = true;
+        state.has_unconfirmed = true;
         state.is_clearing = false;
         state.is_overflowed = true;
     }
@@ -329,10 +329,10 @@ mod tests {
         one.revoke();
         assert!(!whole.is_valid_at(NOW) && !whole.grant(before, LATER));
         other.queue(&[Bytes::from("a")]);
-        assert!(other.is_owed() && !one.is_owed());
+        assert!(other.has_unconfirmed() && !one.has_unconfirmed());
         other.confirm_sent(1);
-        assert!(other.is_owed(), "sent, and not granted yet");
-        assert!(other.grant(other.epoch(), LATER) && !other.is_owed());
+        assert!(other.has_unconfirmed(), "sent, and not granted yet");
+        assert!(other.grant(other.epoch(), LATER) && !other.has_unconfirmed());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::support::batch::{filled, held_many, read_many};
 use crate::support::{
-    Gate, Instance, PATIENCE, classes, eventually, in_redis, instance, memory_instance, within,
+    Gate, Instance, TIMEOUT, classes, eventually, in_redis, instance, memory_instance, within,
 };
 
 /// Makes Redis log each command, and forgets what it has logged.
@@ -36,7 +36,7 @@ fn mgets(redis: &Redis) -> usize {
 /// each instance loads for itself.
 async fn patient(redis: &Redis) -> Instance {
     let cache = crate::support::builder().redis(redis.url()).installation("test");
-    let cache = cache.staleness_bound(PATIENCE).redis_timeout(Duration::from_millis(500));
+    let cache = cache.staleness_bound(TIMEOUT).redis_timeout(Duration::from_millis(500));
     classes(cache.build().await.unwrap())
 }
 

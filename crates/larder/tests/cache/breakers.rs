@@ -140,5 +140,7 @@ async fn a_loader_that_panics_opens_the_breaker() {
         for kind in [ErrorKind::LoadPanicked, ErrorKind::LoadPanicked, ErrorKind::BreakerOpen] {
             assert_eq!(within(class.get_or_load(&7, panics)).await.unwrap_err().kind(), kind);
         }
+        let reports = one.cache.classes();
+        assert!(reports.iter().any(|class| class.name == "breaking" && class.is_breaker_open));
     }
 }

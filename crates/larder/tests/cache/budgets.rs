@@ -12,7 +12,7 @@ use larder::receipt::Delivery;
 use larder::source::{NotStoredReason, Placement, Source};
 use larder_testbed::{Proxy, Redis};
 
-use crate::support::{Instance, PATIENCE, Table, classes, eventually, instance, within};
+use crate::support::{Instance, TIMEOUT, Table, classes, eventually, instance, within};
 
 const BUDGET: Duration = Duration::from_millis(50);
 const LOAD: Duration = Duration::from_millis(30);
@@ -36,7 +36,7 @@ impl Bed {
         let far = Cache::builder("test").redis(format!("redis://127.0.0.1:{}/0", proxy.port()));
         let far = far.redis_timeout(Duration::from_millis(500)).redis_budget(budget);
         let far = far.installation("test").staleness_bound(Duration::from_secs(1)).build().await.unwrap();
-        let near = Cache::builder("test").redis(redis.url()).redis_budget(PATIENCE / 2);
+        let near = Cache::builder("test").redis(redis.url()).redis_budget(TIMEOUT / 2);
         let near = near.installation("test").staleness_bound(Duration::from_secs(1)).build().await.unwrap();
         for cache in [&far, &near] {
             eventually("Redis is usable", async || cache.health() == Health::Working).await;
@@ -57,7 +57,7 @@ impl Bed {
 
 /// The shortest of several runs: it has no pauses of a busy machine in it.
 async fn shortest(mut run: impl AsyncFnMut(u32) -> Duration) -> Duration {
-    let mut shortest = PATIENCE;
+    let mut shortest = TIMEOUT;
     for key in 0..10 {
         shortest = shortest.min(run(key).await);
     }
@@ -167,9 +167,9 @@ async fn a_hit_within_the_budget_is_a_hit_of_a_slow_redis() {
 /// The read has its answer after the first of three round trips; the others take the right to refresh the entry.
 #[tokio::test]
 async fn a_soft_timeout_ends_the_round_trips_of_a_refresh_and_not_the_answer() {
-    let bed = Bed::new(PATIENCE / 2).await;
+    let bed = Bed::new(TIMEOUT / 2).await;
     // An entry has aged when the first round trip returns it.
-    let policy = Policy::ttl(Duration::from_millis(20)).jitter(0.0).stale_while_revalidate(PATIENCE);
+    let policy = Policy::ttl(Duration::from_millis(20)).jitter(0.0).stale_while_revalidate(TIMEOUT);
     let [near, far] = [&bed.near, &bed.far]
         .map(|one| -> Class<u32, u64> { one.cache.class("aged").policy(policy).open().unwrap() });
     for key in 0..10 {
@@ -190,7 +190,7 @@ async fn a_soft_timeout_ends_the_round_trips_of_a_refresh_and_not_the_answer() {
         let read = far.read(&key).soft_timeout(Duration::from_millis(1)).or_load(bed.table.loader(key));
         match within(read).await.is_ok_and(|answer| answer.source == Source::Memory) {
             true => began.elapsed(),
-            false => PATIENCE,
+            false => TIMEOUT,
         }
     })
     .await;

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use larder::cache::Health;
 use larder::health::Trouble;
 use larder::receipt::Delivery;
-use larder_testbed::{Authority, Proxy, Redis, RestFront, free_port};
+use larder_testbed::{Proxy, Redis, RestFront};
 
-use crate::support::journal::Ledger;
 use crate::support::rest::{Bed, works};
-use crate::support::{Instance, builder, classes, eventually, in_redis_of_ledger, within};
+use crate::support::{Instance, classes, eventually, in_redis_of_ledger, within};
 
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -254,25 +253,4 @@ async fn redis_is_not_used_over_rest_beside_instances_without_rest() {
     bed.redis.command(&["SET", in_redis_of_ledger!("@wm"), &old]).unwrap();
     works(&over_rest).await;
     bed.warm(&over_rest, 7).await;
-}
-
-/// The cause of a connection that cannot be opened is the detail of its trouble.
-#[tokio::test]
-async fn why_there_is_no_connection_is_named() {
-    let authority = Authority::create().unwrap();
-    let (_redis, tls) = Redis::start_tls(&authority, &[]).unwrap();
-    for (url, trouble, says) in [
-        (format!("https://localhost:{tls}"), Trouble::Untrusted, "UnknownIssuer"),
-        (format!("http://127.0.0.1:{}", free_port().unwrap()), Trouble::Away, "refused"),
-    ] {
-        let builder = builder().upstash(url, "token").journal(Ledger::new().seen_by_another());
-        let cache = builder.build().await.unwrap();
-        eventually(&format!("{says} is named"), async || {
-            cache.health_report().reasons.iter().any(|reason| {
-                reason.trouble == trouble
-                    && reason.detail.as_deref().is_some_and(|detail| detail.contains(says))
-            })
-        })
-        .await;
-    }
 }

@@ -128,3 +128,26 @@ async fn files_that_are_no_certificates_are_refused_with_their_names() {
         assert!(refused.contains(says), "{says}: {refused}");
     }
 }
+
+/// Over REST, too, the cause of a connection that cannot be opened is the detail of its trouble.
+#[cfg(feature = "upstash")]
+#[tokio::test]
+async fn why_there_is_no_connection_over_rest_is_named() {
+    use crate::support::journal::Ledger;
+    let authority = Authority::create().unwrap();
+    let (_redis, tls) = Redis::start_tls(&authority, &[]).unwrap();
+    for (url, trouble, says) in [
+        (format!("https://localhost:{tls}"), Trouble::Untrusted, "UnknownIssuer"),
+        (format!("http://127.0.0.1:{}", larder_testbed::free_port().unwrap()), Trouble::Away, "refused"),
+    ] {
+        let builder = builder().upstash(url, "token").journal(Ledger::new().seen_by_another());
+        let cache = builder.build().await.unwrap();
+        eventually(&format!("{says} is named"), async || {
+            cache.health_report().reasons.iter().any(|reason| {
+                reason.trouble == trouble
+                    && reason.detail.as_deref().is_some_and(|detail| detail.contains(says))
+            })
+        })
+        .await;
+    }
+}

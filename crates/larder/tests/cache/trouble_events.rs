@@ -49,7 +49,7 @@ async fn a_silent_journal_and_its_return_are_seen_once() {
 /// Three instances: one loads for long, and another one, whose loads are short, waits for its lease as long as a load of
 /// its own may take. The third one, which is patient, waits for the load.
 #[tokio::test]
-async fn a_wait_for_another_instances_load_that_was_in_vain_is_seen() {
+async fn a_wait_for_another_instances_load_that_times_out_is_seen() {
     let redis = Redis::start().unwrap();
     let [slow, hasty, patient] = [instance(&redis).await, instance(&redis).await, instance(&redis).await];
     let open = |of: &larder::Cache, limit| -> Class<u32, u64> {
@@ -78,15 +78,15 @@ async fn a_wait_for_another_instances_load_that_was_in_vain_is_seen() {
     let answer = within(impatient.read(&7).or_load(load(2))).await.unwrap();
     assert_eq!(answer.value.as_deref(), Some(&2), "it loaded beside the other instance");
     assert!(!answer.source.is_stored(), "{:?}", answer.source);
-    assert_eq!(impatient.stats().lease_waits_in_vain, 1);
+    assert_eq!(impatient.stats().lease_wait_timeouts, 1);
     let miss = within(events.next()).await.unwrap();
     assert!(
-        matches!(&miss, Event::Miss { entry, reason: MissReason::WaitedInVain } if entry.class == "reports")
+        matches!(&miss, Event::Miss { entry, reason: MissReason::WaitTimedOut } if entry.class == "reports")
     );
     let loaded = within(events.next()).await.unwrap();
     assert!(matches!(loaded, Event::Load { outcome: LoadEnd::Value, .. }), "{loaded:?}");
     gate.open();
     assert_eq!(within(held).await.unwrap().as_deref(), Some(&1));
     let (answer, stats) = within(following).await.unwrap();
-    assert_eq!((answer.as_deref(), stats.lease_waits_in_vain), (Some(&1), 0));
+    assert_eq!((answer.as_deref(), stats.lease_wait_timeouts), (Some(&1), 0));
 }

@@ -23,7 +23,7 @@ use types::*;
 
 const CODECS: [Codec; 3] = [Codec::MessagePack, Codec::Postcard, Codec::Json];
 const VALUES: u32 = 25;
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Two instances on one Redis, and one on memory only.
 struct Caches {
@@ -37,8 +37,8 @@ impl Caches {
         // On a machine that is busy with other tests, Redis answers late. Each value has to reach it all the same.
         let shared = || async {
             let cache = Cache::builder("shapes").redis(redis.url()).installation("shapes");
-            let cache = cache.redis_timeout(Duration::from_millis(500)).redis_budget(PATIENCE);
-            cache.staleness_bound(PATIENCE).build().await.unwrap()
+            let cache = cache.redis_timeout(Duration::from_millis(500)).redis_budget(TIMEOUT);
+            cache.staleness_bound(TIMEOUT).build().await.unwrap()
         };
         let alone = Cache::builder("shapes").build().await.unwrap();
         Caches { writer: shared().await, reader: shared().await, alone }

@@ -23,7 +23,7 @@ use crate::cli::{Usage, settings};
 use crate::http_client::HttpClient;
 
 /// Longer than the service takes for its longest answer about the cache, a count of all entries.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// More than the longest answer: 1,000 keys of a page.
 const ANSWER_BYTES: usize = 64 << 20;
 
@@ -103,7 +103,7 @@ impl InstanceArguments {
             Ok::<_, Usage>(value)
         });
         let client = HttpClient::open(base.scheme()).context("the system's certificates cannot be read")?;
-        Ok(Instance { base, key: key.transpose()?, client, patience: PATIENCE })
+        Ok(Instance { base, key: key.transpose()?, client, timeout: TIMEOUT })
     }
 
     fn key(&self) -> Result<Option<String>, Usage> {
@@ -127,7 +127,7 @@ pub(crate) struct Instance {
     key: Option<HeaderValue>,
     client: HttpClient,
     /// How long each answer is awaited; 30 s unless the command sets another time.
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// A request to an instance.
@@ -190,7 +190,7 @@ impl Instance {
     /// Sends the request and reads its complete answer, whatever its status.
     ///
     /// # Errors
-    /// There is no complete answer within `patience`.
+    /// There is no complete answer within `timeout`.
     pub(crate) async fn ask(&self, ask: Ask<'_>) -> anyhow::Result<Answer> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -218,9 +218,9 @@ impl Instance {
             anyhow::Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
         };
         // Time-out: a half-open connection would block here for hours.
-        let answered = timeout(self.patience, answered).await;
+        let answered = timeout(self.timeout, answered).await;
         let answered = answered
-            .with_context(|| format!("{} did not answer within {:?}", self.address(), self.patience))?;
+            .with_context(|| format!("{} did not answer within {:?}", self.address(), self.timeout))?;
         let (status, body) = answered.with_context(|| self.address().to_owned())?;
         Ok(Answer { status, body, url })
     }

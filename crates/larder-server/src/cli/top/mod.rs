@@ -24,7 +24,7 @@ use crate::cli::top::screen::{Input, Screen};
 /// The width of a frame that is printed and not drawn on a terminal.
 const PRINTED_COLUMNS: usize = 120;
 /// Longer than an instance waits for a Redis that hangs, so that such an instance does not count as away.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The arguments of `larder top`.
 #[derive(Args)]
@@ -57,7 +57,7 @@ type Sampled = Result<(Instant, Sample)>;
 
 pub(crate) async fn run(arguments: Arguments, config: Option<&Path>) -> Result<()> {
     let mut instance = arguments.target.open(config)?;
-    instance.patience = PATIENCE;
+    instance.timeout = TIMEOUT;
     if arguments.once {
         let (began, before) = sample(&instance).await?;
         // The rates need two samples: this is the time over which they are measured.

@@ -115,7 +115,7 @@ impl Terminal {
     #[track_caller]
     pub(super) fn ends_as_it_began(&mut self) -> ExitStatus {
         let mut ended = None;
-        within(crate::support::PATIENCE, "it ends", || {
+        within(crate::support::TIMEOUT, "it ends", || {
             ended = self.child.try_wait().unwrap();
             ended.is_some()
         });

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::app::TestApp;
-use crate::support::{PATIENCE, within};
+use crate::support::{TIMEOUT, within};
 
 /// Uses both instances for users, a session, points, a list, statistics, a foreign write and a deactivation.
 pub(super) fn check(app: &TestApp, second: &TestApp) {
@@ -19,13 +19,13 @@ pub(super) fn check(app: &TestApp, second: &TestApp) {
         );
         assert_eq!(writer.get(me).expect(200).field("bio"), bio);
         for reader in [&ann, &there] {
-            within(PATIENCE, "both instances see it", || reader.get(me).expect(200).field("bio") == bio);
+            within(TIMEOUT, "both instances see it", || reader.get(me).expect(200).field("bio") == bio);
             assert_eq!(reader.get(&format!("{me}?consistency=fresh")).expect(200).field("bio"), bio);
         }
     }
     app.stack.sql("UPDATE users SET bio = 'by hand' WHERE username = 'ann'");
     for reader in [&ann, &there] {
-        within(PATIENCE, "a foreign write is seen", || reader.get(me).expect(200).field("bio") == "by hand");
+        within(TIMEOUT, "a foreign write is seen", || reader.get(me).expect(200).field("bio") == "by hand");
     }
     let booking = json!({ "amount": 7, "reason": "a test", "idempotency_key": "k" });
     let path = format!("{}/points", ann.path());
@@ -37,12 +37,12 @@ pub(super) fn check(app: &TestApp, second: &TestApp) {
     second.anonymous().post("/api/v1/auth/register", &taken).expect(409);
     let ben = app.plain_user(&admin, "ben");
     let ben = format!("/api/v1/users/{}", ben["id"].as_str().unwrap());
-    within(PATIENCE, "the list has all", || {
+    within(TIMEOUT, "the list has all", || {
         there.get("/api/v1/users").expect(200).json()["items"].as_array().unwrap().len() == 3
     });
     admin.delete(&ben).expect(204);
     admin.get(&ben).expect(404);
     assert_eq!(there.validate(), 200);
     app.stack.sql("UPDATE users SET is_active = FALSE WHERE username = 'ann'");
-    within(PATIENCE, "the token ends", || ann.validate() == 401 && there.validate() == 401);
+    within(TIMEOUT, "the token ends", || ann.validate() == 401 && there.validate() == 401);
 }

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use larder_testbed::{Program, find};
 use serde_json::{Value, json};
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 /// Chromium reads commands from descriptor 3 and writes answers to 4; Rust's child has 0 and 1.
 const PIPED: &str = r#"exec "$@" 3<&0 4>&1 0</dev/null 1>&2"#;
@@ -99,7 +99,7 @@ impl Browser {
         }
         self.input.write_all(format!("{message}\0").as_bytes()).unwrap();
         self.input.flush().unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.messages.recv_timeout(left) {
@@ -130,10 +130,10 @@ impl Browser {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Polls until an expression is true, and fails the test after [`PATIENCE`].
+    /// Polls until an expression is true, and fails the test after [`TIMEOUT`].
     #[track_caller]
     pub(crate) fn wait(&mut self, expression: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.eval(&format!("Boolean({expression})")) != true {
             if Instant::now() > deadline {
                 let shown = self.text("body");

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::contract;
 
 /// Longer than the service's own time-outs, so that these end a request first.
-const PATIENCE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Paths on which a POST changes no data: it is a POST so that its arguments stay out of URLs.
 /// The POSTs that ask for a mail answer before anything is written.
@@ -325,9 +325,9 @@ impl Client {
 
 /// Sends bytes on a connection of its own and reads until its end; `None`: no answer came.
 pub(crate) fn send_raw(address: SocketAddr, wire: &[u8]) -> Option<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     // A service that refuses early closes early, so the write can fail; the answer can still be read.
     let _ = stream.write_all(wire);
     let mut received = Vec::new();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 
 /// The time that `drop` gives the service to stop before it kills it.
 const END: Duration = Duration::from_secs(15);
@@ -155,7 +155,7 @@ impl Larder {
 
     /// Waits until the process has ended; fails the test after the time-out.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let status = self.ends_within(PATIENCE);
+        let status = self.ends_within(TIMEOUT);
         let status = status.unwrap_or_else(|| panic!("it does not end:\n{}", self.printed()));
         self.stdout.complete();
         self.stderr.complete();

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A time-out far above the time in which a healthy service answers on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Polls until `condition` holds, and fails the test if that takes longer than `limit`.
 pub(crate) fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
@@ -24,7 +24,7 @@ pub(crate) fn within(limit: Duration, what: &str, mut condition: impl FnMut() ->
     }
 }
 
-/// Polls until `condition` holds, and fails the test if that takes longer than [`PATIENCE`].
+/// Polls until `condition` holds, and fails the test if that takes longer than [`TIMEOUT`].
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
-    within(PATIENCE, what, condition);
+    within(TIMEOUT, what, condition);
 }

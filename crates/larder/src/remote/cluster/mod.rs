@@ -51,7 +51,7 @@ impl ClusterTier {
         let tasks = [
             tokio::spawn(supervisor.clone().follow_topology()).abort_handle(),
             tokio::spawn(supervisor.clone().watch_validity()).abort_handle(),
-            tokio::spawn(supervisor.clone().empty_idle()).abort_handle(),
+            tokio::spawn(supervisor.clone().sweep_idle()).abort_handle(),
         ];
         ClusterTier { supervisor, tasks }
     }

@@ -24,7 +24,7 @@ use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::cluster::ClusterTier;
 use crate::remote::cluster::map::{Map, Member, Part};
-use crate::remote::cluster::queues::Owing;
+use crate::remote::cluster::queues::Unconfirmed;
 use crate::remote::{Fault, FrameReply, Mint, Remote, Unchanged};
 
 /// How long an invalidation waits for the nodes to say which master has its keys, if the one that was asked has not.
@@ -35,7 +35,7 @@ impl Member {
     /// done here for the one master.
     fn noted<T>(&self, answer: Result<T, Fault>) -> Result<T, Fault> {
         if matches!(answer, Err(Fault::Away)) {
-            self.tier.suspect();
+            self.tier.revoke_and_check();
         }
         answer.map_err(|_| Fault::Refused)
     }
@@ -295,7 +295,7 @@ impl Remote for ClusterTier {
         let answers = join_all(map.members.iter().map(|member| member.tier.topology())).await;
         let own = answers.iter().flatten().fold(SlotSet::empty(), |all, own| all.or(&own.own_slots()));
         if own != SlotSet::all() {
-            self.supervisor.owe_others();
+            self.supervisor.clear_new_masters();
             return Err(Fault::Refused);
         }
         let noted = map.members.iter().zip(swept).map(|(member, answer)| member.noted(answer));
@@ -326,12 +326,12 @@ impl Remote for ClusterTier {
         let began = Instant::now();
         loop {
             let left = limit.saturating_sub(began.elapsed());
-            match self.supervisor.owing() {
-                Owing::Nothing => return true,
+            match self.supervisor.unconfirmed() {
+                Unconfirmed::Nothing => return true,
                 _ if left.is_zero() => return false,
                 // Afterwards all is looked at again: a key may have got another master meanwhile.
-                Owing::Member(member) => drop(member.tier.wait_until_sent(left).await),
-                Owing::Elsewhere => self.supervisor.wait_for_topology(left).await,
+                Unconfirmed::Member(member) => drop(member.tier.wait_until_sent(left).await),
+                Unconfirmed::Elsewhere => self.supervisor.wait_for_topology(left).await,
             }
         }
     }
@@ -343,7 +343,7 @@ impl Remote for ClusterTier {
     }
 
     /// Each operation has suspected its own master.
-    fn suspect(&self) {}
+    fn revoke_and_check(&self) {}
 
     fn check(&self) {
         self.supervisor.map().members.iter().for_each(|member| member.tier.check());

@@ -13,7 +13,7 @@ use crate::remote::cluster::supervisor::Supervisor;
 use crate::remote::validity::UnsentInvalidations;
 
 /// What is still to be sent.
-pub(super) enum Owing {
+pub(super) enum Unconfirmed {
     Nothing,
     /// This master has something to get, or to confirm.
     Member(Arc<Member>),
@@ -47,15 +47,15 @@ impl Supervisor {
 
     /// Queues it at the present masters, and at those that come soon: a slot may have another master that is not known yet.
     pub(super) fn queue_everything_at(&self, map: &Map) {
-        self.owe_others();
+        self.clear_new_masters();
         map.members.iter().for_each(|member| member.tier.queue(&[], true));
     }
 
     /// From here on, each master that comes into the map gets an invalidation of everything first; until the nodes have been
     /// asked after this, and each slot has a master.
-    pub(super) fn owe_others(&self) {
+    pub(super) fn clear_new_masters(&self) {
         // The round that runs now may have begun before, and the next one begins after this.
-        self.owes_others.store(*self.asked.borrow() + 2, Ordering::Relaxed);
+        self.clears_until.store(*self.asked.borrow() + 2, Ordering::Relaxed);
     }
 
     pub(super) fn queue_at(&self, map: &Map, keys: &[Bytes]) {
@@ -63,7 +63,7 @@ impl Supervisor {
         let mut is_everything = false;
         for part in parts {
             is_everything |= part.member.validity.queue(&part.keys);
-            part.member.tier.suspect();
+            part.member.tier.revoke_and_check();
         }
         self.ownerless().add(ownerless.into_iter().cloned());
         if is_everything {
@@ -72,16 +72,16 @@ impl Supervisor {
     }
 
     /// What is still to be sent, or to be confirmed by a grant.
-    pub(super) fn owing(&self) -> Owing {
+    pub(super) fn unconfirmed(&self) -> Unconfirmed {
         let _changing = self.changing();
         let map = self.map();
         let strays = || map.members.iter().map(|member| member.membership.stray_count()).sum::<usize>();
         // A keeper may put a key from its queue aside meanwhile, or take one back: so the strays are counted before and after.
         let before = strays() + self.ownerless().count();
-        match map.members.iter().find(|member| member.validity.is_owed()) {
-            Some(member) => Owing::Member(member.clone()),
-            None if before + strays() == 0 => Owing::Nothing,
-            None => Owing::Elsewhere,
+        match map.members.iter().find(|member| member.validity.has_unconfirmed()) {
+            Some(member) => Unconfirmed::Member(member.clone()),
+            None if before + strays() == 0 => Unconfirmed::Nothing,
+            None => Unconfirmed::Elsewhere,
         }
     }
 

@@ -53,15 +53,16 @@ pub(super) struct Supervisor {
     pub(super) asked: watch::Sender<u64>,
     /// Queued invalidations of keys that have no master at present. The lock is held for a few statements.
     pub(super) ownerless: Mutex<WaitingKeys>,
-    /// Held while the map changes, and while an invalidation is queued by it or looked for: so each is at a master of the
-    /// present map, or without an owner. (Keepers move some between their queue and their strays without it; see `owing`.) It
-    /// is never held across an await. Under it, the locks of queues are taken.
+    /// Held while the map changes, while an invalidation is queued by the present map, and while unsent invalidations are counted.
+    /// So every unsent invalidation is queued at a master of the present map, or in `ownerless`. (Keepers move some between
+    /// their queue and their strays without it; see `unconfirmed`.) It is never held across an await. Under it, the locks of
+    /// queues are taken.
     changing: Mutex<()>,
     /// The latest configuration of the cluster that was adopted. Relaxed, as it is read and written under `changing`.
     epoch: AtomicU64,
-    /// If an invalidation of everything has to reach masters that are not known at present: until which number of rounds; 0
-    /// otherwise. Relaxed: it is read under `changing`, and an invalidation that sets it is queued, under `changing`, after that.
-    pub(super) owes_others: AtomicU64,
+    /// Until `asked` reaches this number, each new master first gets an invalidation of everything; 0: none does. Relaxed: it is
+    /// read under `changing`, and an invalidation that sets it is queued, under `changing`, after that.
+    pub(super) clears_until: AtomicU64,
     /// How many rounds in a row said less than what was adopted. Relaxed, as one task uses it.
     outdated: AtomicU32,
     /// The masters without slots, as of the last round.
@@ -93,7 +94,7 @@ impl Supervisor {
             ownerless: Mutex::default(),
             changing: Mutex::new(()),
             epoch: AtomicU64::new(0),
-            owes_others: AtomicU64::new(0),
+            clears_until: AtomicU64::new(0),
             outdated: AtomicU32::new(0),
             idle: watch::Sender::new(Vec::new()),
             value_bytes: AtomicUsize::new(0),
@@ -176,15 +177,15 @@ impl Supervisor {
 
     /// Deletes what arrives at masters that have no slots yet, until the task is aborted: a move that is given up could bring
     /// it back. A node that does not answer delays no other task.
-    pub(super) async fn empty_idle(self: Arc<Self>) {
+    pub(super) async fn sweep_idle(self: Arc<Self>) {
         loop {
             let idle = self.idle.borrow().clone();
-            join_all(idle.iter().map(|node| self.empty(node))).await;
+            join_all(idle.iter().map(|node| self.sweep_importing_at(node))).await;
             sleep(TOPOLOGY_INTERVAL).await;
         }
     }
 
-    async fn empty(&self, node: &Host) -> Option<()> {
+    async fn sweep_importing_at(&self, node: &Host) -> Option<()> {
         let map = self.map();
         let member = map.informed().filter(|member| member.tier.knows_database_since().is_some())?;
         // A node that does not answer is asked again later.
@@ -265,10 +266,10 @@ impl Supervisor {
             // Again: its keeper may have put some aside since.
             self.pass_on(member, &map);
         }
-        let owed = self.owes_others.load(Ordering::Relaxed);
-        if map.missing.is_empty() && *self.asked.borrow() >= owed {
+        let until = self.clears_until.load(Ordering::Relaxed);
+        if map.missing.is_empty() && *self.asked.borrow() >= until {
             // Unless it has been set again meanwhile.
-            let _ = self.owes_others.compare_exchange(owed, 0, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = self.clears_until.compare_exchange(until, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
         self.changed.notify_one();
     }
@@ -289,7 +290,7 @@ impl Supervisor {
         if let Some(sibling) = self.map().informed() {
             tier.learn_database_of(&sibling.tier);
         }
-        if self.owes_others.load(Ordering::Relaxed) > 0 {
+        if self.clears_until.load(Ordering::Relaxed) > 0 {
             tier.queue(&[], true);
         }
         tracing::info!(master = %master.host, slots = %master.slots, "a master of the Redis Cluster");

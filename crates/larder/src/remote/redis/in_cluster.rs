@@ -58,7 +58,7 @@ impl RedisTier {
         }
     }
 
-    /// Deletes what arrives with `slots` at a node that is no master of ours, at the other end of `connection`.
+    /// Deletes the entries in `slots` at the node of `connection`: a node that owns no slot yet, and is importing these.
     pub(crate) async fn sweep_at(&self, connection: &mut Connection, slots: &SlotSet) -> RedisResult<u64> {
         sweep_slots(connection, &self.prefix(), slots).await
     }

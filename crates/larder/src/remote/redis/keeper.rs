@@ -177,7 +177,7 @@ impl Keeper {
         let sent = self.clock.now();
         let (status, redis_id, refusal) = self.ask(connection, &prefix, process).await?;
         self.refuse_claimed(&prefix, status.claim.as_deref())?;
-        self.note_moving(connection, &prefix, &status).await?;
+        self.sweep_importing(connection, &prefix, &status).await?;
         if self.send_unsent(connection, &prefix, status.owned.as_ref()).await? {
             // The next heartbeat follows at once and finds nothing unsent.
             self.heartbeat_at_once.notify_one();

@@ -41,7 +41,7 @@ async fn list(
 impl Keeper {
     /// In a Redis Cluster: deletes what arrives with slots that are on their way here, and takes back the invalidations of keys
     /// in slots that came back.
-    pub(super) async fn note_moving(
+    pub(super) async fn sweep_importing(
         &self,
         connection: &mut Connection,
         prefix: &Prefix,
@@ -49,7 +49,7 @@ impl Keeper {
     ) -> Result<(), LossReason> {
         let (Some(membership), Some(owned)) = (&self.membership, &status.owned) else { return Ok(()) };
         if !status.importing.is_empty() {
-            // It cannot be of use, and a move that is given up could bring it back to where it was.
+            // Entries that are being imported are never served here; if the move is cancelled, they could return to the old master.
             sweep_slots(connection, prefix, &status.importing).await?;
         }
         let mut overflows = false;

@@ -109,7 +109,7 @@ impl RedisTier {
         }
         // If another grant was noted meanwhile, that grant stays: this reply says nothing about it.
         if *self.connection_slot.granted() == *granted {
-            self.suspect();
+            self.revoke_and_check();
         }
         Err(Fault::Refused)
     }
@@ -359,7 +359,7 @@ impl Remote for RedisTier {
             self.note_own_sweep(Sweep::Everything);
             self.validity.queue_everything();
         }
-        self.suspect();
+        self.revoke_and_check();
     }
 
     async fn wait_until_sent(&self, limit: Duration) -> bool {
@@ -370,7 +370,7 @@ impl Remote for RedisTier {
         self.validity.unsent_count()
     }
 
-    fn suspect(&self) {
+    fn revoke_and_check(&self) {
         self.validity.revoke();
         self.heartbeat_at_once.notify_one();
     }

@@ -48,7 +48,7 @@ pub(crate) struct Relay {
     pub(crate) polls: Poller,
     /// Notified after MARK: a heartbeat may succeed now.
     pub(crate) heartbeat_at_once: Arc<Notify>,
-    /// When this instance last asked the journal itself. Only the relay's task uses it; the lock makes it `Sync`.
+    /// When this instance last asked the journal; it skips polls while the watermark of another instance is young. Only the relay's task uses it; the lock makes it `Sync`.
     pub(crate) last_check: Mutex<Option<Instant>>,
     /// Why the last poll failed; `None` if it succeeded. The relay's task writes it. The keeper reads it, to report why
     /// Redis may not be used.

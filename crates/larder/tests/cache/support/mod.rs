@@ -39,7 +39,7 @@ use larder_testbed::Redis;
 use tokio::sync::Semaphore;
 
 /// How long an operation can take before a test fails as hung.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often the given commands were called in total, by a reply to `INFO commandstats`.
 pub(crate) fn calls(stats: &str, commands: &[&str]) -> u64 {
@@ -62,7 +62,7 @@ pub(crate) struct Instance {
 /// A cache whose requests wait for Redis as long as they need: on a busy machine, the default budget of 50 ms would let
 /// some go on without Redis, and these tests count loads. The tests of the budget itself are in `budgets`.
 pub(crate) fn builder() -> larder::Builder {
-    Cache::builder("test").redis_budget(PATIENCE / 2)
+    Cache::builder("test").redis_budget(TIMEOUT / 2)
 }
 
 pub(crate) async fn instance(redis: &Redis) -> Instance {
@@ -164,14 +164,14 @@ impl Gate {
 
 /// Fails the test with a time-out instead of hanging.
 pub(crate) async fn within<F: Future>(work: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, work).await.expect("hangs")
+    tokio::time::timeout(TIMEOUT, work).await.expect("hangs")
 }
 
 /// Polls until `condition` holds; the engine's own tasks run meanwhile.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {
-        assert!(start.elapsed() < PATIENCE, "never came true: {what}");
+        assert!(start.elapsed() < TIMEOUT, "never came true: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
