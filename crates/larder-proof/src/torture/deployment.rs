@@ -102,9 +102,12 @@ impl SharedRedis {
         Ok(shared)
     }
 
-    /// Chooses which server the next nemesis strikes: in a cluster, any master.
+    /// Chooses which server the next nemesis strikes: in a cluster any master, with Sentinels the present one.
     pub(super) fn choose(&mut self) -> Result<()> {
-        self.cluster.as_mut().map_or(Ok(()), StruckCluster::choose)
+        match &mut self.cluster {
+            Some(cluster) => cluster.choose(),
+            None => self.follow_sentinels(),
+        }
     }
 
     /// The server that the nemesis strikes.
@@ -208,19 +211,49 @@ impl SharedRedis {
         thread::sleep(Duration::from_millis(rand::random_range(50..300)));
         self.master.kill()?;
         replica.resume()?;
-        let port = replica.port().to_string();
-        self.wait("all Sentinels name the replica as the master", |shared| {
-            Ok(shared.sentinels.iter().all(|sentinel| {
-                let named = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER]);
-                named.is_ok_and(|named| named.lines().last() == Some(port.as_str()))
-            }))
+        let port = replica.port();
+        self.wait("all Sentinels name the replica as the master", |shared| Ok(shared.is_named(port)))?;
+        self.exchange()?;
+        if let Some(former) = &mut self.replica {
+            former.restart()?;
+            former.replicate(self.port)?;
+        }
+        self.wait_for_replica()
+    }
+
+    /// On a slow machine the Sentinels may promote the replica although the master lives.
+    fn follow_sentinels(&mut self) -> Result<()> {
+        let (Some(replica), master) = (self.replica.as_ref().map(Redis::port), self.port) else {
+            return Ok(());
+        };
+        self.wait("all Sentinels name one master", |shared| {
+            Ok(shared.is_named(master) || shared.is_named(replica))
         })?;
+        if self.is_named(master) {
+            return Ok(());
+        }
+        self.exchange()?;
+        self.wait_for_replica()
+    }
+
+    /// Whether all Sentinels name the server at `port` as the master.
+    fn is_named(&self, port: u16) -> bool {
+        let port = port.to_string();
+        self.sentinels.iter().all(|sentinel| {
+            let named = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER]);
+            named.is_ok_and(|named| named.lines().last() == Some(port.as_str()))
+        })
+    }
+
+    /// The replica has become the master.
+    fn exchange(&mut self) -> Result<()> {
         let promoted = self.replica.take().context("a replica")?;
-        let former = std::mem::replace(&mut self.master, promoted);
+        self.replica = Some(std::mem::replace(&mut self.master, promoted));
         self.port = self.master.port();
-        let former = self.replica.insert(former);
-        former.restart()?;
-        former.replicate(self.port)?;
+        Ok(())
+    }
+
+    fn wait_for_replica(&self) -> Result<()> {
         self.wait("all Sentinels know the new replica", |shared| {
             Ok(shared.sentinels.iter().all(|sentinel| {
                 let replicas = sentinel.command(&["SENTINEL", "REPLICAS", MASTER]);
