@@ -91,7 +91,8 @@ fn the_cost_of_a_hit_is_measured_for_each_kind_of_subscriber() {
 fn the_time_of_a_read_is_measured_beside_its_floor() {
     for (part, works) in [("hit", 7), ("redis", 3)] {
         let output = Command::new(env!("CARGO_BIN_EXE_larder-hits"))
-            .args([part, "--times", "200", "--json"])
+            // With one round the median of the ratios is the ratio of the times.
+            .args([part, "--times", "200", "--rounds", "1", "--json"])
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -110,4 +111,18 @@ fn the_time_of_a_read_is_measured_beside_its_floor() {
         }
         assert_eq!(floors.len(), works, "{floors:?}");
     }
+}
+
+#[test]
+fn one_kind_of_work_is_measured_alone_and_an_unknown_one_is_refused() {
+    let measure = |work: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_larder-hits"));
+        command.args(["hit", "--times", "200", "--rounds", "3", "--work", work]).output().unwrap()
+    };
+    let table = String::from_utf8(measure("with tuning").stdout).unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).collect();
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.contains("hit by `get`, with tuning")), "{table}");
+    let refused = measure("no such work");
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && error.contains("no kind of work has \"no such work\""), "{error}");
 }

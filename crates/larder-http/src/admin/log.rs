@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::admin::times::millis;
 
-/// How many lines are kept; the oldest are dropped.
-const LINES: usize = 200;
+/// How many lines are kept. Reports of Redis are dropped first, the oldest of them.
+const LINES: usize = 400;
 /// A line that equals the last one within this time is counted with it, in milliseconds.
 const REPEATED_WITHIN: u64 = 1_000;
 
@@ -64,7 +64,7 @@ pub(super) struct Shown {
 struct Lines {
     kept: VecDeque<Line>,
     causes: Causes,
-    /// The change of the line that was dropped last.
+    /// The latest change of a line that was dropped.
     dropped: u64,
     /// Incremented at each change: a viewer asks for what is newer than the change that it has seen.
     changes: u64,
@@ -123,7 +123,10 @@ impl Log {
             }
         }
         while lines.kept.len() > LINES {
-            lines.dropped = lines.kept.pop_front().map_or(0, |line| line.change);
+            // A clear is followed by a report of Redis for each key: those must not drop the line that says why.
+            let oldest = lines.kept.iter().position(Line::is_report).unwrap_or(0);
+            let dropped = lines.kept.remove(oldest).map_or(0, |line| line.change);
+            lines.dropped = lines.dropped.max(dropped);
         }
     }
 
@@ -138,7 +141,7 @@ impl Log {
         };
         // A viewer that has seen nothing yet has missed nothing.
         let gap = newer.first().filter(|_| seen > 0 && dropped > seen).map(|first| {
-            let text = format!("more than {LINES} lines came at once: the older ones are left out");
+            let text = format!("more than {LINES} lines came at once: some are left out");
             Line { id: dropped, change: dropped, at: first.at, times: 1, about: About::Note("missed", text) }
         });
         (gap.into_iter().chain(newer).map(|line| line.shown(&may_see)).collect(), newest)
@@ -164,6 +167,10 @@ impl Causes {
 }
 
 impl Line {
+    fn is_report(&self) -> bool {
+        matches!(self.about, About::Invalidated(_, Cause::Push))
+    }
+
     fn shown(self, may_see: &impl Fn(&str) -> bool) -> Shown {
         let Self { id, at, times, about, .. } = self;
         let (cause, kind, text) = match about {
@@ -236,6 +243,18 @@ mod tests {
             ]
         );
         assert_eq!(log.after(newest, |_| true).0, []);
+    }
+
+    #[test]
+    fn what_was_done_stays_when_its_reports_are_dropped() {
+        let log = Log::default();
+        log.note(invalidated(InvalidatedScope::Everything));
+        for nth in 0..2 * LINES {
+            let scope = InvalidatedScope::Class(format!("class{nth}"));
+            log.note(Event::Invalidated { scope, cause: Cause::Push });
+        }
+        let (lines, _) = log.after(0, |_| true);
+        assert_eq!((lines.len(), lines[0].kind), (LINES, "everything"));
     }
 
     #[test]

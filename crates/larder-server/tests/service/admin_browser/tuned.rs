@@ -58,15 +58,17 @@ fn what_tuning_changed_is_shown_and_undone() {
     let runtime = Runtime::new().unwrap();
     let (cache, at) = runtime.block_on(serve());
     eventually("the TTL is raised", || !cache.tuning_changes().is_empty());
+    let id = cache.tuning_changes()[0].id;
+    let change = format!("[data-change=\"{id}\"]");
     let mut browser = Browser::start(1280, 900);
     browser.open(at, PATH);
     browser.wait("document.getElementById('live').innerText === 'Live'");
-    browser.wait("document.querySelector('[data-change=\"1\"]')?.innerText.includes('TTL 2s, 1s before')");
+    browser.wait(&format!("document.querySelector('{change}')?.innerText.includes('TTL 2s, 1s before')"));
     browser.wait("document.querySelector('#curve').innerText.includes('MiB')");
     looks_right(&mut browser);
-    confirmed(&mut browser, "[data-change=\"1\"] button", "Change 1 of rooms is undone");
-    browser.wait("document.querySelector('[data-change=\"1\"] .pill').checkVisibility()");
-    assert_eq!(browser.eval("document.querySelector('[data-change=\"1\"] button').checkVisibility()"), false);
+    confirmed(&mut browser, &format!("{change} button"), &format!("Change {id} of rooms is undone"));
+    browser.wait(&format!("document.querySelector('{change} .pill').checkVisibility()"));
+    assert_eq!(browser.eval(&format!("document.querySelector('{change} button').checkVisibility()")), false);
     assert!(cache.tuning_changes()[0].is_undone);
     assert!(browser.complaints().is_empty(), "{:#?}", browser.complaints());
 }
