@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::admin::times::millis;
 
-/// How many lines are kept. Reports of Redis are dropped first, the oldest of them.
+/// How many lines are kept. While more than half of them are reports of Redis, the oldest of those are dropped first.
 const LINES: usize = 400;
 /// A line that equals the last one within this time is counted with it, in milliseconds.
 const REPEATED_WITHIN: u64 = 1_000;
@@ -123,8 +123,13 @@ impl Log {
             }
         }
         while lines.kept.len() > LINES {
-            // A clear is followed by a report of Redis for each key: those must not drop the line that says why.
-            let oldest = lines.kept.iter().position(Line::is_report).unwrap_or(0);
+            // A clear is followed by a report of Redis for each key: those must not drop the line that says why. Without the
+            // share that reports have, an instance that writes much would show none.
+            let reports = lines.kept.iter().filter(|line| line.is_report());
+            let oldest = match reports.count() > LINES / 2 {
+                true => lines.kept.iter().position(Line::is_report).unwrap_or(0),
+                false => lines.kept.iter().position(|line| !line.is_report()).unwrap_or(0),
+            };
             let dropped = lines.kept.remove(oldest).map_or(0, |line| line.change);
             lines.dropped = lines.dropped.max(dropped);
         }
@@ -255,6 +260,18 @@ mod tests {
         }
         let (lines, _) = log.after(0, |_| true);
         assert_eq!((lines.len(), lines[0].kind), (LINES, "everything"));
+    }
+
+    #[test]
+    fn reports_are_shown_beside_many_other_lines() {
+        let log = Log::default();
+        let note = |nth: usize, cause| {
+            log.note(Event::Invalidated { scope: InvalidatedScope::Class(format!("class{nth}")), cause });
+        };
+        (0..2 * LINES).for_each(|nth| note(nth, Cause::Committed));
+        note(0, Cause::Push);
+        let (lines, _) = log.after(0, |_| true);
+        assert_eq!((lines.len(), lines[LINES - 1].cause.as_str()), (LINES, "push"));
     }
 
     #[test]

@@ -33,18 +33,7 @@ pub(crate) async fn run(
     let rows =
         history.classes.iter().filter(|(name, _)| is_shown(name)).map(|(name, class)| row(name, class));
     say!("{}", table(&header, rows, 1))?;
-    let header = [
-        "instance",
-        "",
-        "health",
-        "memory",
-        "p50 s",
-        "p99 s",
-        "max s",
-        "uncertified",
-        "processes",
-        "written",
-    ];
+    let header = ["instance", "", "health", "memory", "p50 s", "p99 s", "max s", "uncertified", "written"];
     let rows = history.instances.iter().map(instance_row);
     say!("\n{}", table(&header, rows, 3))?;
     say!("\n{}", staleness(&history.staleness))

@@ -122,7 +122,7 @@ enum Command {
     /// Exit codes: 0, the advice is printed, or the change is undone; 1, tuning is off, the instance refuses or does not answer,
     /// or there is no such change; 2, the arguments are wrong.
     #[command(
-        after_help = "Examples:\n  larder advise\n  larder advise --undo 3\n  larder advise --json | jq -r .advice[].text"
+        after_help = "Examples:\n  larder advise\n  larder advise --undo 412001\n  larder advise --json | jq -r .advice[].text"
     )]
     Advise(advise::Arguments),
     /// Watch the cache of a running instance: rates by class, Redis, staleness.

@@ -202,7 +202,8 @@ impl Tuner {
         let best = state.sims.alternatives().min_by_key(|other| other.misses);
         let saved_misses = best.map_or(0.0, |best| misses - best.misses as f64);
         // The second limit is the noise of a count.
-        let best = best.filter(|_| saved_misses >= (SAVING_MIN * misses).max(misses.sqrt()));
+        let best =
+            best.filter(|_| saved_misses > 0.0 && saved_misses >= (SAVING_MIN * misses).max(misses.sqrt()));
         let suspected = std::mem::replace(&mut state.suspected, best.map(|best| best.class));
         // To begin to refuse values of a class takes two rounds: what looks useless may only be new.
         let is_certain = |best: &Alternative| {

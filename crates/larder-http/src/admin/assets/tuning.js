@@ -4,7 +4,7 @@ import { undoChange } from "./controls.js";
 import { byId, clock, element, mebibytes, percent, setText } from "./figures.js";
 import { Polling } from "./polling.js";
 
-// The process whose changes are shown: each numbers its changes from 1.
+// The process whose changes are shown.
 let process = { instance: "", began: 0 };
 
 const isOf = (answer) => answer.instance === process.instance && answer.began === process.began;

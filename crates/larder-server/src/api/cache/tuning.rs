@@ -49,7 +49,7 @@ struct AdviceView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = TuningChange)]
 pub(crate) struct Change {
-    /// Its number since the start of the instance.
+    /// Its number; another instance has other numbers.
     id: u64,
     class: String,
     /// `admission` or `ttl`.

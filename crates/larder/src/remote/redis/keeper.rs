@@ -136,7 +136,7 @@ impl Keeper {
         }
     }
 
-    /// Asks for the status of this Redis, and why it takes no writes, if it refuses to take one. Fails if it cannot be used.
+    /// Asks for the status of this Redis, and why it refuses to take a write, if it does. Fails if it cannot be used.
     async fn ask(
         &self,
         connection: &Connection,
@@ -149,9 +149,7 @@ impl Keeper {
         // Both are sent before the first reply is awaited, so that they take one round trip.
         let (status, taken) = tokio::join!(fetch_status(&mut asking, prefix, process), probe);
         let status = status?;
-        // The watermark may be of another server than the clock, whose clock is ahead.
-        let latest = status.watermark.map_or(status.now, |watermark| watermark.max(status.now));
-        self.connection_slot.own_writes.note_clock(latest);
+        self.connection_slot.own_writes.note_clock(status.now, status.watermark);
         if connection.is_rest() && status.marks().has_resp_instances(status.now) {
             let others = "no REST: they use this Redis over its own protocol";
             return Err(LossReason::Disagreement(others.to_owned()));

@@ -151,9 +151,12 @@ impl OwnWrites {
         });
     }
 
-    /// Redis's clock said `now` in the heartbeat.
-    pub(super) fn note_clock(&self, now: RedisTime) {
-        self.0.send_modify(|rounds| rounds.note_clock(now));
+    /// Redis's clock said `now` in the heartbeat, which found `watermark`. A watermark that is ahead is that of a former leader,
+    /// whose clock was ahead: such a heartbeat grants nothing, and says nothing of the time, until a poll has replaced it.
+    pub(super) fn note_clock(&self, now: RedisTime, watermark: Option<RedisTime>) {
+        if watermark.is_none_or(|watermark| watermark <= now) {
+            self.0.send_modify(|rounds| rounds.note_clock(now));
+        }
     }
 
     /// Forgets what was noted before `watermark`. Call it after the grant's marks were noted.
@@ -220,7 +223,7 @@ mod tests {
 
     fn heartbeat(writes: &OwnWrites, now: u64, watermark: u64) {
         writes.begin_heartbeat();
-        writes.note_clock(RedisTime(now));
+        writes.note_clock(RedisTime(now), Some(RedisTime(watermark)));
         writes.settle(RedisTime(watermark));
     }
 
@@ -241,7 +244,7 @@ mod tests {
         let writes = OwnWrites::default();
         writes.begin_heartbeat();
         writes.note_sweep(&namespace(), Sweep::Everything);
-        writes.note_clock(RedisTime(10));
+        writes.note_clock(RedisTime(10), None);
         writes.settle(RedisTime(11));
         assert!(writes.holds(&KEY));
         writes.begin_heartbeat();
@@ -298,7 +301,12 @@ mod tests {
         assert!(writes.awaits_clock(&[Bytes::from("b")]));
         heartbeat(&writes, 50, 49);
         assert!(writes.holds(&KEY) && writes.holds(&Bytes::from("b")));
-        heartbeat(&writes, 52, 51);
+        writes.note_keys(&[KEY]);
+        writes.begin_heartbeat();
+        writes.note_clock(RedisTime(51), Some(RedisTime(90)));
+        assert!(writes.awaits_clock(&[KEY]), "the watermark of the former leader");
+        heartbeat(&writes, 51, 50);
+        heartbeat(&writes, 53, 52);
         assert!(!writes.holds(&KEY), "the clock of the former leader was ahead");
     }
 }
