@@ -44,7 +44,7 @@ pub enum RulesError {
     Method {
         /// The rule's pattern.
         pattern: String,
-        /// The method; empty if the rule has no method.
+        /// The refused method; empty if the rule was given an empty list of methods.
         method: String,
     },
     /// The rule names nothing to drop, or has an empty name.

@@ -66,7 +66,7 @@ const FIRST_REQUEST: time::Duration = time::Duration::from_secs(1);
 /// The most connections that the service takes from the kernel's queue at a stop. tokio's listeners have a queue of 1,024.
 const QUEUED_CONNECTIONS: usize = 1024;
 
-/// The longest time-out of a connection beyond the bounds: for its request, for the client to read the answer, and for
+/// The longest time-out of a connection beyond the limit: for its request, for the client to read the answer, and for
 /// the close. Probes send their request with the connection, and other clients must not hold the places of probes.
 const BEYOND: time::Duration = time::Duration::from_secs(1);
 

@@ -25,7 +25,7 @@ use crate::router::cors::RefusalCors;
 /// are closed without an answer.
 const REFUSALS: usize = 32;
 
-/// The most connections beyond the bounds that are served for one request at once. Each holds a descriptor of the reserve.
+/// The most connections beyond the limit that are served for one request at once. Each holds a descriptor of the reserve.
 const RESERVED: usize = 16;
 
 /// How many of the [`RESERVED`] places one network has: a flood of refused connections from a few addresses leaves places
@@ -54,7 +54,7 @@ pub(super) struct Room {
     /// The connections of each network, except those of trusted proxies.
     shares: NetworkShares,
     proxies: TrustedProxies,
-    /// The connections beyond the bounds that are served for one request.
+    /// The connections beyond the limit that are served for one request.
     reserved: NetworkShares,
     refusals: Arc<Semaphore>,
     max: usize,

@@ -128,7 +128,7 @@ pub enum SettingSource {
     File(&'static str),
     /// This variable of the environment.
     Variable(&'static str),
-    /// A file with this secret alone, which this variable names.
+    /// A file that has only the secret; this variable has the file's path.
     SecretFile(&'static str),
 }
 

@@ -97,8 +97,8 @@ impl Store {
 }
 
 impl Writer {
-    /// Changes a part if the user's row still agrees with `judged` and the part's state fulfils `expected`. A state is
-    /// the [`digest`] of the part.
+    /// Changes a part. `judged` is the user as it was when the caller's rights were checked: nothing changes unless the user's
+    /// id, role, status and external id are still the same, and the [`digest`] of the part meets `expected`.
     ///
     /// # Errors
     /// Errors of the database.

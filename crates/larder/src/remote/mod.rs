@@ -175,7 +175,7 @@ pub(crate) trait Remote: Send + Sync {
     async fn wait_for_clock(&self, _keys: &[Bytes]) {}
 
     /// Waits until reads of `keys` count again after this instance's invalidations of them: until a grant after a poll of
-    /// the journal that began after `wait_for_clock`.
+    /// the journal, by any instance, that began after the clock was read for `wait_for_clock`.
     async fn wait_until_settled(&self, _keys: &[Bytes]) {}
 
     /// Queues the invalidation of `keys`, or of everything, which could not be sent: until it has been sent, no read of

@@ -3,7 +3,8 @@
 //!
 //! Invariants, each checked by the test of the same name:
 //! - `no_grant_while_an_invalidation_is_unsent`: there is no grant while an invalidation of this instance has not
-//!   reached Redis. So this instance never reads from Redis an entry that a write of its own made invalid.
+//!   reached Redis. So this instance never reads from Redis an entry that a write of its own made invalid (over REST with
+//!   `own_writes`).
 //! - `no_grant_from_before_a_loss`: a heartbeat grants only in the epoch in which it was sent.
 
 use std::collections::VecDeque;

@@ -124,7 +124,7 @@ impl From<RedisInfo> for RedisServer {
 /// How far answers can be behind the database.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Staleness {
-    /// No bounded read is further behind a committed write.
+    /// The staleness bound: no bounded read is further behind a committed write than this.
     bound_ms: f64,
     /// For how long the guard lets copies be served if it certifies nothing more; 0 while it certifies nothing, and then
     /// reads run their loaders. `bound_ms` minus this is the age of the last certificate. `null` without a guard.

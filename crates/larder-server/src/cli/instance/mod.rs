@@ -225,7 +225,7 @@ impl Instance {
         Ok(Answer { status, body, url })
     }
 
-    /// Sends the request; returns the body of an answer that is a success.
+    /// Sends the request, and returns the answer if it is a success.
     ///
     /// # Errors
     /// Those of [`Instance::ask`], and an answer that is no success.
@@ -242,14 +242,14 @@ impl Answer {
     /// The body as a `T`.
     ///
     /// # Errors
-    /// It is none: the instance has another version, or another program answers.
+    /// The body does not parse as a `T`: the instance has another version, or another program answers.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         serde_json::from_str(&self.body).with_context(|| {
             format!("the answer of {} is not that of larder {}", self.url, env!("CARGO_PKG_VERSION"))
         })
     }
 
-    /// Checks that the answer says what a route says that has done something and has nothing to show.
+    /// Checks that the answer is that of a route which has done something and has no body.
     ///
     /// # Errors
     /// It does not: another program answers.

@@ -28,8 +28,8 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::{ListError, ServiceError};
 
-/// The most users in one array, and the most that a search finds here. They are composed of canonical pages with [`PART`]
-/// users each.
+/// The most users in one array or one search result. To fill it, the handler reads pages of [`PART`] users from the canonical
+/// list.
 const MOST: usize = 1_000;
 const PART: usize = 100;
 
