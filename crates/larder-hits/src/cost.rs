@@ -9,6 +9,8 @@ use larder::class::Class;
 use larder::events::Events;
 use larder::policy::Policy;
 
+use crate::speed::median;
+
 /// The rounds. In each one, every kind of subscriber is measured once, so that what else the machine does is alike for
 /// all of them.
 const ROUNDS: usize = 7;
@@ -19,13 +21,6 @@ const KEYS: u64 = 64;
 struct Row {
     subscriber: &'static str,
     nanos: Vec<f64>,
-}
-
-impl Row {
-    fn median(&mut self) -> f64 {
-        self.nanos.sort_by(f64::total_cmp);
-        self.nanos[self.nanos.len() / 2]
-    }
 }
 
 /// Measures, and returns the table.
@@ -54,11 +49,11 @@ pub(crate) async fn measure(hits: u64) -> Result<String> {
             }
         }
     }
-    let bare = rows[0].median();
+    let bare = median(rows[0].nanos.clone());
     let mut table = String::from("| subscriber | a hit | ratio |\n|---|---|---|\n");
-    for row in &mut rows {
-        let median = row.median();
-        table += &format!("| {} | {median:.0} ns | {:.2} |\n", row.subscriber, median / bare);
+    for Row { subscriber, nanos } in rows {
+        let nanos = median(nanos);
+        table += &format!("| {subscriber} | {nanos:.0} ns | {:.2} |\n", nanos / bare);
     }
     Ok(table)
 }

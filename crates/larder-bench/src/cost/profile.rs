@@ -98,7 +98,8 @@ pub(super) async fn measure(
             progress(&format!("profile, round {}, {name}: {all:.0} µs a write, {count} writes", round + 1));
         }
     }
-    // Drop the empty and constant trigger functions that replaced the journal's, so that the later measurements have the journal's triggers alone.
+    // Drop the empty and constant trigger functions that replaced the journal's, so that the later measurements have the
+    // journal's triggers alone.
     database.sql("DROP FUNCTION cost_empty() CASCADE; DROP FUNCTION cost_constant() CASCADE")?;
     Ok(Profile { rounds: spent })
 }

@@ -59,7 +59,8 @@ pub(crate) async fn measure(subjects: &[Subject], times: u64, rounds: usize) -> 
     Ok(measured.clone().map(figure_of).collect())
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+/// The median; the upper one of an even number.
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }

@@ -205,7 +205,7 @@ impl SqlJournal {
         ))
     }
 
-    /// Notes on which server a load reads; see [`Database::meet`].
+    /// Notes on which server a load reads; see [`Database::note_foreign`].
     pub(crate) fn note_foreign(&self, life: Life) -> Result<(), Error> {
         self.database.note_foreign(life)
     }

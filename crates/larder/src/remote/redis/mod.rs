@@ -267,12 +267,12 @@ impl Remote for RedisTier {
         frame: Bytes,
         ttl: Duration,
     ) -> Result<bool, Fault> {
-        // If the prefix has changed since the permit was drawn, there is no such frame under the new key, so Redis
-        // refuses PUT.
         // A draw waits until its key is not held: if it is held now, it was invalidated since.
         if self.may_precede_own(key) || tags.iter().any(|tag| self.may_precede_own(&tag.tag.to_bytes())) {
             return Ok(false);
         }
+        // If the prefix has changed since the permit was drawn, there is no such frame under the new key, so Redis
+        // refuses PUT.
         let prefix = self.prefix();
         let key = &self.name(key)?;
         if !self.rules.keeps(ProtocolRule::PutsUnderPermit) {
@@ -283,12 +283,12 @@ impl Remote for RedisTier {
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
-        // If the prefix has changed since the lease was taken, there is no such lease under the new key, so Redis
-        // refuses FILL.
         // A read takes no lease of what is held: if it is held now, it was invalidated since.
         if self.may_precede_own(key) {
             return Ok(false);
         }
+        // If the prefix has changed since the lease was taken, there is no such lease under the new key, so Redis
+        // refuses FILL.
         let key = &self.name(key)?;
         if !self.rules.keeps(ProtocolRule::FillComparesLease) {
             return self.set(key, frame, ttl).await.map(|()| true);
